@@ -1,0 +1,1 @@
+"""The five services: listing, orders, settlement, traceability, alerts. None imports another."""
