@@ -1,4 +1,4 @@
-"""What the embedded servers stand on: a data folder has one holder at a time, and a dead holder never blocks."""
+"""What the embedded servers stand on: a data folder has one holder at a time; a dead one never blocks."""
 
 import errno
 import fcntl

@@ -78,8 +78,8 @@ def _programs() -> Path:
 class EmbeddedPostgres:
     """One PostgreSQL on loopback TCP with a generated password.
 
-    `<data_dir>/postgres` is the cluster, `postgres.log` its log and `postgres.lock` the hold on it. PostgreSQL
-    refuses to run as root: there a system user runs it, and is given the cluster.
+    `<data_dir>/postgres` is the cluster, `postgres.log` its log and `postgres.lock` the hold on it.
+    PostgreSQL refuses to run as root: there a system user runs it, and is given the cluster.
     """
 
     def __init__(self, data_dir: Path, port: int | None = None, *, durable: bool = True) -> None:
@@ -219,7 +219,7 @@ class EmbeddedPostgres:
         aside.rename(self._cluster)
 
     def _end_orphan(self) -> None:
-        """Our lock is held, so a postmaster here has lost its keeper; the pid file may also name a stranger."""
+        """Our lock is held, so a postmaster here has lost its keeper; the file may also name a stranger."""
         pid_file = self._cluster / "postmaster.pid"
         if not pid_file.exists():
             return
@@ -234,7 +234,7 @@ class EmbeddedPostgres:
         if is_ours:
             end_process(process, STOPPING)
         else:
-            # The number belongs to another program now, or to a zombie; PostgreSQL would take it for a server.
+            # The number belongs to another program or to a zombie now; PostgreSQL would take it for a server.
             pid_file.unlink()
 
     def _launch(self) -> None:
@@ -276,7 +276,7 @@ class EmbeddedPostgres:
         return False
 
     def _settle_failed_start(self, tail: str, deadline: float) -> None:
-        """Returns when another try may help: a killed server's children are leaving, or the port was taken."""
+        """Returns when another try may help: children of a killed server linger, or the port was taken."""
         port_was_taken = "Address already in use" in tail and self._asked_port is None
         if time.monotonic() < deadline and (port_was_taken or any(said in tail for said in STILL_LEAVING)):
             time.sleep(0.1)
