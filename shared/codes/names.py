@@ -1,0 +1,28 @@
+"""Names people type: one normal form to compare, and no character that reorders or breaks a text."""
+
+import re
+import unicodedata
+
+# NUL and other control characters, lone surrogates, and the overrides of writing direction.
+_UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+_SPACES = re.compile(r"\s+")
+_SPACE_AT_BRACKET = re.compile(r" ?([()]) ?")
+_BRACKETS = str.maketrans("〔〕【】[]", "()()()")
+
+
+def normal_name(text: str) -> str:
+    """The form in which two spellings of one enterprise are equal; for comparing, not for showing.
+
+    Unicode NFKC, one kind of bracket, runs of spaces folded to one, none at the edges or beside a bracket.
+    """
+    folded = unicodedata.normalize("NFKC", text).translate(_BRACKETS)
+    return _SPACE_AT_BRACKET.sub(r"\1", _SPACES.sub(" ", folded).strip())
+
+
+def is_clean_text(text: str, max_length: int) -> bool:
+    """Whether a text of at most `max_length` characters can be stored, shown and logged as it is.
+
+    Refused are NUL and all other control characters (line breaks and tabs too), lone surrogates, and the
+    direction overrides U+202A to U+202E and U+2066 to U+2069.
+    """
+    return len(text) <= max_length and _UNCLEAN.search(text) is None
