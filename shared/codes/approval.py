@@ -44,7 +44,7 @@ PROVINCE_ABBREVIATIONS = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘
 
 _DRUG_ALLOWED = (
     "国药准字 with H, Z, S (behind it J for overseas, C for Hong Kong, Macao, Taiwan), B, T, F, J or C; "
-    "then 8 digits; or an import certificate: H, Z, S, HC, ZC, SC (B before it for bulk packs) or F and 8 digits"
+    "then 8 digits; or an import certificate: H, Z, S, HC, ZC, SC (B before it for bulk packs) or F, 8 digits"
 )
 _DEVICE_ALLOWED = (
     "国 or a province, 械注, 准 (进, 许 only with 国), year, class, 2 digits of category, 4 or 5 of serial; "

@@ -23,7 +23,7 @@ class CodeRefused(ValueError):
 
 def half_width(text: str) -> str:
     """Full-width ASCII and the ideographic space become their half-width twins; nothing else changes."""
-    return text.translate(_HALF_WIDTH)
+    return text if text.isascii() else text.translate(_HALF_WIDTH)
 
 
 def code_text(text: str, allowed: str) -> str:
