@@ -15,6 +15,7 @@ import psutil
 
 LOOPBACK = "127.0.0.1"
 POLL_SECONDS = 0.02
+PORT_PATIENCE_SECONDS = 3.0
 LOG_TAIL_LINES = 20
 LOG_TAIL_BYTES = 8_192
 LOG_KEEP_BYTES = 16 * 1024 * 1024
@@ -117,7 +118,8 @@ def choose_port(asked: int | None, remembered: int | None) -> int:
         if not is_port_free(asked):
             raise CannotStart(f"Port {asked} on {LOOPBACK} is taken; choose another one.")
         return asked
-    if remembered is not None and is_port_free(remembered):
+    # A killed server may hold its port a moment longer than its process id.
+    if remembered is not None and wait_until(lambda: is_port_free(remembered), PORT_PATIENCE_SECONDS):
         return remembered
     return free_port()
 

@@ -110,10 +110,10 @@ class EmbeddedKafka:
     """
 
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
-        self._folder = data_dir.expanduser().resolve()
-        self._home = self._folder / "kafka"
-        self._log = self._folder / "kafka.log"
-        self._lock = FolderLock(self._folder, "kafka")
+        self.folder = data_dir.expanduser().resolve()
+        self._home = self.folder / "kafka"
+        self._log = self.folder / "kafka.log"
+        self._lock = FolderLock(self.folder, "kafka")
         self._asked_port = port
         self._child: subprocess.Popen[bytes] | None = None
         self._class_path = ""
@@ -137,7 +137,7 @@ class EmbeddedKafka:
         try:
             self._class_path = self._class_path or _class_path()
             self._end_orphans()
-            with writable(self._folder):
+            with writable(self.folder):
                 trim_log(self._log)
                 self._prepare_home()
             self._launch()

@@ -54,7 +54,8 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
-NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Commits still reach the operating system: without synchronous_commit, kill -9 would lose the last ones.
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 # What PostgreSQL says while the children of a killed postmaster are still leaving.
 STILL_LEAVING = ("is still in use", "already exists")
@@ -83,10 +84,10 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, data_dir: Path, port: int | None = None, *, durable: bool = True) -> None:
-        self._folder = data_dir.expanduser().resolve()
-        self._cluster = self._folder / "postgres"
-        self._log = self._folder / "postgres.log"
-        self._lock = FolderLock(self._folder, "postgres")
+        self.folder = data_dir.expanduser().resolve()
+        self._cluster = self.folder / "postgres"
+        self._log = self.folder / "postgres.log"
+        self._lock = FolderLock(self.folder, "postgres")
         self._asked_port = port
         self._durable = durable
         self._programs = _programs()
@@ -182,7 +183,7 @@ class EmbeddedPostgres:
 
     def _take_over_folder(self) -> None:
         """Makes the cluster if there is none, and ends what an earlier holder has left running in it."""
-        with writable(self._folder):
+        with writable(self.folder):
             trim_log(self._log)
             if not self._cluster.exists():
                 self._make_cluster()
@@ -194,7 +195,7 @@ class EmbeddedPostgres:
 
     def _make_cluster(self) -> None:
         """Built aside and renamed when whole, so that a crash in the middle leaves no half cluster."""
-        aside = self._folder / "postgres.new"
+        aside = self.folder / "postgres.new"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(mode=0o700)
         owner = _server_user(aside)
@@ -202,7 +203,7 @@ class EmbeddedPostgres:
             _open_paths(aside, self._programs)
             os.chown(aside, owner.pw_uid, owner.pw_gid)
         secret = _Remembered(password=secrets.token_urlsafe(24))
-        password_file = self._folder / "postgres.new.password"
+        password_file = self.folder / "postgres.new.password"
         _write_private(password_file, secret.password, owner)
         command = [
             *(self._programs / "initdb", "-D", aside, "-U", SUPERUSER, "--pwfile", password_file),
