@@ -41,6 +41,11 @@ def elapsed() -> float:
     return time.perf_counter()
 
 
+def wall_seconds() -> float:
+    """Real seconds since 1970, never driven: for the expiry of tokens."""
+    return time.time()
+
+
 def allow_driving(allowed: bool) -> None:  # noqa: FBT001 - the word says it all
     """Tests and the embedded default may drive; forbidding it also returns to real time."""
     _hands.allowed = allowed
@@ -59,8 +64,7 @@ def drive(instant: datetime) -> None:
     target = _aware(instant).astimezone(UTC)
     if _hands.driven_to is not None and target < _hands.driven_to:
         raise ValueError(
-            f"the clock never goes back: it stands at {_hands.driven_to.isoformat()}, "
-            f"asked for {target.isoformat()}"
+            f"the clock never goes back: it stands at {_hands.driven_to.isoformat()}, asked for {target.isoformat()}"
         )
     _hands.driven_to = target
 

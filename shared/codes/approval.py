@@ -54,9 +54,7 @@ _DEVICE_ALLOWED = (
 _DRUG = re.compile(r"国药准字([HZS][JC]?|[BTFJC])([0-9]{8})")
 _IMPORT = re.compile(r"(B?[HZS]C?|F)([0-9]{8})")
 _DEVICE = re.compile(r"([一-龥])械注(准|进|许)(20[0-9]{2})([123])[0-9]{2}[0-9]{4,5}")
-_DEVICE_OLD = re.compile(
-    r"([一-龥])([一-龥]?)食药监械\((准|进|许)\)字(20[0-9]{2})第([123])[0-9]{2}[0-9]{4,5}号"
-)
+_DEVICE_OLD = re.compile(r"([一-龥])([一-龥]?)食药监械\((准|进|许)\)字(20[0-9]{2})第([123])[0-9]{2}[0-9]{4,5}号")
 _FILING = re.compile(r"([一-龥])([一-龥]{0,2})械备(20[0-9]{2})[0-9]{4,5}号?")
 
 _ORIGINS = {"J": Origin.OVERSEAS, "C": Origin.HONG_KONG_MACAO_TAIWAN}

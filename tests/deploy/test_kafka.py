@@ -122,9 +122,7 @@ def test_a_folder_that_cannot_be_made_is_refused_with_one_sentence(tmp_path: Pat
         EmbeddedKafka.start(tmp_path / "file" / "data")
 
 
-def test_missing_jars_without_a_network_are_explained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_jars_without_a_network_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = "http://127.0.0.1:9"
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("M2_REPO", raising=False)

@@ -41,9 +41,7 @@ def keeper(folder: Path) -> "subprocess.Popen[str]":
 
 def write_row(server: EmbeddedPostgres) -> None:
     server.ensure_database("orders")
-    server.psql(
-        "drop table if exists proof; create table proof (n int); insert into proof values (42)", "orders"
-    )
+    server.psql("drop table if exists proof; create table proof (n int); insert into proof values (42)", "orders")
 
 
 def read_row(server: EmbeddedPostgres) -> str:
@@ -120,9 +118,7 @@ def test_a_second_holder_is_refused_with_one_sentence(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_refused_with_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(
-        DataFolderUnwritable, match=r"data folder .*/file/data cannot be written .*choose another"
-    ):
+    with pytest.raises(DataFolderUnwritable, match=r"data folder .*/file/data cannot be written .*choose another"):
         EmbeddedPostgres.start(tmp_path / "file" / "data")
 
 

@@ -81,9 +81,7 @@ def test_a_price_keeps_four_places(given: str | Decimal, expected: str) -> None:
     ],
 )
 def test_what_is_no_price_is_refused_with_what_is_allowed(given: str | Decimal) -> None:
-    with pytest.raises(
-        ValueError, match=r"allowed more than 0, up to 999999999\.9999 yuan, at most 4 places"
-    ):
+    with pytest.raises(ValueError, match=r"allowed more than 0, up to 999999999\.9999 yuan, at most 4 places"):
         money.parse_price(given)
 
 
@@ -95,9 +93,7 @@ def test_an_amount_keeps_two_places(given: str, expected: str) -> None:
     assert str(money.parse_amount(given)) == expected
 
 
-@pytest.mark.parametrize(
-    "given", ["-0.01", "0.001", "10000000000000", "1e2", "NaN", 0.1, Decimal("1E+9999999")]
-)
+@pytest.mark.parametrize("given", ["-0.01", "0.001", "10000000000000", "1e2", "NaN", 0.1, Decimal("1E+9999999")])
 def test_what_is_no_amount_is_refused_with_what_is_allowed(given: str | Decimal) -> None:
     with pytest.raises(ValueError, match=r"allowed 0 up to 9999999999999\.99 yuan, at most 2 places"):
         money.parse_amount(given)

@@ -23,9 +23,7 @@ HOME, ABROAD, HMT = Origin.DOMESTIC, Origin.OVERSEAS, Origin.HONG_KONG_MACAO_TAI
         ("国药准字ZC20140011", HMT, 2014, None),
     ],
 )
-def test_a_drug_approval_tells_origin_and_year(
-    number: str, origin: Origin, year: int, province: str | None
-) -> None:
+def test_a_drug_approval_tells_origin_and_year(number: str, origin: Origin, year: int, province: str | None) -> None:
     parsed = parse_approval(number)
     assert (parsed.number, parsed.kind) == (number, ApprovalKind.DRUG)
     assert (parsed.origin, parsed.year, parsed.issued_by) == (origin, year, province)
@@ -81,9 +79,7 @@ def test_a_device_registration_tells_origin_class_and_year(
         ("苏泰食药监械(准)字2013第1640059号", "苏泰食药监械(准)字2013第1640059号", 1),
     ],
 )
-def test_filings_and_old_registrations_have_one_normal_form(
-    text: str, normal: str, device_class: int
-) -> None:
+def test_filings_and_old_registrations_have_one_normal_form(text: str, normal: str, device_class: int) -> None:
     parsed = parse_approval(text)
     assert (parsed.number, parsed.device_class) == (normal, device_class)
 

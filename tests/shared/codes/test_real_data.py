@@ -70,18 +70,14 @@ def test_registered_imports_parse_but_for_numbers_cut_short_or_run_together(file
     assert len(refused) == 7
 
 
-@pytest.mark.parametrize(
-    "file", ["nmpa_names_国内S.jsonl", "nmpa_names_进口H.jsonl", "nmpa_names_进口S.jsonl"]
-)
+@pytest.mark.parametrize("file", ["nmpa_names_国内S.jsonl", "nmpa_names_进口H.jsonl", "nmpa_names_进口S.jsonl"])
 def test_registered_approval_numbers_parse(file: str) -> None:
     lines = (DATA / "nmpa_registry" / file).read_text(encoding="utf-8").splitlines()
     refused = refusals(parse_approval, (json.loads(line)["code"] for line in lines))
     assert set(refused) <= {"S20180021S20180022"}
 
 
-@pytest.mark.parametrize(
-    ("file", "failing"), [("imported_drugs_2019.csv", 11), ("imported_drugs_2020.csv", 49)]
-)
+@pytest.mark.parametrize(("file", "failing"), [("imported_drugs_2019.csv", 11), ("imported_drugs_2020.csv", 49)])
 def test_the_register_itself_holds_standard_codes_that_fail_their_check(file: str, failing: int) -> None:
     codes = column(f"nmpa_registry/{file}", "药品本位码")
     refused = refusals(parse_standard, codes)

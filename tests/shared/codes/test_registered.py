@@ -97,9 +97,7 @@ def test_an_institution_code_tells_kind_and_region(code: str, kind: InstitutionK
     assert (parsed.code, parsed.kind, parsed.region6) == (code.upper(), kind, region)
 
 
-@pytest.mark.parametrize(
-    "text", ["H4404020001", "H440402000011", "D44040200001", "H99040200001", "H4404020000٣"]
-)
+@pytest.mark.parametrize("text", ["H4404020001", "H440402000011", "D44040200001", "H99040200001", "H4404020000٣"])
 def test_what_is_no_institution_code_is_refused(text: str) -> None:
     with pytest.raises(CodeRefused):
         parse_institution(text)
@@ -205,9 +203,7 @@ def test_a_consumable_is_no_drug() -> None:
         parse_drug("C0344051070500007551")
 
 
-@pytest.mark.parametrize(
-    "code", ["6291041500213", "00842650000272", "23456785", "6924561884074", "012345678905"]
-)
+@pytest.mark.parametrize("code", ["6291041500213", "00842650000272", "23456785", "6924561884074", "012345678905"])
 def test_a_good_gtin_is_padded_to_fourteen_digits(code: str) -> None:
     assert parse_gtin(code).code == code
     assert to_gtin14(code) == "0" * (14 - len(code)) + code

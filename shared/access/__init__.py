@@ -1,0 +1,72 @@
+"""Who may do what with whose rows: one matrix, as data that people can read, one TOML file per service.
+
+    [place_order]
+    hospital = "own"          # rows of which the caller's organisation is a party
+    authority = "region"      # rows of the caller's region and those under it
+    operator = "all"          # every row
+
+An operation without an entry fails at start; a role that is not named may not. With several roles the widest holds.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from shared.db import Scope
+from shared.errors import Forbidden
+from shared.identity import ROLES, Caller
+
+WIDTH = {"own": 1, "region": 2, "all": 3}
+
+
+class RoleMayNot(Forbidden):
+    title = "This role may not do that"
+
+
+class ScopeTooNarrow(Forbidden):
+    title = "The token's scope does not reach that far"
+
+
+class MatrixIncomplete(ValueError):
+    """A route without a row in the matrix, or a row with a word that means nothing."""
+
+
+class Access:
+    """The matrix of one service."""
+
+    def __init__(self, service: str, matrix: Mapping[str, Mapping[str, str]]) -> None:
+        self.service = service
+        self.matrix = matrix
+        for operation, row in matrix.items():
+            for role, reach in row.items():
+                if role not in ROLES or reach not in WIDTH:
+                    raise MatrixIncomplete(
+                        f"{service}.{operation}: {role} = {reach!r}; roles are {ROLES}, reaches {tuple(WIDTH)}"
+                    )
+
+    @classmethod
+    def of(cls, service: str) -> "Access":
+        """The shipped matrix of a service."""
+        file = Path(__file__).parent / f"{service}.toml"
+        return cls(service, tomllib.loads(file.read_text(encoding="utf-8")))
+
+    def check_complete(self, operations: Iterable[str]) -> None:
+        """Raises MatrixIncomplete naming every operation that has no row."""
+        if missing := sorted(set(operations) - set(self.matrix)):
+            raise MatrixIncomplete(f"{self.service}: no row of the access matrix for {', '.join(missing)}")
+
+    def scope(self, operation: str, caller: Caller, *, writes: bool) -> Scope:
+        """Whose rows this caller may see while doing this; raises RoleMayNot, ScopeTooNarrow."""
+        row = self.matrix[operation]
+        reaches = [row[role] for role in caller.roles if role in row]
+        if not reaches:
+            raise RoleMayNot(
+                f"{operation} is for {', '.join(row) or 'nobody'}; the token's roles are"
+                f" {', '.join(sorted(caller.roles))}."
+            )
+        needed = f"{self.service}:{'write' if writes else 'read'}"
+        if caller.scopes is not None and needed not in caller.scopes:
+            raise ScopeTooNarrow(
+                f"{operation} needs the scope {needed}; the token has {' '.join(sorted(caller.scopes))}."
+            )
+        return Scope(max(reaches, key=WIDTH.__getitem__), caller.organisation, caller.region_prefix)

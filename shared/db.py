@@ -1,0 +1,316 @@
+"""The only way to the database, and the only commit: one transaction per request or message.
+
+Statements are built with SQLAlchemy Core, compiled once and run on asyncpg itself; rows come back as plain records or
+frozen values. What a transaction adds is collected and written by one statement (a CTE of unnest inserts) right before
+the COMMIT, so that a thousand rows cost as many statements as one and the order of the outbox follows the row locks.
+"""
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import asyncpg
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
+
+from shared.errors import Unavailable
+from shared.policy import Policy
+
+Record = asyncpg.Record
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+TRANSIENT = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+    OSError,
+    TimeoutError,
+)
+"""Faults of the road, not of the cargo: the same work may be tried again as it is."""
+
+_dialect = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
+_compiled: WeakKeyDictionary[sa.Executable, "Compiled"] = WeakKeyDictionary()
+
+
+def metadata() -> sa.MetaData:
+    """An empty collection of tables with the project's names for constraints."""
+    return sa.MetaData(naming_convention=NAMING)
+
+
+PLATFORM = metadata()
+"""The tables that every service's own database has: outbox, inbox, dead letters, deadlines, history, jobs, …"""
+
+
+def private(own: Sequence[str], region: str | None = None) -> dict[str, Any]:
+    """`info` of a private table: the columns that name its parties and its region; walls.py makes the policy of it."""
+    return {"private": {"own": tuple(own), "region": region}}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Compiled:
+    """A statement as text with $n in it, and which parameter goes where."""
+
+    text: str
+    order: tuple[str, ...]
+    defaults: Mapping[str, Any]
+
+    def arguments(self, given: Mapping[str, Any]) -> list[Any]:
+        """Values in the order of $1, $2, …; raises KeyError for one that is missing."""
+        return [given[name] if name in given else self.defaults[name] for name in self.order]
+
+
+def compiled(statement: sa.Executable) -> Compiled:
+    """Compiles a Core statement for asyncpg; module-level statements are compiled once."""
+    known = _compiled.get(statement)
+    if known is None:
+        built = statement.compile(dialect=_dialect)  # type: ignore[attr-defined]
+        order = tuple(built.positiontup or ())
+        required = {name for name, bind in built.binds.items() if bind.required}
+        defaults = {name: value for name, value in built.params.items() if name not in required}
+        known = _compiled[statement] = Compiled(built.string, order, defaults)
+    return known
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose rows a transaction may see: `all`, those of an organisation (`own`), those of a region (`region`)."""
+
+    reach: str = "none"
+    organisation: str = ""
+    region_prefix: str = ""
+
+    def opening(self) -> str:
+        """The first words of a transaction: BEGIN and the settings that row-level security reads."""
+        quoted = (f"'{part.replace(chr(39), chr(39) * 2)}'" for part in dataclasses.astuple(self))
+        reach, organisation, region = quoted
+        return (
+            f"BEGIN; SELECT set_config('app.reach', {reach}, true), set_config('app.org', {organisation}, true),"
+            f" set_config('app.region', {region}, true)"
+        )
+
+
+EVERYTHING = Scope(reach="all")
+"""What a worker sees: it acts for the platform, not for a caller."""
+
+
+def _array_literal(values: Iterable[str] | None) -> str | None:
+    if values is None:
+        return None
+    escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in escaped) + "}"
+
+
+@lru_cache(maxsize=512)
+def _unnest(table: sa.Table, names: tuple[str, ...], first: int, *, skip_repeated: bool) -> str:
+    """INSERT … SELECT … FROM unnest($n::type[], …); array columns travel as text, for unnest flattens."""
+    kinds = [table.c[name].type for name in names]
+    shown = [kind.compile(dialect=_dialect) for kind in kinds]
+    carried = ["TEXT" if isinstance(kind, sa.ARRAY) else text for kind, text in zip(kinds, shown, strict=True)]
+    arrays = ", ".join(f"${first + place}::{text}[]" for place, text in enumerate(carried))
+    picked = ", ".join(
+        f'u."{name}"::{text}' if isinstance(kind, sa.ARRAY) else f'u."{name}"'
+        for name, kind, text in zip(names, kinds, shown, strict=True)
+    )
+    columns = ", ".join(f'"{name}"' for name in names)
+    tail = " ON CONFLICT DO NOTHING" if skip_repeated else ""
+    return f'INSERT INTO "{table.name}" ({columns}) SELECT {picked} FROM unnest({arrays}) AS u({columns}){tail}'  # noqa: S608  names are declared
+
+
+def _columns(table: sa.Table, names: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    return [
+        [_array_literal(row[name]) for row in rows]
+        if isinstance(table.c[name].type, sa.ARRAY)
+        else [row[name] for row in rows]
+        for name in names
+    ]
+
+
+class Tx:
+    """One transaction in hand: reads now, collects what it adds, and never commits by itself."""
+
+    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Record]", policy: Policy) -> None:
+        self.connection = connection
+        self.policy = policy
+        self.statements = 0
+        self.wakes_relay = False
+        self._added: dict[tuple[sa.Table, bool], list[Mapping[str, Any]]] = {}
+
+    async def rows(self, statement: sa.Executable, /, **given: Any) -> list[Record]:
+        """Every row of a statement."""
+        await self.flush()
+        known = compiled(statement)
+        self.statements += 1
+        return await self.connection.fetch(known.text, *known.arguments(given))
+
+    async def row(self, statement: sa.Executable, /, **given: Any) -> Record | None:
+        """The first row, or None."""
+        found = await self.rows(statement, **given)
+        return found[0] if found else None
+
+    async def value(self, statement: sa.Executable, /, **given: Any) -> Any:
+        """The first column of the first row, or None."""
+        found = await self.row(statement, **given)
+        return found[0] if found else None
+
+    async def all(self, into: type[T], statement: sa.Executable, /, **given: Any) -> list[T]:
+        """Every row as a frozen value whose fields are the statement's columns."""
+        return [into(**record) for record in await self.rows(statement, **given)]
+
+    async def one(self, into: type[T], statement: sa.Executable, /, **given: Any) -> T | None:
+        """The first row as a frozen value, or None."""
+        record = await self.row(statement, **given)
+        return into(**record) if record is not None else None
+
+    async def sql(self, text: str, *values: Any) -> list[Record]:
+        """Plain SQL, for what Core cannot say; only shared/ and queries may use it."""
+        await self.flush()
+        self.statements += 1
+        return await self.connection.fetch(text, *values)
+
+    def add(self, table: sa.Table, *rows: Mapping[str, Any], skip_repeated: bool = False) -> None:
+        """Rows to insert, all with the same columns; written together before the commit or the next statement."""
+        if rows:
+            self._added.setdefault((table, skip_repeated), []).extend(rows)
+
+    async def flush(self) -> None:
+        """Writes what was added, all tables in one statement; foreign keys are checked at its end."""
+        if not self._added:
+            return
+        added, self._added = self._added, {}
+        parts: list[str] = []
+        arguments: list[Any] = []
+        for (table, skip_repeated), rows in added.items():
+            names = tuple(rows[0])
+            parts.append(_unnest(table, names, len(arguments) + 1, skip_repeated=skip_repeated))
+            arguments.extend(_columns(table, names, rows))
+        text = parts[-1]
+        if len(parts) > 1:
+            chained = ", ".join(f"w{place} AS ({part})" for place, part in enumerate(parts[:-1]))
+            text = f"WITH {chained} {text}"
+        self.statements += 1
+        await self.connection.execute(text, *arguments)
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + orjson.dumps(value, default=str),
+        decoder=lambda raw: orjson.loads(bytes(raw[1:])),
+    )
+
+
+async def _tidy(connection: asyncpg.Connection) -> None:
+    """Leaves nothing of one use to the next; cheaper than the four statements of asyncpg's own reset."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
+
+
+class Database:
+    """A bounded pool of connections of one role, and the transactions made on it."""
+
+    def __init__(self, pool: asyncpg.Pool, policy: Policy, wait_seconds: float) -> None:
+        self.pool = pool
+        self.policy = policy
+        self.wait_seconds = wait_seconds
+        self.wake: Callable[[], None] = lambda: None
+        """Called after a commit that recorded events; whoever runs the relay puts its bell here."""
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        policy: Policy,
+        role: str | None = None,
+        connections: int = 10,
+        wait_seconds: float = 5,
+        statement_seconds: float = 30,
+        name: str = "jicai",
+    ) -> "Database":
+        """Opens the pool; the session runs as `role`, so that row-level security applies to it."""
+        server_settings = {
+            "application_name": name,
+            "statement_timeout": str(int(statement_seconds * 1000)),
+            "idle_in_transaction_session_timeout": str(int(statement_seconds * 2000)),
+            "plan_cache_mode": "force_generic_plan",
+            "jit": "off",
+        }
+        if role:
+            server_settings["role"] = role
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=connections,
+            init=_prepare,
+            reset=_tidy,
+            server_settings=server_settings,
+            timeout=wait_seconds,
+            statement_cache_size=1024,
+        )
+        return cls(pool, policy, wait_seconds)
+
+    async def close(self) -> None:
+        """Gives the connections back, waiting for those in use."""
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def transaction(self, scope: Scope = EVERYTHING) -> AsyncIterator[Tx]:
+        """One transaction: everything inside becomes true together, or nothing; raises Unavailable without a database."""
+        try:
+            connection = await self.pool.acquire(timeout=self.wait_seconds)
+        except TRANSIENT as error:
+            raise Unavailable(
+                "The database does not answer now; nothing was changed, the same request may be sent again.",
+                headers={"Retry-After": "2"},
+            ) from error
+        try:
+            await connection.execute(scope.opening())
+            tx = Tx(connection, self.policy)
+            try:
+                yield tx
+                await tx.flush()
+                await connection.execute("COMMIT")
+            except BaseException:
+                if not connection.is_closed():
+                    await _roll_back(connection)
+                raise
+        finally:
+            await self.pool.release(connection)
+        if tx.wakes_relay:
+            self.wake()
+
+
+async def _roll_back(connection: Any) -> None:
+    try:
+        await connection.execute("ROLLBACK")
+    except TRANSIENT as error:  # the server has rolled back by itself: the connection is gone
+        log.info("rolled back by the loss of the connection", extra={"reason": repr(error)})
+
+
+def lock_number(name: str) -> int:
+    """The number of an advisory lock that goes by a name; 63 bits of its SHA-256."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) >> 1

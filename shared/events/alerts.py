@@ -1,0 +1,72 @@
+"""What alerts says: what is late, short or wrong, who reported what, and what became of it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from shared.events.base import Event, event
+
+
+@event("cn.jicai.alerts.alert.raised.v1", subject="alert_id")
+class AlertRaised(Event, frozen=True, kw_only=True):
+    """Something is late, short or wrong; raised once, until its cause is gone."""
+
+    alert_id: UUID
+    kind: str
+    about: str
+    """the kind of thing: order, order_line, shipment, payable, code, product"""
+    about_id: str
+    institution_code: str | None
+    supplier_code: str | None
+    region: str
+    raised_at: datetime
+    detail: str
+
+
+@event("cn.jicai.alerts.alert.resolved.v1", subject="alert_id")
+class AlertResolved(Event, frozen=True, kw_only=True):
+    """The cause is gone."""
+
+    alert_id: UUID
+    kind: str
+    about: str
+    about_id: str
+    region: str
+    resolved_at: datetime
+    reason: str
+
+
+class _Problem(Event, frozen=True, kw_only=True):
+    """What every event about a direct report (集采问题直报) tells."""
+
+    problem_id: UUID
+    kind: str
+    region: str
+    reporter_code: str
+    respondent_code: str | None
+    state: str
+    act_by: datetime | None
+
+
+@event("cn.jicai.alerts.problem.reported.v1", subject="problem_id")
+class ProblemReported(_Problem, frozen=True, kw_only=True):
+    """A party reported a problem."""
+
+
+@event("cn.jicai.alerts.problem.assigned.v1", subject="problem_id")
+class ProblemAssigned(_Problem, frozen=True, kw_only=True):
+    """A party must answer by `act_by`."""
+
+
+@event("cn.jicai.alerts.problem.resolved.v1", subject="problem_id")
+class ProblemResolved(_Problem, frozen=True, kw_only=True):
+    """The authority found it solved; the reporter confirms."""
+
+
+@event("cn.jicai.alerts.problem.escalated.v1", subject="problem_id")
+class ProblemEscalated(_Problem, frozen=True, kw_only=True):
+    """A clock ran out, or the reporter was not satisfied."""
+
+
+@event("cn.jicai.alerts.problem.closed.v1", subject="problem_id")
+class ProblemClosed(_Problem, frozen=True, kw_only=True):
+    """The reporter confirmed, or a clock closed it."""

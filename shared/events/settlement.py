@@ -1,0 +1,152 @@
+"""What settlement says: what is owed, what of it may be paid, and what was paid.
+
+Amounts are yuan with 2 places. A payable's `sequence` grows with each release; released figures are totals, not steps.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from shared.events.base import Event, Value, event
+
+
+@event("cn.jicai.settlement.payable.opened.v1", subject="payable_id")
+class PayableOpened(Event, frozen=True, kw_only=True):
+    """An accepted line is owed for; due on `due_on`. `codes_required`: payable only as far as valid codes cover it."""
+
+    payable_id: UUID
+    shipment_line_id: UUID
+    shipment_id: UUID
+    order_id: UUID
+    order_line_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    product_code: str
+    quantity: int
+    amount_yuan: Decimal
+    accepted_at: datetime
+    due_on: date
+    codes_required: bool
+
+
+@event("cn.jicai.settlement.payable.released.v1", subject="payable_id")
+class PayableReleased(Event, frozen=True, kw_only=True):
+    """So much of the payable may be paid now; `complete` when it is all of it."""
+
+    payable_id: UUID
+    shipment_line_id: UUID
+    order_id: UUID
+    order_line_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    quantity_released: int
+    amount_released_yuan: Decimal
+    complete: bool
+
+
+@event("cn.jicai.settlement.payable.held.v1", subject="payable_id")
+class PayableHeld(Event, frozen=True, kw_only=True):
+    """The payable is not paid for now, and why."""
+
+    payable_id: UUID
+    shipment_line_id: UUID
+    order_id: UUID
+    order_line_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    reason: str
+
+
+@event("cn.jicai.settlement.sheet.issued.v1", subject="sheet_id")
+class SheetIssued(Event, frozen=True, kw_only=True):
+    """The month of a hospital and a supplier is summed up; the hospital confirms or disputes by `confirm_by`."""
+
+    sheet_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    month: date
+    amount_yuan: Decimal
+    line_count: int
+    confirm_by: date
+
+
+@event("cn.jicai.settlement.sheet.confirmed.v1", subject="sheet_id")
+class SheetConfirmed(Event, frozen=True, kw_only=True):
+    """The hospital stands by the sheet; disputed lines have left it."""
+
+    sheet_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    month: date
+    amount_yuan: Decimal
+
+
+@event("cn.jicai.settlement.sheet.disputed.v1", subject="sheet_id")
+class SheetDisputed(Event, frozen=True, kw_only=True):
+    """The hospital disputes lines of the sheet."""
+
+    sheet_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    month: date
+    payable_ids: tuple[UUID, ...]
+    reason: str
+
+
+@event("cn.jicai.settlement.payment.sent.v1", subject="payment_id")
+class PaymentSent(Event, frozen=True, kw_only=True):
+    """The bank was asked to pay a supplier for one sheet."""
+
+    payment_id: UUID
+    run_id: UUID
+    sheet_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    amount_yuan: Decimal
+    sent_at: datetime
+
+
+class PaidLine(Value, frozen=True, kw_only=True):
+    """A payable that was paid, by how much in total."""
+
+    payable_id: UUID
+    shipment_line_id: UUID
+    order_id: UUID
+    order_line_id: UUID
+    amount_yuan: Decimal
+
+
+@event("cn.jicai.settlement.payment.paid.v1", subject="payment_id")
+class PaymentPaid(Event, frozen=True, kw_only=True):
+    """The bank paid. Said in parts of at most 1,000 lines; `amount_yuan` is this part's."""
+
+    payment_id: UUID
+    run_id: UUID
+    sheet_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    amount_yuan: Decimal
+    paid_at: datetime
+    lines: tuple[PaidLine, ...]
+
+
+@event("cn.jicai.settlement.payment.failed.v1", subject="payment_id")
+class PaymentFailed(Event, frozen=True, kw_only=True):
+    """The bank refused or sent the money back; the sheet is payable again."""
+
+    payment_id: UUID
+    run_id: UUID
+    sheet_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    amount_yuan: Decimal
+    reason: str

@@ -1,0 +1,92 @@
+"""What traceability says: which receipts want codes, how far codes cover them, and which codes and lots are suspect.
+
+Coverage figures are totals in sale units; a receipt is one shipment line at one hospital.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from shared.events.base import Event, event
+
+
+@event("cn.jicai.traceability.receipt.expected.v1", subject="receipt_id")
+class ReceiptExpected(Event, frozen=True, kw_only=True):
+    """Codes for these goods are awaited at the hospital."""
+
+    receipt_id: UUID
+    shipment_line_id: UUID
+    order_id: UUID
+    order_line_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    product_code: str
+    lot_number: str
+    quantity_shipped: int
+
+
+@event("cn.jicai.traceability.coverage.verified.v1", subject="receipt_id")
+class CoverageVerified(Event, frozen=True, kw_only=True):
+    """Valid codes cover everything that was accepted."""
+
+    receipt_id: UUID
+    shipment_line_id: UUID
+    order_id: UUID
+    order_line_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    product_code: str
+    quantity_accepted: int
+    quantity_covered: int
+    verified_at: datetime
+
+
+@event("cn.jicai.traceability.coverage.short.v1", subject="receipt_id")
+class CoverageShort(Event, frozen=True, kw_only=True):
+    """Valid codes cover a part of what was accepted; `quantity_covered` of it, so far."""
+
+    receipt_id: UUID
+    shipment_line_id: UUID
+    order_id: UUID
+    order_line_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    product_code: str
+    quantity_accepted: int
+    quantity_covered: int
+
+
+@event("cn.jicai.traceability.code.flagged.v1", subject="anomaly_id")
+class CodeFlagged(Event, frozen=True, kw_only=True):
+    """A code was found where it should not be: sold twice, of another product, expired, recalled, unknown."""
+
+    anomaly_id: UUID
+    code: str
+    kind: str
+    institution_code: str
+    region: str
+    product_code: str | None
+    detail: str
+
+
+@event("cn.jicai.traceability.recall.opened.v1", subject="recall_id")
+class RecallOpened(Event, frozen=True, kw_only=True):
+    """Goods of these lots may not be received, used or sold."""
+
+    recall_id: UUID
+    product_code: str
+    lot_numbers: tuple[str, ...]
+    reason: str
+    opened_at: datetime
+
+
+@event("cn.jicai.traceability.recall.closed.v1", subject="recall_id")
+class RecallClosed(Event, frozen=True, kw_only=True):
+    """The recall is over."""
+
+    recall_id: UUID
+    product_code: str
+    lot_numbers: tuple[str, ...]
+    closed_at: datetime

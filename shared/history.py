@@ -1,0 +1,118 @@
+"""Who did what to which thing: written in the transaction of the change, append-only, read as timeline and as audit.
+
+A row belongs to the parties of the thing it tells of, so that it is seen by exactly those who may see the thing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared import clock, telemetry
+from shared.db import PLATFORM, Tx, private
+from shared.identity import Caller
+
+history = sa.Table(
+    "history",
+    PLATFORM,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("about", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("detail", JSONB, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("organisation", sa.Text, nullable=False),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text),
+    sa.Column("institution_code", sa.Text),
+    sa.Column("supplier_code", sa.Text),
+    sa.Column("region", sa.Text),
+    info=private(("institution_code", "supplier_code"), "region"),
+)
+sa.Index("ix_history_about", history.c.about, history.c.id)
+
+_OF = sa.select(
+    history.c.at, history.c.action, history.c.organisation, history.c.person, history.c.detail, history.c.request_id
+).where(history.c.about == sa.bindparam("about")).order_by(history.c.id)  # fmt: skip
+
+BY_ITSELF = Caller(organisation="platform", roles=frozenset(), region="000000", person="by itself")
+"""Who acts when nobody asked: an event arrived, a clock ran out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Whose thing it is: the institution, the supplier, the region (six digits)."""
+
+    institution_code: str | None = None
+    supplier_code: str | None = None
+    region: str | None = None
+
+
+def note(
+    tx: Tx,
+    who: Caller,
+    about: UUID | str,
+    action: str,
+    parties: Parties,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes down one deed; `detail` says what changed, from and to."""
+    tx.add(
+        history,
+        {
+            "about": str(about),
+            "action": action,
+            "detail": dict(detail or {}),
+            "at": clock.now(),
+            "organisation": who.organisation,
+            "person": who.person,
+            "request_id": telemetry.request_id.get(),
+            "institution_code": parties.institution_code,
+            "supplier_code": parties.supplier_code,
+            "region": parties.region,
+        },
+    )
+
+
+class Deed(BaseModel):
+    """One thing that happened."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: datetime
+    action: str
+    organisation: str
+    person: str
+    detail: dict[str, Any]
+    request_id: str | None
+
+
+class NextStep(BaseModel):
+    """Who must act now, on what, and by when."""
+
+    model_config = ConfigDict(frozen=True)
+
+    who: str
+    what: str
+    by: datetime | None = None
+
+
+class TimelineView(BaseModel):
+    """What happened to a thing so far, what it waits for, and why it was refused if it was."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    state: str
+    deeds: list[Deed]
+    next: list[NextStep]
+
+
+async def timeline(tx: Tx, about: UUID | str, state: str, next_steps: Sequence[NextStep]) -> TimelineView:
+    """The timeline of a thing that the caller may see; load the thing first."""
+    deeds = [Deed(**row) for row in await tx.rows(_OF, about=str(about))]
+    return TimelineView(id=str(about), state=state, deeds=deeds, next=list(next_steps))

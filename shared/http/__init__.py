@@ -1,0 +1,44 @@
+"""HTTP, the same for every service: what routers and schemas import."""
+
+from shared.http.app import create_app
+from shared.http.bulk import answers, only
+from shared.http.edge import CallerHere, Edge, TxHere, check_match, etag
+from shared.http.paging import PagingHere
+from shared.http.schemas import (
+    Amount,
+    BulkAnswer,
+    Code,
+    Command,
+    Name,
+    Note,
+    Page,
+    Price,
+    Quantity,
+    Reason,
+    View,
+    text,
+)
+
+__all__ = [
+    "Amount",
+    "BulkAnswer",
+    "CallerHere",
+    "Code",
+    "Command",
+    "Edge",
+    "Name",
+    "Note",
+    "Page",
+    "PagingHere",
+    "Price",
+    "Quantity",
+    "Reason",
+    "TxHere",
+    "View",
+    "answers",
+    "check_match",
+    "create_app",
+    "etag",
+    "only",
+    "text",
+]

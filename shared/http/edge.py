@@ -1,0 +1,131 @@
+"""The way through the door, the same for every route: caller, matrix, one transaction, once, commit, and only then the answer.
+
+A response leaves after the COMMIT, so a failing commit is never answered with success. A route names its operation by the
+name of its function and does nothing of this itself.
+"""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import asyncpg
+from fastapi import Depends, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from shared import idempotency
+from shared.access import Access
+from shared.db import Database, Tx
+from shared.errors import Conflict, PreconditionFailed, PreconditionRequired
+from shared.identity import Caller, Verifier
+from shared.policy import Policy
+from shared.settings import ServiceSettings
+
+TRIES = 3
+"""Of a request that met another one in the database: deadlock, serialisation, the same natural key at once."""
+
+MET = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+KEPT_HEADERS = ("content-type", "location", "etag")
+
+
+class Busy(Conflict):
+    title = "Others changed the same thing at the same time"
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What a running service has in hand; `app.state.runtime`."""
+
+    settings: ServiceSettings
+    policy: Policy
+    access: Access
+    verifier: Verifier
+    database: Database
+
+
+class Edge(APIRoute):
+    """The route class of every service."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint = super().get_route_handler()
+        operation = self.name
+        writes = not (self.methods or set()) <= {"GET", "HEAD"}
+
+        async def handle(request: Request) -> Response:
+            runtime: Runtime = request.app.state.runtime
+            caller = await runtime.verifier.caller(request.headers.get("authorization"))
+            scope = runtime.access.scope(operation, caller, writes=writes)
+            request.state.caller = caller
+            request.state.operation = operation
+            key = await _key(request, caller, operation) if writes else None
+            for attempt in range(1, TRIES + 1):
+                try:
+                    async with runtime.database.transaction(scope) as tx:
+                        request.state.tx = tx
+                        return await _once(tx, key, endpoint, request)
+                except MET as error:
+                    if attempt == TRIES:
+                        raise Busy("Nothing was changed; send it again.", headers={"Retry-After": "1"}) from error
+            raise AssertionError("the loop returns or raises")
+
+        return handle
+
+
+async def _key(request: Request, caller: Caller, operation: str) -> idempotency.Key | None:
+    given = request.headers.get("idempotency-key")
+    if given is None:
+        return None
+    return idempotency.Key.of(
+        organisation=caller.organisation,
+        operation=operation,
+        key=given,
+        path=f"{request.method} {request.url.path}?{request.url.query}",
+        body=await request.body(),
+    )
+
+
+async def _once(
+    tx: Tx,
+    key: idempotency.Key | None,
+    endpoint: Callable[[Request], Coroutine[Any, Any, Response]],
+    request: Request,
+) -> Response:
+    if key is None:
+        return await endpoint(request)
+    if (first := await idempotency.claim(tx, key)) is not None:
+        return Response(first.body, first.status, {**first.headers, "idempotency-replayed": "true"})
+    response = await endpoint(request)
+    if response.status_code < 400:  # noqa: PLR2004  only successes are recorded
+        headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+        idempotency.keep(tx, key, idempotency.Answer(response.status_code, headers, bytes(response.body)))
+    return response
+
+
+def _tx(request: Request) -> Tx:
+    tx: Tx = request.state.tx
+    return tx
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+TxHere = Annotated[Tx, Depends(_tx)]
+"""The transaction of this request; it commits before the answer leaves."""
+CallerHere = Annotated[Caller, Depends(_caller)]
+"""Who sent this request."""
+
+
+def etag(version: int) -> str:
+    """The version of a thing as an entity tag."""
+    return f'"{version}"'
+
+
+def check_match(request: Request, version: int) -> None:
+    """The guard where two people may edit one thing; raises PreconditionRequired, PreconditionFailed (RFC 9110 §13.1.1)."""
+    given = request.headers.get("if-match")
+    if given is None:
+        raise PreconditionRequired(f"Send `If-Match: {etag(version)}`, the ETag of what you read.")
+    if given != "*" and etag(version) not in [tag.strip() for tag in given.split(",")]:
+        raise PreconditionFailed(f"You read version {given}, now it is {etag(version)}; read it again.")

@@ -1,0 +1,81 @@
+"""Long work over HTTP: a job's progress, and the sheet of what it refused."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from shared import jobs
+from shared.errors import NotFound, TooLarge
+from shared.http.edge import Edge, TxHere
+from shared.http.schemas import View
+
+REFUSED_FILE = "refused"
+
+SHEET_TYPES = {
+    "text/csv": ".csv",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+}
+
+
+class JobNotFound(NotFound):
+    title = "No such job, or not yours"
+
+
+class NothingRefused(NotFound):
+    title = "This job refused no row"
+
+
+class UploadTooLarge(TooLarge):
+    title = "The file is too large"
+
+
+class JobView(View):
+    """A job: its state, how far it is, and what it came to."""
+
+    id: UUID
+    kind: str
+    state: str
+    done: int
+    total: int | None
+    refused: int
+    result: dict[str, object] | None
+
+
+async def received(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
+    """The body of an upload, in pieces; raises UploadTooLarge when it passes `most_bytes`."""
+    taken = 0
+    async for piece in request.stream():
+        taken += len(piece)
+        if taken > most_bytes:
+            raise UploadTooLarge(f"The file has more than {most_bytes} bytes.")
+        yield piece
+
+
+router = APIRouter(route_class=Edge, tags=["jobs"])
+
+
+@router.get("/jobs/{job_id}")
+async def get_job(job_id: UUID, tx: TxHere) -> JobView:
+    """How far a job is."""
+    return JobView.model_validate(await _job(tx, job_id))
+
+
+@router.get("/jobs/{job_id}/refused", response_class=Response)
+async def get_refused(job_id: UUID, tx: TxHere) -> Response:
+    """The refused rows as a sheet that can be mended and sent again."""
+    await _job(tx, job_id)
+    parts = await tx.rows(jobs.FILE, job_id=job_id, name=REFUSED_FILE)
+    if not parts:
+        raise NothingRefused(f"Job {job_id} has refused nothing so far.")
+    media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    headers = {"content-disposition": f'attachment; filename="refused-{job_id}.xlsx"'}
+    return Response(b"".join(bytes(part["bytes"]) for part in parts), media_type=media_type, headers=headers)
+
+
+async def _job(tx: TxHere, job_id: UUID) -> jobs.JobRow:
+    found = await tx.one(jobs.JobRow, jobs.GET, id=job_id)
+    if found is None:
+        raise JobNotFound(f"There is no job {job_id} that you may see.")
+    return found

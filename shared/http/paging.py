@@ -1,0 +1,79 @@
+"""Lists page by cursor: stable while rows are added, signed so that a changed cursor is refused, bounded in rows."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from fastapi import Depends, Query, Request
+
+from shared.errors import BadRequest
+from shared.http.schemas import Page
+
+V = TypeVar("V")
+R = TypeVar("R")
+
+SIGNATURE_BYTES = 12
+DEFAULT_ROWS = 50
+MOST_ROWS = 500
+
+
+class CursorRefused(BadRequest):
+    title = "This cursor was not given out here"
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How many rows, and after which key."""
+
+    limit: int
+    after: list[Any] | None
+    secret: bytes
+
+    @property
+    def rows(self) -> int:
+        """Rows to ask the database for: one more than shown tells whether there is a next page."""
+        return self.limit + 1
+
+    def page(self, found: Sequence[R], show: Callable[[R], V], key: Callable[[R], Sequence[Any]]) -> Page[V]:
+        """The page of what was found (at most `rows`), with the cursor of its last row."""
+        more = len(found) > self.limit
+        here = found[: self.limit]
+        return Page(items=[show(row) for row in here], next=_seal(key(here[-1]), self.secret) if more else None)
+
+
+def _seal(key: Sequence[Any], secret: bytes) -> str:
+    body = orjson.dumps(list(key), default=str)
+    return base64.urlsafe_b64encode(_sign(body, secret) + body).decode().rstrip("=")
+
+
+def _sign(body: bytes, secret: bytes) -> bytes:
+    return hmac.digest(secret, body, hashlib.sha256)[:SIGNATURE_BYTES]
+
+
+def _unseal(cursor: str, secret: bytes) -> list[Any]:
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    except ValueError as error:
+        raise CursorRefused("Take `next` of the page before as it is, or leave `after` out.") from error
+    signature, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
+    if not hmac.compare_digest(signature, _sign(body, secret)):
+        raise CursorRefused("Take `next` of the page before as it is, or leave `after` out.")
+    key: list[Any] = orjson.loads(body)
+    return key
+
+
+def _paging(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows of a page")] = DEFAULT_ROWS,
+    after: Annotated[str | None, Query(max_length=1_000, description="`next` of the page before")] = None,
+) -> Paging:
+    secret: bytes = request.app.state.cursor_secret + request.url.path.encode()
+    return Paging(limit, _unseal(after, secret) if after else None, secret)
+
+
+PagingHere = Annotated[Paging, Depends(_paging)]
+"""The paging of this request: `limit` and `after`."""

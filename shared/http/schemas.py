@@ -1,0 +1,95 @@
+"""What commands and views are made of: field types that refuse what a database or a reader could not bear."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from shared import money
+from shared.codes import is_clean_text
+
+T = TypeVar("T")
+
+LARGEST_QUANTITY = 100_000_000
+"""Sale units of one line: more is a slip of the hand."""
+
+
+def _clean(text: str) -> str:
+    if not is_clean_text(text, len(text)):
+        raise ValueError(
+            "holds a character that cannot be stored or shown: NUL, control, lone surrogate, bidi override"
+        )
+    return text
+
+
+def _exact(given: Any) -> Any:
+    if isinstance(given, float):
+        raise ValueError('money is a decimal string such as "12.34", never a JSON number with a fraction')  # noqa: TRY004
+    return given
+
+
+def _price(given: Decimal) -> Decimal:
+    return money.parse_price(given)
+
+
+def text(longest: int = 200, shortest: int = 1) -> Any:
+    """A text field of so many characters."""
+    return Annotated[str, Field(min_length=shortest, max_length=longest), AfterValidator(_clean)]
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_clean)]
+Reason = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(_clean)]
+Note = Annotated[str, Field(max_length=4_000), AfterValidator(_clean)]
+Code = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_clean)]
+Quantity = Annotated[int, Field(strict=True, gt=0, le=LARGEST_QUANTITY)]
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    AfterValidator(_price),
+    PlainSerializer(money.price_text, return_type=str),
+    Field(examples=["12.3400"]),
+]
+Amount = Annotated[Decimal, PlainSerializer(money.amount_text, return_type=str), Field(examples=["1234.50"])]
+
+
+class Command(BaseModel):
+    """Something asked for; unknown fields are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class View(BaseModel):
+    """Something shown."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Page(View, Generic[T]):
+    """A page of a list; ask again with `after=next` until `next` is null."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class ItemAnswer(View, Generic[T]):
+    """What became of one item of a bulk call: `status` as if it had come alone, then the thing or the problem."""
+
+    index: int
+    status: int
+    item: T | None = None
+    problem: dict[str, Any] | None = None
+
+
+class BulkAnswer(View, Generic[T]):
+    """One answer per item, in the order sent."""
+
+    succeeded: int
+    refused: int
+    items: list[ItemAnswer[T]]
+
+
+class ReceivedAt(View):
+    """When the platform took it."""
+
+    at: datetime

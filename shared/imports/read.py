@@ -1,0 +1,67 @@
+"""Opens a sheet that someone sent, by what the file is and not by what it is called.
+
+Invariant: whatever the bytes are, the answer is a Sheet within its limits or a SheetRefused that says why.
+"""
+
+from pathlib import Path
+
+from shared.imports.csv_source import CsvSource
+from shared.imports.refusals import SheetRefused
+from shared.imports.sheet import Sheet, SheetLimits
+from shared.imports.xlsx_source import XlsxSource
+
+_ZIP = b"PK\x03\x04"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED_STREAM = "EncryptedPackage".encode("utf-16-le")
+_FOREIGN = {b"%PDF": "a PDF", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"Rar!": "a rar archive"}
+_KINDS = ".xlsx, or .csv in UTF-8 or GB18030"
+_CHUNK_BYTES = 2**20
+
+_DEFAULT_LIMITS = SheetLimits()
+
+
+def open_sheet(path: Path, *, sheet: str | None = None, limits: SheetLimits = _DEFAULT_LIMITS) -> Sheet:
+    """The sheet of a CSV, or of a workbook the one named (by default the first visible); close it after use.
+
+    Raises SheetRefused for whatever cannot be read. Faults deep in the file are raised while iterating.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise SheetRefused("sheet_empty", "the file is empty", allowed=_KINDS)
+    if size > limits.max_file_bytes:
+        raise SheetRefused(
+            "sheet_too_large",
+            f"the file has {size:,} bytes",
+            allowed=f"at most {limits.max_file_bytes:,} bytes",
+        )
+    with path.open("rb") as file:
+        head = file.read(len(_OLE))
+    _refuse_foreign(path, head)
+    source = XlsxSource(path, sheet, limits) if head.startswith(_ZIP) else CsvSource(path, limits)
+    try:
+        return Sheet(source, limits)
+    except SheetRefused:
+        source.close()
+        raise
+
+
+def _refuse_foreign(path: Path, head: bytes) -> None:
+    if head.startswith(_OLE):
+        if _holds(path, _ENCRYPTED_STREAM):
+            raise SheetRefused(
+                "sheet_encrypted", "the workbook is protected by a password", allowed="a workbook without one"
+            )
+        raise SheetRefused("unknown_sheet_type", "the file is an old Office file (.xls)", allowed=_KINDS)
+    for mark, what in _FOREIGN.items():
+        if head.startswith(mark):
+            raise SheetRefused("unknown_sheet_type", f"the file is {what}", allowed=_KINDS)
+
+
+def _holds(path: Path, wanted: bytes) -> bool:
+    carried = b""
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            if wanted in carried + chunk:
+                return True
+            carried = chunk[-len(wanted) :]
+    return False

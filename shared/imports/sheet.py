@@ -1,0 +1,156 @@
+"""A sheet as importers see it, whatever its file: a header and rows of text under the sheet's own row numbers.
+
+Invariant: rows come one at a time, every limit is checked before a row is handed out, and no cell is guessed or dropped.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, NamedTuple, Protocol, Self
+
+from shared.imports.refusals import REFUSAL_COLUMNS, SheetRefused, restored
+
+SheetKind = Literal["csv", "xlsx"]
+
+# Space of every width, and the marks that have none: byte order mark, zero-width space and joiners.
+_EDGES = " \t\r\n\v\f\x85\xa0\u3000\ufeff\u200b\u200c\u200d\u2060\u2002\u2003\u2009\u202f"
+
+
+@dataclass(frozen=True, slots=True)
+class SheetLimits:
+    """How large a sheet may be. The largest named by the platform's users has 300,000 rows of 12 columns."""
+
+    max_file_bytes: int = 256 * 2**20
+    max_rows: int = 500_000
+    max_columns: int = 256
+    max_cell_characters: int = 32_767
+    max_row_characters: int = 1_000_000
+    max_expansion_ratio: int = 200
+    max_uncompressed_bytes: int = 2**30
+    max_zip_entries: int = 2_000
+    max_shared_strings: int = 6_000_000
+    max_cell_styles: int = 100_000
+    max_xml_token_bytes: int = 4 * 2**20
+
+
+class Row(NamedTuple):
+    """`cells` has one text for each name of the header; `surplus` what stood behind them, where nothing should."""
+
+    number: int
+    cells: tuple[str, ...]
+    surplus: tuple[str, ...] = ()
+
+
+class RowSource(Protocol):
+    """Where a sheet's rows come from: each call of `rows` starts again at the top, with the row's number."""
+
+    kind: SheetKind
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]: ...
+
+    def close(self) -> None: ...
+
+
+class Sheet:
+    """Iterate it for the rows under the header, blank ones left out; each iteration reads from the top.
+
+    `mended` says that the sheet is one of ours come back: its reasons are left out and its apostrophes undone.
+    """
+
+    def __init__(self, source: RowSource, limits: SheetLimits) -> None:
+        self._source = source
+        self._limits = limits
+        header = _header_of(source, limits)
+        self.header: tuple[str, ...] = _without_reasons(header)
+        self.mended: bool = len(self.header) < len(header)
+        self.kind: SheetKind = source.kind
+        self._full_width = len(header)
+
+    def __iter__(self) -> Iterator[Row]:
+        count = 0
+        for number, cells in self._source.rows():
+            if number == 1 or not any(cells):
+                continue
+            count += 1
+            if count > self._limits.max_rows:
+                raise SheetRefused(
+                    "too_many_rows",
+                    f"the sheet has more than {self._limits.max_rows:,} rows",
+                    where=f"row {number}",
+                    allowed=f"at most {self._limits.max_rows:,} rows a file",
+                )
+            yield self._row(number, cells)
+
+    def _row(self, number: int, cells: list[str]) -> Row:
+        width = len(self.header)
+        surplus = tuple(cell for cell in cells[self._full_width :] if cell)
+        own = cells[:width]
+        if len(own) < width:
+            own.extend([""] * (width - len(own)))
+        if self.mended:
+            own = [restored(cell) for cell in own]
+        return Row(number, tuple(own), surplus)
+
+    def close(self) -> None:
+        """Give back the open file and its temporary space; iterating is over then."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def checked_cell(cell: str, number: int, limits: SheetLimits) -> str:
+    """The cell, or SheetRefused when it is longer than the limit."""
+    if len(cell) > limits.max_cell_characters:
+        raise cell_too_long(number, limits)
+    return cell
+
+
+def cell_too_long(number: int, limits: SheetLimits) -> SheetRefused:
+    return SheetRefused(
+        "cell_too_long",
+        f"a cell is longer than {limits.max_cell_characters:,} characters; is a quotation mark left open?",
+        where=f"row {number}",
+        allowed=f"at most {limits.max_cell_characters:,} characters a cell",
+    )
+
+
+def too_many_columns(number: int, limits: SheetLimits) -> SheetRefused:
+    return SheetRefused(
+        "too_many_columns",
+        f"the sheet has more than {limits.max_columns} columns",
+        where=f"row {number}",
+        allowed=f"at most {limits.max_columns} columns",
+    )
+
+
+def _header_of(source: RowSource, limits: SheetLimits) -> tuple[str, ...]:
+    rows = source.rows()
+    number, cells = next(rows, (1, []))
+    names = [restored(cell).strip(_EDGES) for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    if number != 1 or not names:
+        raise SheetRefused(
+            "no_header",
+            "the first row is empty",
+            where="row 1",
+            allowed="the names of the columns in row 1",
+        )
+    if len(names) > limits.max_columns:
+        raise too_many_columns(1, limits)
+    return tuple(names)
+
+
+def _without_reasons(header: tuple[str, ...]) -> tuple[str, ...]:
+    width = len(header)
+    while width and header[width - 1] in REFUSAL_COLUMNS:
+        width -= 1
+    if not width:
+        raise SheetRefused("no_header", "the sheet has only the columns of a refusal", where="row 1")
+    return header[:width]

@@ -1,0 +1,72 @@
+"""How a service's database gets its tables: alembic, one chain of versions per service, then walls and grants.
+
+Versions stand in `services/<name>/migrations/`; the walls (roles, grants, row-level security) are derived from the
+declared tables each time, so they cannot fall behind them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from shared.db import PLATFORM
+from shared.migrations import walls
+from shared.service import Service
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _config(service: Service, connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("version_locations", str(ROOT / "services" / service.name / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    config.attributes["connection"] = connection
+    config.attributes["metadata"] = [PLATFORM, service.metadata]
+    return config
+
+
+async def migrate(service: Service, owner_url: str) -> None:
+    """Brings a database to the newest version, as the owner of its tables; safe to repeat."""
+    await _with_connection(owner_url, lambda connection: _upgrade(service, connection))
+
+
+async def new_version(service: Service, owner_url: str, message: str, number: str) -> None:
+    """Writes the next version from what the tables declare and the database lacks."""
+    await _with_connection(
+        owner_url,
+        lambda connection: command.revision(_config(service, connection), message, autogenerate=True, rev_id=number),
+    )
+
+
+async def differences(service: Service, owner_url: str) -> list[Any]:
+    """What the declared tables and the migrated database disagree on; empty when all is well."""
+    found: list[Any] = []
+
+    def compare(connection: sa.Connection) -> None:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        found.extend(compare_metadata(context, [PLATFORM, service.metadata]))  # type: ignore[arg-type]
+
+    await _with_connection(owner_url, compare)
+    return found
+
+
+def _upgrade(service: Service, connection: sa.Connection) -> None:
+    command.upgrade(_config(service, connection), "head")
+    for statement in walls.statements(service.name, [PLATFORM, service.metadata]):
+        connection.exec_driver_sql(statement)
+
+
+async def _with_connection(owner_url: str, work: Any) -> None:
+    engine = create_async_engine(owner_url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(work)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,12 @@
+"""What alembic runs; the connection and the tables are handed over by `shared.migrations`."""
+
+from alembic import context
+
+config = context.config
+context.configure(
+    connection=config.attributes["connection"],
+    target_metadata=config.attributes["metadata"],
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

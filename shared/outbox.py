@@ -1,0 +1,188 @@
+"""Events leave through here: recorded in the transaction that made them true, sent by one relay, at least once.
+
+Order per subject is the order of the rows, because rows are numbered when the transaction already holds the lock of the
+aggregate it changed. One relay per service leads, under an advisory lock of its own connection.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+import sqlalchemy as sa
+from uuid_utils.compat import uuid7
+
+from shared import clock, telemetry
+from shared.bus import Bus, BusAway, Message
+from shared.db import PLATFORM, TRANSIENT, Database, Tx, lock_number
+from shared.envelope import seal
+from shared.errors import Unprocessable
+from shared.events import Event, source_of, subject_of
+
+log = logging.getLogger(__name__)
+
+EVENT_BYTES = 900_000
+"""The largest event, in bytes: under the 1 MB a broker takes, so that a row that was recorded can be sent."""
+
+CHANNEL = "jicai_outbox"
+
+outbox = sa.Table(
+    "outbox",
+    PLATFORM,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("event_id", sa.Uuid, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
+    sa.Column("sent_at", sa.DateTime(timezone=True)),
+)
+sa.Index("ix_outbox_waiting", outbox.c.id, postgresql_where=outbox.c.sent_at.is_(None))
+sa.Index("ix_outbox_sent_at", outbox.c.sent_at, postgresql_where=outbox.c.sent_at.is_not(None))
+
+_NEXT = "SELECT id, subject, payload FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT $1"
+_MARK = "UPDATE outbox SET sent_at = clock_timestamp() WHERE id = ANY($1::bigint[])"
+_PRUNE = (
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_at < clock_timestamp() - $1::interval LIMIT $2)"
+)
+
+
+class EventTooLarge(Unprocessable):
+    """An event that no broker would take; what it says must be said in parts."""
+
+
+def record(tx: Tx, event: Event, sequence: int) -> None:
+    """Says an event: recorded with the change it tells of, sent after the commit. `sequence` is the aggregate's version.
+
+    Raises EventTooLarge when its bytes are more than EVENT_BYTES.
+    """
+    event_id = uuid7()
+    payload = seal(
+        event_id=event_id,
+        source=source_of(event),
+        event_type=event.TYPE,
+        subject=subject_of(event),
+        time=clock.now(),
+        sequence=sequence,
+        data=event,
+        request_id=telemetry.request_id.get(),
+        traceparent=telemetry.traceparent.get(),
+    )
+    if len(payload) > EVENT_BYTES:
+        raise EventTooLarge(f"The event {event.TYPE} would be {len(payload)} bytes, at most {EVENT_BYTES} can travel.")
+    row = {
+        "event_id": event_id,
+        "type": event.TYPE,
+        "subject": subject_of(event),
+        "sequence": sequence,
+        "payload": payload,
+    }
+    tx.add(outbox, row)
+    tx.wakes_relay = True
+
+
+class Bell:
+    """Rings the relay of another process after a commit; rings that come together become one NOTIFY."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._ringing: asyncio.Task[None] | None = None
+        self._again = False
+
+    def ring(self) -> None:
+        """Returns at once; polling is the fallback when the notice is lost."""
+        if self._ringing is not None and not self._ringing.done():
+            self._again = True
+            return
+        self._ringing = asyncio.get_running_loop().create_task(self._notify())
+
+    async def _notify(self) -> None:
+        self._again = True
+        while self._again:
+            self._again = False
+            with suppress(*TRANSIENT):
+                await self._database.pool.execute(f"NOTIFY {CHANNEL}")
+
+
+class Relay:
+    """Sends what was recorded, in order, while it holds the lead."""
+
+    def __init__(self, service: str, database: Database, bus: Bus, *, rows: int = 1_000, poll_seconds: float = 1.0):
+        self._service = service
+        self._database = database
+        self._bus = bus
+        self._rows = rows
+        self._poll_seconds = poll_seconds
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is something to send."""
+        self._awake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Takes the lead when it is free, relays while it has it, and takes it again after any fault of the road."""
+        while not stop.is_set():
+            try:
+                async with self._database.pool.acquire(timeout=self._database.wait_seconds) as connection:
+                    await self._lead(connection, stop)
+            except (*TRANSIENT, BusAway) as error:
+                log.warning("relay waits", extra={"service": self._service, "reason": repr(error)})
+                await _pause(stop, self._poll_seconds)
+            finally:
+                telemetry.RELAY_LEAD.labels(self._service).set(0)
+
+    async def _lead(self, connection: Any, stop: asyncio.Event) -> None:
+        number = lock_number(f"relay:{self._service}")
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", number):
+            await _pause(stop, self._poll_seconds)
+            return
+        telemetry.RELAY_LEAD.labels(self._service).set(1)
+
+        def heard(*_: object) -> None:
+            self._awake.set()
+
+        try:
+            await connection.add_listener(CHANNEL, heard)
+            while not stop.is_set():
+                self._awake.clear()
+                if await self.round(connection) == 0:
+                    await self._wait_for_work(stop)
+        finally:
+            with suppress(*TRANSIENT):
+                await connection.remove_listener(CHANNEL, heard)
+                await connection.execute("SELECT pg_advisory_unlock_all()")
+
+    async def _wait_for_work(self, stop: asyncio.Event) -> None:
+        waits = [asyncio.ensure_future(self._awake.wait()), asyncio.ensure_future(stop.wait())]
+        await asyncio.wait(waits, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def round(self, connection: Any) -> int:
+        """One round: up to `rows` events sent, awaited together, then marked. Returns how many."""
+        waiting = await connection.fetch(_NEXT, self._rows)
+        if not waiting:
+            return 0
+        await self._bus.send([Message(self._service, row["subject"], row["payload"]) for row in waiting])
+        await connection.execute(_MARK, [row["id"] for row in waiting])
+        telemetry.RELAY_ROUNDS.labels(self._service).inc()
+        telemetry.EVENTS_SENT.labels(self._service).inc(len(waiting))
+        return len(waiting)
+
+
+async def waiting(database: Database) -> int:
+    """How many events wait to be sent."""
+    return int(await database.pool.fetchval("SELECT count(*) FROM outbox WHERE sent_at IS NULL"))
+
+
+async def prune(connection: "asyncpg.pool.PoolConnectionProxy[Any]", keep_days: float, rows: int = 5_000) -> int:
+    """Deletes a bounded number of events sent more than `keep_days` ago; returns how many."""
+    status: str = await connection.execute(_PRUNE, f"{keep_days} days", rows)
+    return int(status.rsplit(maxsplit=1)[-1])
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

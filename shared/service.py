@@ -1,0 +1,36 @@
+"""What a service is made of, as its app.py puts it together; everything that runs a service takes one of these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter
+from sqlalchemy import MetaData
+
+from shared.deadlines import Deadlines
+from shared.inbox import Handlers
+from shared.jobs import Jobs
+from shared.settings import ServiceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One of the five: its name is its topic, its consumer group, its path and its audience."""
+
+    name: str
+    title: str
+    settings: type[ServiceSettings]
+    metadata: MetaData
+    routers: tuple[APIRouter, ...]
+    handlers: Handlers
+    deadlines: Deadlines = field(default_factory=dict)
+    jobs: Jobs = field(default_factory=dict)
+
+    @property
+    def package(self) -> str:
+        """Where its migrations live."""
+        return f"services.{self.name}"
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its words in logs and metrics."""
+        return {"service": self.name}

@@ -1,0 +1,53 @@
+"""What a service is told by its environment: frozen, built once at the top, never read at import.
+
+Each service reads its own prefix (`ORDERS_DATABASE_URL`, `LISTING_DATABASE_URL`, …). Every limit has a name and a unit.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Limits(BaseSettings):
+    """How much one request, batch or statement may be; the units are in the names."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="JICAI_LIMIT_")
+
+    body_bytes: int = Field(8 * 1024 * 1024, gt=0)
+    upload_bytes: int = Field(200 * 1024 * 1024, gt=0)
+    bulk_items: int = Field(1_000, gt=0)
+    page_rows: int = Field(500, gt=0)
+    event_bytes: int = Field(900_000, gt=0)
+    relay_rows: int = Field(1_000, gt=0)
+    consumer_messages: int = Field(500, gt=0)
+    deadline_rows: int = Field(500, gt=0)
+    statement_seconds: float = Field(30, gt=0)
+    pool_connections: int = Field(10, gt=0)
+    pool_wait_seconds: float = Field(5, gt=0)
+    drain_seconds: float = Field(20, gt=0)
+    poll_seconds: float = Field(1, gt=0)
+
+
+class ServiceSettings(BaseSettings):
+    """What every service is told; a service's own settings add to it and set the prefix."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    database_url: str = Field(description="postgresql://user:password@host:port/database")
+    api_role: str | None = Field(None, description="database role of the API; None: the role of the URL")
+    worker_role: str | None = Field(None, description="database role of the worker; None: the role of the URL")
+    bus: Literal["local", "kafka"] = "kafka"
+    kafka_bootstrap: str = "localhost:9092"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_ssl_cafile: Path | None = None
+    kafka_sasl_mechanism: str = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    issuer: str = Field("", description="`iss` that tokens must carry")
+    jwks: str = Field("", description="address (https) or file of the issuer's public keys")
+    audience: str = Field("", description="`aud` that tokens must carry; the service's name unless set")
+    policy_files: tuple[Path, ...] = Field((), description="TOML files laid over the shipped policy, last wins")
+    driven_clock: bool = Field(default=False, description="the clock may be driven; never in production")
+    limits: Limits = Field(default_factory=Limits)
