@@ -1,1 +1,46 @@
-"""Sheets in and sheets out."""
+"""Sheets in and sheets out: nothing is guessed, and what is refused can be mended and sent again."""
+
+from shared.imports.convert import (
+    FieldRefused,
+    Parser,
+    RowReader,
+    RowRefused,
+    choice,
+    choice_of,
+    date,
+    decimal,
+    local_time,
+    text,
+    whole_number,
+    yes_no,
+)
+from shared.imports.mapping import Binder, Mapping, load_mapping
+from shared.imports.read import open_sheet
+from shared.imports.refusals import REFUSAL_COLUMNS, Refusal, SheetRefused, write_refused
+from shared.imports.sheet import Row, Sheet, SheetLimits
+
+__all__ = [
+    "REFUSAL_COLUMNS",
+    "Binder",
+    "FieldRefused",
+    "Mapping",
+    "Parser",
+    "Refusal",
+    "Row",
+    "RowReader",
+    "RowRefused",
+    "Sheet",
+    "SheetLimits",
+    "SheetRefused",
+    "choice",
+    "choice_of",
+    "date",
+    "decimal",
+    "load_mapping",
+    "local_time",
+    "open_sheet",
+    "text",
+    "whole_number",
+    "write_refused",
+    "yes_no",
+]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openpyxl import Workbook
-from openpyxl.cell.cell import WriteOnlyCell
+from openpyxl.cell.cell import Cell, WriteOnlyCell
 
 MAX_GIVEN_CHARACTERS = 200
 
@@ -123,7 +123,7 @@ def _write_xlsx(path: Path, header: list[str], rows: Iterator[list[str]], sheet:
     book = Workbook(write_only=True)
     page = book.create_sheet(sheet)
 
-    def as_text(value: str) -> WriteOnlyCell:
+    def as_text(value: str) -> Cell:
         cell = WriteOnlyCell(page, _escaped(value))
         cell.data_type = "s"
         # Format "text": a code typed in while mending keeps its digits.

@@ -88,11 +88,11 @@ class Package:
                 fed += len(chunk)
                 if fed > limit:
                     raise _too_large(f"{part} expands to more than {limit:,} bytes", f"{limit:,} bytes")
-                parser.Parse(chunk, False)
+                parser.Parse(chunk)
                 if fed - parser.CurrentByteIndex > self._limits.max_xml_token_bytes:
                     raise broken(f"an XML token is longer than {self._limits.max_xml_token_bytes:,} bytes", part)
                 yield
-            parser.Parse(b"", True)
+            parser.Parse(b"", True)  # noqa: FBT003  expat's parameters have no names
 
     def date_styles(self) -> frozenset[int]:
         """Indices of the cell styles that show a number as a date or a time of day."""

@@ -24,6 +24,7 @@ from shared.imports.xlsx_strings import StringTable, shared_strings
 
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _DIGITS = "0123456789"
+_NO_CHARACTERS = frozenset([0, *range(0xD800, 0xE000)])  # NUL and the halves of a surrogate pair
 
 
 class XlsxSource:
@@ -116,27 +117,27 @@ class _RowParser:
         return ready
 
     def start(self, name: str, given: dict[str, str]) -> None:
-        match local(name) if ":" in name else name:
-            case "c":
-                self._start_cell(given)
-            case "v" | "t":
-                self._listening = not self._in_phonetic
-            case "row":
-                self._start_row(given)
-            case "rPh":
-                self._in_phonetic = True
+        tag = local(name) if ":" in name else name
+        if tag == "c":
+            self._start_cell(given)
+        elif tag in {"v", "t"}:
+            self._listening = not self._in_phonetic
+        elif tag == "row":
+            self._start_row(given)
+        elif tag == "rPh":
+            self._in_phonetic = True
 
     def end(self, name: str) -> None:
-        match local(name) if ":" in name else name:
-            case "c":
-                self._end_cell()
-            case "v" | "t":
-                self._listening = False
-            case "row":
-                if self._cells:
-                    self._ready.append((self._number, self._cells))
-            case "rPh":
-                self._in_phonetic = False
+        tag = local(name) if ":" in name else name
+        if tag == "c":
+            self._end_cell()
+        elif tag in {"v", "t"}:
+            self._listening = False
+        elif tag == "row":
+            if self._cells:
+                self._ready.append((self._number, self._cells))
+        elif tag == "rPh":
+            self._in_phonetic = False
 
     def text(self, data: str) -> None:
         if self._listening:
@@ -202,7 +203,7 @@ def _unescaped(text: str) -> str:
 
 def _character(escape: re.Match[str]) -> str:
     code = int(escape[1], 16)
-    return escape[0] if code == 0 or 0xD800 <= code <= 0xDFFF else chr(code)
+    return escape[0] if code in _NO_CHARACTERS else chr(code)
 
 
 def _part_of(name: str | None, sheets: dict[str, str]) -> str:

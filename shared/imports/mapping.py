@@ -1,0 +1,251 @@
+"""Which column of a sender's sheet means which field, so that another sheet needs another mapping and no code.
+
+Invariant: a mapping that loads and binds has no key, derivation or column that was not understood.
+
+A mapping is a TOML file:
+
+    given = ["listed_price"]                      # what the importer itself knows and a derivation may use
+    [sheet]
+    name = "目录"                                  # for workbooks; optional
+    [columns]
+    product_code = "医保药品代码"
+    price_yuan = { column = "挂网价格", null = ["\\\\N"] }
+    supplier_name = { column = "配送企业名称", derive = ["normal_spaces"] }
+    origin = { column = "产品来源", values = { "国产" = "domestic" } }
+    valid_from = { value = "2022-01-01", why = "the catalogue is a later snapshot than the orders" }
+    quantity = { derive = "divide", by = ["purchase_amount", "listed_price"] }
+"""
+
+import difflib
+import tomllib
+from collections.abc import Collection, Sequence
+from collections.abc import Mapping as Lookup
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.imports.derive import OF_ONE, OF_SEVERAL
+from shared.imports.folding import folded
+from shared.imports.refusals import SheetRefused
+from shared.imports.sheet import Row
+
+_EMPTY: Lookup[str, str | None] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class FromColumn:
+    """A column's text, stripped; missing when empty or listed in `null`; then translated, then derived."""
+
+    column: str
+    null: tuple[str, ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
+    derive: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The same value for every row, with the reason."""
+
+    value: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Computed of other fields, of which the derived ones stand earlier in the file, or of what the importer gives."""
+
+    derive: str
+    by: tuple[str, ...]
+
+
+FieldSource = FromColumn | Fixed | Derived
+
+
+class Mapping:
+    """A mapping that was understood; `bind` ties it to the header of one sheet."""
+
+    def __init__(self, fields: dict[str, FieldSource], given: tuple[str, ...], sheet: str | None) -> None:
+        self.fields = fields
+        self.given = given
+        self.sheet = sheet
+
+    def expect(self, required: Collection[str], optional: Collection[str] = ()) -> None:
+        """Raises SheetRefused when a required field is not mapped, or a mapped one is not known to the importer.
+
+        Fields that only feed a derivation may have any name.
+        """
+        known = [*required, *optional]
+        operands = {name for source in self.fields.values() if isinstance(source, Derived) for name in source.by}
+        for name in self.fields:
+            if name not in known and name not in operands:
+                raise _unknown("unknown_field", "field", name, known)
+        missing = [name for name in required if name not in self.fields]
+        if missing:
+            raise SheetRefused(
+                "unmapped_field",
+                f"the mapping says nothing of {', '.join(missing)}",
+                allowed=f"all of {', '.join(required)}",
+            )
+
+    def bind(self, header: Sequence[str]) -> "Binder":
+        """Raises SheetRefused naming the columns that are missing or stand in the header twice."""
+        return Binder(self, header)
+
+
+class Binder:
+    """Turns rows of one sheet into fields; `columns` says which column each field came from, for refusals."""
+
+    def __init__(self, mapping: Mapping, header: Sequence[str]) -> None:
+        self._fixed: dict[str, str | None] = {}
+        self._columns: list[tuple[str, int, FromColumn, dict[str, str]]] = []
+        self._derived: list[tuple[str, Derived]] = []
+        self.columns: dict[str, str] = {}
+        for name, source in mapping.fields.items():
+            match source:
+                case FromColumn(column=column):
+                    place = _place_of(column, header)
+                    self.columns[name] = header[place]
+                    self._columns.append((name, place, source, dict(source.values)))
+                case Fixed(value=value):
+                    self._fixed[name] = value
+                case Derived(by=by):
+                    self._derived.append((name, source))
+                    self.columns[name] = " / ".join(self.columns.get(part, part) for part in by)
+
+    def __call__(self, row: Row, given: Lookup[str, str | None] = _EMPTY) -> dict[str, str | None]:
+        """Fields of a row. A derivation that needs what is not in `given` (yet) is None."""
+        fields = dict(self._fixed)
+        for name, place, source, translated in self._columns:
+            text = row.cells[place].strip()
+            fields[name] = None if not text or text in source.null else _refined(text, source, translated)
+        for name, derived in self._derived:
+            compute, _ = OF_SEVERAL[derived.derive]
+            operands = [fields[part] if part in fields else given.get(part) for part in derived.by]
+            fields[name] = compute(operands)
+        return fields
+
+
+def load_mapping(path: Path) -> Mapping:
+    """Raises SheetRefused for a mapping with a key, derivation or field that is not understood, naming the near ones."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SheetRefused("mapping_broken", f"{path.name} is no TOML: {error}") from error
+    _check_keys(document, "", ("given", "sheet", "columns"))
+    sheet = _table(document, "sheet")
+    _check_keys(sheet, "sheet", ("name",))
+    columns = _table(document, "columns")
+    given = _texts(document, "given", "given")
+    fields: dict[str, FieldSource] = {}
+    for name, source in columns.items():
+        field = _field_source(name, source)
+        if isinstance(field, Derived):
+            _check_operands(name, field, [*_plain(columns), *fields, *given])
+        fields[name] = field
+    if not fields:
+        raise SheetRefused("mapping_broken", "the mapping has no columns", where="columns")
+    return Mapping(fields, given, _text(sheet, "name", "sheet") if "name" in sheet else None)
+
+
+def _plain(columns: Lookup[str, object]) -> list[str]:
+    return [name for name, source in columns.items() if not (isinstance(source, dict) and "by" in source)]
+
+
+def _field_source(name: str, source: object) -> FieldSource:
+    if isinstance(source, str):
+        return FromColumn(source)
+    if not isinstance(source, dict):
+        raise _wrong(f"columns.{name}", "the name of a column, or a table")
+    if "by" in source:
+        _check_keys(source, f"columns.{name}", ("derive", "by"))
+        return Derived(_text(source, "derive", f"columns.{name}"), _texts(source, "by", f"columns.{name}.by"))
+    if "value" in source:
+        _check_keys(source, f"columns.{name}", ("value", "why"))
+        return Fixed(_text(source, "value", f"columns.{name}"), _text(source, "why", f"columns.{name}"))
+    _check_keys(source, f"columns.{name}", ("column", "null", "values", "derive", "value", "why", "by"))
+    derive = _texts(source, "derive", f"columns.{name}.derive")
+    for derivation in derive:
+        if derivation not in OF_ONE:
+            raise _unknown("unknown_derivation", "derivation", derivation, [*OF_ONE], f"columns.{name}")
+    values = _table(source, "values")
+    return FromColumn(
+        _text(source, "column", f"columns.{name}"),
+        _texts(source, "null", f"columns.{name}.null"),
+        tuple((key, _text(values, key, f"columns.{name}.values")) for key in values),
+        derive,
+    )
+
+
+def _check_operands(name: str, field: Derived, known: list[str]) -> None:
+    where = f"columns.{name}"
+    if field.derive not in OF_SEVERAL:
+        raise _unknown("unknown_derivation", "derivation", field.derive, [*OF_SEVERAL], where)
+    _, count = OF_SEVERAL[field.derive]
+    enough = len(field.by) == count if count else len(field.by) > 1
+    if not enough:
+        raise _wrong(f"{where}.by", f"{count or 'two or more'} fields")
+    for operand in field.by:
+        if operand not in known:
+            raise _unknown("unknown_field", "field", operand, known, f"{where}.by")
+
+
+def _refined(text: str, source: FromColumn, translated: dict[str, str]) -> str | None:
+    value: str | None = translated.get(text, text)
+    for derivation in source.derive:
+        if value is None:
+            return None
+        value = OF_ONE[derivation](value)
+    return value or None
+
+
+def _place_of(column: str, header: Sequence[str]) -> int:
+    """The column of this name, or else the only one that differs from it in width and spaces alone."""
+    for same in (str, folded):
+        places = [place for place, name in enumerate(header) if same(name) == same(column)]
+        if len(places) > 1:
+            raise SheetRefused(
+                "ambiguous_column",
+                f"the header has {len(places)} columns named {column!r}",
+                where="row 1",
+                allowed="each mapped column once",
+            )
+        if places:
+            return places[0]
+    raise _unknown("missing_column", "column", column, header, "row 1")
+
+
+def _unknown(code: str, what: str, given: str, known: Sequence[str], where: str = "") -> SheetRefused:
+    near = difflib.get_close_matches(given, known, n=3, cutoff=0.5)
+    hint = f"; near: {', '.join(near)}" if near else ""
+    verb = "is missing from the header" if code == "missing_column" else "is not known"
+    return SheetRefused(code, f"{what} {given!r} {verb}{hint}", where=where, allowed=", ".join(known))
+
+
+def _wrong(where: str, allowed: str) -> SheetRefused:
+    return SheetRefused("mapping_broken", f"{where} is not as it should be", where=where, allowed=allowed)
+
+
+def _check_keys(table: Lookup[str, object], where: str, allowed: Sequence[str]) -> None:
+    for key in table:
+        if key not in allowed:
+            raise _unknown("unknown_key", "key", key, allowed, where or "top of the mapping")
+
+
+def _table(document: Lookup[str, object], key: str) -> dict[str, object]:
+    found = document.get(key, {})
+    if not isinstance(found, dict):
+        raise _wrong(key, "a table")
+    return found
+
+
+def _text(table: Lookup[str, object], key: str, where: str) -> str:
+    found = table.get(key)
+    if not isinstance(found, str) or not found.strip():
+        raise _wrong(f"{where}.{key}", "a text in quotation marks")
+    return found
+
+
+def _texts(table: Lookup[str, object], key: str, where: str) -> tuple[str, ...]:
+    found = table.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise _wrong(where, "a list of texts")
+    return tuple(str(text) for text in found)
