@@ -1,0 +1,70 @@
+# Every target that a person calls carries a line after two hashes; `make help` prints them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PORT ?= 8000
+N ?= 1
+DATA ?= data
+BIN := .venv/bin
+STAMP := .venv/.installed
+# The first interpreter here that is new enough.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13,$(shell \
+	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+
+.PHONY: help setup run up test check bench faults replay events requirements format clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-14s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP) ## make .venv with everything pinned, if it is missing or older than its pins
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then echo "jicai needs Python 3.11 or newer, and none was found on the PATH." >&2; exit 1; fi
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--config-settings editable_mode=compat --editable .
+	@touch $@
+
+run: setup ## the whole platform in one process, on PORT=8000, with its own PostgreSQL in .data
+	$(BIN)/jicai run --port $(PORT)
+
+up: setup ## the five services as five processes, with their own PostgreSQL and Kafka
+	$(BIN)/jicai up
+
+test: setup ## every test, on real servers
+	$(BIN)/python -m pytest
+
+check: setup ## formatting, lint, types, the direction of imports, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/jicai events --check
+
+bench: setup ## measure, and compare with the floors
+	$(BIN)/python -m tests.bench
+
+faults: setup ## kill and restart everything N=1 times over, then count
+	$(BIN)/python -m tests.faults $(N)
+
+replay: setup ## play the sheets in the folder DATA=data through the platform
+	$(BIN)/jicai replay $(DATA)
+
+events: setup ## write docs/events from the contract
+	$(BIN)/jicai events
+
+format: setup ## put the sources in their normal form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+requirements: ## pin requirements/*.in again, with hashes and without any address; UPGRADE=1 takes newer versions
+	@[ -x .venv/pin/bin/uv ] || { $(PYTHON) -m venv .venv/pin && .venv/pin/bin/python -m pip install --quiet uv; }
+	cd requirements && for name in run dev; do \
+		../.venv/pin/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+			--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) $$name.in -o $$name.txt; done
+
+clean: ## remove what can be made again; .data stays
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find shared services deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
