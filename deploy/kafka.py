@@ -259,9 +259,7 @@ class EmbeddedKafka:
         shutil.rmtree(aside, ignore_errors=True)
         self._write_properties(aside)
         properties = str(self._home / "server.properties")
-        tool = self._java(
-            "kafka.tools.StorageTool", "format", "-t", self._remembered.cluster_id, "-c", properties
-        )
+        tool = self._java("kafka.tools.StorageTool", "format", "-t", self._remembered.cluster_id, "-c", properties)
         if tool.wait() != 0:
             raise ServerNotReady(f"Kafka could not format {aside}; its log says:\n{log_tail(self._log)}")
         aside.rename(data)

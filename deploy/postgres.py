@@ -189,9 +189,7 @@ class EmbeddedPostgres:
                 self._make_cluster()
             os.listdir(self._cluster)
             self._end_orphan()
-            self._remembered = msgspec.json.decode(
-                (self._cluster / "jicai.json").read_bytes(), type=_Remembered
-            )
+            self._remembered = msgspec.json.decode((self._cluster / "jicai.json").read_bytes(), type=_Remembered)
 
     def _make_cluster(self) -> None:
         """Built aside and renamed when whole, so that a crash in the middle leaves no half cluster."""
@@ -284,9 +282,7 @@ class EmbeddedPostgres:
             return
         raise ServerNotReady(f"PostgreSQL did not start on {self._cluster}; its log ends with:\n{tail}")
 
-    def _spawn(
-        self, command: list[str | Path], log: int, owner: pwd.struct_passwd | None
-    ) -> "subprocess.Popen[bytes]":
+    def _spawn(self, command: list[str | Path], log: int, owner: pwd.struct_passwd | None) -> "subprocess.Popen[bytes]":
         """A session of its own, so that Ctrl-C reaches us alone and the database is stopped last."""
         return subprocess.Popen(
             command,
