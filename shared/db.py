@@ -101,6 +101,12 @@ class Scope:
     organisation: str = ""
     region_prefix: str = ""
 
+    def covers(self, *own: str | None, region: str | None = None) -> bool:
+        """Whether a thing of these parties in this region (six digits) is within reach: the first wall, in words."""
+        if self.reach == "all" or (self.organisation and self.organisation in own):
+            return True
+        return self.reach == "region" and region is not None and region.startswith(self.region_prefix)
+
     def opening(self) -> str:
         """The first words of a transaction: BEGIN and the settings that row-level security reads."""
         quoted = (f"'{part.replace(chr(39), chr(39) * 2)}'" for part in dataclasses.astuple(self))
@@ -147,12 +153,25 @@ def _columns(table: sa.Table, names: tuple[str, ...], rows: Sequence[Mapping[str
     ]
 
 
+def _values(into: type[T], records: Sequence[Record]) -> list[T]:
+    """Records as frozen values; what the database calls an array is a tuple, so that values stay frozen all through."""
+    if not records:
+        return []
+    lists = [name for name, value in records[0].items() if isinstance(value, list)]
+    if not lists:
+        return [into(**record) for record in records]
+    return [into(**{**record, **{name: tuple(record[name]) for name in lists}}) for record in records]
+
+
 class Tx:
     """One transaction in hand: reads now, collects what it adds, and never commits by itself."""
 
-    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Record]", policy: Policy) -> None:
+    def __init__(
+        self, connection: "asyncpg.pool.PoolConnectionProxy[Record]", policy: Policy, scope: Scope = EVERYTHING
+    ) -> None:
         self.connection = connection
         self.policy = policy
+        self.scope = scope
         self.statements = 0
         self.wakes_relay = False
         self._added: dict[tuple[sa.Table, bool], list[Mapping[str, Any]]] = {}
@@ -176,12 +195,12 @@ class Tx:
 
     async def all(self, into: type[T], statement: sa.Executable, /, **given: Any) -> list[T]:
         """Every row as a frozen value whose fields are the statement's columns."""
-        return [into(**record) for record in await self.rows(statement, **given)]
+        return _values(into, await self.rows(statement, **given))
 
     async def one(self, into: type[T], statement: sa.Executable, /, **given: Any) -> T | None:
         """The first row as a frozen value, or None."""
-        record = await self.row(statement, **given)
-        return into(**record) if record is not None else None
+        found = _values(into, (await self.rows(statement, **given))[:1])
+        return found[0] if found else None
 
     async def sql(self, text: str, *values: Any) -> list[Record]:
         """Plain SQL, for what Core cannot say; only shared/ and queries may use it."""
@@ -289,7 +308,7 @@ class Database:
             ) from error
         try:
             await connection.execute(scope.opening())
-            tx = Tx(connection, self.policy)
+            tx = Tx(connection, self.policy, scope)
             try:
                 yield tx
                 await tx.flush()

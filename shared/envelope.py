@@ -29,8 +29,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     data: msgspec.Raw
     specversion: str = "1.0"
     datacontenttype: str = "application/json"
-    requestid: str | None = None
-    traceparent: str | None = None
+    requestid: str | msgspec.UnsetType = msgspec.UNSET
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET
 
 
 _encoder = msgspec.json.Encoder()
@@ -59,8 +59,8 @@ def seal(
             time=time.astimezone(UTC),
             sequence=f"{sequence:010d}",
             data=msgspec.Raw(_encoder.encode(data)),
-            requestid=request_id,
-            traceparent=traceparent,
+            requestid=request_id or msgspec.UNSET,
+            traceparent=traceparent or msgspec.UNSET,
         )
     )
 

@@ -122,7 +122,7 @@ class Consumer:
                     subject=envelope.subject,
                     sequence=int(envelope.sequence),
                     time=envelope.time,
-                    request_id=envelope.requestid,
+                    request_id=envelope.requestid or None,
                     message=message,
                 )
             )

@@ -1,0 +1,17 @@
+"""Puts listing together."""
+
+from services.listing import consumer
+from services.listing.router import routers
+from services.listing.settings import ListingSettings
+from services.listing.tables import metadata
+from shared.service import Service
+
+service = Service(
+    name="listing",
+    title="Listing 挂网",
+    settings=ListingSettings,
+    metadata=metadata,
+    routers=routers,
+    handlers=consumer.HANDLERS,
+    deadlines=consumer.DEADLINES,
+)

@@ -1,0 +1,1 @@
+"""Every SELECT of listing, one module per aggregate."""

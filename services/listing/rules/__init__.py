@@ -1,0 +1,1 @@
+"""Pure decisions of listing, one module per aggregate."""

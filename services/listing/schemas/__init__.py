@@ -1,0 +1,1 @@
+"""Commands in and views out of listing, one module per aggregate."""

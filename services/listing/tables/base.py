@@ -1,0 +1,5 @@
+"""The collection of listing's tables."""
+
+from shared import db
+
+metadata = db.metadata()

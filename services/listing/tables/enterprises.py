@@ -1,0 +1,22 @@
+"""Enterprises, each under one code for good."""
+
+import sqlalchemy as sa
+
+from services.listing.tables.base import metadata
+
+enterprises = sa.Table(
+    "enterprises",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("code", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("aliases", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("kinds", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("provisional", sa.Boolean, nullable=False),
+    sa.Column("override_reason", sa.Text),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.CheckConstraint("provisional = (code LIKE 'PROV-%')", name="provisional_code"),
+    sa.CheckConstraint("kinds <@ ARRAY['manufacturer', 'distributor', 'agent']", name="kinds"),
+)
