@@ -1,0 +1,51 @@
+"""Migrations make exactly what the tables declare: columns, and also what alembic does not compare."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from deploy.postgres import EmbeddedPostgres
+from deploy.services import NAMES, load
+from shared.migrations import differences, migrate
+from tests.house import House
+
+ROOT = Path(__file__).parents[1]
+
+CATALOGUE = """
+SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+UNION ALL SELECT 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
+    AND conrelid::regclass::text <> 'alembic_version'
+UNION ALL SELECT 'trigger ' || pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL SELECT 'function ' || pg_get_functiondef(p.oid) FROM pg_proc AS p
+    WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e')
+UNION ALL SELECT 'policy ' || tablename || ' ' || policyname || ' ' || roles::text || coalesce(qual, '')
+    FROM pg_policies
+UNION ALL SELECT 'column ' || table_name || ' ' || column_name || ' ' || coalesce(column_default, '')
+    FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+ORDER BY 1
+"""
+
+
+def catalogue(postgres: EmbeddedPostgres, database: str) -> list[str]:
+    """What stands in a database, one line a thing."""
+    lines = postgres.psql(CATALOGUE, database)
+    return re.split(r"\n(?=index |constraint |trigger |function |policy |column )", lines)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_migrations_make_what_the_tables_declare(name: str, house: House, postgres: EmbeddedPostgres) -> None:
+    if not list((ROOT / "services" / name / "migrations").glob("*.py")):
+        pytest.skip(f"{name} has no migrations yet")
+    service = load(name)
+    database = f"migrated_{name}"
+    url = postgres.ensure_database(database)
+    await migrate(service, url)
+    await migrate(service, url)
+    assert await differences(service, url) == []
+    house.url(service)
+    declared, migrated = catalogue(postgres, f"jicai_{name}"), catalogue(postgres, database)
+    assert sorted(set(migrated) - set(declared)) == [], "only in the migrations"
+    assert sorted(set(declared) - set(migrated)) == [], "only in the tables"
