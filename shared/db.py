@@ -213,6 +213,10 @@ class Tx:
         if rows:
             self._added.setdefault((table, skip_repeated), []).extend(rows)
 
+    def forget(self) -> None:
+        """Drops what was added and not written yet; for who goes back to a savepoint."""
+        self._added.clear()
+
     async def flush(self) -> None:
         """Writes what was added, all tables in one statement; foreign keys are checked at its end."""
         if not self._added:

@@ -29,6 +29,8 @@ inbox = sa.Table(
     PLATFORM,
     sa.Column("event_id", sa.Uuid, primary_key=True),
     sa.Column("received_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    # Ids are UUIDv7, so a range of ids is a range of time, and old ids are dropped by partition (migrations/upkeep.py).
+    postgresql_partition_by="RANGE (event_id)",
 )
 
 _ACCEPT = "INSERT INTO inbox (event_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id"
@@ -164,6 +166,51 @@ class Consumer:
                     extra={"event_id": str(event.id), "subject": event.subject, "reason": _reason(error)},
                     exc_info=not isinstance(error, ServiceError),
                 )
+
+    async def settle(self, letter_id: int, *, drop: bool = False, note: str = "") -> int:
+        """Replays the letters of one subject in order, from its oldest on, or drops that one first; returns how many
+        were applied. Stops at the first that still cannot be, which keeps its new reason."""
+        async with self._database.transaction(EVERYTHING) as tx:
+            named = await tx.one(dead_letters.DeadLetter, dead_letters.GET, id=letter_id)
+        if named is None:
+            return 0
+        applied = 0
+        while outcome := await self._settle_first(named.topic, named.subject, letter_id if drop else None, note):
+            applied += outcome == "replayed"
+        return applied
+
+    async def _settle_first(self, topic: str, subject: str, dropped: int | None, note: str) -> str | None:
+        """What became of the oldest open letter of a subject; None: there is none, or it still cannot be applied."""
+        async with self._database.transaction(EVERYTHING) as tx:
+            letter = await dead_letters.first_of(tx, topic, subject)
+            if letter is None:
+                return None
+            events, unreadable = self._open([letter.message])
+            if letter.id == dropped:
+                await accept(tx, events)
+                await dead_letters.settle(tx, letter, "dropped", note)
+                return "dropped"
+            reason = unreadable[0][1] if unreadable else await self._try(tx, events)
+            if reason is None:
+                await dead_letters.settle(tx, letter, "replayed", note)
+                return "replayed"
+            await dead_letters.stays(tx, letter, reason)
+            return None
+
+    async def _try(self, tx: Tx, events: Sequence[Received[Any]]) -> str | None:
+        """None when the events were applied, else why not; what they changed until then is undone."""
+        await tx.sql("SAVEPOINT attempt")
+        try:
+            for event in await accept(tx, events):
+                await self._handlers[type(event.data)](tx, [event])
+            await tx.flush()
+        except (*TRANSIENT, Unavailable):
+            raise
+        except Exception as error:  # the edge: a letter that still cannot be applied stays, with its reason
+            tx.forget()
+            await tx.sql("ROLLBACK TO SAVEPOINT attempt")
+            return _reason(error)
+        return None
 
     def _count(self, events: Sequence[Received[Any]], fresh: Sequence[Received[Any]]) -> None:
         now = clock.now()

@@ -97,7 +97,7 @@ class Job:
             await tx.sql(_STEP, self.id, self.cursor, self.done, self.total, self.refused)
 
 
-Run = Callable[[Job], Awaitable[dict[str, Any]]]
+Run = Callable[[Job], Awaitable[Mapping[str, Any]]]
 """Does a job to its end and returns what it came to."""
 Jobs = Mapping[str, Run]
 
@@ -147,10 +147,10 @@ async def take(database: Database) -> Job | None:
     return job
 
 
-async def end(job: Job, state: str, result: dict[str, Any]) -> None:
+async def end(job: Job, state: str, result: Mapping[str, Any]) -> None:
     """Closes a job, as `done` or `failed`."""
     async with job.database.transaction() as tx:
-        await tx.sql(_END, job.id, state, result)
+        await tx.sql(_END, job.id, state, dict(result))
 
 
 async def run_next(database: Database, kinds: Jobs) -> bool:

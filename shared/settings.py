@@ -4,9 +4,9 @@ Each service reads its own prefix (`ORDERS_DATABASE_URL`, `LISTING_DATABASE_URL`
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,6 +20,9 @@ class Limits(BaseSettings):
     bulk_items: int = Field(1_000, gt=0)
     page_rows: int = Field(500, gt=0)
     event_bytes: int = Field(900_000, gt=0)
+    outbox_days: float = Field(7, gt=0, description="how long a sent event is kept")
+    inbox_days: int = Field(15, gt=0, description="how long an applied event is remembered; longer than Kafka keeps it")
+    kafka_days: float = Field(7, gt=0, description="how long Kafka keeps an event")
     relay_rows: int = Field(1_000, gt=0)
     consumer_messages: int = Field(500, gt=0)
     deadline_rows: int = Field(500, gt=0)
@@ -28,6 +31,15 @@ class Limits(BaseSettings):
     pool_wait_seconds: float = Field(5, gt=0)
     drain_seconds: float = Field(20, gt=0)
     poll_seconds: float = Field(1, gt=0)
+
+    @model_validator(mode="after")
+    def _inbox_remembers_longer(self) -> Self:
+        """An event that Kafka still has must not be forgotten by the inbox, or it would be applied twice."""
+        if self.inbox_days <= self.kafka_days:
+            raise ValueError(
+                f"inbox_days is {self.inbox_days}, it must be more than kafka_days, which is {self.kafka_days}"
+            )
+        return self
 
 
 class ServiceSettings(BaseSettings):

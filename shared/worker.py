@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from shared import clock, deadlines, jobs, outbox, telemetry
+from shared import clock, dead_letters, deadlines, jobs, outbox, telemetry
 from shared.bus import Bus, BusAway
 from shared.db import TRANSIENT, Database
 from shared.errors import Unavailable
@@ -81,7 +81,7 @@ class Worker:
             ("relay", lambda: relay.run(stop)),
             ("consumer", lambda: self.bus.consume(self.service.name, self.topics, consumer.apply, stop)),
             ("deadlines", lambda: self._deadlines(database, stop)),
-            ("jobs", lambda: self._jobs(database, stop)),
+            ("jobs", lambda: self._jobs(database, self._kinds(consumer), stop)),
             ("upkeep", lambda: self._upkeep(database, stop)),
         ]
         try:
@@ -118,10 +118,21 @@ class Worker:
                 poll = DRIVEN_POLL_SECONDS if clock.driven() else self.settings.limits.poll_seconds
                 await _pause(stop, poll)
 
-    async def _jobs(self, database: Database, stop: asyncio.Event) -> None:
+    def _kinds(self, consumer: Consumer) -> jobs.Jobs:
+        """The service's own kinds of jobs, and those that every service has."""
+
+        async def replay(job: jobs.Job) -> dict[str, int]:
+            return {"applied": await consumer.settle(job.params["letter_id"], note=job.params["note"])}
+
+        async def drop(job: jobs.Job) -> dict[str, int]:
+            return {"applied": await consumer.settle(job.params["letter_id"], drop=True, note=job.params["note"])}
+
+        return {**self.service.jobs, dead_letters.REPLAY: replay, dead_letters.DROP: drop}
+
+    async def _jobs(self, database: Database, kinds: jobs.Jobs, stop: asyncio.Event) -> None:
         while not stop.is_set():
             self._jobs_awake.clear()
-            if self.service.jobs and await jobs.run_next(database, self.service.jobs):
+            if await jobs.run_next(database, kinds):
                 continue
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._jobs_awake.wait(), self.settings.limits.poll_seconds)
@@ -129,7 +140,8 @@ class Worker:
     async def _upkeep(self, database: Database, stop: asyncio.Event) -> None:
         while not stop.is_set():
             async with database.pool.acquire(timeout=database.wait_seconds) as connection:
-                await outbox.prune(connection, keep_days=7)
+                await outbox.prune(connection, keep_days=self.settings.limits.outbox_days)
+                await connection.execute("SELECT jicai_upkeep_inbox($1)", self.settings.limits.inbox_days)
             telemetry.OUTBOX_WAITING.labels(self.service.name).set(await outbox.waiting(database))
             await self.bus.lag()
             await _pause(stop, UPKEEP_SECONDS)

@@ -46,9 +46,12 @@ class Access:
 
     @classmethod
     def of(cls, service: str) -> "Access":
-        """The shipped matrix of a service."""
-        file = Path(__file__).parent / f"{service}.toml"
-        return cls(service, tomllib.loads(file.read_text(encoding="utf-8")))
+        """The shipped matrix of a service: what every service answers, and its own."""
+        files = (Path(__file__).parent / f"{name}.toml" for name in ("every", service))
+        matrix: dict[str, Mapping[str, str]] = {}
+        for file in files:
+            matrix.update(tomllib.loads(file.read_text(encoding="utf-8")))
+        return cls(service, matrix)
 
     def check_complete(self, operations: Iterable[str]) -> None:
         """Raises MatrixIncomplete naming every operation that has no row."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from shared.imports.refusals import SheetRefused
-from shared.imports.sheet import SheetKind, SheetLimits, cell_too_long, checked_cell, too_many_columns
+from shared.imports.sheet import NumberedRows, SheetKind, SheetLimits, cell_too_long, checked_cell, too_many_columns
 
 _CHUNK_BYTES = 2**20
 _ENCODINGS = "UTF-8 or GB18030 throughout"
@@ -34,7 +34,7 @@ class CsvSource:
         self.encoding = detected_encoding(path)
         self.separator = self._detected_separator()
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
+    def rows(self) -> NumberedRows:
         """Records by number; a cell that holds line breaks is one cell, as in a spreadsheet."""
         with self._path.open(encoding=self.encoding, newline="") as file:
             lines = _Lines(file, self._limits.max_row_characters)

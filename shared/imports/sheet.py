@@ -3,7 +3,8 @@
 Invariant: rows come one at a time, every limit is checked before a row is handed out, and no cell is guessed or dropped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
@@ -11,6 +12,7 @@ from typing import Literal, NamedTuple, Protocol, Self
 from shared.imports.refusals import REFUSAL_COLUMNS, SheetRefused, restored
 
 SheetKind = Literal["csv", "xlsx"]
+NumberedRows = Generator[tuple[int, list[str]], None, None]
 
 # Space of every width, and the marks that have none: byte order mark, zero-width space and joiners.
 _EDGES = " \t\r\n\v\f\x85\xa0\u3000\ufeff\u200b\u200c\u200d\u2060\u2002\u2003\u2009\u202f"
@@ -46,7 +48,7 @@ class RowSource(Protocol):
 
     kind: SheetKind
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]: ...
+    def rows(self) -> NumberedRows: ...
 
     def close(self) -> None: ...
 
@@ -68,18 +70,14 @@ class Sheet:
 
     def __iter__(self) -> Iterator[Row]:
         count = 0
-        for number, cells in self._source.rows():
-            if number == 1 or not any(cells):
-                continue
-            count += 1
-            if count > self._limits.max_rows:
-                raise SheetRefused(
-                    "too_many_rows",
-                    f"the sheet has more than {self._limits.max_rows:,} rows",
-                    where=f"row {number}",
-                    allowed=f"at most {self._limits.max_rows:,} rows a file",
-                )
-            yield self._row(number, cells)
+        with closing(self._source.rows()) as rows:
+            for number, cells in rows:
+                if number == 1 or not any(cells):
+                    continue
+                count += 1
+                if count > self._limits.max_rows:
+                    raise _too_many_rows(number, self._limits)
+                yield self._row(number, cells)
 
     def _row(self, number: int, cells: list[str]) -> Row:
         width = len(self.header)
@@ -129,9 +127,18 @@ def too_many_columns(number: int, limits: SheetLimits) -> SheetRefused:
     )
 
 
+def _too_many_rows(number: int, limits: SheetLimits) -> SheetRefused:
+    return SheetRefused(
+        "too_many_rows",
+        f"the sheet has more than {limits.max_rows:,} rows",
+        where=f"row {number}",
+        allowed=f"at most {limits.max_rows:,} rows a file",
+    )
+
+
 def _header_of(source: RowSource, limits: SheetLimits) -> tuple[str, ...]:
-    rows = source.rows()
-    number, cells = next(rows, (1, []))
+    with closing(source.rows()) as rows:
+        number, cells = next(rows, (1, []))
     names = [restored(cell).strip(_EDGES) for cell in cells]
     while names and not names[-1]:
         names.pop()

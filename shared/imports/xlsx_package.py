@@ -58,7 +58,7 @@ def damage_refused(part: str) -> Iterator[None]:
 
 def local(name: str) -> str:
     """An element's name without the prefix of its namespace."""
-    return name.rpartition(":")[2]
+    return name.rpartition(":")[2] if ":" in name else name
 
 
 class Package:

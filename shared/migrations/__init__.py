@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.db import PLATFORM
-from shared.migrations import walls
+from shared.migrations import upkeep, walls
 from shared.service import Service
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,8 +28,14 @@ def _config(service: Service, connection: sa.Connection) -> Config:
     config.set_main_option("path_separator", "os")
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
     config.attributes["connection"] = connection
+    config.attributes["include_name"] = declared
     config.attributes["metadata"] = [PLATFORM, service.metadata]
     return config
+
+
+def declared(name: str | None, kind: str, _: Any) -> bool:
+    """Partitions are made by upkeep, not by versions."""
+    return not (kind == "table" and name is not None and name.startswith(upkeep.PARTITION))
 
 
 async def migrate(service: Service, owner_url: str) -> None:
@@ -50,7 +56,7 @@ async def differences(service: Service, owner_url: str) -> list[Any]:
     found: list[Any] = []
 
     def compare(connection: sa.Connection) -> None:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": declared})
         found.extend(compare_metadata(context, [PLATFORM, service.metadata]))  # type: ignore[arg-type]
 
     await _with_connection(owner_url, compare)

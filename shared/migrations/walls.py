@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 
+from shared.migrations import upkeep
+
 APPEND_ONLY = ("history",)
 """Tables of which no role of a service may change or remove a row."""
 
@@ -34,6 +36,7 @@ def statements(service: str, collections: Sequence[sa.MetaData]) -> Iterator[str
         yield f"GRANT {role} TO CURRENT_USER"
         yield f"GRANT USAGE ON SCHEMA public TO {role}"
         yield f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
+    yield from upkeep.statements(worker_role(service))
     for collection in collections:
         for table in collection.sorted_tables:
             yield from _grants(table, roles)

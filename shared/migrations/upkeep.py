@@ -1,0 +1,50 @@
+"""Partitions of the inbox, one a day: made two days ahead, dropped when Kafka has long forgotten their events.
+
+Ids are UUIDv7, whose first 48 bits are milliseconds since 1970, so a day is a range of ids. Ids of another kind, and
+days whose partition was not made in time, go to the default partition and are deleted by age.
+"""
+
+from collections.abc import Iterator
+
+PARTITION = "inbox_"
+
+_FIRST_ID = """
+CREATE OR REPLACE FUNCTION jicai_first_id(day date) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
+  SELECT (lpad(to_hex((extract(epoch FROM day::timestamp) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+$$
+"""
+
+_UPKEEP = """
+CREATE OR REPLACE FUNCTION jicai_upkeep_inbox(keep_days integer) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public AS $$
+DECLARE
+  today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+  day date;
+  old record;
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtext('jicai_upkeep_inbox')) THEN RETURN; END IF;
+  FOR day IN SELECT generate_series(today, today + 2, interval '1 day')::date LOOP
+    BEGIN
+      EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF inbox FOR VALUES FROM (%L) TO (%L)',
+                     'inbox_' || to_char(day, 'YYYYMMDD'), jicai_first_id(day), jicai_first_id(day + 1));
+    EXCEPTION WHEN check_violation THEN NULL; -- the default partition already holds ids of that day
+    END;
+  END LOOP;
+  FOR old IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+             WHERE i.inhparent = 'inbox'::regclass AND c.relname ~ '^inbox_[0-9]{8}$'
+               AND to_date(right(c.relname, 8), 'YYYYMMDD') < today - keep_days LOOP
+    EXECUTE format('DROP TABLE %I', old.relname);
+  END LOOP;
+  DELETE FROM inbox_default WHERE received_at < clock_timestamp() - make_interval(days => keep_days);
+END $$
+"""
+
+
+def statements(worker: str) -> Iterator[str]:
+    """Makes the default partition, the first days and the function that keeps them; repeating changes nothing."""
+    yield "CREATE TABLE IF NOT EXISTS inbox_default PARTITION OF inbox DEFAULT"
+    yield _FIRST_ID
+    yield _UPKEEP
+    yield "REVOKE ALL ON FUNCTION jicai_upkeep_inbox(integer) FROM PUBLIC"
+    yield f"GRANT EXECUTE ON FUNCTION jicai_upkeep_inbox(integer) TO {worker}"
+    yield "SELECT jicai_upkeep_inbox(15)"
