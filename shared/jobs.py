@@ -173,7 +173,9 @@ async def run_next(database: Database, kinds: Jobs) -> bool:
 
 async def count_open(database: Database) -> int:
     """How many jobs are waiting or running."""
-    return int(await database.pool.fetchval("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')"))
+    async with database.transaction() as tx:  # jobs are private: without a scope the API's role would count none
+        rows = await tx.sql("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')")
+    return int(rows[0][0])
 
 
 @dataclass(frozen=True, slots=True)

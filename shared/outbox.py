@@ -7,6 +7,7 @@ aggregate it changed. One relay per service leads, under an advisory lock of its
 import asyncio
 import logging
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -179,7 +180,7 @@ async def waiting(database: Database) -> int:
 
 async def prune(connection: "asyncpg.pool.PoolConnectionProxy[Any]", keep_days: float, rows: int = 5_000) -> int:
     """Deletes a bounded number of events sent more than `keep_days` ago; returns how many."""
-    status: str = await connection.execute(_PRUNE, f"{keep_days} days", rows)
+    status: str = await connection.execute(_PRUNE, timedelta(days=keep_days), rows)
     return int(status.rsplit(maxsplit=1)[-1])
 
 

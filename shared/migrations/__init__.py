@@ -44,11 +44,8 @@ async def migrate(service: Service, owner_url: str) -> None:
 
 
 async def new_version(service: Service, owner_url: str, message: str, number: str) -> None:
-    """Writes the next version from what the tables declare and the database lacks."""
-    await _with_connection(
-        owner_url,
-        lambda connection: command.revision(_config(service, connection), message, autogenerate=True, rev_id=number),
-    )
+    """Writes the next version from what the tables declare and the newest version lacks, on a database of no worth."""
+    await _with_connection(owner_url, lambda connection: _revise(service, connection, message, number))
 
 
 async def differences(service: Service, owner_url: str) -> list[Any]:
@@ -67,6 +64,12 @@ def _upgrade(service: Service, connection: sa.Connection) -> None:
     command.upgrade(_config(service, connection), "head")
     for statement in walls.statements(service.name, [PLATFORM, service.metadata]):
         connection.exec_driver_sql(statement)
+
+
+def _revise(service: Service, connection: sa.Connection, message: str, number: str) -> None:
+    config = _config(service, connection)
+    command.upgrade(config, "head")
+    command.revision(config, message, autogenerate=True, rev_id=number)
 
 
 async def _with_connection(owner_url: str, work: Any) -> None:

@@ -1,0 +1,135 @@
+"""All five services in one process: an API and a worker each, events handed over directly, PostgreSQL beside.
+
+Nothing is lost by being one process: an event's outbox row stays until every service that listens has committed it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from deploy import addresses, story
+from deploy.addresses import Address
+from deploy.databases import bring_to_head
+from deploy.environment import Embedded, database_name
+from deploy.issuer import jwks_file, make_token
+from deploy.postgres import EmbeddedPostgres
+from deploy.server import address_of, reserved, serve, stoppable, until_told
+from shared import clock
+from shared.bus import LocalBus
+from shared.http import create_app, operations, problems
+from shared.http.edge import Runtime
+from shared.http.operations import HealthView, InFlightView
+from shared.service import Service
+from shared.settings import ServiceSettings
+from shared.worker import Worker
+
+
+class Platform:
+    """The services of one process, put behind one address: /listing, /orders, …"""
+
+    def __init__(self, services: Sequence[Service], settings: Mapping[str, ServiceSettings]) -> None:
+        bus = LocalBus([service.name for service in services])
+        self.workers = [Worker(service, settings[service.name], bus) for service in services]
+        self.apps = {service.name: create_app(service, settings[service.name]) for service in services}
+        self.drain_seconds = max(told.limits.drain_seconds for told in settings.values())
+        self.may_drive = all(told.driven_clock for told in settings.values())
+        self.app = self._root()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Opens the APIs and sets the workers going; at the end finishes what is in hand and closes all."""
+        stop = asyncio.Event()
+        async with AsyncExitStack() as stack:
+            for worker in self.workers:
+                await worker.open()
+                app = self.apps[worker.service.name]
+                await stack.enter_async_context(app.router.lifespan_context(app))
+                runtime: Runtime = app.state.runtime
+                runtime.database.wake = worker.wake
+            clock.allow_driving(self.may_drive)
+            going = [asyncio.create_task(worker.run(stop)) for worker in self.workers]
+            try:
+                yield
+            finally:
+                stop.set()
+                await asyncio.gather(*going)
+
+    def _root(self) -> FastAPI:
+        root = FastAPI(title="jicai", version="1", docs_url=None, redoc_url=None)
+        problems.install(root)
+
+        @root.get("/", operation_id="index")
+        async def index() -> dict[str, str]:
+            """Where the services are."""
+            return {name: f"/{name}" for name in self.apps}
+
+        operations.install(root, ready=self._ready, flight=self._in_flight, may_drive=self.may_drive)
+        for name, app in self.apps.items():
+            root.mount(f"/{name}", app)
+        return root
+
+    async def _ready(self) -> HealthView:
+        reasons = [
+            f"{worker.service.name}: {reason}"
+            for worker in self.workers
+            if worker.database and (reason := await operations.database_answers(worker.database))
+        ]
+        return HealthView(status="unready" if reasons else "ready", reasons=reasons)
+
+    async def _in_flight(self) -> InFlightView:
+        """Looks twice when it sees nothing: an event may have moved from a service not yet asked to one already asked."""
+        seen = await self._counted()
+        return await self._counted() if seen == QUIET else seen
+
+    async def _counted(self) -> InFlightView:
+        each = [await operations.in_flight(worker.database) for worker in self.workers if worker.database]
+        return InFlightView(**{name: sum(getattr(one, name) for one in each) for name in InFlightView.model_fields})
+
+
+QUIET = InFlightView(outbox=0, lag=0, deadlines_due=0, jobs=0, dead_letters=0)
+
+
+def run(services: Sequence[Service], data_dir: Path, port: int, *, tell: bool = True) -> None:
+    """The embedded default from start to stop; prints `ready:` with the addresses when it is. Raises CannotStart."""
+    data_dir = data_dir.expanduser().resolve()
+    with stoppable(), reserved(port) as bound:
+        fresh = not (data_dir / "postgres").exists()
+        with EmbeddedPostgres.start(data_dir) as postgres:
+            jwks_file(data_dir)
+            urls = {service.name: postgres.url(database_name(service.name)) for service in services}
+            if fresh:
+                for service in services:
+                    postgres.ensure_database(database_name(service.name))
+
+            async def main(stop: asyncio.Event) -> None:
+                await bring_to_head(services, urls)
+                embedded = Embedded(data_dir, urls)
+                platform = Platform(services, {service.name: embedded.settings(service) for service in services})
+                base = address_of(bound)
+                where = {name: Address(api=f"{base}/{name}", ops=base) for name in platform.apps}
+
+                async def when_ready() -> None:
+                    addresses.write(data_dir, where)
+                    if fresh and tell:
+                        await story.tell(where, token_maker(data_dir))
+                    print("ready:", base, *(address.api for address in where.values()), flush=True)
+
+                async with platform.running():
+                    await serve(platform.app, bound, stop, drain_seconds=platform.drain_seconds, when_ready=when_ready)
+
+            try:
+                until_told(main)
+            finally:
+                addresses.addresses_file(data_dir).unlink(missing_ok=True)
+
+
+def token_maker(data_dir: Path) -> story.TokenFor:
+    """Tokens of the embedded issuer, by role, organisation and region."""
+
+    def token_for(role: str, organisation: str, region: str) -> str:
+        return make_token(data_dir, organisation=organisation, roles=[role], region=region)
+
+    return token_for

@@ -1,0 +1,121 @@
+"""Serves an app over HTTP until told to stop: the port is taken first, requests in hand are answered, the exit is clean."""
+
+import asyncio
+import errno
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from deploy.embedded import LOOPBACK, CannotStart
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class PortTaken(CannotStart):
+    """Another program listens there."""
+
+
+@contextmanager
+def reserved(port: int, host: str = LOOPBACK) -> Iterator[socket.socket]:
+    """A socket bound to the port before anything else is started; 0 is any free port. Raises PortTaken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((host, port))
+        except (OSError, OverflowError) as refusal:
+            if isinstance(refusal, OSError) and refusal.errno == errno.EADDRINUSE:
+                raise PortTaken(
+                    f"Port {port} on {host} is in use; stop what listens there or choose another."
+                ) from refusal
+            raise PortTaken(f"Port {port} on {host} cannot be used ({refusal}); choose another.") from refusal
+        yield bound
+
+
+def address_of(bound: socket.socket) -> str:
+    """The address of a reserved port."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: uvicorn would raise them again at the end, and the exit would look like a crash."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(
+    app: ASGIApp,
+    bound: socket.socket,
+    stop: asyncio.Event,
+    *,
+    drain_seconds: float,
+    when_ready: Callable[[], Awaitable[None]],
+) -> None:
+    """Answers requests until `stop`, then those in hand. `when_ready` runs beside; what it raises ends all."""
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(drain_seconds),
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[bound]))
+    while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn has no event for it
+        await asyncio.sleep(0.005)
+    telling = asyncio.ensure_future(when_ready())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({serving, stopping, telling}, return_when=asyncio.FIRST_COMPLETED)
+        if telling.done():
+            telling.result()
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (telling, stopping):
+            task.cancel()
+        server.should_exit = True
+        await serving
+        await asyncio.gather(telling, stopping, return_exceptions=True)
+
+
+def until_told(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Runs `main` with an event that Ctrl-C and SIGTERM set."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, stop.set)
+        await main(stop)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """While servers start and stop, SIGTERM leaves like Ctrl-C does, through every `with`; both are a clean end."""
+
+    def leave(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+    finally:
+        signal.signal(signal.SIGTERM, before)
