@@ -28,8 +28,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
-    with EmbeddedKafka.start(tmp_path_factory.mktemp("kafka")) as running:
+def server(lasting_folder: Path) -> Iterator[EmbeddedKafka]:
+    with EmbeddedKafka.start(lasting_folder) as running:
         yield running
 
 
@@ -95,9 +95,9 @@ def test_a_second_holder_in_the_same_process_is_refused(server: EmbeddedKafka) -
         EmbeddedKafka.start(server.folder)
 
 
-def test_a_broker_orphaned_by_kill_minus_nine_is_taken_over(tmp_path: Path) -> None:
+def test_a_broker_orphaned_by_kill_minus_nine_is_taken_over(folder: Path) -> None:
     holder = subprocess.Popen(
-        [sys.executable, "-c", KEEPER, tmp_path],
+        [sys.executable, "-c", KEEPER, folder],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
@@ -108,7 +108,7 @@ def test_a_broker_orphaned_by_kill_minus_nine_is_taken_over(tmp_path: Path) -> N
     holder.kill()
     holder.communicate()
     assert psutil.pid_exists(orphan_pid)
-    with EmbeddedKafka.start(tmp_path) as heir:
+    with EmbeddedKafka.start(folder) as heir:
         assert wait_until(
             lambda: not psutil.pid_exists(orphan_pid) or is_gone(psutil.Process(orphan_pid)),
             timeout_seconds=5,
@@ -116,15 +116,15 @@ def test_a_broker_orphaned_by_kill_minus_nine_is_taken_over(tmp_path: Path) -> N
         assert heir.port == port
 
 
-def test_a_folder_that_cannot_be_made_is_refused_with_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+def test_a_folder_that_cannot_be_made_is_refused_with_one_sentence(folder: Path) -> None:
+    (folder / "file").write_text("in the way")
     with pytest.raises(DataFolderUnwritable, match=r"cannot be written .*choose another"):
-        EmbeddedKafka.start(tmp_path / "file" / "data")
+        EmbeddedKafka.start(folder / "file" / "data")
 
 
-def test_missing_jars_without_a_network_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_jars_without_a_network_are_explained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = "http://127.0.0.1:9"
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(folder / "home"))
     monkeypatch.delenv("M2_REPO", raising=False)
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, nowhere)
@@ -133,4 +133,4 @@ def test_missing_jars_without_a_network_are_explained(tmp_path: Path, monkeypatc
     with pytest.raises(
         JarsUnavailable, match=r"jars of .*kafka_2.13:4.3.1 .* could not be fetched .*check the network"
     ):
-        EmbeddedKafka.start(tmp_path / "data")
+        EmbeddedKafka.start(folder / "data")

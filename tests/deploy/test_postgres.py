@@ -26,8 +26,8 @@ time.sleep(600)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres.start(tmp_path_factory.mktemp("postgres"), durable=False) as running:
+def server(lasting_folder: Path) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres.start(lasting_folder, durable=False) as running:
         yield running
 
 
@@ -48,11 +48,11 @@ def read_row(server: EmbeddedPostgres) -> str:
     return server.psql("select n from proof", "orders")
 
 
-def test_a_second_start_keeps_data_port_and_password(tmp_path: Path) -> None:
-    with EmbeddedPostgres.start(tmp_path) as first:
+def test_a_second_start_keeps_data_port_and_password(folder: Path) -> None:
+    with EmbeddedPostgres.start(folder) as first:
         write_row(first)
         url = first.url("orders")
-    with EmbeddedPostgres.start(tmp_path) as second:
+    with EmbeddedPostgres.start(folder) as second:
         assert read_row(second) == "42"
         assert second.url("orders") == url
 
@@ -66,14 +66,14 @@ def test_restart_after_kill_keeps_what_was_committed(server: EmbeddedPostgres) -
     assert server.url() == url
 
 
-def test_a_server_orphaned_by_kill_minus_nine_is_taken_over(tmp_path: Path) -> None:
-    holder = keeper(tmp_path)
+def test_a_server_orphaned_by_kill_minus_nine_is_taken_over(folder: Path) -> None:
+    holder = keeper(folder)
     assert holder.stdout is not None
     orphan_pid, port = map(int, holder.stdout.readline().split())
     holder.kill()
     holder.communicate()
     assert psutil.pid_exists(orphan_pid)
-    with EmbeddedPostgres.start(tmp_path, durable=False) as heir:
+    with EmbeddedPostgres.start(folder, durable=False) as heir:
         assert is_gone_pid(orphan_pid)
         assert heir.port == port
         assert heir.psql("select 1") == "1"
@@ -86,50 +86,50 @@ def test_a_postmaster_killed_under_its_children_is_replaced(server: EmbeddedPost
     assert read_row(server) == "42"
 
 
-def test_a_stale_pid_file_that_names_another_program_is_no_server(tmp_path: Path) -> None:
-    with EmbeddedPostgres.start(tmp_path, durable=False) as first:
-        pid_file = tmp_path / "postgres" / "postmaster.pid"
+def test_a_stale_pid_file_that_names_another_program_is_no_server(folder: Path) -> None:
+    with EmbeddedPostgres.start(folder, durable=False) as first:
+        pid_file = folder / "postgres" / "postmaster.pid"
         lines = pid_file.read_text().splitlines()
         first.kill()
     lines[0] = str(os.getpid())
     pid_file.write_text("\n".join(lines))
-    with EmbeddedPostgres.start(tmp_path, durable=False) as second:
+    with EmbeddedPostgres.start(folder, durable=False) as second:
         assert second.psql("select 1") == "1"
 
 
-def test_a_cluster_half_made_is_made_again(tmp_path: Path) -> None:
-    (tmp_path / "postgres.new" / "base").mkdir(parents=True)
-    with EmbeddedPostgres.start(tmp_path, durable=False) as server:
+def test_a_cluster_half_made_is_made_again(folder: Path) -> None:
+    (folder / "postgres.new" / "base").mkdir(parents=True)
+    with EmbeddedPostgres.start(folder, durable=False) as server:
         assert server.psql("select 1") == "1"
 
 
-def test_a_second_holder_is_refused_with_one_sentence(tmp_path: Path) -> None:
-    holder = keeper(tmp_path)
+def test_a_second_holder_is_refused_with_one_sentence(folder: Path) -> None:
+    holder = keeper(folder)
     try:
         assert holder.stdout is not None
         holder.stdout.readline()
         with pytest.raises(DataFolderBusy, match=rf"in use by process {holder.pid}; stop that process"):
-            EmbeddedPostgres.start(tmp_path)
+            EmbeddedPostgres.start(folder)
     finally:
         holder.kill()
         holder.communicate()
-        EmbeddedPostgres.start(tmp_path, durable=False).stop()
+        EmbeddedPostgres.start(folder, durable=False).stop()
 
 
-def test_a_folder_that_cannot_be_made_is_refused_with_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+def test_a_folder_that_cannot_be_made_is_refused_with_one_sentence(folder: Path) -> None:
+    (folder / "file").write_text("in the way")
     with pytest.raises(DataFolderUnwritable, match=r"data folder .*/file/data cannot be written .*choose another"):
-        EmbeddedPostgres.start(tmp_path / "file" / "data")
+        EmbeddedPostgres.start(folder / "file" / "data")
 
 
-def test_a_taken_port_is_refused_by_its_number(tmp_path: Path, server: EmbeddedPostgres) -> None:
+def test_a_taken_port_is_refused_by_its_number(folder: Path, server: EmbeddedPostgres) -> None:
     with pytest.raises(CannotStart, match=f"Port {server.port} .* is taken"):
-        EmbeddedPostgres.start(tmp_path / "other", port=server.port)
+        EmbeddedPostgres.start(folder / "other", port=server.port)
 
 
-def test_an_asked_port_is_used(tmp_path: Path) -> None:
+def test_an_asked_port_is_used(folder: Path) -> None:
     port = free_port()
-    with EmbeddedPostgres.start(tmp_path, port=port, durable=False) as server:
+    with EmbeddedPostgres.start(folder, port=port, durable=False) as server:
         assert server.port == port
 
 
@@ -141,8 +141,8 @@ def test_only_the_password_opens_the_server_and_only_its_owner_reads_it(
     assert server.psql("select count(*) from pg_hba_file_rules where auth_method <> 'scram-sha-256'") == "0"
 
 
-def test_commits_are_durable_unless_a_test_says_otherwise(tmp_path: Path) -> None:
-    with EmbeddedPostgres.start(tmp_path) as durable:
+def test_commits_are_durable_unless_a_test_says_otherwise(folder: Path) -> None:
+    with EmbeddedPostgres.start(folder) as durable:
         assert durable.psql("show fsync") == "on"
         assert durable.psql("show synchronous_commit") == "on"
 
