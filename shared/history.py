@@ -30,8 +30,9 @@ history = sa.Table(
     sa.Column("request_id", sa.Text),
     sa.Column("institution_code", sa.Text),
     sa.Column("supplier_code", sa.Text),
+    sa.Column("third_code", sa.Text),
     sa.Column("region", sa.Text),
-    info=private(("institution_code", "supplier_code"), "region"),
+    info=private(("institution_code", "supplier_code", "third_code"), "region"),
 )
 sa.Index("ix_history_about", history.c.about, history.c.id)
 
@@ -45,11 +46,12 @@ BY_ITSELF = Caller(organisation="platform", roles=frozenset(), region="000000", 
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """Whose thing it is: the institution, the supplier, the region (six digits)."""
+    """Whose thing it is: the institution, the supplier, the region (six digits), and a third party where there is one."""
 
     institution_code: str | None = None
     supplier_code: str | None = None
     region: str | None = None
+    third_code: str | None = None
 
 
 def note(
@@ -73,6 +75,7 @@ def note(
             "request_id": telemetry.request_id.get(),
             "institution_code": parties.institution_code,
             "supplier_code": parties.supplier_code,
+            "third_code": parties.third_code,
             "region": parties.region,
         },
     )
