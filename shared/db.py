@@ -144,6 +144,20 @@ def _unnest(table: sa.Table, names: tuple[str, ...], first: int, *, skip_repeate
     return f'INSERT INTO "{table.name}" ({columns}) SELECT {picked} FROM unnest({arrays}) AS u({columns}){tail}'  # noqa: S608  names are declared
 
 
+@lru_cache(maxsize=512)
+def _update(table: sa.Table, names: tuple[str, ...]) -> str:
+    """UPDATE … FROM unnest($n::type[], …) by `id`; array columns travel as text, as in `_unnest`."""
+    kinds = {name: table.c[name].type for name in names}
+    shown = {name: kind.compile(dialect=_dialect) for name, kind in kinds.items()}
+    arrays = ", ".join(
+        f"${place}::{'TEXT' if isinstance(kinds[name], sa.ARRAY) else shown[name]}[]"
+        for place, name in enumerate(names, 1)
+    )
+    sets = ", ".join(f'"{name}" = u."{name}"::{shown[name]}' for name in names if name != "id")
+    columns = ", ".join(f'"{name}"' for name in names)
+    return f'UPDATE "{table.name}" AS t SET {sets} FROM unnest({arrays}) AS u({columns}) WHERE t.id = u.id'  # noqa: S608  names are declared
+
+
 def _columns(table: sa.Table, names: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
     return [
         [_array_literal(row[name]) for row in rows]
@@ -216,6 +230,12 @@ class Tx:
     def forget(self) -> None:
         """Drops what was added and not written yet; for who goes back to a savepoint."""
         self._added.clear()
+
+    async def change(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Sets columns of many rows, each found by its `id`, in one statement; all rows with the same columns."""
+        if rows:
+            names = tuple(rows[0])
+            await self.sql(_update(table, names), *_columns(table, names, rows))
 
     async def flush(self) -> None:
         """Writes what was added, all tables in one statement; foreign keys are checked at its end."""
