@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from shared import telemetry
 from shared.envelope import CONTENT_TYPE
@@ -235,3 +236,27 @@ class KafkaBus:
             telemetry.LAG.labels(self._client_id, place.topic, place.partition).set(behind)
             total += behind
         return total
+
+
+async def ensure_topics(
+    topics: Sequence[str],
+    *,
+    partitions: int = 6,
+    replication: int = 1,
+    settings: Mapping[str, str] | None = None,
+    **connection: Any,
+) -> list[str]:
+    """Makes the topics that are missing, before anybody sends; returns those that were made."""
+    admin = AIOKafkaAdminClient(**connection)
+    await admin.start()
+    try:
+        missing = sorted(set(topics) - set(await admin.list_topics()))
+        wanted = [NewTopic(name, partitions, replication, topic_configs=dict(settings or {})) for name in missing]
+        if wanted:
+            answer = await admin.create_topics(wanted)
+            for topic, code, *rest in answer.topic_errors:
+                if code not in (0, TopicAlreadyExistsError.errno):
+                    raise BusAway(f"topic {topic} was not made: {rest or code}")
+    finally:
+        await admin.close()
+    return missing

@@ -158,7 +158,6 @@ class Consumer:
                 raise
             except Exception as error:  # the edge: a refusal is kept with its reason, for a person
                 async with self._database.transaction(EVERYTHING) as tx:
-                    await accept(tx, [event])
                     dead_letters.bury(tx, event.message, _reason(error), event)
                 telemetry.EVENTS.labels(self.service, event.data.TYPE, "dead").inc()
                 log.warning(

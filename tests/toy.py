@@ -20,11 +20,11 @@ from shared.inbox import Received
 from shared.service import Service
 from shared.settings import ServiceSettings
 
+EVERY = ("get_job", "get_refused", "list_dead_letters", "get_dead_letter", "replay_dead_letter", "drop_dead_letter")
 MATRIX = {
     "name_thing": {"hospital": "own"},
     "list_things": {"hospital": "own", "operator": "all"},
-    "get_job": {},
-    "get_refused": {},
+    **{name: {"operator": "all"} for name in EVERY},
 }
 
 

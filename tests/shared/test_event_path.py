@@ -1,0 +1,265 @@
+"""The event path, in the same words over LocalBus and a real Kafka: nothing lost, nothing doubled, in order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from deploy.kafka import EmbeddedKafka
+from shared import clock, outbox
+from shared.bus import Bus, BusAway, KafkaBus, LocalBus, Message, ensure_topics
+from shared.db import Database
+from shared.envelope import seal
+from shared.events import Event
+from shared.inbox import Consumer
+from shared.outbox import Relay
+from tests.echo import Said, Unheard, Whispered, echo, faults, source
+from tests.house import House
+
+PATIENCE_SECONDS = 40
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    with EmbeddedKafka.start(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+class Path:
+    """Source's database, a bus, echo's database, and the relay and consumer between them."""
+
+    def __init__(self, said: Database, heard: Database, make_bus: Callable[[str], Bus], local: bool) -> None:
+        self.said = said
+        self.heard = heard
+        self.make_bus = make_bus
+        self.local = local
+        self.consumer = Consumer("echo", heard, echo.handlers)
+
+    async def say(self, *facts: Event) -> None:
+        async with self.said.transaction() as tx:
+            for fact in facts:
+                outbox.record(tx, fact, getattr(fact, "number", 1))
+
+    @asynccontextmanager
+    async def running(self, relays: int = 1) -> AsyncIterator[asyncio.Event]:
+        stop = asyncio.Event()
+        shared = self.make_bus("both") if self.local else None
+        sending = [shared or self.make_bus(f"relay {place}") for place in range(relays)]
+        receiving = shared or self.make_bus("consumer")
+        tasks = [asyncio.create_task(receiving.consume("echo", ["source"], self.consumer.apply, stop))]
+        tasks += [asyncio.create_task(Relay("source", self.said, bus, poll_seconds=0.1).run(stop)) for bus in sending]
+        try:
+            yield stop
+        finally:
+            stop.set()
+            await asyncio.gather(*tasks)
+            for bus in sending:
+                await bus.stop()
+
+    async def numbers(self) -> dict[UUID, list[tuple[int, str]]]:
+        rows = await self.heard.pool.fetch("SELECT thing_id, number, kind FROM heard ORDER BY id")
+        found: dict[UUID, list[tuple[int, str]]] = {}
+        for row in rows:
+            found.setdefault(row["thing_id"], []).append((row["number"], row["kind"]))
+        return found
+
+    async def until(self, count: int) -> None:
+        async def reached() -> None:
+            while await self.heard.pool.fetchval("SELECT count(*) FROM heard") < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+        await asyncio.wait_for(reached(), PATIENCE_SECONDS)
+
+    async def until_letters(self, state: str, count: int) -> None:
+        async def reached() -> None:
+            query = "SELECT count(*) FROM dead_letters WHERE state = $1"
+            while await self.heard.pool.fetchval(query, state) != count:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+        await asyncio.wait_for(reached(), PATIENCE_SECONDS)
+
+
+@pytest.fixture(params=["local", "kafka"])
+async def path(request: pytest.FixtureRequest, house: House) -> AsyncIterator[Path]:
+    said, heard = await house.database(source), await house.database(echo)
+    faults.__init__()  # type: ignore[misc]  a fresh road for each test
+    if request.param == "local":
+        yield Path(said, heard, lambda _: LocalBus(["echo"]), local=True)
+    else:
+        broker: EmbeddedKafka = request.getfixturevalue("kafka")
+        topic_of_this_test = f"t{uuid7().hex}"
+        await ensure_topics(bootstrap_servers=broker.bootstrap, topics=[topic_of_this_test], partitions=3)
+
+        def make(name: str) -> Bus:
+            return OwnTopic(topic_of_this_test, client_id=name, bootstrap_servers=broker.bootstrap)
+
+        yield Path(said, heard, make, local=False)
+    await house.empty(source)
+    await house.empty(echo)
+
+
+class OwnTopic(KafkaBus):
+    """A real broker with a topic and a group of this test alone."""
+
+    def __init__(self, topic: str, *, client_id: str, bootstrap_servers: str) -> None:
+        super().__init__(client_id=client_id, bootstrap_servers=bootstrap_servers)
+        self.topic = topic
+
+    async def send(self, messages: list[Message]) -> None:  # type: ignore[override]
+        await super().send([replace(message, topic=self.topic) for message in messages])
+
+    async def consume(self, group, topics, apply, stop):  # type: ignore[no-untyped-def, override]
+        await super().consume(f"{group}-{self.topic}", [self.topic], apply, stop)
+
+
+def said(thing: UUID, *numbers: int) -> list[Event]:
+    return [Said(thing_id=thing, number=number) for number in numbers]
+
+
+async def test_what_is_said_is_heard_once_and_in_order(path: Path) -> None:
+    things = [uuid7() for _ in range(20)]
+    facts: list[Event] = []
+    for number in range(1, 51):
+        for thing in things:
+            kind = Whispered if number % 3 == 0 else Said
+            facts.append(kind(thing_id=thing, number=number))
+    async with path.running():
+        for start in range(0, len(facts), 100):
+            await path.say(*facts[start : start + 100])
+        await path.until(1_000)
+    expected = [(number, "whispered" if number % 3 == 0 else "said") for number in range(1, 51)]
+    assert await path.numbers() == dict.fromkeys(things, expected)
+
+
+async def test_same_message_twice_is_applied_once(path: Path) -> None:
+    thing = uuid7()
+    await path.say(*said(thing, 1, 2, 3))
+    async with path.running():
+        await path.until(3)
+        await path.said.pool.execute("UPDATE outbox SET sent_at = NULL")  # as after a crash between send and mark
+        await path.say(*said(thing, 4))
+        await path.until(4)
+    assert await path.numbers() == {thing: [(n, "said") for n in (1, 2, 3, 4)]}
+
+
+async def test_a_cut_road_loses_and_doubles_nothing(path: Path) -> None:
+    thing = uuid7()
+    faults.away = 3
+    async with path.running():
+        await path.say(*said(thing, 1, 2))
+        await path.say(*said(thing, 3))
+        await path.until(3)
+    assert faults.away == 0
+    assert await path.numbers() == {thing: [(n, "said") for n in (1, 2, 3)]}
+
+
+async def test_later_events_of_a_subject_wait_behind_a_dead_letter_and_others_go_on(path: Path) -> None:
+    bad, good = uuid7(), uuid7()
+    async with path.running():
+        await path.say(*said(bad, 1), Said(thing_id=bad, number=2, unbearable=True), *said(bad, 3), *said(good, 1, 2))
+        await path.say(*said(bad, 4))
+        await path.until(3)
+        await path.until_letters("waiting", 2)
+        await path.until_letters("dead", 1)
+        assert await path.numbers() == {bad: [(1, "said")], good: [(1, "said"), (2, "said")]}
+        reason = await path.heard.pool.fetchval("SELECT reason FROM dead_letters WHERE state = 'dead'")
+        assert reason == "not_bearable: number 2 is too much"
+        faults.bearable = True
+        letter = await path.heard.pool.fetchval("SELECT id FROM dead_letters WHERE state = 'dead'")
+        assert await path.consumer.settle(letter, note="mended") == 3
+        await path.say(*said(bad, 5))
+        await path.until(7)
+    assert (await path.numbers())[bad] == [(n, "said") for n in (1, 2, 3, 4, 5)]
+
+
+async def test_a_dropped_letter_is_given_up_and_what_waited_goes_on(path: Path) -> None:
+    thing = uuid7()
+    async with path.running():
+        await path.say(Said(thing_id=thing, number=1, unbearable=True), *said(thing, 2))
+        await path.until_letters("waiting", 1)
+        letter = await path.heard.pool.fetchval("SELECT id FROM dead_letters WHERE state = 'dead'")
+        assert await path.consumer.settle(letter, drop=True, note="beyond repair") == 1
+    assert await path.numbers() == {thing: [(2, "said")]}
+    states = await path.heard.pool.fetch("SELECT state, note FROM dead_letters ORDER BY id")
+    assert [tuple(row) for row in states] == [("dropped", "beyond repair"), ("replayed", "beyond repair")]
+
+
+async def test_what_nobody_hears_is_passed_over_and_what_nobody_can_read_is_kept(path: Path) -> None:
+    thing = uuid7()
+    newer = seal(
+        event_id=uuid7(),
+        source="/source",
+        event_type="cn.jicai.source.thing.said.v9",
+        subject=str(thing),
+        time=clock.now(),
+        sequence=1,
+        data={},
+    )
+    await path.consumer.apply([Message("source", "x", b"not json"), Message("source", str(uuid7()), newer)])
+    async with path.running():
+        await path.say(Unheard(thing_id=thing), *said(thing, 1))
+        await path.until(1)
+    reasons = await path.heard.pool.fetch("SELECT reason FROM dead_letters ORDER BY id")
+    assert reasons[0]["reason"].startswith("not a CloudEvent in structured JSON")
+    assert reasons[1]["reason"] == "cn.jicai.source.thing.said.v9 is a version that is not read here"
+
+
+async def test_only_one_of_two_relays_leads(path: Path) -> None:
+    thing = uuid7()
+    async with path.running(relays=2):
+        for number in range(1, 101):
+            await path.say(*said(thing, number))
+        await path.until(100)
+    assert await path.numbers() == {thing: [(n, "said") for n in range(1, 101)]}
+
+
+async def test_events_of_one_type_travel_together(path: Path) -> None:
+    await path.say(*(Said(thing_id=uuid7(), number=1) for _ in range(200)))
+    async with path.running():
+        await path.until(200)
+    assert sum(faults.batches) == 200
+    assert len(faults.batches) < 20
+
+
+async def test_what_is_too_large_to_travel_is_refused_where_it_is_said(path: Path) -> None:
+    class Long(Event, frozen=True, kw_only=True):
+        TYPE = "cn.jicai.source.thing.long.v1"
+        SUBJECT = "thing_id"
+        thing_id: UUID
+        text: str
+
+    with pytest.raises(outbox.EventTooLarge, match="at most 900000 can travel"):
+        await path.say(Long(thing_id=uuid7(), text="x" * 1_000_000))
+    assert await outbox.waiting(path.said) == 0
+
+
+async def test_the_local_bus_takes_nothing_before_everybody_listens() -> None:
+    bus = LocalBus(["echo"])
+    with pytest.raises(BusAway, match="echo does not listen yet"):
+        await bus.send([Message("source", "x", b"{}")])
+
+
+async def test_a_letter_that_still_cannot_be_applied_stays_with_its_reason(path: Path) -> None:
+    thing = uuid7()
+    await path.consumer.apply([_message(Said(thing_id=thing, number=1, unbearable=True))])
+    letter = await path.heard.pool.fetchval("SELECT id FROM dead_letters")
+    assert await path.consumer.settle(letter) == 0
+    assert await path.heard.pool.fetchval("SELECT state FROM dead_letters") == "dead"
+    assert await path.numbers() == {}
+
+
+def _message(fact: Event) -> Message:
+    payload = seal(
+        event_id=uuid7(),
+        source="/source",
+        event_type=fact.TYPE,
+        subject=str(getattr(fact, fact.SUBJECT)),
+        time=clock.now(),
+        sequence=1,
+        data=fact,
+    )
+    return Message("source", str(getattr(fact, fact.SUBJECT)), payload)
