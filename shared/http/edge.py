@@ -4,19 +4,21 @@ A response leaves after the COMMIT, so a failing commit is never answered with s
 name of its function and does nothing of this itself.
 """
 
-from collections.abc import Callable, Coroutine
+import difflib
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import asyncpg
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from shared import idempotency
 from shared.access import Access
 from shared.db import Database, Tx
-from shared.errors import Conflict, PreconditionFailed, PreconditionRequired
+from shared.errors import BadRequest, Conflict, Fault, PreconditionFailed, PreconditionRequired
 from shared.identity import Caller, Verifier
 from shared.policy import Policy
 from shared.settings import ServiceSettings
@@ -26,6 +28,10 @@ TRIES = 3
 
 MET = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 KEPT_HEADERS = ("content-type", "location", "etag")
+
+
+class UnknownParameter(BadRequest):
+    title = "A query parameter is not read here"
 
 
 class Busy(Conflict):
@@ -48,15 +54,17 @@ class Edge(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         endpoint = super().get_route_handler()
+        parameters = sorted(_parameters(self.dependant))
         operation = self.name
         writes = not (self.methods or set()) <= {"GET", "HEAD"}
 
         async def handle(request: Request) -> Response:
             runtime: Runtime = request.app.state.runtime
+            request.state.operation = operation
             caller = await runtime.verifier.caller(request.headers.get("authorization"))
             scope = runtime.access.scope(operation, caller, writes=writes)
             request.state.caller = caller
-            request.state.operation = operation
+            _known_parameters(request, parameters)
             key = await _key(request, caller, operation) if writes else None
             for attempt in range(1, TRIES + 1):
                 try:
@@ -69,6 +77,30 @@ class Edge(APIRoute):
             raise AssertionError("the loop returns or raises")
 
         return handle
+
+
+def _parameters(dependant: Dependant) -> set[str]:
+    """The names of the query parameters that a route and what it depends on read."""
+    nested = (_parameters(inner) for inner in dependant.dependencies)
+    return {parameter.alias for parameter in dependant.query_params}.union(*nested)
+
+
+def _known_parameters(request: Request, parameters: Sequence[str]) -> None:
+    """Refuses a query parameter that nobody reads, by name: a filter that is misspelt must not widen the answer."""
+    faults = [
+        Fault(
+            pointer=f"query/{name}",
+            given=value,
+            rule="this parameter is not read here"
+            + "".join(f"; did you mean {near}?" for near in difflib.get_close_matches(name, parameters, 1)),
+            allowed=", ".join(parameters) or "no parameters",
+            code="unknown_parameter",
+        )
+        for name, value in request.query_params.items()
+        if name not in parameters
+    ]
+    if faults:
+        raise UnknownParameter(faults[0].rule.capitalize() + f" ({faults[0].pointer}).", faults=faults)
 
 
 async def _key(request: Request, caller: Caller, operation: str) -> idempotency.Key | None:
