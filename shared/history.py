@@ -32,9 +32,22 @@ history = sa.Table(
     sa.Column("supplier_code", sa.Text),
     sa.Column("third_code", sa.Text),
     sa.Column("region", sa.Text),
+    sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("hash", sa.LargeBinary, nullable=False),  # by the database: migrations/chain.py
     info=private(("institution_code", "supplier_code", "third_code"), "region"),
 )
 sa.Index("ix_history_about", history.c.about, history.c.id)
+sa.Index("ix_history_recorded_at", history.c.recorded_at)
+
+history_heads = sa.Table(
+    "history_heads",
+    PLATFORM,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("last_id", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    info={"append_only": True},
+)
 
 _OF = sa.select(
     history.c.at, history.c.action, history.c.organisation, history.c.person, history.c.detail, history.c.request_id

@@ -142,6 +142,7 @@ class Worker:
             async with database.pool.acquire(timeout=database.wait_seconds) as connection:
                 await outbox.prune(connection, keep_days=self.settings.limits.outbox_days)
                 await connection.execute("SELECT jicai_upkeep_inbox($1)", self.settings.limits.inbox_days)
+                await connection.execute("SELECT jicai_head_of_history(current_date - 1)")
             telemetry.OUTBOX_WAITING.labels(self.service.name).set(await outbox.waiting(database))
             await self.bus.lag()
             await _pause(stop, UPKEEP_SECONDS)

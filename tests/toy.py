@@ -20,7 +20,16 @@ from shared.inbox import Received
 from shared.service import Service
 from shared.settings import ServiceSettings
 
-EVERY = ("get_job", "get_refused", "list_dead_letters", "get_dead_letter", "replay_dead_letter", "drop_dead_letter")
+EVERY = (
+    "get_job",
+    "get_refused",
+    "list_dead_letters",
+    "get_dead_letter",
+    "replay_dead_letter",
+    "drop_dead_letter",
+    "list_audit",
+    "list_audit_heads",
+)
 MATRIX = {
     "name_thing": {"hospital": "own"},
     "list_things": {"hospital": "own", "operator": "all"},

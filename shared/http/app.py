@@ -12,7 +12,7 @@ from shared import clock, telemetry
 from shared.access import Access
 from shared.db import Database
 from shared.errors import TooLarge
-from shared.http import dead_letters, jobs, operations, problems
+from shared.http import audit, dead_letters, jobs, operations, problems
 from shared.http.edge import Edge, Runtime
 from shared.identity import Verifier
 from shared.outbox import Bell
@@ -137,7 +137,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     app.state.cursor_secret = hashlib.sha256(settings.database_url.encode()).digest()
     app.add_middleware(Door, service=service.name, body_bytes=settings.limits.body_bytes)
     problems.install(app)
-    for router in (*service.routers, jobs.router, dead_letters.router):
+    for router in (*service.routers, jobs.router, dead_letters.router, audit.router):
         app.include_router(router)
     _operations(app, settings)
     access.check_complete(route.name for route in app.routes if isinstance(route, Edge))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 
-from shared.migrations import upkeep
+from shared.migrations import chain, upkeep
 
 APPEND_ONLY = ("history",)
 """Tables of which no role of a service may change or remove a row."""
@@ -37,6 +37,7 @@ def statements(service: str, collections: Sequence[sa.MetaData]) -> Iterator[str
         yield f"GRANT USAGE ON SCHEMA public TO {role}"
         yield f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
     yield from upkeep.statements(worker_role(service))
+    yield from chain.statements(worker_role(service))
     for collection in collections:
         for table in collection.sorted_tables:
             yield from _grants(table, roles)

@@ -1,0 +1,94 @@
+"""Finds any row of history that was changed or cut from outside: the chain of each thing, and the heads of the days.
+
+Also the way to look through history as a whole: filtered and paged, for authority and operator.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from shared.db import Database
+from shared.history import history, history_heads
+
+# The first row whose hash is not what it and its predecessor give; `about` narrows nothing, so all chains are walked.
+_BROKEN = """
+SELECT id, about, action, at FROM (
+  SELECT h.id, h.about, h.action, h.at, h.hash,
+         jicai_history_hash(lag(h.hash) OVER (PARTITION BY h.about ORDER BY h.id), h) AS expected
+  FROM history h
+) AS checked WHERE hash IS DISTINCT FROM expected ORDER BY id LIMIT 1
+"""
+
+_CUT = """
+SELECT heads.day, heads.rows, count(h.id) AS found FROM history_heads heads
+LEFT JOIN history h ON h.recorded_at >= heads.day AND h.recorded_at < heads.day + 1
+GROUP BY heads.day, heads.rows, heads.last_id, heads.digest
+HAVING count(h.id) <> heads.rows
+  OR sha256(coalesce(string_agg(h.hash, ''::bytea ORDER BY h.id), ''::bytea)) <> heads.digest
+ORDER BY heads.day LIMIT 1
+"""
+
+HEADS = sa.select(history_heads).order_by(history_heads.c.day.desc()).limit(sa.bindparam("rows"))
+"""The newest heads, to be kept outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the check of one database came to; `broken` and `cut` name the first row or day that is not as it was."""
+
+    rows: int
+    heads: int
+    broken: str | None
+    cut: str | None
+
+    @property
+    def whole(self) -> bool:
+        """Nothing was changed or cut."""
+        return self.broken is None and self.cut is None
+
+
+async def check(database: Database) -> Finding:
+    """Walks every chain and compares every day with its head."""
+    async with database.transaction() as tx:
+        (count,) = await tx.sql(
+            "SELECT (SELECT count(*) FROM history) AS rows, (SELECT count(*) FROM history_heads) AS heads"
+        )
+        broken = await tx.sql(_BROKEN)
+        cut = await tx.sql(_CUT)
+    return Finding(
+        rows=count["rows"],
+        heads=count["heads"],
+        broken=_row(broken[0]["id"], broken[0]["about"], broken[0]["action"], broken[0]["at"]) if broken else None,
+        cut=_day(cut[0]["day"], cut[0]["rows"], cut[0]["found"]) if cut else None,
+    )
+
+
+def _row(row_id: int, about: str, action: str, at: datetime) -> str:
+    return (
+        f"row {row_id} ({action} of {about} at {at.isoformat()}) is not what was written, or the row before it is gone"
+    )
+
+
+def _day(day: date, rows: int, found: int) -> str:
+    return f"{day.isoformat()} had {rows} rows when its head was written, now {found}, or they are others"
+
+
+def page_of(
+    organisation: str | None, about: str | None, since: datetime | None, until: datetime | None
+) -> sa.Select[tuple[object, ...]]:
+    """History after a row, oldest first, filtered."""
+    wanted = (
+        sa.select(history)
+        .where(history.c.id > sa.bindparam("after"))
+        .order_by(history.c.id)
+        .limit(sa.bindparam("rows"))
+    )
+    for column, value in ((history.c.organisation, organisation), (history.c.about, about)):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    if since is not None:
+        wanted = wanted.where(history.c.at >= since)
+    if until is not None:
+        wanted = wanted.where(history.c.at < until)
+    return wanted
