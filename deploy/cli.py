@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from deploy.commands import database, run
+from deploy.commands import alone, database, events, run, token, topics
 from deploy.embedded import CannotStart
 from shared.policy import PolicyRefused
 
@@ -31,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (run, database):
+for group in (run, alone, database, token, topics, events):
     group.add_to(app)
 
 if __name__ == "__main__":

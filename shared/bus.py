@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from shared import telemetry
@@ -109,6 +110,7 @@ class KafkaBus:
         self._producer: AIOKafkaProducer | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._holds: dict[TopicPartition, int] = {}
+        self._topics: tuple[str, ...] = ()
 
     async def start(self) -> None:
         """Opens the producer; raises BusAway while no broker answers."""
@@ -158,6 +160,7 @@ class KafkaBus:
         if not topics:
             await stop.wait()
             return
+        self._topics = tuple(topics)
         consumer = AIOKafkaConsumer(
             *topics,
             group_id=group,
@@ -222,17 +225,25 @@ class KafkaBus:
             consumer.pause(place)
             asyncio.get_running_loop().call_later(wait_seconds, resume)
 
+    @property
+    def listens(self) -> bool:
+        """Whether the consumer has joined its group, or has nothing to listen to."""
+        return self._consumer is not None or not self._topics
+
     async def lag(self) -> int:
-        """Messages behind the end of the partitions this process holds; also set as a metric."""
+        """Messages of the topics listened to that the group has not applied; 1 while nothing is known. Also a metric."""
         consumer = self._consumer
         if consumer is None:
-            return 0
-        places = list(consumer.assignment())
+            return int(bool(self._topics))
+        places = [
+            TopicPartition(topic, number)
+            for topic in self._topics
+            for number in sorted(consumer.partitions_for_topic(topic) or ())
+        ]
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places) if places else {}
         total = 0
         for place, end in ends.items():
-            committed = await consumer.committed(place)
-            behind = end - (committed or 0)
+            behind = end - (await consumer.committed(place) or 0)
             telemetry.LAG.labels(self._client_id, place.topic, place.partition).set(behind)
             total += behind
         return total
@@ -244,19 +255,61 @@ async def ensure_topics(
     partitions: int = 6,
     replication: int = 1,
     settings: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = log.info,
     **connection: Any,
 ) -> list[str]:
-    """Makes the topics that are missing, before anybody sends; returns those that were made."""
+    """Makes the topics that are missing, before anybody sends, and mends the settings of the others; returns those made.
+
+    `say` hears of each difference before it changes. Partitions are never added: the partition of a key would change,
+    and its order with it. Raises BusAway when the broker does not answer or refuses.
+    """
+    wanted = dict(settings or {})
     admin = AIOKafkaAdminClient(**connection)
-    await admin.start()
     try:
+        await admin.start()
         missing = sorted(set(topics) - set(await admin.list_topics()))
-        wanted = [NewTopic(name, partitions, replication, topic_configs=dict(settings or {})) for name in missing]
-        if wanted:
-            answer = await admin.create_topics(wanted)
-            for topic, code, *rest in answer.topic_errors:
-                if code not in (0, TopicAlreadyExistsError.errno):
-                    raise BusAway(f"topic {topic} was not made: {rest or code}")
+        for name in missing:
+            say(f"{name}: is made, {partitions} partitions, {replication} replicas, {wanted}")
+        await _make(admin, [NewTopic(name, partitions, replication, topic_configs=wanted) for name in missing])
+        if there := sorted(set(topics) - set(missing)):
+            await _say_what_stays(admin, there, partitions, replication, say)
+            await _mend(admin, there, wanted, say)
+    except (KafkaError, OSError) as error:
+        raise BusAway(f"the topics were not made: {error!r}") from error
     finally:
         await admin.close()
     return missing
+
+
+async def _make(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> None:
+    if not wanted:
+        return
+    answer = await admin.create_topics(list(wanted))
+    for topic, code, *rest in answer.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise BusAway(f"topic {topic} was not made: {rest or code}")
+
+
+async def _say_what_stays(
+    admin: AIOKafkaAdminClient, topics: Sequence[str], partitions: int, replication: int, say: Callable[[str], None]
+) -> None:
+    for found in await admin.describe_topics(list(topics)):
+        name, has = found["topic"], found["partitions"]
+        if len(has) != partitions:
+            say(f"{name}: keeps its {len(has)} partitions; {partitions} would change the order of keys")
+        if {len(one["replicas"]) for one in has} != {replication}:
+            say(f"{name}: has not {replication} replicas everywhere; move them with the broker's own tool")
+
+
+async def _mend(
+    admin: AIOKafkaAdminClient, topics: Sequence[str], wanted: Mapping[str, str], say: Callable[[str], None]
+) -> None:
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(wanted)) for name in topics]
+    for answer in await admin.describe_configs(asked) if wanted else ():
+        for _, _, _, name, entries in answer.resources:
+            has = {entry[0]: entry[1] for entry in entries}
+            other = {key: value for key, value in wanted.items() if has.get(key) != value}
+            for key, value in other.items():
+                say(f"{name}: {key} becomes {value}, was {has.get(key)}")
+            if other:
+                await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, dict(wanted))])

@@ -1,0 +1,25 @@
+"""`jicai token`: a token of the embedded issuer, for trying out."""
+
+from typing import Annotated
+
+import typer
+
+from deploy import issuer
+from deploy.commands.options import DATA, Data
+
+
+def token(
+    role: Annotated[list[str], typer.Option(help="hospital, manufacturer, distributor, agency, authority, operator.")],
+    org: Annotated[str, typer.Option(help="Code of the organisation: institution code or USCC.")],
+    region: Annotated[str, typer.Option(help="Six digits of GB/T 2260.")],
+    person: Annotated[str, typer.Option(help="Who acts; stands in the history.")] = "somebody",
+    days: Annotated[float, typer.Option(help="How long it is good for.")] = 1,
+    data: Data = DATA,
+) -> None:
+    """Prints a token that the embedded default takes; `--role` may be given several times."""
+    folder = data.expanduser().resolve()
+    typer.echo(issuer.make_token(folder, organisation=org, roles=role, region=region, person=person, days=days))
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(token)

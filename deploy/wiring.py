@@ -1,0 +1,92 @@
+"""Reads what a process is told by its environment, and connects it to the bus."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from deploy.embedded import CannotStart
+from shared.bus import BusAway, KafkaBus, ensure_topics
+from shared.service import Service
+from shared.settings import ServiceSettings
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+class SettingsRefused(CannotStart):
+    """The environment says too little, or something that cannot be."""
+
+
+class BrokerRefused(CannotStart):
+    """Kafka does not answer, or not to this user."""
+
+
+class TopicSettings(ServiceSettings):
+    """How topics are made, and the Kafka they are made on: JICAI_KAFKA_BOOTSTRAP, JICAI_TOPIC_PARTITIONS, …"""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="JICAI_")
+
+    database_url: str = Field("", description="not used: topics are in no database")
+    topic_partitions: int = Field(6, gt=0)
+    topic_replicas: int = Field(1, gt=0)
+    topic_min_insync_replicas: int = Field(1, gt=0)
+
+    @property
+    def configs(self) -> dict[str, str]:
+        """What the broker is told of each topic."""
+        return {
+            "retention.ms": str(int(self.limits.kafka_days * 86_400_000)),
+            "min.insync.replicas": str(self.topic_min_insync_replicas),
+        }
+
+
+def told(settings: type[S], **given: Any) -> S:
+    """The settings of this process; raises SettingsRefused, naming the variable."""
+    prefix = settings.model_config.get("env_prefix", "")
+    try:
+        return settings(**given)
+    except ValidationError as refusal:
+        wrong = [f"{prefix}{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in refusal.errors()]
+        raise SettingsRefused(f"The environment does not say what is needed: {'; '.join(wrong)}.") from refusal
+
+
+def connection_of(settings: ServiceSettings) -> dict[str, Any]:
+    """How Kafka is reached, in the words of its client."""
+    connection: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap,
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_security_protocol.endswith("SSL"):
+        connection["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+    if settings.kafka_security_protocol.startswith("SASL"):
+        password = settings.kafka_sasl_password
+        connection |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": password.get_secret_value() if password else None,
+        }
+    return connection
+
+
+def kafka_bus(service: Service, settings: ServiceSettings) -> KafkaBus:
+    """The bus of one worker."""
+    return KafkaBus(client_id=service.name, batch_messages=settings.limits.consumer_messages, **connection_of(settings))
+
+
+def make_topics(names: Sequence[str], settings: TopicSettings, say: Callable[[str], None]) -> None:
+    """Makes and mends the topics, saying each difference before it changes; raises BrokerRefused."""
+    making = ensure_topics(
+        names,
+        partitions=settings.topic_partitions,
+        replication=settings.topic_replicas,
+        settings=settings.configs,
+        say=say,
+        **connection_of(settings),
+    )
+    try:
+        asyncio.run(making)
+    except BusAway as away:
+        raise BrokerRefused(f"Kafka at {settings.kafka_bootstrap}: {away}") from away
