@@ -6,8 +6,10 @@ a refusal changed nothing and may be corrected under the same key. Source: IETF 
 
 import hashlib
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -102,3 +104,10 @@ def keep(tx: Tx, key: Key, answer: Answer) -> None:
         "body": answer.body,
     }
     tx.add(idempotency_keys, row)
+
+
+async def prune(connection: "asyncpg.pool.PoolConnectionProxy[Any]", keep_days: float) -> None:
+    """Forgets answers that are older than `keep_days`."""
+    await connection.execute(
+        "DELETE FROM idempotency_keys WHERE recorded_at < clock_timestamp() - $1::interval", timedelta(days=keep_days)
+    )

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from shared import clock, dead_letters, deadlines, jobs, outbox, telemetry
+from shared import clock, dead_letters, deadlines, idempotency, jobs, outbox, telemetry
 from shared.bus import Bus, BusAway
 from shared.db import TRANSIENT, Database
 from shared.errors import Unavailable
@@ -142,6 +142,7 @@ class Worker:
             async with database.pool.acquire(timeout=database.wait_seconds) as connection:
                 await outbox.prune(connection, keep_days=self.settings.limits.outbox_days)
                 await connection.execute("SELECT jicai_upkeep_inbox($1)", self.settings.limits.inbox_days)
+                await idempotency.prune(connection, self.settings.limits.idempotency_days)
                 await connection.execute("SELECT jicai_head_of_history(current_date - 1)")
             telemetry.OUTBOX_WAITING.labels(self.service.name).set(await outbox.waiting(database))
             await self.bus.lag()

@@ -2,7 +2,7 @@
 
 from shared.http.app import create_app
 from shared.http.bulk import answers, only
-from shared.http.edge import CallerHere, Edge, TxHere, check_match, etag
+from shared.http.edge import CallerHere, Edge, KeyRequired, TxHere, check_match, etag
 from shared.http.paging import PagingHere
 from shared.http.schemas import (
     Amount,
@@ -26,6 +26,7 @@ __all__ = [
     "Code",
     "Command",
     "Edge",
+    "KeyRequired",
     "Name",
     "Note",
     "Page",

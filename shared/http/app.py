@@ -5,15 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uuid_utils.compat import uuid7
 
-from shared import clock, telemetry
+from shared import clock
 from shared.access import Access
 from shared.db import Database
-from shared.errors import TooLarge
 from shared.http import audit, dead_letters, jobs, operations, problems
+from shared.http.door import Door
 from shared.http.edge import Edge, Runtime
+from shared.http.rates import Rates
 from shared.identity import Verifier
 from shared.outbox import Bell
 from shared.policy import Policy
@@ -21,80 +20,6 @@ from shared.service import Service
 from shared.settings import ServiceSettings
 
 REFUSALS = (400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 503)
-
-
-class BodyTooLarge(TooLarge):
-    title = "The body is too large"
-
-
-class Door:
-    """Outermost: gives every request an id, counts it, bounds its body, and turns a crash into a problem."""
-
-    def __init__(self, app: ASGIApp, *, service: str, body_bytes: int) -> None:
-        self._app = app
-        self._service = service
-        self._body_bytes = body_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
-        request_id = _printable(headers.get(b"x-request-id")) or str(uuid7())
-        known = telemetry.request_id.set(request_id)
-        trace = telemetry.traceparent.set(_printable(headers.get(b"traceparent")))
-        started = clock.elapsed()
-        status = 500
-        began = False
-
-        async def answer(message: Message) -> None:
-            nonlocal status, began
-            if message["type"] == "http.response.start":
-                status, began = message["status"], True
-                message = {
-                    **message,
-                    "headers": [*message["headers"], (b"x-request-id", request_id.encode())],
-                }
-            await send(message)
-
-        try:
-            await self._bounded(scope, headers, receive, answer)
-        except Exception as error:  # the edge: nothing leaves without an answer
-            if began:
-                raise
-            await problems.internal(error)(scope, receive, answer)
-        finally:
-            operation = scope.get("state", {}).get("operation", "unknown")
-            telemetry.REQUESTS.labels(self._service, operation, status).observe(clock.elapsed() - started)
-            telemetry.request_id.reset(known)
-            telemetry.traceparent.reset(trace)
-
-    async def _bounded(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
-        limit = self._body_bytes
-        upload = b"/imports/" in scope["path"].encode()
-        length = headers.get(b"content-length", b"0")
-        error = BodyTooLarge(f"The body has more than {limit} bytes.")
-        if not upload and length.isdigit() and int(length) > limit:
-            await problems.answer(problems.problem_of(error))(scope, receive, send)
-            return
-        taken = 0
-
-        async def bounded() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > limit and not upload:
-                raise error
-            return message
-
-        await self._app(scope, bounded, send)
-
-
-def _printable(raw: bytes | None) -> str | None:
-    if not raw or len(raw) > 100:  # noqa: PLR2004  longer is no id
-        return None
-    text = raw.decode("latin-1")
-    return text if text.isascii() and text.isprintable() else None
 
 
 def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
@@ -120,6 +45,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
             access=access,
             verifier=Verifier(issuer=settings.issuer, jwks=settings.jwks, audience=settings.audience or service.name),
             database=database,
+            rates=Rates(settings.limits.requests_per_second, settings.limits.requests_burst),
         )
         clock.allow_driving(settings.driven_clock)
         try:
@@ -135,7 +61,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.cursor_secret = hashlib.sha256(settings.database_url.encode()).digest()
-    app.add_middleware(Door, service=service.name, body_bytes=settings.limits.body_bytes)
+    app.add_middleware(Door, service=service.name, limits=settings.limits)
     problems.install(app)
     for router in (*service.routers, jobs.router, dead_letters.router, audit.router):
         app.include_router(router)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import asyncpg
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.responses import Response
@@ -18,7 +18,8 @@ from starlette.responses import Response
 from shared import idempotency
 from shared.access import Access
 from shared.db import Database, Tx
-from shared.errors import BadRequest, Conflict, Fault, PreconditionFailed, PreconditionRequired
+from shared.errors import BadRequest, Conflict, Fault, PreconditionFailed, PreconditionRequired, UnsupportedMedia
+from shared.http.rates import Rates
 from shared.identity import Caller, Verifier
 from shared.policy import Policy
 from shared.settings import ServiceSettings
@@ -34,6 +35,14 @@ class UnknownParameter(BadRequest):
     title = "A query parameter is not read here"
 
 
+class NotJson(UnsupportedMedia):
+    title = "The body is not JSON"
+
+
+class KeyMissing(BadRequest):
+    title = "An Idempotency-Key is needed"
+
+
 class Busy(Conflict):
     title = "Others changed the same thing at the same time"
 
@@ -47,6 +56,7 @@ class Runtime:
     access: Access
     verifier: Verifier
     database: Database
+    rates: Rates
 
 
 class Edge(APIRoute):
@@ -56,6 +66,7 @@ class Edge(APIRoute):
         endpoint = super().get_route_handler()
         parameters = sorted(_parameters(self.dependant))
         operation = self.name
+        takes_json = self.body_field is not None
         writes = not (self.methods or set()) <= {"GET", "HEAD"}
 
         async def handle(request: Request) -> Response:
@@ -64,7 +75,10 @@ class Edge(APIRoute):
             caller = await runtime.verifier.caller(request.headers.get("authorization"))
             scope = runtime.access.scope(operation, caller, writes=writes)
             request.state.caller = caller
+            runtime.rates.take(caller.organisation, operation)
             _known_parameters(request, parameters)
+            if takes_json:
+                _is_json(request)
             key = await _key(request, caller, operation) if writes else None
             for attempt in range(1, TRIES + 1):
                 try:
@@ -77,6 +91,14 @@ class Edge(APIRoute):
             raise AssertionError("the loop returns or raises")
 
         return handle
+
+
+def _is_json(request: Request) -> None:
+    """Refuses a body of another kind before anybody tries to read it."""
+    given = request.headers.get("content-type", "")
+    kind = given.partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise NotJson(f"The body is read as JSON: send `Content-Type: application/json`, not {given or 'nothing'!r}.")
 
 
 def _parameters(dependant: Dependant) -> set[str]:
@@ -147,6 +169,15 @@ TxHere = Annotated[Tx, Depends(_tx)]
 """The transaction of this request; it commits before the answer leaves."""
 CallerHere = Annotated[Caller, Depends(_caller)]
 """Who sent this request."""
+
+
+def _key_required(idempotency_key: Annotated[str | None, Header(max_length=idempotency.KEY_CHARACTERS)] = None) -> None:
+    if not idempotency_key:
+        raise KeyMissing("Send `Idempotency-Key` with a value of your own; send the same one when you try again.")
+
+
+KeyRequired = Depends(_key_required)
+"""`dependencies=[KeyRequired]` of a write without a natural key: sent twice without a key it would happen twice."""
 
 
 def etag(version: int) -> str:

@@ -150,6 +150,8 @@ async def _from_router(request: Request, error: Exception) -> Response:
 
 def internal(error: Exception) -> Response:
     """What a caller learns of a fault of ours: try again when the road was bad, else an id and nothing more."""
+    if isinstance(error, ServiceError):
+        return answer(problem_of(error), error.headers)
     if isinstance(error, TRANSIENT):
         log.warning("database away during a request", extra={"reason": repr(error)})
         away = Unavailable("The database does not answer now; send the same request again.")

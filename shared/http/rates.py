@@ -1,0 +1,53 @@
+"""How often one organisation may do one thing: a bucket that refills, so that one noisy client does not slow the others.
+
+Counted in this process; with several processes behind one address a client may do as many times more.
+"""
+
+from dataclasses import dataclass
+
+from shared import clock
+from shared.errors import TooMany
+
+REMEMBERED = 10_000
+"""Buckets kept at most; the longest unused is forgotten first, which only ever lets more through."""
+
+
+class RateExceeded(TooMany):
+    title = "Too many requests of this kind"
+
+
+@dataclass(slots=True)
+class _Bucket:
+    left: float
+    at: float
+
+
+class Rates:
+    """Buckets by organisation and operation: `burst` at once, refilled by `per_second`."""
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._per_second = per_second
+        self._burst = burst
+        self._buckets: dict[tuple[str, str], _Bucket] = {}
+
+    def take(self, organisation: str, operation: str) -> None:
+        """Counts one request; raises RateExceeded with the seconds to wait."""
+        now = clock.elapsed()
+        bucket = self._buckets.pop((organisation, operation), None) or _Bucket(float(self._burst), now)
+        self._buckets[organisation, operation] = bucket
+        if len(self._buckets) > REMEMBERED:
+            self._buckets.pop(next(iter(self._buckets)))
+        bucket.left = min(float(self._burst), bucket.left + (now - bucket.at) * self._per_second)
+        bucket.at = now
+        if bucket.left < 1:
+            wait_seconds = max(1, round((1 - bucket.left) / self._per_second + 0.5))
+            raise RateExceeded(
+                f"{organisation} may call {operation} {self._burst} times at once and {self._per_second:g} times a"
+                f" second after that; wait {wait_seconds} s.",
+                headers={
+                    "Retry-After": str(wait_seconds),
+                    "RateLimit-Policy": f'"{operation}";q={self._burst};w={max(1, round(self._burst / self._per_second))}',
+                    "RateLimit": f'"{operation}";r=0;t={wait_seconds}',
+                },
+            )
+        bucket.left -= 1
