@@ -1,0 +1,154 @@
+"""The way through the door, on the toy: commit before answer, once, limits with an answer, refusals that help."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import asyncpg
+import httpx
+import pytest
+
+from shared.db import Database
+from shared.http import create_app
+from shared.http.rates import RateExceeded, Rates
+from shared.service import Service
+from shared.settings import Limits
+from tests.house import House
+from tests.toy import let_in, toy
+
+let_in()
+
+Caller = Callable[..., dict[str, str]]
+CHAIR = {"name": "chair"}
+
+
+@pytest.fixture
+def service() -> Service:
+    return toy
+
+
+@pytest.fixture
+async def narrow(house: House, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """The toy behind a narrow door."""
+    limits = Limits(body_bytes=200, requests_burst=3, requests_per_second=1)
+    app = create_app(toy, house.settings(toy).model_copy(update={"limits": limits}))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://toy") as made:
+            yield made
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    return answer.status_code, answer.json()["code"]
+
+
+async def test_a_commit_that_fails_is_not_answered_with_success(
+    client: httpx.AsyncClient, caller: Caller, house: House, database: Database
+) -> None:
+    owner = await asyncpg.connect(house.url(toy))
+    await owner.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;"
+        " CREATE CONSTRAINT TRIGGER late AFTER INSERT ON things DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION fail()"
+    )
+    try:
+        refused = await client.post("/things", json=CHAIR, headers=caller("hospital", "H33010200059"))
+    finally:
+        await owner.execute("DROP TRIGGER late ON things; DROP FUNCTION fail()")
+        await owner.close()
+    assert problem(refused) == (500, "internal")
+    assert await database.pool.fetchval("SELECT count(*) FROM things") == 0
+    assert await database.pool.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_five_hundred_at_once_with_one_key_are_one_thing_and_equal_answers(
+    client: httpx.AsyncClient, caller: Caller, database: Database
+) -> None:
+    headers = {**caller("hospital", "H33010200059"), "idempotency-key": "k1"}
+
+    async def until_answered() -> bytes:
+        while True:
+            answer = await client.post("/things", json=CHAIR, headers=headers)
+            if answer.status_code != 409:
+                assert answer.status_code == 201, answer.text
+                return answer.content
+            assert answer.headers["retry-after"] == "1"
+            await asyncio.sleep(0.05)
+
+    answers = await asyncio.gather(*(until_answered() for _ in range(500)))
+    assert len(set(answers)) == 1
+    assert await database.pool.fetchval("SELECT count(*) FROM things") == 1
+
+
+async def test_a_key_serves_one_body_one_organisation_and_no_refusal(client: httpx.AsyncClient, caller: Caller) -> None:
+    mine = {**caller("hospital", "H33010200059"), "idempotency-key": "k"}
+    other = {**caller("hospital", "H33010200060"), "idempotency-key": "k"}
+    refused = await client.post("/things", json={"name": 3}, headers=mine)
+    assert problem(refused) == (422, "invalid_request")
+    first = await client.post("/things", json=CHAIR, headers=mine)
+    assert first.status_code == 201
+    again = await client.post("/things", json=CHAIR, headers=mine)
+    assert (again.json(), again.headers["idempotency-replayed"]) == (first.json(), "true")
+    assert problem(await client.post("/things", json={"name": "table"}, headers=mine)) == (422, "key_reused")
+    assert (await client.post("/things", json=CHAIR, headers=other)).json()["id"] != first.json()["id"]
+    too_long = await client.post("/things", json=CHAIR, headers={**mine, "idempotency-key": "x" * 256})
+    assert problem(too_long) == (400, "key_too_long")
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({"content": b"x" * 201}, (413, "body_too_large")),
+        ({"content": b'{"name": "x"}', "headers": {"content-encoding": "gzip"}}, (415, "encoded_body")),
+        ({"content": b'{"name": "x"}'}, (415, "not_json")),
+        ({"content": b"{", "headers": {"content-type": "application/json"}}, (422, "invalid_request")),
+        ({"content": b"[" * 150, "headers": {"content-type": "application/json"}}, (422, "invalid_request")),
+        ({"json": {"name": "x", "colour": "red"}}, (422, "invalid_request")),
+        ({"json": CHAIR, "params": {"nam": "x"}}, (400, "unknown_parameter")),
+    ],
+)
+async def test_what_cannot_be_taken_is_refused_with_a_code(
+    narrow: httpx.AsyncClient, caller: Caller, sent: dict[str, object], expected: tuple[int, str]
+) -> None:
+    headers = {**caller("hospital", "H33010200059"), **sent.pop("headers", {})}  # type: ignore[dict-item]
+    assert problem(await narrow.post("/things", headers=headers, **sent)) == expected  # type: ignore[arg-type]
+
+
+async def test_a_body_sent_in_pieces_is_bounded_too(narrow: httpx.AsyncClient, caller: Caller) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b" " * 50
+
+    headers = {**caller("hospital", "H33010200059"), "content-type": "application/json"}
+    assert problem(await narrow.post("/things", content=pieces(), headers=headers)) == (413, "body_too_large")
+
+
+async def test_a_noisy_organisation_is_told_to_wait_and_the_others_are_not(
+    narrow: httpx.AsyncClient, caller: Caller
+) -> None:
+    noisy, quiet = caller("hospital", "H33010200059"), caller("hospital", "H33010200060")
+    answers = [await narrow.get("/things", headers=noisy) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert problem(answers[-1]) == (429, "rate_exceeded")
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert (await narrow.get("/things", headers=quiet)).status_code == 200
+
+
+def test_a_bucket_is_forgotten_only_in_favour_of_the_caller() -> None:
+    rates = Rates(per_second=0.001, burst=1)
+    rates.take("a", "x")
+    with pytest.raises(RateExceeded, match="1 times at once"):
+        rates.take("a", "x")
+    rates.take("a", "y")
+
+
+async def test_a_router_s_own_refusals_are_problems_too(client: httpx.AsyncClient) -> None:
+    assert problem(await client.get("/nowhere")) == (404, "no_such_path")
+    assert problem(await client.delete("/things")) == (405, "method_not_allowed")
+    assert problem(await client.get("/things")) == (401, "no_token")
+
+
+async def test_every_answer_says_that_it_is_nobody_s_to_keep(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/health/live")
+    assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
