@@ -4,8 +4,8 @@ Invariant: a cell's text is what the file holds: no digit is invented, and a num
 
 Read by a parser of its own, as a stream, since a file of 300,000 rows of 12 columns must stay under 300 MB. Measured on it
 (2 cores; repeated names · all texts different · inline texts): python-calamine 0.9, which holds the sheet whole,
-298 · 433 · 403 MB in 7-12 s; openpyxl 3.1 read-only, which holds the texts, 121 · 571 · 49 MB in 58-107 s;
-this module, which streams both and spills the texts to a file, 49 · 42 · 26 MB in 36-50 s.
+298 · 433 · 403 MB in 7-8 s; openpyxl 3.1 read-only, which holds the texts, 121 · 571 · 49 MB in 50-124 s;
+this module, which streams both and spills the texts to a file, 49 · 42 · 26 MB in 24-41 s.
 """
 
 import datetime as dt
