@@ -1,0 +1,140 @@
+"""Whoever uses a running platform over HTTP: the story, the replay, the journeys. Knows nothing but addresses and tokens."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from deploy.addresses import Addresses
+
+TokenFor = Callable[..., str]
+"""`token_for(role, organisation, region, person)`: a bearer token."""
+
+QUIET_LOOKS = 2
+LOOK_SECONDS = 0.05
+
+
+class Refused(Exception):
+    """The platform answered with a problem where the visitor expected success."""
+
+    def __init__(self, method: str, path: str, answer: httpx.Response) -> None:
+        self.status = answer.status_code
+        self.problem: dict[str, Any] = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+        super().__init__(
+            f"{method} {path} was answered {self.status}: {self.problem.get('detail') or answer.text[:500]}"
+        )
+
+    @property
+    def code(self) -> str:
+        """The stable code of the problem."""
+        return str(self.problem.get("code", ""))
+
+
+class NotQuiet(Exception):
+    """Something is still in flight after the time it was given; says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a token: calls `post("orders/orders", {...})`, the first word being the service."""
+
+    visitor: "Visitor"
+    headers: Mapping[str, str]
+
+    async def get(self, path: str, **params: Any) -> Any:
+        """What is there; raises Refused."""
+        return await self.visitor.call("GET", path, self.headers, params=params)
+
+    async def post(self, path: str, body: Any = None, *, key: str | None = None, **params: Any) -> Any:
+        """What became of it; raises Refused. `key` is the Idempotency-Key."""
+        headers = {**self.headers, "idempotency-key": key} if key else self.headers
+        return await self.visitor.call("POST", path, headers, json=body, params=params)
+
+    async def put(self, path: str, body: Any, *, match: str | None = None) -> Any:
+        """What became of it; raises Refused."""
+        headers = {**self.headers, "if-match": match} if match else self.headers
+        return await self.visitor.call("PUT", path, headers, json=body)
+
+    async def send(self, path: str, content: bytes, content_type: str, **params: Any) -> Any:
+        """Sends a file."""
+        headers = {**self.headers, "content-type": content_type}
+        return await self.visitor.call("POST", path, headers, content=content, params=params)
+
+
+class Visitor:
+    """A client of all five services, wherever they run; `async with Visitor(...) as visitor`."""
+
+    def __init__(self, addresses: Addresses, token_for: TokenFor) -> None:
+        self._addresses = addresses
+        self._token_for = token_for
+        self._client = httpx.AsyncClient(timeout=120, limits=httpx.Limits(max_connections=20))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    def person(self, role: str, organisation: str, region: str, name: str = "somebody") -> Person:
+        """Somebody of an organisation, in one role."""
+        token = self._token_for(role, organisation, region, name)
+        return Person(self, {"authorization": f"Bearer {token}"})
+
+    async def call(self, method: str, path: str, headers: Mapping[str, str], **content: Any) -> Any:
+        """One call; raises Refused for any answer that is no success."""
+        service, _, rest = path.partition("/")
+        content = {name: value for name, value in content.items() if value not in (None, {})}
+        answer = await self._client.request(
+            method, f"{self._addresses[service].api}/{rest}", headers=headers, **content
+        )
+        if not answer.is_success:
+            raise Refused(method, path, answer)
+        return answer.json() if "json" in answer.headers.get("content-type", "") else answer.content
+
+    async def drive(self, instant: datetime) -> None:
+        """Moves the clock of every process."""
+        await asyncio.gather(
+            *(self._operate("PUT", base, "/clock", json={"now": instant.isoformat()}) for base in self._bases())
+        )
+
+    async def release_clock(self) -> None:
+        """Gives every process the real time back."""
+        await asyncio.gather(*(self._operate("DELETE", base, "/clock") for base in self._bases()))
+
+    async def in_flight(self) -> dict[str, int]:
+        """What is promised and not done yet, over all processes that do it."""
+        bases = sorted({address.ops for address in self._addresses.values()})
+        each = await asyncio.gather(*(self._operate("GET", base, "/in-flight") for base in bases))
+        return {name: sum(one[name] for one in each) for name in each[0]}
+
+    async def until_quiet(self, seconds: float = 120) -> None:
+        """Waits until nothing is in flight any more, seen twice in a row; raises NotQuiet. Dead letters are not waited for."""
+        seen: dict[str, int] = {}
+        quiet = 0
+        try:
+            async with asyncio.timeout(seconds):
+                while quiet < QUIET_LOOKS:
+                    seen = await self.in_flight()
+                    busy = sum(count for name, count in seen.items() if name != "dead_letters")
+                    quiet = 0 if busy else quiet + 1
+                    await asyncio.sleep(LOOK_SECONDS if busy else 0)
+        except TimeoutError as error:
+            raise NotQuiet(f"after {seconds:g} s there is still in flight: {seen}") from error
+
+    def _bases(self) -> list[str]:
+        """Every process that has a clock: where an API shares its process with its worker, once."""
+        shared = {address.ops for address in self._addresses.values()}
+        own = {address.api for address in self._addresses.values() if not address.api.startswith(address.ops)}
+        return sorted(shared | own)
+
+    async def _operate(self, method: str, base: str, path: str, **content: Any) -> Any:
+        answer = await self._client.request(method, f"{base}{path}", **content)
+        if not answer.is_success:
+            raise Refused(method, path, answer)
+        return answer.json()
