@@ -1,19 +1,47 @@
-"""The command line `jicai`: puts the groups of commands together, and says an expected error in one sentence."""
+"""The command line `jicai`: finds each command in its module when it is asked for, and says an expected error in a sentence.
 
+A module of commands is imported only when one of them is used, so that a worker does not pay for what it never calls.
+"""
+
+import importlib
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from deploy.commands import alone, database, events, run, token, topics
 from deploy.embedded import CannotStart
 from shared.policy import PolicyRefused
+
+COMMANDS = {
+    "run": "run",
+    "up": "up",
+    "serve": "alone",
+    "work": "alone",
+    "migrate": "database",
+    "new-version": "database",
+    "token": "token",
+    "topics": "topics",
+    "events": "events",
+}
+"""Command and the module of deploy/commands that has it; the module adds its commands by `add_to`."""
 
 EXPECTED = (CannotStart, PolicyRefused)
 
 
-class OneSentence(TyperGroup):
+class Commands(TyperGroup):
     """Expected errors go to standard error as they are, and the exit status is 1."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        module.callback()(lambda: None)
+        importlib.import_module(f"deploy.commands.{COMMANDS[cmd_name]}").add_to(module)
+        group = typer.main.get_group(module)
+        return group.get_command(ctx, cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -24,15 +52,14 @@ class OneSentence(TyperGroup):
 
 
 app = typer.Typer(
-    name="jicai",
-    cls=OneSentence,
-    help="Centralised procurement of medicines and consumables, from listing to payment.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    name="jicai", cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-for group in (run, alone, database, token, topics, events):
-    group.add_to(app)
+
+
+@app.callback()
+def jicai() -> None:
+    """Centralised procurement of medicines and consumables, from listing to payment."""
+
 
 if __name__ == "__main__":
     app()

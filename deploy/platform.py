@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from deploy import addresses, story
 from deploy.addresses import Address
+from deploy.children import kept
 from deploy.databases import bring_to_head
 from deploy.environment import Embedded, database_name
 from deploy.issuer import jwks_file, make_token
@@ -95,7 +96,7 @@ QUIET = InFlightView(outbox=0, lag=0, deadlines_due=0, jobs=0, dead_letters=0)
 def run(services: Sequence[Service], data_dir: Path, port: int, *, tell: bool = True) -> None:
     """The embedded default from start to stop; prints `ready:` with the addresses when it is. Raises CannotStart."""
     data_dir = data_dir.expanduser().resolve()
-    with stoppable(), reserved(port) as bound:
+    with stoppable(), reserved(port) as bound, kept(data_dir):
         fresh = not (data_dir / "postgres").exists()
         with EmbeddedPostgres.start(data_dir) as postgres:
             jwks_file(data_dir)

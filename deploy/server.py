@@ -101,21 +101,29 @@ def until_told(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> No
             loop.add_signal_handler(number, stop.set)
         await main(stop)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run())
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """While servers start and stop, SIGTERM leaves like Ctrl-C does, through every `with`; both are a clean end."""
+    """While servers start and stop, Ctrl-C and SIGTERM leave through every `with`, once; both are a clean end."""
 
     def leave(*_: object) -> None:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, leave)
+    before = {number: signal.signal(number, leave) for number in SIGNALS}
     try:
         yield
     except KeyboardInterrupt:
         return
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
