@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from shared import clock
 from shared.access import Access
@@ -53,7 +54,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
         finally:
             await database.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(  # /docs with its assets, for places without the network
         title=service.title,
         version="1",
         lifespan=lifespan,
