@@ -73,7 +73,13 @@ def connection_of(settings: ServiceSettings) -> dict[str, Any]:
 
 def kafka_bus(service: Service, settings: ServiceSettings) -> KafkaBus:
     """The bus of one worker."""
-    return KafkaBus(client_id=service.name, batch_messages=settings.limits.consumer_messages, **connection_of(settings))
+    limits = settings.limits
+    return KafkaBus(
+        client_id=service.name,
+        batch_messages=limits.consumer_messages,
+        drain_seconds=limits.drain_seconds,
+        **connection_of(settings),
+    )
 
 
 def make_topics(names: Sequence[str], settings: TopicSettings, say: Callable[[str], None]) -> None:

@@ -26,6 +26,9 @@ EFFECT_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
 LAG = Gauge("jicai_consumer_lag_messages", "Messages in Kafka not yet applied", ["service", "topic", "partition"])
+PARTITIONS_HELD = Gauge(
+    "jicai_partitions_held", "1 while a fault of the road holds a partition", ["service", "partition"]
+)
 DEAD_LETTERS = Gauge("jicai_dead_letters", "Open dead letters, and those that wait behind one", ["service", "state"])
 REQUESTS = Histogram(
     "jicai_request_seconds",
