@@ -13,13 +13,27 @@ class AlertRaised(Event, frozen=True, kw_only=True):
     alert_id: UUID
     kind: str
     about: str
-    """the kind of thing: order, order_line, shipment, payable, code, product"""
+    """the kind of thing: order, order_line, payable, sheet, code, recall, institution"""
     about_id: str
     institution_code: str | None
     supplier_code: str | None
     region: str
     raised_at: datetime
     detail: str
+
+
+@event("cn.jicai.alerts.alert.acknowledged.v1", subject="alert_id")
+class AlertAcknowledged(Event, frozen=True, kw_only=True):
+    """A party concerned has seen the alert and says what it does about it; the alert stays open."""
+
+    alert_id: UUID
+    kind: str
+    about: str
+    about_id: str
+    region: str
+    organisation_code: str
+    acknowledged_at: datetime
+    note: str
 
 
 @event("cn.jicai.alerts.alert.resolved.v1", subject="alert_id")
@@ -57,6 +71,11 @@ class ProblemAssigned(_Problem, frozen=True, kw_only=True):
     """A party must answer by `act_by`."""
 
 
+@event("cn.jicai.alerts.problem.replied.v1", subject="problem_id")
+class ProblemReplied(_Problem, frozen=True, kw_only=True):
+    """The party that was asked answered; the authority decides."""
+
+
 @event("cn.jicai.alerts.problem.resolved.v1", subject="problem_id")
 class ProblemResolved(_Problem, frozen=True, kw_only=True):
     """The authority found it solved; the reporter confirms."""
@@ -65,6 +84,11 @@ class ProblemResolved(_Problem, frozen=True, kw_only=True):
 @event("cn.jicai.alerts.problem.escalated.v1", subject="problem_id")
 class ProblemEscalated(_Problem, frozen=True, kw_only=True):
     """A clock ran out, or the reporter was not satisfied."""
+
+
+@event("cn.jicai.alerts.problem.confirmed.v1", subject="problem_id")
+class ProblemConfirmed(_Problem, frozen=True, kw_only=True):
+    """The reporter agrees that it is solved."""
 
 
 @event("cn.jicai.alerts.problem.closed.v1", subject="problem_id")

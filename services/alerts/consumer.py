@@ -1,0 +1,70 @@
+"""What happens in alerts by itself: what the four others say is watched, and clocks that run out act.
+
+An event that concerns two things is handed to both, in one transaction.
+"""
+
+from collections.abc import Sequence
+
+from services.alerts.handlers import order_lines, organisations, problems, receipts, troubles
+from services.alerts.handlers.problems import STEP
+from services.alerts.rules.alerts import Kind
+from shared.db import Tx
+from shared.deadlines import Deadlines
+from shared.events.listing import EnterpriseRegistered, InstitutionRegistered
+from shared.events.orders import (
+    DeliveryAccepted,
+    LineClosed,
+    LineConfirmed,
+    LineRefused,
+    OrderCancelled,
+    OrderPlaced,
+)
+from shared.events.settlement import PayableOpened, PayableReleased, PaymentFailed, PaymentPaid
+from shared.events.traceability import CodeFlagged, CoverageShort, CoverageVerified, RecallClosed, RecallOpened
+from shared.inbox import Handlers, Received
+
+
+async def on_lines_confirmed(tx: Tx, events: Sequence[Received[LineConfirmed]]) -> None:
+    """A confirmation answers its own order, and remedies earlier refusals."""
+    await order_lines.on_lines_confirmed(tx, events)
+    await troubles.remedy_refused(tx, events)
+
+
+async def on_lines_refused(tx: Tx, events: Sequence[Received[LineRefused]]) -> None:
+    """A refusal answers its own order, and is trouble."""
+    await order_lines.on_lines_refused(tx, events)
+    await troubles.raise_refused(tx, events)
+
+
+async def on_payments_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None:
+    """A payment pays payables, and remedies earlier failures of its sheet."""
+    await receipts.on_payments_paid(tx, events)
+    await troubles.remedy_failed(tx, events)
+
+
+HANDLERS: Handlers = {
+    EnterpriseRegistered: organisations.on_enterprises_registered,
+    InstitutionRegistered: organisations.on_institutions_registered,
+    OrderPlaced: order_lines.on_orders_placed,
+    OrderCancelled: order_lines.on_orders_cancelled,
+    LineConfirmed: on_lines_confirmed,
+    LineRefused: on_lines_refused,
+    LineClosed: order_lines.on_lines_closed,
+    DeliveryAccepted: receipts.on_deliveries_accepted,
+    PayableOpened: receipts.on_payables_opened,
+    PayableReleased: receipts.on_payables_released,
+    PaymentPaid: on_payments_paid,
+    PaymentFailed: troubles.on_payments_failed,
+    CoverageVerified: receipts.on_coverages_verified,
+    CoverageShort: receipts.on_coverages_short,
+    CodeFlagged: troubles.on_codes_flagged,
+    RecallOpened: troubles.on_recalls_opened,
+    RecallClosed: troubles.on_recalls_closed,
+}
+DEADLINES: Deadlines = {
+    Kind.ORDER_UNCONFIRMED: order_lines.when_orders_unconfirmed,
+    Kind.DELIVERY_OVERDUE: order_lines.when_deliveries_overdue,
+    Kind.COVERAGE_SHORT: receipts.when_coverages_short,
+    Kind.PAYMENT_OVERDUE: receipts.when_payments_overdue,
+    STEP: problems.when_step_ran_out,
+}

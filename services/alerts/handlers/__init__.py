@@ -1,0 +1,1 @@
+"""Use cases of alerts, one module per aggregate: load, decide, store, record."""

@@ -1,0 +1,221 @@
+"""Watches receipts from acceptance to payment: codes that are missing, money that does not come.
+
+Deadlines are set once, as for order lines. Deliveries, payables, coverage and payments meet on one row per shipment line.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from services.alerts.handlers.alerts import raise_alerts, resolve_alerts
+from services.alerts.handlers.order_lines import resolve_delivered
+from services.alerts.handlers.troubles import meet_recalls
+from services.alerts.queries import watches as queries
+from services.alerts.rules.alerts import Kind, Remedy
+from services.alerts.rules.recalls import HeldLot
+from services.alerts.rules.watches import WatchedReceipt, overdue_payments, short_coverages
+from shared import clock, deadlines, money
+from shared.db import Tx
+from shared.deadlines import Deadline
+from shared.events.orders import DeliveryAccepted
+from shared.events.settlement import PayableOpened, PayableReleased, PaymentPaid
+from shared.events.traceability import CoverageShort, CoverageVerified
+from shared.inbox import Received
+
+_Told = Received[PayableOpened] | Received[PayableReleased] | Received[CoverageVerified] | Received[CoverageShort]
+
+
+async def on_deliveries_accepted(tx: Tx, events: Sequence[Received[DeliveryAccepted]]) -> None:
+    """Counts what was accepted of each order line; goods of a recalled lot are an alert at once."""
+    lines = await queries.fill_lines(
+        tx,
+        [
+            {
+                "line_id": line.order_line_id,
+                "order_id": event.data.order_id,
+                "order_number": event.data.order_number,
+                "institution_code": event.data.institution_code,
+                "supplier_code": event.data.distributor_code,
+                "region": event.data.region,
+                "product_code": line.product_code,
+            }
+            for event in events
+            for line in event.data.lines
+        ],
+    )
+    await queries.recall_lock(tx, alone=False)
+    receipts = await queries.fill_receipts(
+        tx,
+        [
+            {
+                "shipment_line_id": line.shipment_line_id,
+                "order_id": event.data.order_id,
+                "order_line_id": line.order_line_id,
+                "institution_code": event.data.institution_code,
+                "supplier_code": event.data.distributor_code,
+                "region": event.data.region,
+                "product_code": line.product_code,
+                "lot_number": line.lot_number,
+                "quantity_accepted": line.quantity_accepted,
+                "accepted_at": event.data.accepted_at,
+            }
+            for event in events
+            for line in event.data.lines
+        ],
+    )
+    await resolve_delivered(tx, lines)
+    await meet_recalls(tx, [_held(receipt) for receipt in receipts if receipt.quantity_accepted])
+
+
+async def on_payables_opened(tx: Tx, events: Sequence[Received[PayableOpened]]) -> None:
+    """Remembers what is owed until when, and sets the time for codes and for payment unless both are there."""
+    receipts = await queries.fill_receipts(
+        tx,
+        [
+            {
+                **_receipt(event),
+                "product_code": event.data.product_code,
+                "quantity_accepted": event.data.quantity,
+                "accepted_at": event.data.accepted_at,
+                "payable_id": event.data.payable_id,
+                "amount_yuan": event.data.amount_yuan,
+                "due_on": event.data.due_on,
+                "codes_required": event.data.codes_required,
+                "opened_event": event.id,
+            }
+            for event in events
+        ],
+    )
+    wanted: list[Deadline] = []
+    for receipt in receipts:
+        about = str(receipt.shipment_line_id)
+        if not receipt.codes_complete and receipt.accepted_at is not None:
+            hours = tx.policy.find("alerts.coverage_hours", receipt.region, clock.local_date(receipt.accepted_at)).value
+            wanted.append(Deadline(Kind.COVERAGE_SHORT, about, receipt.accepted_at + timedelta(hours=hours)))
+        if not receipt.paid and receipt.due_on is not None:
+            late_from = clock.start_of_day(receipt.due_on + timedelta(days=1))
+            wanted.append(Deadline(Kind.PAYMENT_OVERDUE, about, late_from))
+    await deadlines.put(tx, wanted)
+
+
+async def on_payables_released(tx: Tx, events: Sequence[Received[PayableReleased]]) -> None:
+    """A payable that is released in full waits for no codes."""
+    receipts = await queries.fill_receipts(
+        tx,
+        [
+            {
+                **_receipt(event),
+                "payable_id": event.data.payable_id,
+                "quantity_released": event.data.quantity_released,
+                "released": event.data.complete,
+                "released_version": event.sequence,
+            }
+            for event in events
+        ],
+    )
+    await _resolve_covered(tx, receipts)
+
+
+async def on_coverages_verified(tx: Tx, events: Sequence[Received[CoverageVerified]]) -> None:
+    """Valid codes cover the whole line."""
+    await _coverage(tx, events, covered=True)
+
+
+async def on_coverages_short(tx: Tx, events: Sequence[Received[CoverageShort]]) -> None:
+    """Valid codes cover a part of the line: the figure goes into the evidence."""
+    await _coverage(tx, events, covered=False)
+
+
+async def on_payments_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None:
+    """Money came: payables that are paid in full are no longer overdue."""
+    rows = [
+        {
+            "shipment_line_id": line.shipment_line_id,
+            "order_id": line.order_id,
+            "order_line_id": line.order_line_id,
+            "institution_code": event.data.institution_code,
+            "supplier_code": event.data.distributor_code,
+            "region": event.data.region,
+            "paid_yuan": line.amount_yuan,
+        }
+        for event in events
+        for line in event.data.lines
+    ]
+    receipts = await queries.fill_receipts(tx, sorted(rows, key=lambda row: row["paid_yuan"]))
+    await resolve_alerts(
+        tx,
+        [
+            Remedy(
+                Kind.PAYMENT_OVERDUE,
+                str(receipt.payable_id),
+                f"{money.amount_text(receipt.paid_yuan or Decimal('0.00'))} yuan were paid.",
+            )
+            for receipt in receipts
+            if receipt.paid
+        ],
+    )
+
+
+async def when_coverages_short(tx: Tx, due: Sequence[Deadline]) -> None:
+    """The time to capture codes is over: raises the payables that still wait for some."""
+    receipts = await queries.watched_receipts(tx, [UUID(deadline.about) for deadline in due])
+    await raise_alerts(tx, short_coverages(receipts))
+
+
+async def when_payments_overdue(tx: Tx, due: Sequence[Deadline]) -> None:
+    """The due date is over: raises the payables that are not paid in full."""
+    receipts = await queries.watched_receipts(tx, [UUID(deadline.about) for deadline in due])
+    await raise_alerts(tx, overdue_payments(receipts, clock.now()))
+
+
+async def _coverage(
+    tx: Tx, events: Sequence[Received[CoverageVerified]] | Sequence[Received[CoverageShort]], *, covered: bool
+) -> None:
+    receipts = await queries.fill_receipts(
+        tx,
+        [
+            {
+                **_receipt(event),
+                "product_code": event.data.product_code,
+                "quantity_covered": event.data.quantity_covered,
+                "covered": covered,
+                "covered_version": event.sequence,
+            }
+            for event in events
+        ],
+    )
+    await _resolve_covered(tx, receipts)
+
+
+async def _resolve_covered(tx: Tx, receipts: Sequence[WatchedReceipt]) -> None:
+    await resolve_alerts(
+        tx,
+        [
+            Remedy(Kind.COVERAGE_SHORT, str(receipt.payable_id), "Valid codes cover everything that was accepted.")
+            for receipt in receipts
+            if receipt.payable_id is not None and receipt.codes_complete
+        ],
+    )
+
+
+def _receipt(event: _Told) -> Mapping[str, Any]:
+    return {
+        "shipment_line_id": event.data.shipment_line_id,
+        "order_id": event.data.order_id,
+        "order_line_id": event.data.order_line_id,
+        "institution_code": event.data.institution_code,
+        "supplier_code": event.data.distributor_code,
+        "region": event.data.region,
+    }
+
+
+def _held(receipt: WatchedReceipt) -> HeldLot:
+    return HeldLot(
+        receipt.institution_code,
+        receipt.supplier_code,
+        receipt.region,
+        receipt.product_code or "",
+        receipt.lot_number or "",
+    )

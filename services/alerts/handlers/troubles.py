@@ -1,0 +1,145 @@
+"""Troubles that are told as such: a line refused, a payment failed, a code flagged, a lot recalled.
+
+A trouble and its remedy are different subjects and come in any order: both tell it at one row, and the later of the two
+by its own time decides. A trouble that was remedied before it arrived is raised and resolved together.
+"""
+
+from collections.abc import Sequence
+
+from services.alerts.handlers.alerts import raise_alerts, resolve_alerts
+from services.alerts.queries import watches
+from services.alerts.queries.alerts import Meeting, meet
+from services.alerts.rules.alerts import Cause, Kind, Remedy
+from services.alerts.rules.recalls import HeldLot, of_holders, of_recalls
+from services.alerts.rules.troubles import flagged, payment_failed, refused, supply_key
+from shared import clock
+from shared.db import Tx
+from shared.events.orders import LineConfirmed, LineRefused
+from shared.events.settlement import PaymentFailed, PaymentPaid
+from shared.events.traceability import CodeFlagged, RecallClosed, RecallOpened
+from shared.inbox import Received
+
+
+async def raise_refused(tx: Tx, events: Sequence[Received[LineRefused]]) -> None:
+    """Supply trouble: raised at once."""
+    await _raise(tx, [refused(event.data, event.id, event.time) for event in events])
+
+
+async def remedy_refused(tx: Tx, events: Sequence[Received[LineConfirmed]]) -> None:
+    """A line of the product at the institution is confirmed: earlier refusals there are no trouble any more."""
+    await _remedy(
+        tx,
+        [
+            Meeting(
+                Kind.LINE_REFUSED,
+                supply_key(event.data.institution_code, event.data.product_code),
+                event.time,
+                f"Line {event.data.line_id} of order {event.data.order_number} was confirmed later.",
+                str(event.data.line_id),
+                event.data.institution_code,
+                event.data.region,
+            )
+            for event in events
+        ],
+    )
+
+
+async def on_payments_failed(tx: Tx, events: Sequence[Received[PaymentFailed]]) -> None:
+    """The bank did not pay a sheet: raised at once."""
+    await _raise(tx, [payment_failed(event.data, event.id, event.time) for event in events])
+
+
+async def remedy_failed(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None:
+    """The sheet was paid: earlier failures are no trouble any more."""
+    await _remedy(
+        tx,
+        [
+            Meeting(
+                Kind.PAYMENT_FAILED,
+                str(event.data.sheet_id),
+                event.time,
+                f"Payment {event.data.payment_id} of the sheet was made later.",
+                None,
+                event.data.institution_code,
+                event.data.region,
+            )
+            for event in events
+        ],
+    )
+
+
+async def on_codes_flagged(tx: Tx, events: Sequence[Received[CodeFlagged]]) -> None:
+    """A code of a kind that policy calls severe: raised at once, ended by the authority with a reason."""
+    severe = [
+        event
+        for event in events
+        if event.data.kind
+        in tx.policy.find("alerts.severe_code_kinds", event.data.region, clock.local_date(event.time)).value
+    ]
+    await raise_alerts(tx, [flagged(event.data, event.id, event.time) for event in severe])
+
+
+async def on_recalls_opened(tx: Tx, events: Sequence[Received[RecallOpened]]) -> None:
+    """A recall concerns every institution that accepted goods of its lots, before or after."""
+    await watches.recall_lock(tx, alone=True)
+    lots = await watches.fill_recalled_lots(
+        tx,
+        [
+            {
+                "recall_id": event.data.recall_id,
+                "lot_number": lot_number,
+                "product_code": event.data.product_code,
+                "reason": event.data.reason,
+                "opened_at": event.data.opened_at,
+                "opened_event": event.id,
+            }
+            for event in events
+            for lot_number in event.data.lot_numbers
+        ],
+    )
+    causes = [*of_recalls(lots), *of_holders(lots, await watches.holders(tx, lots))]
+    await raise_alerts(tx, causes)
+    await resolve_alerts(tx, [_closed(str(lot.recall_id)) for lot in lots if lot.closed_at is not None])
+
+
+async def on_recalls_closed(tx: Tx, events: Sequence[Received[RecallClosed]]) -> None:
+    """The recall is over, for everybody."""
+    await watches.recall_lock(tx, alone=True)
+    await watches.fill_recalled_lots(
+        tx,
+        [
+            {
+                "recall_id": event.data.recall_id,
+                "lot_number": lot_number,
+                "product_code": event.data.product_code,
+                "closed_at": event.data.closed_at,
+            }
+            for event in events
+            for lot_number in event.data.lot_numbers
+        ],
+    )
+    await resolve_alerts(tx, [_closed(str(event.data.recall_id)) for event in events])
+
+
+async def meet_recalls(tx: Tx, held: Sequence[HeldLot]) -> None:
+    """Goods that were accepted just now may be of a recalled lot."""
+    if held:
+        await raise_alerts(tx, of_holders(await watches.recalls_of(tx, held), held))
+
+
+async def _raise(tx: Tx, causes: Sequence[Cause]) -> None:
+    meetings = [
+        Meeting(cause.kind, cause.remedy_key, None, None, None, cause.institution_code, cause.region)
+        for cause in causes
+    ]
+    remedies = await meet(tx, meetings)
+    await raise_alerts(tx, causes)
+    await resolve_alerts(tx, remedies)
+
+
+async def _remedy(tx: Tx, meetings: Sequence[Meeting]) -> None:
+    await resolve_alerts(tx, await meet(tx, meetings))
+
+
+def _closed(recall_id: str) -> Remedy:
+    return Remedy(Kind.RECALL, recall_id, "The recall is closed.")

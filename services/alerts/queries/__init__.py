@@ -1,0 +1,1 @@
+"""Every SELECT of alerts, one module per aggregate."""

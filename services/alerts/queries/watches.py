@@ -1,0 +1,193 @@
+"""Fills and reads the projections; a fill locks the rows it touches in the order of their keys.
+
+A fact is told once, so a column keeps the first value it got; figures that go up and down come with a version, and the
+newest holds. Therefore the order of events between topics does not matter, and neither does a repeated one.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
+
+from services.alerts.rules.recalls import HeldLot, RecalledLot
+from services.alerts.rules.watches import WatchedLine, WatchedReceipt, unconfirmed_key
+from services.alerts.tables import order_lines, organisations, recalled_lots, receipts
+from shared.db import Tx, lock_number
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+
+VERSIONED = {
+    "quantity_covered": "covered_version",
+    "covered": "covered_version",
+    "covered_version": "covered_version",
+    "quantity_released": "released_version",
+    "released": "released_version",
+    "released_version": "released_version",
+    "name": "version",
+    "region": "version",
+    "active": "version",
+    "version": "version",
+}
+"""Columns that follow the newest version, and which column tells it; `organisations` alone has a plain version."""
+
+TOTALS = ("paid_yuan",)
+"""Columns that hold a total which only rises, so that the largest is the newest."""
+
+RECALLS = lock_number("alerts:recalls")
+"""A recall takes this lock alone, deliveries share it, so that neither overlooks the other."""
+
+_dialect = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
+
+_LINES = (
+    sa.select(order_lines)
+    .where(order_lines.c.line_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
+    .order_by(order_lines.c.line_id)
+    .with_for_update()
+)
+_LINES_OF_ORDERS = (
+    sa.select(order_lines)
+    .where(order_lines.c.order_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
+    .order_by(order_lines.c.line_id)
+    .with_for_update()
+)
+_ACCEPTED = (
+    sa.select(receipts.c.order_line_id, sa.func.sum(receipts.c.quantity_accepted).label("quantity"))
+    .where(receipts.c.order_line_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
+    .group_by(receipts.c.order_line_id)
+)
+_RECEIPTS = (
+    sa.select(receipts)
+    .where(receipts.c.shipment_line_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
+    .order_by(receipts.c.shipment_line_id)
+    .with_for_update()
+)
+_ANSWERED_ORDERS = (
+    sa.select(order_lines.c.order_id, order_lines.c.supplier_code)
+    .where(order_lines.c.order_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
+    .group_by(order_lines.c.order_id, order_lines.c.supplier_code)
+    .having(
+        sa.func.bool_and(
+            sa.func.coalesce(
+                order_lines.c.confirmed_at,
+                order_lines.c.refused_at,
+                order_lines.c.cancelled_at,
+                order_lines.c.closed_at,
+            ).is_not(None)
+        )
+    )
+)
+
+
+_HOLDERS = (
+    "SELECT DISTINCT r.institution_code, r.supplier_code, r.region, r.product_code, r.lot_number FROM receipts r"
+    " JOIN unnest($1::text[], $2::text[]) AS u(product_code, lot_number) USING (product_code, lot_number)"
+    " WHERE r.quantity_accepted > 0 ORDER BY 1, 5"
+)
+_RECALLED = (
+    "SELECT l.* FROM recalled_lots l JOIN unnest($1::text[], $2::text[]) AS u(product_code, lot_number)"
+    " USING (product_code, lot_number) WHERE l.opened_at IS NOT NULL AND l.closed_at IS NULL"
+)
+
+
+@lru_cache(maxsize=64)
+def _fill(table: sa.Table, names: tuple[str, ...]) -> str:
+    keys = [column.name for column in table.primary_key]
+    shown = [table.c[name].type.compile(dialect=_dialect) for name in names]
+    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(shown, 1))
+    columns = ", ".join(names)
+    changes = ", ".join(f"{name} = {_kept(table, name)}" for name in names if name not in keys)
+    key = ", ".join(keys)
+    return (
+        f"INSERT INTO {table.name} AS t ({columns}) SELECT * FROM unnest({arrays}) AS u({columns}) ORDER BY {key}"  # noqa: S608  names are declared
+        f" ON CONFLICT ({key}) DO UPDATE SET {changes} RETURNING t.*"
+    )
+
+
+def _kept(table: sa.Table, name: str) -> str:
+    if name in TOTALS:
+        return f"greatest(t.{name}, excluded.{name})"
+    version = VERSIONED.get(name)
+    if version is None or version not in table.c:
+        return f"coalesce(t.{name}, excluded.{name})"
+    return f"CASE WHEN excluded.{version} > coalesce(t.{version}, 0) THEN excluded.{name} ELSE t.{name} END"
+
+
+async def _filled(tx: Tx, table: sa.Table, rows: Sequence[Row], into: type[T]) -> list[T]:
+    """Fills one row per key from `rows`, of which the last of a key counts, and returns them as they are now."""
+    if not rows:
+        return []
+    keys = [column.name for column in table.primary_key]
+    last = {tuple(row[key] for key in keys): row for row in rows}
+    names = tuple(rows[0])
+    columns = [[row[name] for row in last.values()] for name in names]
+    return [into(**record) for record in await tx.sql(_fill(table, names), *columns)]
+
+
+async def fill_lines(tx: Tx, rows: Sequence[Row]) -> list[WatchedLine]:
+    """What is now known of these order lines, with these facts added; their rows are locked."""
+    return await _filled(tx, order_lines, rows, WatchedLine)
+
+
+async def fill_receipts(tx: Tx, rows: Sequence[Row]) -> list[WatchedReceipt]:
+    """What is now known of these receipts, with these facts added; their rows are locked."""
+    return await _filled(tx, receipts, rows, WatchedReceipt)
+
+
+async def fill_organisations(tx: Tx, rows: Sequence[Row]) -> None:
+    """Adds organisations, or what the newest version says of them."""
+    await _filled(tx, organisations, sorted(rows, key=lambda row: row["version"]), dict)
+
+
+async def lines_of_orders(tx: Tx, order_ids: Sequence[UUID]) -> list[WatchedLine]:
+    """All lines of these orders, locked."""
+    return await tx.all(WatchedLine, _LINES_OF_ORDERS, ids=order_ids)
+
+
+async def watched_lines(tx: Tx, line_ids: Sequence[UUID]) -> list[WatchedLine]:
+    """These lines with what was accepted of each, locked before the sum is taken."""
+    return await with_accepted(tx, await tx.all(WatchedLine, _LINES, ids=line_ids))
+
+
+async def with_accepted(tx: Tx, lines: Sequence[WatchedLine]) -> list[WatchedLine]:
+    """The lines, which are locked already, with what was accepted of each over all shipments."""
+    found = await tx.rows(_ACCEPTED, ids=[line.line_id for line in lines])
+    accepted = {row["order_line_id"]: row["quantity"] or 0 for row in found}
+    return [line.accepting(accepted.get(line.line_id, 0)) for line in lines]
+
+
+async def watched_receipts(tx: Tx, shipment_line_ids: Sequence[UUID]) -> list[WatchedReceipt]:
+    """These receipts, locked."""
+    return await tx.all(WatchedReceipt, _RECEIPTS, ids=shipment_line_ids)
+
+
+async def answered_keys(tx: Tx, order_ids: Sequence[UUID]) -> list[str]:
+    """The orders at the distributors that have answered every line, as an unconfirmed alert names them."""
+    found = await tx.rows(_ANSWERED_ORDERS, ids=order_ids)
+    return [unconfirmed_key(row["order_id"], row["supplier_code"]) for row in found]
+
+
+async def recall_lock(tx: Tx, *, alone: bool) -> None:
+    """Keeps recalls and deliveries from overlooking each other until the end of the transaction."""
+    mode = "" if alone else "_shared"
+    await tx.sql(f"SELECT pg_advisory_xact_lock{mode}($1)", RECALLS)
+
+
+async def fill_recalled_lots(tx: Tx, rows: Sequence[Row]) -> list[RecalledLot]:
+    """What is now known of these recalled lots."""
+    return await _filled(tx, recalled_lots, rows, RecalledLot)
+
+
+async def holders(tx: Tx, lots: Sequence[RecalledLot]) -> list[HeldLot]:
+    """The institutions that accepted goods of these lots."""
+    codes, numbers = [lot.product_code for lot in lots], [lot.lot_number for lot in lots]
+    return [HeldLot(**row) for row in await tx.sql(_HOLDERS, codes, numbers)]
+
+
+async def recalls_of(tx: Tx, held: Sequence[HeldLot]) -> list[RecalledLot]:
+    """The open recalls of these lots."""
+    codes, numbers = [lot.product_code for lot in held], [lot.lot_number for lot in held]
+    return [RecalledLot(**row) for row in await tx.sql(_RECALLED, codes, numbers)]

@@ -1,0 +1,127 @@
+"""HTTP for alerts: what is late, short or wrong, for those concerned."""
+
+from datetime import date, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import AfterValidator
+
+from services.alerts.handlers.alerts import acknowledge_alert as acknowledge
+from services.alerts.handlers.alerts import resolve_by_hand
+from services.alerts.queries import alerts as queries
+from services.alerts.rules.alerts import About, Alert, Kind, State, who_acts
+from services.alerts.schemas.alerts import (
+    Acknowledge,
+    AcknowledgementView,
+    AlertView,
+    CountView,
+    Resolve,
+    SummaryView,
+)
+from shared import clock, history
+from shared.codes import parse_region
+from shared.history import NextStep, TimelineView
+from shared.http import CallerHere, Edge, Page, PagingHere, TxHere, etag
+from shared.http.schemas import Code
+
+router = APIRouter(route_class=Edge, prefix="/alerts", tags=["alerts"])
+
+Day = Annotated[date, Query(ge=date(2000, 1, 1), le=date(2200, 1, 1), description="a day in Shanghai")]
+Region = Annotated[str, AfterValidator(parse_region), Query(max_length=6, description="GB/T 2260, six digits")]
+
+
+@router.get("")
+async def list_alerts(
+    tx: TxHere,
+    paging: PagingHere,
+    kind: Annotated[Kind | None, Query()] = None,
+    state: Annotated[State | None, Query()] = None,
+    about: Annotated[About | None, Query(description="the kind of thing")] = None,
+    about_id: Annotated[Code | None, Query()] = None,
+    institution: Annotated[Code | None, Query()] = None,
+    supplier: Annotated[Code | None, Query()] = None,
+    product_code: Annotated[Code | None, Query()] = None,
+    raised_from: Day | None = None,
+    raised_to: Day | None = None,
+) -> Page[AlertView]:
+    """Alerts, newest first; `raised_to` is the last day."""
+    wanted = queries.Wanted(
+        kind=kind,
+        state=state,
+        about=about,
+        about_id=about_id,
+        institution=institution,
+        supplier=supplier,
+        product_code=product_code,
+        raised_from=_start(raised_from),
+        raised_before=_start(raised_to, days=1),
+    )
+    after = UUID(paging.after[0]) if paging.after else None
+    found = await queries.alerts_page(tx, wanted, after, paging.rows)
+    known = await queries.acknowledgements_of(tx, [alert.id for alert in found])
+    return paging.page(found, lambda alert: shown(alert, known.get(alert.id, [])), key=lambda alert: [alert.id])
+
+
+@router.get("/summary")
+async def summarise_alerts(tx: TxHere, region: Region | None = None) -> SummaryView:
+    """Counts by kind and state, of what the caller sees or of one region in it."""
+    counts = await queries.counts(tx, region)
+    return SummaryView(
+        open=sum(count.count for count in counts if count.state == State.OPEN),
+        resolved=sum(count.count for count in counts if count.state == State.RESOLVED),
+        counts=[CountView.model_validate(count) for count in counts],
+    )
+
+
+@router.get("/{alert_id}")
+async def get_alert(alert_id: UUID, tx: TxHere, response: Response) -> AlertView:
+    """One alert with its evidence."""
+    alert = await queries.get_alert(tx, alert_id)
+    known = await queries.acknowledgements_of(tx, [alert_id])
+    response.headers["etag"] = etag(alert.version)
+    return shown(alert, known.get(alert_id, []))
+
+
+@router.get("/{alert_id}/timeline")
+async def get_alert_timeline(alert_id: UUID, tx: TxHere) -> TimelineView:
+    """What happened to an alert so far, and who must act."""
+    alert = await queries.get_alert(tx, alert_id)
+    steps: list[NextStep] = []
+    if alert.state == State.OPEN:
+        who, what = who_acts(alert)
+        steps.append(NextStep(who=who, what=what))
+    return await history.timeline(tx, alert.id, alert.state, steps)
+
+
+@router.post("/{alert_id}/acknowledgement", status_code=201)
+async def acknowledge_alert(
+    alert_id: UUID, command: Acknowledge, caller: CallerHere, tx: TxHere, response: Response
+) -> AlertView:
+    """A party concerned has seen the alert; it stays open until its cause is gone."""
+    alert, known = await acknowledge(tx, caller, alert_id, command)
+    response.headers["etag"] = etag(alert.version)
+    return shown(alert, known)
+
+
+@router.post("/{alert_id}/resolution")
+async def resolve_alert(
+    alert_id: UUID, command: Resolve, caller: CallerHere, tx: TxHere, response: Response
+) -> AlertView:
+    """The authority ends supply trouble or a flagged code with a reason; other kinds resolve by themselves."""
+    alert = await resolve_by_hand(tx, caller, alert_id, command)
+    known = await queries.acknowledgements_of(tx, [alert_id])
+    response.headers["etag"] = etag(alert.version)
+    return shown(alert, known.get(alert_id, []))
+
+
+def shown(alert: Alert, known: list[queries.Acknowledgement]) -> AlertView:
+    """An alert as it is shown."""
+    fields = {name: getattr(alert, name) for name in AlertView.model_fields if hasattr(alert, name)}
+    waits_for = who_acts(alert)[0] if alert.state == State.OPEN else None
+    views = [AcknowledgementView.model_validate(one) for one in known]
+    return AlertView(**fields, waits_for=waits_for, acknowledgements=views)
+
+
+def _start(day: date | None, days: int = 0) -> datetime | None:
+    return None if day is None else clock.start_of_day(day + timedelta(days=days))

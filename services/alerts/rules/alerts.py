@@ -1,0 +1,137 @@
+"""What an alert is, which kinds there are, who must act on each, and which a person may resolve.
+
+An alert is raised once per cause; those that watch a deadline resolve by themselves when their cause is gone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from services.alerts.errors import AlertNotOpen, NotConcerned, ResolvesByItself
+
+
+class Kind(StrEnum):
+    ORDER_UNCONFIRMED = "order_unconfirmed"
+    DELIVERY_OVERDUE = "delivery_overdue"
+    COVERAGE_SHORT = "coverage_short"
+    PAYMENT_OVERDUE = "payment_overdue"
+    LINE_REFUSED = "line_refused"
+    PAYMENT_FAILED = "payment_failed"
+    CODE_FLAGGED = "code_flagged"
+    RECALL = "recall"
+
+
+class About(StrEnum):
+    ORDER = "order"
+    ORDER_LINE = "order_line"
+    PAYABLE = "payable"
+    SHEET = "sheet"
+    CODE = "code"
+    RECALL = "recall"
+    INSTITUTION = "institution"
+
+
+class State(StrEnum):
+    OPEN = "open"
+    RESOLVED = "resolved"
+
+
+BY_HAND = frozenset({Kind.LINE_REFUSED, Kind.CODE_FLAGGED})
+"""Kinds whose cause may end outside the platform: the authority resolves them with a reason."""
+
+NEXT = {(State.OPEN, "acknowledge"): State.OPEN, (State.OPEN, "resolve"): State.RESOLVED}
+
+ACTS: Mapping[Kind, tuple[str, str]] = {
+    Kind.ORDER_UNCONFIRMED: ("supplier", "confirm or refuse the lines"),
+    Kind.DELIVERY_OVERDUE: ("supplier", "deliver what was confirmed"),
+    Kind.COVERAGE_SHORT: ("institution", "capture the missing trace codes"),
+    Kind.PAYMENT_OVERDUE: ("agency", "pay what is released"),
+    Kind.LINE_REFUSED: ("institution", "order from another supplier; the authority may resolve with a reason"),
+    Kind.PAYMENT_FAILED: ("agency", "mend the account and pay the sheet again"),
+    Kind.CODE_FLAGGED: ("institution", "set the pack aside and clear up where it came from"),
+    Kind.RECALL: ("institution", "set the lots aside until the recall is closed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as it stands; `remedy_key` names what makes it go away."""
+
+    id: UUID
+    kind: str
+    about: str
+    about_id: str
+    cause: str
+    remedy_key: str
+    state: str
+    institution_code: str | None
+    supplier_code: str | None
+    region: str
+    product_code: str | None
+    detail: str
+    evidence: dict[str, Any]
+    happened_at: datetime
+    raised_at: datetime
+    resolved_at: datetime | None
+    resolution: str | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why an alert is to be raised: `cause` names this one occasion, `happened_at` is when it came about."""
+
+    kind: Kind
+    about: About
+    about_id: str
+    cause: str
+    remedy_key: str
+    institution_code: str | None
+    supplier_code: str | None
+    region: str
+    product_code: str | None
+    happened_at: datetime
+    detail: str
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What makes the open alerts of a kind and key go away; those that happened at or after `before` stay, and so does
+    the one about `but_for`: a line that is confirmed in part does not remedy its own refusal."""
+
+    kind: Kind
+    key: str
+    reason: str
+    before: datetime | None = None
+    but_for: str | None = None
+
+
+def who_acts(alert: Alert) -> tuple[str, str]:
+    """Who must act on an open alert, by code where it is known, and on what."""
+    who, what = ACTS[Kind(alert.kind)]
+    code = {"supplier": alert.supplier_code, "institution": alert.institution_code}.get(who)
+    return code or f"{who} of {alert.region}", what
+
+
+def check_acknowledgement(alert: Alert, organisation: str, *, agency: bool) -> None:
+    """Raises AlertNotOpen, NotConcerned: the parties acknowledge, and the agency what it must pay."""
+    _check_open(alert)
+    pays = ACTS[Kind(alert.kind)][0] == "agency"
+    if organisation not in (alert.institution_code, alert.supplier_code) and not (agency and pays):
+        raise NotConcerned(f"A {alert.kind} alert of {alert.institution_code or alert.region} does not ask for you.")
+
+
+def check_resolution(alert: Alert) -> None:
+    """Raises AlertNotOpen, ResolvesByItself."""
+    _check_open(alert)
+    if alert.kind not in BY_HAND:
+        raise ResolvesByItself(f"{alert.kind} ends when its cause does; by hand end only {', '.join(sorted(BY_HAND))}.")
+
+
+def _check_open(alert: Alert) -> None:
+    if alert.state != State.OPEN:
+        raise AlertNotOpen(f"It was resolved at {alert.resolved_at}: {alert.resolution}")

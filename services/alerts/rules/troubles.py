@@ -1,0 +1,92 @@
+"""What makes an alert of a trouble that was told as such, and what remedies it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from services.alerts.rules.alerts import About, Cause, Kind
+from shared import money
+from shared.events.orders import LineRefused
+from shared.events.settlement import PaymentFailed
+from shared.events.traceability import CodeFlagged
+
+
+def supply_key(institution_code: str, product_code: str) -> str:
+    """What a later confirmation remedies: the supply of a product at an institution."""
+    return f"{institution_code}/{product_code}"
+
+
+def refused(event: LineRefused, event_id: UUID, at: datetime) -> Cause:
+    """Supply trouble at an institution."""
+    return Cause(
+        kind=Kind.LINE_REFUSED,
+        about=About.ORDER_LINE,
+        about_id=str(event.line_id),
+        cause="refused",
+        remedy_key=supply_key(event.institution_code, event.product_code),
+        institution_code=event.institution_code,
+        supplier_code=event.distributor_code,
+        region=event.region,
+        product_code=event.product_code,
+        happened_at=at,
+        detail=(
+            f"{event.quantity_refused} of {event.quantity_ordered} {event.product_name} were refused,"
+            f" order {event.order_number}: {event.reason}"
+        ),
+        evidence={
+            "order_id": str(event.order_id),
+            "order_number": event.order_number,
+            "line_id": str(event.line_id),
+            "quantity_ordered": event.quantity_ordered,
+            "quantity_refused": event.quantity_refused,
+            "reason": event.reason,
+            "events": [str(event_id)],
+        },
+    )
+
+
+def payment_failed(event: PaymentFailed, event_id: UUID, at: datetime) -> Cause:
+    """A sheet that the bank did not pay."""
+    return Cause(
+        kind=Kind.PAYMENT_FAILED,
+        about=About.SHEET,
+        about_id=str(event.sheet_id),
+        cause=f"{event.payment_id}",
+        remedy_key=str(event.sheet_id),
+        institution_code=event.institution_code,
+        supplier_code=event.distributor_code,
+        region=event.region,
+        product_code=None,
+        happened_at=at,
+        detail=f"{money.amount_text(event.amount_yuan)} yuan were not paid: {event.reason}",
+        evidence={
+            "payment_id": str(event.payment_id),
+            "run_id": str(event.run_id),
+            "sheet_id": str(event.sheet_id),
+            "amount_yuan": money.amount_text(event.amount_yuan),
+            "reason": event.reason,
+            "events": [str(event_id)],
+        },
+    )
+
+
+def flagged(event: CodeFlagged, event_id: UUID, at: datetime) -> Cause:
+    """A trace code found where it should not be."""
+    return Cause(
+        kind=Kind.CODE_FLAGGED,
+        about=About.CODE,
+        about_id=str(event.anomaly_id),
+        cause="flagged",
+        remedy_key=str(event.anomaly_id),
+        institution_code=event.institution_code,
+        supplier_code=None,
+        region=event.region,
+        product_code=event.product_code,
+        happened_at=at,
+        detail=f"Code {event.code} is {event.kind}: {event.detail}",
+        evidence={
+            "anomaly_id": str(event.anomaly_id),
+            "code": event.code,
+            "kind": event.kind,
+            "events": [str(event_id)],
+        },
+    )

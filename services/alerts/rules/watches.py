@@ -1,0 +1,251 @@
+"""What is watched for a deadline: order lines and receipts, and when each is as promised.
+
+Facts come from several topics in any order, so each column is filled by its own event and a decision reads what is there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from services.alerts.rules.alerts import About, Cause, Kind
+from shared import clock, money
+
+SHOWN_LINES = 50
+"""Lines that the evidence of one alert lists; the count tells of the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedLine:
+    """An order line as far as it is known here; `None` is what has not arrived yet."""
+
+    line_id: UUID
+    order_id: UUID
+    order_number: str | None
+    institution_code: str
+    supplier_code: str | None
+    region: str
+    product_code: str | None
+    product_name: str | None
+    quantity_ordered: int | None
+    quantity_confirmed: int | None
+    quantity_refused: int | None
+    placed_at: datetime | None
+    confirm_by: datetime | None
+    deliver_by: datetime | None
+    confirmed_at: datetime | None
+    refused_at: datetime | None
+    cancelled_at: datetime | None
+    closed_at: datetime | None
+    placed_event: UUID | None
+    confirmed_event: UUID | None
+    quantity_accepted: int = 0
+
+    def accepting(self, quantity: int) -> "WatchedLine":
+        """The line with what was accepted of it."""
+        return replace(self, quantity_accepted=quantity)
+
+    @property
+    def answered(self) -> bool:
+        """Whether nobody waits for the distributor's word any more."""
+        return any((self.confirmed_at, self.refused_at, self.cancelled_at, self.closed_at))
+
+    @property
+    def delivered(self) -> bool:
+        """Whether nothing more is awaited: accepted as confirmed, or closed."""
+        if self.closed_at or self.cancelled_at:
+            return True
+        return self.quantity_confirmed is not None and self.quantity_accepted >= self.quantity_confirmed
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedReceipt:
+    """What came of one shipment line: accepted, owed for, covered by codes, paid, as far as it is known here."""
+
+    shipment_line_id: UUID
+    order_id: UUID
+    order_line_id: UUID
+    institution_code: str
+    supplier_code: str
+    region: str
+    product_code: str | None
+    lot_number: str | None
+    quantity_accepted: int | None
+    accepted_at: datetime | None
+    payable_id: UUID | None
+    amount_yuan: Decimal | None
+    due_on: date | None
+    codes_required: bool | None
+    released: bool | None
+    quantity_released: int | None
+    released_version: int | None
+    covered: bool | None
+    quantity_covered: int | None
+    covered_version: int | None
+    paid_yuan: Decimal | None
+    opened_event: UUID | None
+
+    @property
+    def codes_complete(self) -> bool:
+        """Whether nobody waits for codes: none are asked for, or all are there."""
+        return self.codes_required is False or bool(self.released) or bool(self.covered)
+
+    @property
+    def paid(self) -> bool:
+        """Whether the whole amount was paid; nothing is owed for an amount of zero."""
+        return self.amount_yuan is not None and (self.paid_yuan or Decimal(0)) >= self.amount_yuan
+
+
+def unconfirmed_key(order_id: UUID, supplier_code: str | None) -> str:
+    """What an unconfirmed alert is about: one order at one distributor."""
+    return f"{order_id}:{supplier_code}"
+
+
+def unconfirmed(lines: Sequence[WatchedLine], now: datetime) -> list[Cause]:
+    """One cause per order and distributor that still owes a word on a line after the time to confirm."""
+    open_lines: dict[str, list[WatchedLine]] = {}
+    for line in lines:
+        if line.confirm_by is not None and line.confirm_by <= now and not line.answered:
+            open_lines.setdefault(unconfirmed_key(line.order_id, line.supplier_code), []).append(line)
+    return [_unconfirmed(key, group, now) for key, group in open_lines.items()]
+
+
+def _unconfirmed(key: str, lines: Sequence[WatchedLine], now: datetime) -> Cause:
+    first = lines[0]
+    return Cause(
+        kind=Kind.ORDER_UNCONFIRMED,
+        about=About.ORDER,
+        about_id=key,
+        cause="confirm_by",
+        remedy_key=key,
+        institution_code=first.institution_code,
+        supplier_code=first.supplier_code,
+        region=first.region,
+        product_code=first.product_code if len(lines) == 1 else None,
+        happened_at=first.confirm_by or now,
+        detail=(
+            f"{len(lines)} line(s) of order {first.order_number} were neither confirmed nor refused"
+            f" by {_minute(first.confirm_by)}."
+        ),
+        evidence={
+            "order_id": str(first.order_id),
+            "order_number": first.order_number,
+            "confirm_by": first.confirm_by,
+            "line_count": len(lines),
+            "lines": [_shown(line) for line in lines[:SHOWN_LINES]],
+            "events": [str(first.placed_event)],
+        },
+    )
+
+
+def overdue_deliveries(lines: Sequence[WatchedLine], now: datetime) -> list[Cause]:
+    """One cause per confirmed line of which less than confirmed was accepted after the time to deliver."""
+    return [
+        Cause(
+            kind=Kind.DELIVERY_OVERDUE,
+            about=About.ORDER_LINE,
+            about_id=str(line.line_id),
+            cause="deliver_by",
+            remedy_key=str(line.line_id),
+            institution_code=line.institution_code,
+            supplier_code=line.supplier_code,
+            region=line.region,
+            product_code=line.product_code,
+            happened_at=line.deliver_by,
+            detail=(
+                f"Of {line.quantity_confirmed} confirmed {line.quantity_accepted} were accepted by"
+                f" {_minute(line.deliver_by)}, order {line.order_number}."
+            ),
+            evidence={
+                "order_id": str(line.order_id),
+                "order_number": line.order_number,
+                "deliver_by": line.deliver_by,
+                **_shown(line),
+                "events": [str(line.confirmed_event)],
+            },
+        )
+        for line in lines
+        if line.deliver_by is not None and line.deliver_by <= now and not line.delivered
+    ]
+
+
+def short_coverages(receipts: Sequence[WatchedReceipt]) -> list[Cause]:
+    """One cause per payable that waits for codes when their time is over."""
+    return [
+        _of_receipt(
+            receipt,
+            Kind.COVERAGE_SHORT,
+            "coverage_hours",
+            receipt.accepted_at,
+            f"Valid codes cover {receipt.quantity_covered or 0} of {receipt.quantity_accepted} accepted"
+            f" on {_minute(receipt.accepted_at)}; the money is held.",
+        )
+        for receipt in receipts
+        if receipt.payable_id is not None and receipt.accepted_at is not None and not receipt.codes_complete
+    ]
+
+
+def overdue_payments(receipts: Sequence[WatchedReceipt], now: datetime) -> list[Cause]:
+    """One cause per payable that is not paid in full after its due date."""
+    return [
+        _of_receipt(
+            receipt,
+            Kind.PAYMENT_OVERDUE,
+            "due_on",
+            now,
+            f"{money.amount_text(receipt.amount_yuan)} yuan were due on {receipt.due_on},"
+            f" {money.amount_text(receipt.paid_yuan or Decimal('0.00'))} are paid.",
+        )
+        for receipt in receipts
+        if receipt.payable_id is not None and receipt.amount_yuan is not None and not receipt.paid
+    ]
+
+
+def _of_receipt(receipt: WatchedReceipt, kind: Kind, cause: str, happened_at: datetime, detail: str) -> Cause:
+    return Cause(
+        kind=kind,
+        about=About.PAYABLE,
+        about_id=str(receipt.payable_id),
+        cause=cause,
+        remedy_key=str(receipt.payable_id),
+        institution_code=receipt.institution_code,
+        supplier_code=receipt.supplier_code,
+        region=receipt.region,
+        product_code=receipt.product_code,
+        happened_at=happened_at,
+        detail=detail,
+        evidence={
+            "payable_id": str(receipt.payable_id),
+            "shipment_line_id": str(receipt.shipment_line_id),
+            "order_id": str(receipt.order_id),
+            "order_line_id": str(receipt.order_line_id),
+            "accepted_at": receipt.accepted_at,
+            "quantity_accepted": receipt.quantity_accepted,
+            "quantity_covered": receipt.quantity_covered,
+            "amount_yuan": _yuan(receipt.amount_yuan),
+            "paid_yuan": _yuan(receipt.paid_yuan),
+            "due_on": receipt.due_on,
+            "events": [str(receipt.opened_event)],
+        },
+    )
+
+
+def _shown(line: WatchedLine) -> dict[str, Any]:
+    return {
+        "line_id": str(line.line_id),
+        "product_code": line.product_code,
+        "product_name": line.product_name,
+        "quantity_ordered": line.quantity_ordered,
+        "quantity_confirmed": line.quantity_confirmed,
+        "quantity_accepted": line.quantity_accepted,
+    }
+
+
+def _minute(instant: datetime | None) -> str:
+    return "?" if instant is None else instant.astimezone(clock.SHANGHAI).strftime("%Y-%m-%d %H:%M (Shanghai)")
+
+
+def _yuan(amount: Decimal | None) -> str | None:
+    return None if amount is None else money.amount_text(amount)

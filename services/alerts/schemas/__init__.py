@@ -1,0 +1,1 @@
+"""Commands in and views out of alerts, one module per aggregate."""

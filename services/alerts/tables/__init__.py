@@ -1,0 +1,19 @@
+"""The rows alerts owns, one module per aggregate."""
+
+from services.alerts.tables.alerts import acknowledgements, alerts, remedies
+from services.alerts.tables.base import metadata
+from services.alerts.tables.problems import problems, replies
+from services.alerts.tables.watches import order_lines, organisations, recalled_lots, receipts
+
+__all__ = [
+    "acknowledgements",
+    "alerts",
+    "metadata",
+    "order_lines",
+    "organisations",
+    "problems",
+    "recalled_lots",
+    "receipts",
+    "remedies",
+    "replies",
+]

@@ -1,0 +1,5 @@
+"""The collection of alerts' tables."""
+
+from shared import db
+
+metadata = db.metadata()
