@@ -1,7 +1,12 @@
-"""What happens in listing by itself: nothing yet; credit ratings of alerts have their own issue."""
+"""What happens in listing by itself: public notices end, imports run. Credit ratings of alerts have their own issue."""
 
+from services.listing.handlers.desk import NOTICE_OVER
+from services.listing.handlers.imports import JOB, run_import
+from services.listing.handlers.listings import when_notice_over
 from shared.deadlines import Deadlines
 from shared.inbox import Handlers
+from shared.jobs import Jobs
 
 HANDLERS: Handlers = {}
-DEADLINES: Deadlines = {}
+DEADLINES: Deadlines = {NOTICE_OVER: when_notice_over}
+JOBS: Jobs = {JOB: run_import}

@@ -1,25 +1,108 @@
 """What listing refuses.
 
-NotFound       EnterpriseNotFound
-Conflict       EnterpriseKnown
-Forbidden      NotYourEnterprise
-Unprocessable  EnterpriseRefused
+NotFound       EnterpriseNotFound  InstitutionNotFound  ProductNotFound  ListingNotFound  DistributionNotFound
+Conflict       EnterpriseKnown  ListingExists  ListingNotOpen  NoPriceAsked
+               DistributionExists  DistributionNotOpen
+Forbidden      NotYourEnterprise  NotYourInstitution  NotYourProduct  NotYourListing  NotYourDistribution
+Unprocessable  EnterpriseRefused  InstitutionRefused  ProductRefused  ListingRefused  DistributionRefused
+               SelectedStays  ImportRefused
+Unsupported    SheetTypeUnknown
 """
 
-from shared.errors import Conflict, Forbidden, NotFound, Unprocessable
+from shared.errors import Conflict, Forbidden, NotFound, Unprocessable, UnsupportedMedia
 
 
 class EnterpriseNotFound(NotFound):
     title = "No such enterprise"
 
 
+class InstitutionNotFound(NotFound):
+    title = "No such institution"
+
+
+class ProductNotFound(NotFound):
+    title = "No such product"
+
+
+class ListingNotFound(NotFound):
+    title = "No such listing, or not one you may see"
+
+
+class DistributionNotFound(NotFound):
+    title = "No such distribution relation, or not one you may see"
+
+
+class EnterpriseKnown(Conflict):
+    title = "An enterprise with this code takes part already"
+
+
+class ListingExists(Conflict):
+    title = "The product has a live listing in this region"
+
+
+class ListingNotOpen(Conflict):
+    title = "The state of the listing does not allow it"
+
+
+class NoPriceAsked(Conflict):
+    title = "Nobody has asked for another price"
+
+
+class DistributionExists(Conflict):
+    title = "The distributor has an open relation for this product and region"
+
+
+class DistributionNotOpen(Conflict):
+    title = "The state of the distribution relation does not allow it"
+
+
 class NotYourEnterprise(Forbidden):
     title = "You may register your own organisation, or those of your region"
 
 
-class EnterpriseKnown(Conflict):
-    title = "An enterprise with this code takes part under another name"
+class NotYourInstitution(Forbidden):
+    title = "The institution is neither yours nor of your region"
+
+
+class NotYourProduct(Forbidden):
+    title = "Only its manufacturer, its agent or the authority that keeps it may change a product"
+
+
+class NotYourListing(Forbidden):
+    title = "Only its manufacturer or agent, or the authority of its region, may do this to a listing"
+
+
+class NotYourDistribution(Forbidden):
+    title = "Only its parties, or the authority of its region, may do this to a distribution relation"
 
 
 class EnterpriseRefused(Unprocessable):
     title = "The enterprise cannot be registered so"
+
+
+class InstitutionRefused(Unprocessable):
+    title = "The institution cannot be registered so"
+
+
+class ProductRefused(Unprocessable):
+    title = "The product cannot be registered so"
+
+
+class ListingRefused(Unprocessable):
+    title = "The product cannot be listed so"
+
+
+class DistributionRefused(Unprocessable):
+    title = "The distribution relation cannot be made so"
+
+
+class SelectedStays(Unprocessable):
+    title = "A selected product may not be delisted for this reason"
+
+
+class ImportRefused(Unprocessable):
+    title = "The sheet cannot be taken"
+
+
+class SheetTypeUnknown(UnsupportedMedia):
+    title = "Sheets are taken as CSV or xlsx"

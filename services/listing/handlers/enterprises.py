@@ -1,15 +1,15 @@
 """Registers enterprises; a known one gains names and kinds, and the same registration twice changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from uuid import UUID
 
-import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from services.listing.errors import NotYourEnterprise
-from services.listing.queries.enterprises import enterprises_by_code
-from services.listing.rules.enterprises import Enterprise, also_known_as, code_of
-from services.listing.schemas.enterprises import RegisterEnterprise
+from services.listing.errors import EnterpriseKnown, NotYourEnterprise
+from services.listing.queries.enterprises import enterprises_by_code, get_enterprise
+from services.listing.queries.visible import as_row
+from services.listing.rules.enterprises import Enterprise, also_known_as, checked_code, identified, name_keys
+from services.listing.schemas.enterprises import ConfirmUscc, RegisterEnterprise
 from services.listing.tables import enterprises
 from shared import history, outbox
 from shared.db import Tx
@@ -18,72 +18,93 @@ from shared.events.listing import EnterpriseRegistered
 from shared.history import Parties
 from shared.identity import Caller
 
-_CHANGE = (
-    sa.update(enterprises)
-    .where(enterprises.c.id == sa.bindparam("key"))
-    .values(aliases=sa.bindparam("aliases"), kinds=sa.bindparam("kinds"), version=sa.bindparam("version"))
-)
-
 
 async def register_enterprises(
     tx: Tx, caller: Caller, commands: Sequence[RegisterEnterprise]
 ) -> list[Enterprise | ServiceError]:
-    """Registers many at once; the answer to each stands at its place."""
+    """Registers many at once; the answer to each stands at its place. An enterprise takes part in every region, so any
+    authority may name it for its own; its region stays the one it was first registered for."""
     codes: list[str | ServiceError] = []
     for command in commands:
         try:
             codes.append(_permitted(tx, command))
         except ServiceError as refusal:
             codes.append(refusal)
-    known = await enterprises_by_code(tx, [code for code in codes if isinstance(code, str)])
+    present = await enterprises_by_code(tx, [code for code in codes if isinstance(code, str)])
+    made: dict[UUID, Enterprise] = {}
+    changed: dict[UUID, Enterprise] = {}
     outcomes: list[Enterprise | ServiceError] = []
     for command, code in zip(commands, codes, strict=True):
         if isinstance(code, ServiceError):
             outcomes.append(code)
             continue
-        known[code] = await _register(tx, caller, command, code, known.get(code))
-        outcomes.append(known[code])
+        before = present.get(code)
+        after = _new(command, code) if before is None else also_known_as(before, command.name, tuple(command.kinds))
+        outcomes.append(after)
+        if after is before:
+            continue
+        present[code] = present[after.code] = after
+        (made if before is None or after.id in made else changed)[after.id] = after
+        _say(tx, caller, after, "registered" if before is None else "changed", command.region)
+    tx.add(enterprises, *(_row(enterprise) for enterprise in made.values()))
+    await tx.change(enterprises, [_row(enterprise) for enterprise in changed.values()])
     return outcomes
+
+
+async def confirm_uscc(tx: Tx, caller: Caller, enterprise_id: UUID, command: ConfirmUscc) -> Enterprise:
+    """Records the USCC of a provisional enterprise, which keeps its code; raises EnterpriseNotFound, EnterpriseKnown,
+    EnterpriseRefused, NotYourEnterprise."""
+    before = await get_enterprise(tx, enterprise_id, locked=True)
+    if not tx.scope.covers(region=before.region):
+        raise NotYourEnterprise(f"{before.code} was registered for region {before.region}, which is not under yours.")
+    after = identified(before, command.uscc, command.override_reason)
+    if after is before:
+        return after
+    other = (await enterprises_by_code(tx, [after.uscc or ""])).get(after.uscc or "")
+    if other is not None:
+        raise EnterpriseKnown(f"The USCC {after.uscc} is that of {other.name} ({other.code}), not of {before.name}.")
+    await tx.change(enterprises, [_row(after)])
+    _say(tx, caller, after, "identified", before.region)
+    return after
 
 
 def _permitted(tx: Tx, command: RegisterEnterprise) -> str:
     """The code it will go by; raises EnterpriseRefused, NotYourEnterprise."""
-    code = code_of(command.uscc, command.name, command.override_reason)
+    code = checked_code(command.uscc, command.name, command.override_reason, command.region)
     if not tx.scope.covers(code, region=command.region):
         raise NotYourEnterprise(f"{code} in region {command.region} is neither yours nor under your region.")
     return code
 
 
-async def _register(
-    tx: Tx, caller: Caller, command: RegisterEnterprise, code: str, before: Enterprise | None
-) -> Enterprise:
-    if before is not None:
-        after = also_known_as(before, command.name, tuple(command.kinds))
-        if after is not before:
-            await tx.rows(_CHANGE, key=after.id, aliases=after.aliases, kinds=after.kinds, version=after.version)
-            _say(tx, caller, after, "changed")
-        return after
-    enterprise = Enterprise(
+def _new(command: RegisterEnterprise, code: str) -> Enterprise:
+    return Enterprise(
         id=uuid7(),
         code=code,
+        uscc=None if command.uscc is None else code,
         name=command.name,
         aliases=(),
-        kinds=tuple(command.kinds),
+        kinds=tuple(dict.fromkeys(command.kinds)),
         provisional=command.uscc is None,
         override_reason=command.override_reason,
         region=command.region,
         active=True,
         version=1,
     )
-    tx.add(enterprises, asdict(enterprise))
-    _say(tx, caller, enterprise, "registered")
-    return enterprise
 
 
-def _say(tx: Tx, caller: Caller, enterprise: Enterprise, action: str) -> None:
-    detail = {"name": enterprise.name, "aliases": list(enterprise.aliases), "kinds": list(enterprise.kinds)}
-    parties = Parties(supplier_code=enterprise.code, region=enterprise.region)
-    history.note(tx, caller, enterprise.id, action, parties, detail)
+def _row(enterprise: Enterprise) -> dict[str, object]:
+    return {**as_row(enterprise), "name_keys": name_keys(enterprise)}
+
+
+def _say(tx: Tx, caller: Caller, enterprise: Enterprise, action: str, region: str) -> None:
+    detail = {
+        "name": enterprise.name,
+        "aliases": list(enterprise.aliases),
+        "kinds": list(enterprise.kinds),
+        "uscc": enterprise.uscc,
+        "override_reason": enterprise.override_reason,
+    }
+    history.note(tx, caller, enterprise.id, action, Parties(supplier_code=enterprise.code, region=region), detail)
     registered = EnterpriseRegistered(
         enterprise_id=enterprise.id,
         enterprise_code=enterprise.code,

@@ -1,5 +1,23 @@
 """HTTP into listing, one module per aggregate."""
 
-from services.listing.router import enterprises
+from services.listing.router import (
+    distributions,
+    enterprises,
+    imports,
+    institutions,
+    listings,
+    prices,
+    products,
+    reviews,
+)
 
-routers = (enterprises.router,)
+routers = (
+    enterprises.router,
+    institutions.router,
+    products.router,
+    listings.router,
+    reviews.router,
+    prices.router,
+    distributions.router,
+    imports.router,
+)

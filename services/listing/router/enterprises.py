@@ -1,16 +1,16 @@
 """HTTP for enterprises."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from services.listing.handlers.enterprises import register_enterprises
+from services.listing.handlers import enterprises as handlers
 from services.listing.queries import enterprises as queries
-from services.listing.schemas.enterprises import EnterpriseView, RegisterEnterprise
+from services.listing.schemas.enterprises import ConfirmUscc, EnterpriseKind, EnterpriseView, RegisterEnterprise
 from shared import history
-from shared.history import TimelineView
+from shared.history import NextStep, TimelineView
 from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers, etag, only
 
 router = APIRouter(route_class=Edge, prefix="/enterprises", tags=["enterprises"])
@@ -21,7 +21,7 @@ async def register_enterprise(
     command: RegisterEnterprise, caller: CallerHere, tx: TxHere, response: Response
 ) -> EnterpriseView:
     """Registers an enterprise, or adds a name and kinds to a known one."""
-    enterprise = only(await register_enterprises(tx, caller, [command]))
+    enterprise = only(await handlers.register_enterprises(tx, caller, [command]))
     response.headers["etag"] = etag(enterprise.version)
     return EnterpriseView.model_validate(enterprise)
 
@@ -31,7 +31,7 @@ async def register_enterprises_in_bulk(
     commands: Annotated[list[RegisterEnterprise], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[EnterpriseView]:
     """Up to 1,000 registrations, each answered by itself."""
-    outcomes = await register_enterprises(tx, caller, commands)
+    outcomes = await handlers.register_enterprises(tx, caller, commands)
     return answers(outcomes, EnterpriseView.model_validate, success=201)
 
 
@@ -39,12 +39,13 @@ async def register_enterprises_in_bulk(
 async def list_enterprises(
     tx: TxHere,
     paging: PagingHere,
-    name: Annotated[str | None, Query(max_length=200, description="part of the name")] = None,
-    kind: Annotated[Literal["manufacturer", "distributor", "agent"] | None, Query()] = None,
+    code: Annotated[str | None, Query(max_length=64, description="the code it goes by, or its USCC")] = None,
+    name: Annotated[str | None, Query(min_length=1, max_length=200, description="part of one of its names")] = None,
+    kind: Annotated[EnterpriseKind | None, Query()] = None,
 ) -> Page[EnterpriseView]:
     """Enterprises in the order of registration."""
     after = UUID(paging.after[0]) if paging.after else None
-    found = await queries.enterprises_page(tx, name=name, kind=kind, after=after, rows=paging.rows)
+    found = await queries.enterprises_page(tx, code=code, name=name, kind=kind, after=after, rows=paging.rows)
     return paging.page(found, EnterpriseView.model_validate, key=lambda row: [row.id])
 
 
@@ -56,8 +57,20 @@ async def get_enterprise(enterprise_id: UUID, tx: TxHere, response: Response) ->
     return EnterpriseView.model_validate(enterprise)
 
 
+@router.post("/{enterprise_id}/uscc")
+async def confirm_uscc(
+    enterprise_id: UUID, command: ConfirmUscc, caller: CallerHere, tx: TxHere, response: Response
+) -> EnterpriseView:
+    """Records the USCC of a provisional enterprise; it keeps its code."""
+    enterprise = await handlers.confirm_uscc(tx, caller, enterprise_id, command)
+    response.headers["etag"] = etag(enterprise.version)
+    return EnterpriseView.model_validate(enterprise)
+
+
 @router.get("/{enterprise_id}/timeline")
 async def get_enterprise_timeline(enterprise_id: UUID, tx: TxHere) -> TimelineView:
-    """What happened to an enterprise so far."""
+    """What happened to an enterprise so far, and what is still to be known of it."""
     enterprise = await queries.get_enterprise(tx, enterprise_id)
-    return await history.timeline(tx, enterprise.id, "active" if enterprise.active else "inactive", [])
+    state = "provisional" if enterprise.provisional else "active" if enterprise.active else "inactive"
+    steps = [NextStep(who="authority", what="confirm its USCC")] if enterprise.provisional else []
+    return await history.timeline(tx, enterprise.id, state, steps)

@@ -1,11 +1,14 @@
 """What is said about enterprises over HTTP."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
+from services.listing.schemas.fields import Region
 from shared.http import Code, Command, Name, Reason, View
+
+EnterpriseKind = Literal["manufacturer", "distributor", "agent"]
 
 
 class RegisterEnterprise(Command):
@@ -25,21 +28,32 @@ class RegisterEnterprise(Command):
     )
 
     name: Name
-    kinds: list[Literal["manufacturer", "distributor", "agent"]] = Field(min_length=1)
-    region: str = Field(pattern=r"^\d{6}$", description="GB/T 2260, six digits")
+    kinds: Annotated[list[EnterpriseKind], Field(min_length=1, max_length=3)]
+    region: Region
     uscc: Code | None = Field(None, description="unified social credit code, 18 characters; leave out when not known")
     override_reason: Reason | None = Field(None, description="why a USCC with a failing check digit is right")
 
 
+class ConfirmUscc(Command):
+    """Says which USCC a provisional enterprise has; its code stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"uscc": "91350200MA31E12PXF"}]})
+
+    uscc: Code = Field(description="unified social credit code, 18 characters")
+    override_reason: Reason | None = Field(None, description="why a USCC with a failing check digit is right")
+
+
 class EnterpriseView(View):
-    """An enterprise; `provisional`: known by its exact name alone."""
+    """An enterprise; `provisional`: known by its exact name alone. `code` is what it goes by everywhere, for good."""
 
     id: UUID
     code: str
+    uscc: str | None
     name: str
     aliases: tuple[str, ...]
     kinds: tuple[str, ...]
     provisional: bool
+    override_reason: str | None
     region: str
     active: bool
     version: int

@@ -1,0 +1,216 @@
+"""Takes distribution relations through their life: proposed, accepted, ended; or recorded as agreed elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.listing.errors import (
+    DistributionExists,
+    DistributionNotFound,
+    DistributionRefused,
+    NotYourDistribution,
+)
+from services.listing.handlers.parties import normal_code, party_named
+from services.listing.queries.distributions import distributions_by_id, open_distributions_of
+from services.listing.queries.enterprises import Directory, directory
+from services.listing.queries.products import products_by_code
+from services.listing.queries.visible import as_row
+from services.listing.rules.distributions import MAY, Distribution, State, moved, side_of
+from services.listing.rules.faults import Faults
+from services.listing.rules.listings import check_terms
+from services.listing.rules.products import Product
+from services.listing.schemas.distributions import ProposeDistribution
+from services.listing.tables import distributions
+from shared import clock, history, outbox
+from shared.db import Tx
+from shared.errors import ServiceError
+from shared.events.listing import DistributionConfirmed, DistributionEnded
+from shared.history import Parties
+from shared.identity import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step that somebody takes with a relation."""
+
+    distribution_id: UUID
+    verb: str
+    reason: str | None = None
+
+
+async def propose_distributions(
+    tx: Tx, caller: Caller, commands: Sequence[ProposeDistribution]
+) -> list[Distribution | ServiceError]:
+    """Proposes many at once, by the maker's side; each waits for its distributor."""
+    return await _begin(tx, caller, commands, recorded=False)
+
+
+async def record_distributions(
+    tx: Tx, caller: Caller, commands: Sequence[ProposeDistribution]
+) -> list[Distribution | ServiceError]:
+    """Records many relations that both sides agreed on elsewhere, by the authority of the region; said again, nothing
+    changes, and an open proposal becomes active."""
+    return await _begin(tx, caller, commands, recorded=True)
+
+
+async def _begin(
+    tx: Tx, caller: Caller, commands: Sequence[ProposeDistribution], *, recorded: bool
+) -> list[Distribution | ServiceError]:
+    codes = [normal_code(command.product_code) or "" for command in commands]
+    products = await products_by_code(tx, codes, locked=False)
+    known = await directory(
+        tx,
+        [normal_code(command.distributor_code) for command in commands],
+        [command.distributor_name for command in commands],
+    )
+    held = {one.id: one for one in await open_distributions_of(tx, codes)}
+    now = dict(held)
+    standing = {(one.product_code, one.region, one.distributor_code): one.id for one in held.values()}
+    outcomes: list[Distribution | ServiceError] = []
+    for command, code in zip(commands, codes, strict=True):
+        try:
+            asked = _relation(tx, caller, products.get(code), known, command, recorded=recorded)
+            place = (asked.product_code, asked.region, asked.distributor_code)
+            before = now[standing[place]] if place in standing else None
+            after = _beside(before, asked, recorded=recorded)
+        except ServiceError as refusal:
+            outcomes.append(refusal)
+            continue
+        outcomes.append(after)
+        if after is not before:
+            now[after.id] = after
+            standing[place] = after.id
+            _say(tx, caller, before, after, "recorded" if recorded else "proposed")
+    await _store(tx, held, now)
+    return outcomes
+
+
+def _relation(
+    tx: Tx, caller: Caller, product: Product | None, known: Directory, command: ProposeDistribution, *, recorded: bool
+) -> Distribution:
+    """The relation that is asked for; raises DistributionRefused with every fault, NotYourDistribution."""
+    faults = Faults()
+    valid_from = command.valid_from or clock.today()
+    check_terms(faults, command.region, valid_from, command.valid_to)
+    if product is None:
+        faults.add("/product_code", command.product_code, "no such product is registered", "a registered product")
+    distributor = party_named(
+        faults, known, "distributor", command.distributor_code, command.distributor_name, "distributor"
+    )
+    faults.refuse(DistributionRefused)
+    assert product is not None  # noqa: S101  a fault otherwise
+    assert distributor is not None  # noqa: S101  a fault otherwise
+    parties = () if recorded else (product.manufacturer_code, product.agent_code)
+    if not tx.scope.covers(*parties, region=command.region):
+        raise NotYourDistribution(
+            f"{product.code} is made by {product.manufacturer_code}, and region {command.region} is not under yours."
+        )
+    return Distribution(
+        id=uuid7(),
+        region=command.region,
+        product_code=product.code,
+        manufacturer_code=product.manufacturer_code,
+        agent_code=product.agent_code,
+        distributor_code=distributor.code,
+        distributor_name=distributor.name,
+        valid_from=valid_from,
+        valid_to=command.valid_to,
+        state=State.ACTIVE if recorded else State.PROPOSED,
+        reason=None,
+        ended_on=None,
+        proposed_by=caller.organisation,
+        revision=1,
+        version=1 if recorded else 0,
+    )
+
+
+def _beside(before: Distribution | None, asked: Distribution, *, recorded: bool) -> Distribution:
+    """What becomes of the relation that is asked for beside the one that stands; raises DistributionExists."""
+    if before is None:
+        return asked
+    same_period = (before.valid_from, before.valid_to) == (asked.valid_from, asked.valid_to)
+    if same_period and before.state == (State.ACTIVE if recorded else State.PROPOSED):
+        return before
+    if same_period and recorded:
+        return moved(before, "record")
+    raise DistributionExists(
+        f"{before.distributor_name} has relation {before.id} for {before.product_code} in region {before.region},"
+        f" {before.state} from {before.valid_from} to {before.valid_to or 'no end'};"
+        f" asked from {asked.valid_from} to {asked.valid_to or 'no end'}. End it first."
+    )
+
+
+async def step_distributions(tx: Tx, caller: Caller, steps: Sequence[Step]) -> list[Distribution | ServiceError]:
+    """Takes steps with many relations at once, each answered by itself."""
+    held = await distributions_by_id(tx, [step.distribution_id for step in steps])
+    now = dict(held)
+    outcomes: list[Distribution | ServiceError] = []
+    for step in steps:
+        try:
+            before = _mine(tx, now.get(step.distribution_id), step)
+            after = moved(before, step.verb, reason=step.reason, ended_on=clock.today())
+        except ServiceError as refusal:
+            outcomes.append(refusal)
+            continue
+        now[after.id] = after
+        outcomes.append(after)
+        _say(tx, caller, before, after, {"accept": "accepted", "reject": "rejected", "end": "ended"}[step.verb])
+    await _store(tx, held, now)
+    return outcomes
+
+
+def _mine(tx: Tx, relation: Distribution | None, step: Step) -> Distribution:
+    scope = tx.scope
+    if relation is not None:
+        is_authority = scope.reach != "own" and scope.covers(region=relation.region)
+        sides = side_of(relation, scope.organisation, is_authority=is_authority)
+        if scope.reach == "all" or set(sides) & set(MAY[step.verb]):
+            return relation
+        if sides or relation.version:
+            allowed = ", ".join(MAY[step.verb])
+            raise NotYourDistribution(f"To {step.verb} relation {relation.id} is up to its {allowed}.")
+    raise DistributionNotFound(f"There is no distribution relation {step.distribution_id} that you may see.")
+
+
+async def _store(tx: Tx, held: dict[UUID, Distribution], now: dict[UUID, Distribution]) -> None:
+    moved_ones = [one for key, one in now.items() if key in held and one is not held[key]]
+    await tx.change(distributions, [as_row(one) for one in moved_ones])
+    tx.add(distributions, *(as_row(one) for key, one in now.items() if key not in held))
+
+
+def _say(tx: Tx, caller: Caller, before: Distribution | None, after: Distribution, action: str) -> None:
+    maker = after.agent_code if caller.organisation == after.agent_code else after.manufacturer_code
+    parties = Parties(supplier_code=maker, third_code=after.distributor_code, region=after.region)
+    detail: dict[str, object] = {"state": after.state, "valid_from": after.valid_from, "valid_to": after.valid_to}
+    if after.reason:
+        detail["reason"] = after.reason
+    if action == "recorded":
+        detail["agreed"] = "on both sides before, recorded by the authority"
+    history.note(tx, caller, after.id, action, parties, detail)
+    if after.version == (before.version if before else 0):
+        return
+    if after.state == State.ACTIVE:
+        confirmed = DistributionConfirmed(
+            distribution_id=after.id,
+            region=after.region,
+            product_code=after.product_code,
+            manufacturer_code=after.manufacturer_code,
+            distributor_code=after.distributor_code,
+            distributor_name=after.distributor_name,
+            valid_from=after.valid_from,
+            valid_to=after.valid_to,
+        )
+        outbox.record(tx, confirmed, after.version)
+        return
+    ended = DistributionEnded(
+        distribution_id=after.id,
+        region=after.region,
+        product_code=after.product_code,
+        manufacturer_code=after.manufacturer_code,
+        distributor_code=after.distributor_code,
+        ended_on=after.ended_on or clock.today(),
+        reason=after.reason or "",
+    )
+    outbox.record(tx, ended, after.version)

@@ -1,0 +1,143 @@
+"""Registers products and their certificates; the same registration twice changes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.listing.errors import NotYourProduct, ProductRefused
+from services.listing.handlers.desk import Desk
+from services.listing.handlers.parties import normal_code, party_named
+from services.listing.queries.enterprises import Directory, directory
+from services.listing.queries.listings import live_listings_of
+from services.listing.queries.products import certificates_of, get_product, products_by_code
+from services.listing.queries.visible import as_row
+from services.listing.rules.faults import Faults
+from services.listing.rules.products import Certificate, Product, checked_codes, difference
+from services.listing.schemas.products import AddCertificate, RegisterProduct
+from services.listing.tables import certificates
+from shared import history
+from shared.db import Tx
+from shared.errors import Fault, ServiceError
+from shared.history import Parties
+from shared.identity import Caller
+
+
+async def register_products(
+    tx: Tx, caller: Caller, commands: Sequence[RegisterProduct]
+) -> list[Product | ServiceError]:
+    """Registers many at once; the answer to each stands at its place."""
+    desk, known = await open_desk(tx, caller, commands)
+    outcomes: list[Product | ServiceError] = []
+    for command in commands:
+        try:
+            outcomes.append(put_product(desk, product_of(desk, known, command)))
+        except ServiceError as refusal:
+            outcomes.append(refusal)
+    await desk.store()
+    return outcomes
+
+
+async def open_desk(tx: Tx, caller: Caller, commands: Sequence[RegisterProduct]) -> tuple[Desk, Directory]:
+    """The products that these commands are about with their live listings, locked, and the enterprises they name."""
+    codes = [normal_code(command.code) or "" for command in commands]
+    named = [normal_code(code) for command in commands for code in (command.manufacturer_code, command.agent_code)]
+    known = await directory(tx, named, [command.manufacturer_name for command in commands])
+    products = await products_by_code(tx, codes, locked=True)
+    held = await live_listings_of(tx, codes)
+    return Desk(tx, caller, products.values(), held), known
+
+
+def product_of(desk: Desk, known: Directory, command: RegisterProduct) -> Product:
+    """The product as the command describes it; the known value itself when it says nothing new.
+
+    Raises ProductRefused with every fault, and NotYourProduct.
+    """
+    faults = Faults()
+    codes = checked_codes(faults, command.code, command.approval_number, command.standard_code, command.gtin)
+    maker = party_named(
+        faults, known, "manufacturer", command.manufacturer_code, command.manufacturer_name, "manufacturer"
+    )
+    agent = party_named(faults, known, "agent", command.agent_code, None) if command.agent_code else None
+    faults.refuse(ProductRefused)
+    assert maker is not None  # noqa: S101  a fault otherwise
+    before = desk.products.get(codes.code)
+    after = Product(
+        id=before.id if before else uuid7(),
+        code=codes.code,
+        kind=codes.kind,
+        generic_name=command.generic_name,
+        trade_name=command.trade_name,
+        dosage_form=command.dosage_form,
+        specification=command.specification,
+        unit=command.unit,
+        units_per_pack=command.units_per_pack,
+        approval_number=codes.approval_number,
+        standard_code=codes.standard_code,
+        gtin=codes.gtin,
+        manufacturer_code=maker.code,
+        manufacturer_name=maker.name,
+        manufacturer_provisional=maker.provisional,
+        holder_name=command.holder_name,
+        agent_code=agent.code if agent else None,
+        region=before.region if before else desk.caller.region,
+        version=before.version if before else 1,
+    )
+    _check_reach(desk, before, after)
+    if before is None:
+        return after
+    return replace(after, version=before.version + 1) if difference(before, after) else before
+
+
+def _check_reach(desk: Desk, before: Product | None, after: Product) -> None:
+    scope = desk.tx.scope
+    if before is None:
+        if not scope.covers(after.manufacturer_code, after.agent_code, region=after.region):
+            raise NotYourProduct(f"{after.code} is made by {after.manufacturer_code}, not by {scope.organisation}.")
+        return
+    differs = difference(before, after)
+    keeper = before.region if scope.reach == "region" else None
+    mine = scope.covers(before.manufacturer_code, before.agent_code, region=keeper)
+    if scope.reach == "own" and {"manufacturer_code", "agent_code"} & set(differs):
+        mine = mine and scope.organisation == before.manufacturer_code and "manufacturer_code" not in differs
+    if differs and not mine:
+        faults = [Fault(f"/{name}", new, f"it is known as {old!r}", repr(old)) for name, (old, new) in differs.items()]
+        raise NotYourProduct(
+            f"{before.code} is kept by region {before.region} and its maker {before.manufacturer_code};"
+            f" you gave another {', '.join(differs)}.",
+            faults=faults,
+        )
+
+
+def put_product(desk: Desk, after: Product) -> Product:
+    """Puts a product on the desk, if it says anything new."""
+    before = desk.products.get(after.code)
+    if after is before:
+        return after
+    if before is None:
+        desk.put_product(after, {"generic_name": after.generic_name, "manufacturer_code": after.manufacturer_code})
+    else:
+        changes = {name: {"from": old, "to": new} for name, (old, new) in difference(before, after).items()}
+        desk.put_product(after, changes)
+    return after
+
+
+async def add_certificate(tx: Tx, caller: Caller, product_id: UUID, command: AddCertificate) -> Certificate:
+    """Adds a certificate, or renews the one of this number; raises ProductNotFound, NotYourProduct."""
+    product = await get_product(tx, product_id, locked=True)
+    if not tx.scope.covers(product.manufacturer_code, product.agent_code, region=product.region):
+        raise NotYourProduct(f"{product.code} is kept by region {product.region} and {product.manufacturer_code}.")
+    held = {one.number: one for one in await certificates_of(tx, product.code)}
+    before = held.get(command.number)
+    after = Certificate(before.id if before else uuid7(), product.code, command.number, command.valid_to)
+    if after == before:
+        return after
+    if before is None:
+        tx.add(certificates, as_row(after))
+    else:
+        await tx.change(certificates, [as_row(after)])
+    parties = Parties(supplier_code=product.manufacturer_code, third_code=product.agent_code, region=product.region)
+    detail = {"number": after.number, "valid_to": after.valid_to, "before": before and before.valid_to}
+    history.note(tx, caller, product.id, "certificate_renewed" if before else "certificate_added", parties, detail)
+    return after

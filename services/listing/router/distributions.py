@@ -1,0 +1,117 @@
+"""HTTP for distribution relations."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from services.listing.handlers import distributions as handlers
+from services.listing.handlers.distributions import Step
+from services.listing.queries import distributions as queries
+from services.listing.rules.distributions import State
+from services.listing.schemas.distributions import DistributionView, EndDistribution, ProposeDistribution
+from shared import history
+from shared.db import Tx
+from shared.history import NextStep, TimelineView
+from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers, etag, only
+from shared.identity import Caller
+
+router = APIRouter(route_class=Edge, prefix="/distributions", tags=["distributions"])
+
+Commands = Annotated[list[ProposeDistribution], Field(min_length=1, max_length=1_000)]
+
+
+async def _one(tx: Tx, caller: Caller, response: Response, step: Step) -> DistributionView:
+    relation = only(await handlers.step_distributions(tx, caller, [step]))
+    response.headers["etag"] = etag(relation.revision)
+    return DistributionView.model_validate(relation)
+
+
+@router.post("", status_code=201)
+async def propose_distribution(
+    command: ProposeDistribution, caller: CallerHere, tx: TxHere, response: Response
+) -> DistributionView:
+    """The manufacturer or its agent proposes a distributor for a product in a region."""
+    relation = only(await handlers.propose_distributions(tx, caller, [command]))
+    response.headers["etag"] = etag(relation.revision)
+    return DistributionView.model_validate(relation)
+
+
+@router.post("/bulk")
+async def propose_distributions_in_bulk(
+    commands: Commands, caller: CallerHere, tx: TxHere
+) -> BulkAnswer[DistributionView]:
+    """Up to 1,000 proposals, each answered by itself."""
+    outcomes = await handlers.propose_distributions(tx, caller, commands)
+    return answers(outcomes, DistributionView.model_validate, success=201)
+
+
+@router.put("/agreed")
+async def record_distributions(commands: Commands, caller: CallerHere, tx: TxHere) -> BulkAnswer[DistributionView]:
+    """Up to 1,000 relations that both sides agreed on elsewhere, recorded by the authority; in force at once."""
+    return answers(await handlers.record_distributions(tx, caller, commands), DistributionView.model_validate)
+
+
+@router.get("")
+async def list_distributions(
+    tx: TxHere,
+    paging: PagingHere,
+    product_code: Annotated[str | None, Query(max_length=64)] = None,
+    region: Annotated[str | None, Query(pattern=r"^[0-9]{6}$")] = None,
+    distributor_code: Annotated[str | None, Query(max_length=64)] = None,
+    manufacturer_code: Annotated[str | None, Query(max_length=64)] = None,
+    state: Annotated[State | None, Query()] = None,
+) -> Page[DistributionView]:
+    """Relations in the order they were made; proposals only for their parties and the authority."""
+    found = await queries.distributions_page(
+        tx,
+        product_code=product_code,
+        region=region,
+        distributor_code=distributor_code,
+        manufacturer_code=manufacturer_code,
+        state=state,
+        after=UUID(paging.after[0]) if paging.after else None,
+        rows=paging.rows,
+    )
+    return paging.page(found, DistributionView.model_validate, key=lambda row: [row.id])
+
+
+@router.get("/{distribution_id}")
+async def get_distribution(distribution_id: UUID, tx: TxHere, response: Response) -> DistributionView:
+    """One relation."""
+    relation = await queries.get_distribution(tx, distribution_id)
+    response.headers["etag"] = etag(relation.revision)
+    return DistributionView.model_validate(relation)
+
+
+@router.post("/{distribution_id}/accept")
+async def accept_distribution(
+    distribution_id: UUID, caller: CallerHere, tx: TxHere, response: Response
+) -> DistributionView:
+    """The distributor accepts; from `valid_from` on it may take orders."""
+    return await _one(tx, caller, response, Step(distribution_id, "accept"))
+
+
+@router.post("/{distribution_id}/reject")
+async def reject_distribution(
+    distribution_id: UUID, command: EndDistribution, caller: CallerHere, tx: TxHere, response: Response
+) -> DistributionView:
+    """The distributor rejects."""
+    return await _one(tx, caller, response, Step(distribution_id, "reject", command.reason))
+
+
+@router.post("/{distribution_id}/end")
+async def end_distribution(
+    distribution_id: UUID, command: EndDistribution, caller: CallerHere, tx: TxHere, response: Response
+) -> DistributionView:
+    """Either side ends the relation, or takes the proposal back."""
+    return await _one(tx, caller, response, Step(distribution_id, "end", command.reason))
+
+
+@router.get("/{distribution_id}/timeline")
+async def get_distribution_timeline(distribution_id: UUID, tx: TxHere) -> TimelineView:
+    """What happened to a relation so far, and who acts next."""
+    relation = await queries.get_distribution(tx, distribution_id)
+    steps = [NextStep(who=relation.distributor_code, what="accept or reject it")]
+    return await history.timeline(tx, relation.id, relation.state, steps if relation.state == State.PROPOSED else [])

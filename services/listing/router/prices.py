@@ -1,0 +1,51 @@
+"""HTTP for listed prices."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from services.listing.handlers.prices import AskedPrice, change_prices, decide_price
+from services.listing.schemas.listings import ChangePrice, ChangePriceOf, ListingView, Why
+from shared.http import BulkAnswer, CallerHere, Edge, TxHere, answers, etag, only
+
+router = APIRouter(route_class=Edge, prefix="/listings", tags=["prices"])
+
+
+@router.post("/{listing_id}/price")
+async def change_price(
+    listing_id: UUID, command: ChangePrice, caller: CallerHere, tx: TxHere, response: Response
+) -> ListingView:
+    """Sets the price (authority), lowers it (manufacturer), or asks for a higher one, which the authority decides."""
+    asked = AskedPrice(listing_id, command.price_yuan, command.reason)
+    listing = only(await change_prices(tx, caller, [asked]))
+    response.headers["etag"] = etag(listing.revision)
+    return listing
+
+
+@router.post("/prices")
+async def change_prices_in_bulk(
+    commands: Annotated[list[ChangePriceOf], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
+) -> BulkAnswer[ListingView]:
+    """Up to 1,000 prices, each answered by itself."""
+    asked = [AskedPrice(one.listing_id, one.price_yuan, one.reason) for one in commands]
+    return answers(await change_prices(tx, caller, asked), lambda shown: shown)
+
+
+@router.post("/{listing_id}/price/grant")
+async def grant_price(
+    listing_id: UUID, command: Why, caller: CallerHere, tx: TxHere, response: Response
+) -> ListingView:
+    """Grants the price that the manufacturer asked for; orders are at it from now on."""
+    listing = await decide_price(tx, caller, listing_id, grant=True, reason=command.reason)
+    response.headers["etag"] = etag(listing.revision)
+    return listing
+
+
+@router.post("/{listing_id}/price/deny")
+async def deny_price(listing_id: UUID, command: Why, caller: CallerHere, tx: TxHere, response: Response) -> ListingView:
+    """Denies the price that the manufacturer asked for."""
+    listing = await decide_price(tx, caller, listing_id, grant=False, reason=command.reason)
+    response.headers["etag"] = etag(listing.revision)
+    return listing

@@ -1,0 +1,90 @@
+"""HTTP for the steps of a listing's life, one route a verb; and delisting many at once."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from services.listing.handlers.listings import Act, act_on_listings
+from services.listing.schemas.listings import Delist, DelistOne, ListingView, Suspend, Why
+from shared.db import Tx
+from shared.http import BulkAnswer, CallerHere, Edge, TxHere, answers, etag, only
+from shared.identity import Caller
+
+router = APIRouter(route_class=Edge, prefix="/listings", tags=["reviews"])
+
+
+async def _one(tx: Tx, caller: Caller, response: Response, act: Act) -> ListingView:
+    listing = only(await act_on_listings(tx, caller, [act]))
+    response.headers["etag"] = etag(listing.revision)
+    return listing
+
+
+@router.post("/{listing_id}/submit")
+async def submit_listing(listing_id: UUID, caller: CallerHere, tx: TxHere, response: Response) -> ListingView:
+    """Hands a draft to the authority for review."""
+    return await _one(tx, caller, response, Act(listing_id, "submit"))
+
+
+@router.post("/{listing_id}/withdraw")
+async def withdraw_listing(
+    listing_id: UUID, command: Why, caller: CallerHere, tx: TxHere, response: Response
+) -> ListingView:
+    """Takes a draft or an application back."""
+    return await _one(tx, caller, response, Act(listing_id, "withdraw", command.reason))
+
+
+@router.post("/{listing_id}/accept")
+async def accept_listing(listing_id: UUID, caller: CallerHere, tx: TxHere, response: Response) -> ListingView:
+    """Accepts an application: on public notice from today, or listed at once where the policy asks for no notice."""
+    return await _one(tx, caller, response, Act(listing_id, "accept"))
+
+
+@router.post("/{listing_id}/return")
+async def return_listing(
+    listing_id: UUID, command: Why, caller: CallerHere, tx: TxHere, response: Response
+) -> ListingView:
+    """Gives an application back to be mended."""
+    return await _one(tx, caller, response, Act(listing_id, "return", command.reason))
+
+
+@router.post("/{listing_id}/reject")
+async def reject_listing(
+    listing_id: UUID, command: Why, caller: CallerHere, tx: TxHere, response: Response
+) -> ListingView:
+    """Rejects an application for good, also when an objection to the public notice holds."""
+    return await _one(tx, caller, response, Act(listing_id, "reject", command.reason))
+
+
+@router.post("/{listing_id}/suspend")
+async def suspend_listing(
+    listing_id: UUID, command: Suspend, caller: CallerHere, tx: TxHere, response: Response
+) -> ListingView:
+    """Suspends a listing: it may not be ordered until it is resumed."""
+    return await _one(tx, caller, response, Act(listing_id, "suspend", command.reason, command.reason_kind))
+
+
+@router.post("/{listing_id}/resume")
+async def resume_listing(
+    listing_id: UUID, command: Why, caller: CallerHere, tx: TxHere, response: Response
+) -> ListingView:
+    """Resumes a suspended listing."""
+    return await _one(tx, caller, response, Act(listing_id, "resume", command.reason))
+
+
+@router.post("/{listing_id}/delist")
+async def delist_listing(
+    listing_id: UUID, command: Delist, caller: CallerHere, tx: TxHere, response: Response
+) -> ListingView:
+    """Delists a product for good. A selected one leaves only for certificate_cancelled, contract_ended, authority_order."""
+    return await _one(tx, caller, response, Act(listing_id, "delist", command.reason, command.reason_kind))
+
+
+@router.post("/delist")
+async def delist_listings(
+    commands: Annotated[list[DelistOne], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
+) -> BulkAnswer[ListingView]:
+    """Delists up to 1,000, each answered by itself."""
+    acts = [Act(one.listing_id, "delist", one.reason, one.reason_kind) for one in commands]
+    return answers(await act_on_listings(tx, caller, acts), lambda shown: shown)

@@ -1,0 +1,95 @@
+"""The life of a distribution relation 配送关系: the maker's side proposes, the distributor accepts, either may end it.
+
+At most one relation of a distributor for a product in a region is open (domain rules 4.2).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+from types import MappingProxyType
+from uuid import UUID
+
+from services.listing.errors import DistributionNotOpen
+
+
+class State(StrEnum):
+    PROPOSED = "proposed"
+    ACTIVE = "active"
+    REJECTED = "rejected"
+    ENDED = "ended"
+
+
+OPEN = (State.PROPOSED, State.ACTIVE)
+
+NEXT = MappingProxyType(
+    {
+        (State.PROPOSED, "accept"): State.ACTIVE,
+        (State.PROPOSED, "record"): State.ACTIVE,
+        (State.PROPOSED, "reject"): State.REJECTED,
+        (State.PROPOSED, "end"): State.ENDED,
+        (State.ACTIVE, "end"): State.ENDED,
+    }
+)
+
+MAY = MappingProxyType(
+    {
+        "accept": ("distributor",),
+        "reject": ("distributor",),
+        "end": ("manufacturer", "agent", "distributor", "authority"),
+    }
+)
+"""Who may do it; a maker's side that could accept for the distributor would make the second signature worthless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A relation as it stands. `revision` is raised by every change; `version` counts its events, as in Listing."""
+
+    id: UUID
+    region: str
+    product_code: str
+    manufacturer_code: str
+    agent_code: str | None
+    distributor_code: str
+    distributor_name: str
+    valid_from: date
+    valid_to: date | None
+    state: str
+    reason: str | None
+    ended_on: date | None
+    proposed_by: str
+    revision: int
+    version: int
+
+
+def side_of(relation: Distribution, organisation: str, *, is_authority: bool) -> tuple[str, ...]:
+    """As what an organisation stands to a relation."""
+    sides = (
+        ("manufacturer", relation.manufacturer_code),
+        ("agent", relation.agent_code),
+        ("distributor", relation.distributor_code),
+    )
+    held = tuple(side for side, code in sides if code == organisation)
+    return (*held, "authority") if is_authority else held
+
+
+def moved(
+    relation: Distribution, verb: str, *, reason: str | None = None, ended_on: date | None = None
+) -> Distribution:
+    """The relation one step on, its `version` raised when the others learn of it; raises DistributionNotOpen."""
+    try:
+        state = NEXT[State(relation.state), verb]
+    except KeyError:
+        possible = ", ".join(known for known_state, known in NEXT if known_state == relation.state) or "nothing"
+        raise DistributionNotOpen(
+            f"Relation {relation.id} is {relation.state}, so it cannot be given the word {verb}; possible now: {possible}."
+        ) from None
+    heard = state is State.ACTIVE or relation.state == State.ACTIVE
+    return replace(
+        relation,
+        state=state,
+        reason=reason,
+        ended_on=ended_on if heard and state is State.ENDED else None,
+        revision=relation.revision + 1,
+        version=relation.version + heard,
+    )

@@ -1,0 +1,179 @@
+"""The life of a listing 挂网: draft, review, public notice 公示, listed, suspended, delisted, and who may move it.
+
+A product has at most one live listing in a region. A selected product (中选) leaves only when its certificate is cancelled,
+its contract has ended, or the authority orders it (domain rules 3.1, 3.3).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from uuid import UUID
+
+from services.listing.errors import ListingNotOpen, ListingRefused, SelectedStays
+from services.listing.rules.faults import Faults
+from shared import clock
+from shared.errors import Fault
+
+
+class State(StrEnum):
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    RETURNED = "returned"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    PUBLIC_NOTICE = "public_notice"
+    LISTED = "listed"
+    SUSPENDED = "suspended"
+    DELISTED = "delisted"
+
+
+class Category(StrEnum):
+    NATIONAL_VBP = "national_vbp"
+    ALLIANCE_VBP = "alliance_vbp"
+    PROVINCIAL_VBP = "provincial_vbp"
+    NEGOTIATED = "negotiated"
+    LINKED_LOWEST = "linked_lowest"
+    DIRECT = "direct"
+    FILING = "filing"
+    SHORTAGE = "shortage"
+    REFERENCE = "reference"
+    TCM_SLICE = "tcm_slice"
+
+
+SELECTED = frozenset({Category.NATIONAL_VBP, Category.ALLIANCE_VBP, Category.PROVINCIAL_VBP})
+VOLUNTARY = "voluntary"
+SELECTED_LEAVES_FOR = ("certificate_cancelled", "contract_ended", "authority_order")
+
+PUBLIC = (State.PUBLIC_NOTICE, State.LISTED, State.SUSPENDED, State.DELISTED)
+"""States in which everybody sees a listing; in the others its parties and the authority of its region do."""
+OPEN = (State.DRAFT, State.SUBMITTED, State.RETURNED, State.PUBLIC_NOTICE)
+TRADED = (State.LISTED, State.SUSPENDED)
+LIVE = (*OPEN, *TRADED)
+
+NEXT = MappingProxyType(
+    {
+        (State.DRAFT, "submit"): State.SUBMITTED,
+        (State.RETURNED, "submit"): State.SUBMITTED,
+        (State.DRAFT, "revise"): State.DRAFT,
+        (State.RETURNED, "revise"): State.RETURNED,
+        (State.DRAFT, "withdraw"): State.WITHDRAWN,
+        (State.RETURNED, "withdraw"): State.WITHDRAWN,
+        (State.SUBMITTED, "withdraw"): State.WITHDRAWN,
+        (State.SUBMITTED, "return"): State.RETURNED,
+        (State.SUBMITTED, "reject"): State.REJECTED,
+        (State.SUBMITTED, "accept"): State.PUBLIC_NOTICE,
+        (State.PUBLIC_NOTICE, "return"): State.RETURNED,
+        (State.PUBLIC_NOTICE, "reject"): State.REJECTED,
+        (State.PUBLIC_NOTICE, "list"): State.LISTED,
+        (State.LISTED, "suspend"): State.SUSPENDED,
+        (State.SUSPENDED, "resume"): State.LISTED,
+        (State.LISTED, "delist"): State.DELISTED,
+        (State.SUSPENDED, "delist"): State.DELISTED,
+    }
+)
+
+WAITS_FOR = MappingProxyType(
+    {
+        State.DRAFT: ("manufacturer", "submit it for review, or withdraw it"),
+        State.RETURNED: ("manufacturer", "mend what the authority named and submit it again, or withdraw it"),
+        State.SUBMITTED: ("authority", "accept, return or reject it"),
+        State.PUBLIC_NOTICE: ("platform", "list it when the public notice is over, unless the authority objects"),
+        State.SUSPENDED: ("authority", "resume or delist it"),
+    }
+)
+"""Who acts next, and on what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A listing as it stands. `revision` is raised by every change and is its ETag; `version` counts what was said of it
+    to the other services, and is the sequence of its events."""
+
+    id: UUID
+    region: str
+    product_code: str
+    price_yuan: Decimal
+    category: str
+    batch_code: str | None
+    price_origin: str | None
+    valid_from: date
+    valid_to: date | None
+    state: str
+    reason: str | None
+    notice_until: date | None
+    wanted_price_yuan: Decimal | None
+    wanted_price_reason: str | None
+    proposed_by: str
+    revision: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the policy of a region says on public notices on a day."""
+
+    required: bool
+    working_days: int
+    today: date
+
+    @property
+    def until(self) -> date | None:
+        """The last day of a notice that begins today; None where a product is listed at once."""
+        if not self.required or not self.working_days:
+            return None
+        return clock.add_working_days(self.today, self.working_days)
+
+
+def check_terms(faults: Faults, region: str, valid_from: date | None, valid_to: date | None) -> None:
+    """Faults of where and when a listing holds."""
+    faults.region(region)
+    if valid_to is not None and valid_from is not None and valid_to < valid_from:
+        faults.add("/valid_to", valid_to.isoformat(), "ends before it begins", f"{valid_from.isoformat()} or later")
+
+
+def step(listing: Listing, verb: str) -> State:
+    """The state that a verb leads to; raises ListingNotOpen, naming what is possible now."""
+    try:
+        return NEXT[State(listing.state), verb]
+    except KeyError:
+        possible = ", ".join(known for state, known in NEXT if state == listing.state) or "nothing"
+        raise ListingNotOpen(
+            f"Listing {listing.id} is {listing.state}, so it is too late or too early to {verb} it; possible now: {possible}."
+        ) from None
+
+
+def moved(listing: Listing, verb: str, reason: str | None = None) -> Listing:
+    """The listing one step on; raises ListingNotOpen."""
+    return replace(listing, state=step(listing, verb), reason=reason, revision=listing.revision + 1)
+
+
+def accepted(listing: Listing, notice: Notice) -> Listing:
+    """The listing after review: on public notice, or listed at once where the policy asks for none."""
+    after = moved(listing, "accept")
+    return put_up(after, notice)
+
+
+def put_up(listing: Listing, notice: Notice) -> Listing:
+    """The listing on public notice until the last day of it, or listed where no notice is asked for."""
+    until = notice.until
+    state = State.LISTED if until is None else State.PUBLIC_NOTICE
+    return replace(listing, state=state, notice_until=until, reason=None)
+
+
+def check_delisting(listing: Listing, reason_kind: str, *, by_authority: bool) -> None:
+    """Raises SelectedStays when a selected product would leave for a reason it may not, ListingRefused when its maker
+    gives a reason that is the authority's to give."""
+    allowed = ", ".join(SELECTED_LEAVES_FOR)
+    if listing.category in SELECTED and not (by_authority and reason_kind in SELECTED_LEAVES_FOR):
+        rule = "a selected product stays to the end of its contract"
+        raise SelectedStays(
+            f"Listing {listing.id} is {listing.category}: {rule}; the authority may delist it for {allowed},"
+            f" given {reason_kind}.",
+            faults=[Fault("/reason_kind", reason_kind, rule, allowed)],
+        )
+    if not by_authority and reason_kind != VOLUNTARY:
+        faults = Faults()
+        faults.add("/reason_kind", reason_kind, "a maker delists of its own will", VOLUNTARY)
+        faults.refuse(ListingRefused)

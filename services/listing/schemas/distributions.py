@@ -1,0 +1,65 @@
+"""What is said about distribution relations over HTTP."""
+
+from datetime import date
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
+
+from services.listing.schemas.fields import Day, Region
+from shared.http import Code, Command, Name, Reason, View
+
+RELATION_EXAMPLE: JsonDict = {
+    "product_code": "XA10BAE037A001010100001",
+    "region": "330000",
+    "distributor_code": "91310110666007217T",
+    "valid_from": "2026-01-01",
+    "valid_to": "2026-12-31",
+}
+
+
+class ProposeDistribution(Command):
+    """Proposes that a distributor delivers a product in a region. Name the distributor by its code, or its exact name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [RELATION_EXAMPLE]})
+
+    product_code: Code
+    region: Region
+    distributor_code: Code | None = None
+    distributor_name: Name | None = Field(None, description="instead of the code: exactly one enterprise has this name")
+    valid_from: Day | None = Field(None, description="leave out for today")
+    valid_to: Day | None = Field(None, description="last day, inclusive")
+
+    @model_validator(mode="after")
+    def _one_distributor(self) -> "ProposeDistribution":
+        if (self.distributor_code is None) == (self.distributor_name is None):
+            raise ValueError("give distributor_code or distributor_name, one of the two")
+        return self
+
+
+class EndDistribution(Command):
+    """Ends a relation, or takes back or refuses a proposal."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "双方协商终止"}]})
+
+    reason: Reason
+
+
+class DistributionView(View):
+    """A relation: who may deliver which product where."""
+
+    id: UUID
+    region: str
+    product_code: str
+    manufacturer_code: str
+    agent_code: str | None
+    distributor_code: str
+    distributor_name: str
+    valid_from: date
+    valid_to: date | None
+    state: str
+    reason: str | None
+    ended_on: date | None
+    proposed_by: str
+    revision: int
+    version: int
