@@ -1,0 +1,22 @@
+"""What happens in settlement by itself: deliveries open payables, coverage releases them, months close, banks are asked."""
+
+from functools import partial
+
+from services.settlement.gateways import open_bank
+from services.settlement.handlers import payables, payments, sheets
+from shared.deadlines import Deadlines
+from shared.events.orders import DeliveryAccepted
+from shared.events.traceability import CoverageShort, CoverageVerified
+from shared.inbox import Handlers
+from shared.jobs import Jobs
+
+HANDLERS: Handlers = {
+    DeliveryAccepted: payables.on_deliveries_accepted,
+    CoverageVerified: payables.on_coverage_verified,
+    CoverageShort: payables.on_coverage_short,
+}
+DEADLINES: Deadlines = {
+    "close_month": sheets.when_close_month,
+    "ask_bank": payments.when_ask_bank,
+}
+JOBS: Jobs = {"send_run": partial(payments.send_run, open_bank)}

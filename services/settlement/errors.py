@@ -1,0 +1,79 @@
+"""What settlement refuses.
+
+NotFound            PayableNotFound  SheetNotFound  RunNotFound  PaymentNotFound
+Forbidden           NotTheInstitution  SamePerson
+Conflict            PayableNotHeld  SheetNotOpen  RunNotOpen  RunNotSent  NothingToPay  PaymentNotOpen
+PreconditionFailed  SheetChanged
+Unprocessable       DisputeRefused  RunRefused  ResultFileRefused
+Unavailable         BankAway
+"""
+
+from shared.errors import Conflict, Forbidden, NotFound, PreconditionFailed, Unavailable, Unprocessable
+
+
+class PayableNotFound(NotFound):
+    title = "No such payable, or not yours"
+
+
+class SheetNotFound(NotFound):
+    title = "No such sheet, or not yours"
+
+
+class RunNotFound(NotFound):
+    title = "No such payment run, or not of your region"
+
+
+class PaymentNotFound(NotFound):
+    title = "No such payment, or not yours"
+
+
+class NotTheInstitution(Forbidden):
+    title = "Only the institution that owes may do that"
+
+
+class SamePerson(Forbidden):
+    title = "A payment run is approved by another person than the one who made it"
+
+
+class PayableNotHeld(Conflict):
+    title = "The payable is not held"
+
+
+class SheetNotOpen(Conflict):
+    title = "The state of the sheet does not allow that"
+
+
+class RunNotOpen(Conflict):
+    title = "The state of the payment run does not allow that"
+
+
+class RunNotSent(Conflict):
+    title = "The payment run has not been sent yet"
+
+
+class NothingToPay(Conflict):
+    title = "No reviewed sheet waits for payment"
+
+
+class PaymentNotOpen(Conflict):
+    title = "The payment does not wait for this answer"
+
+
+class SheetChanged(PreconditionFailed):
+    title = "The sheet was changed by somebody first"
+
+
+class DisputeRefused(Unprocessable):
+    title = "The sheet cannot be disputed so"
+
+
+class RunRefused(Unprocessable):
+    title = "The payment run cannot be made so"
+
+
+class ResultFileRefused(Unprocessable):
+    title = "The result file cannot be read"
+
+
+class BankAway(Unavailable):
+    title = "The bank does not answer; nothing is known of these payments"

@@ -1,0 +1,248 @@
+"""The way to the bank: a protocol, one adapter of files, and one that plays a script for tests.
+
+A bank is asked under the payment's id as often as needed and pays at most once; what it does not say is `unknown`.
+"""
+
+import asyncio
+import csv
+import io
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from services.settlement.errors import BankAway, ResultFileRefused
+from services.settlement.rules.payments import BankAnswer, Payment, Verdict
+from services.settlement.settings import BankSettings
+from shared import clock, money
+from shared.codes import is_clean_text
+from shared.errors import Fault
+from shared.imports import Row, SheetLimits, SheetRefused, open_sheet
+from shared.imports.refusals import neutralised
+
+PAYMENT_COLUMNS = (
+    "payment_id",
+    "run_id",
+    "sheet_id",
+    "month",
+    "payer_code",
+    "payer_name",
+    "payee_code",
+    "payee_name",
+    "amount_yuan",
+)
+RESULT_COLUMNS = ("payment_id", "result", "paid_at", "reason")
+NEEDED_COLUMNS = RESULT_COLUMNS[:2]
+RESULT_WORDS = (Verdict.PAID, Verdict.REFUSED, Verdict.BOUNCED)
+RESULT_LIMITS = SheetLimits(max_file_bytes=8 * 2**20, max_rows=5_000, max_columns=20)
+REASON_CHARACTERS = 1_000
+
+
+class Bank(Protocol):
+    """Another company's system: never called inside a transaction."""
+
+    async def pay(self, orders: Sequence[Payment]) -> list[BankAnswer]:
+        """Asks for these payments, each under its id, and tells what is known of each; raises BankAway.
+
+        The same id again is the same payment: it is never paid twice, and answered with what became of it.
+        """
+        ...
+
+
+def payment_file(orders: Iterable[Payment]) -> bytes:
+    """A payment file: CSV in UTF-8 with a mark, one row a payment; no cell of it runs as a formula."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(PAYMENT_COLUMNS)
+    for order in orders:
+        cells = (
+            str(order.id),
+            str(order.run_id),
+            str(order.sheet_id),
+            f"{order.month:%Y-%m}",
+            order.institution_code,
+            order.institution_name,
+            order.distributor_code,
+            order.distributor_name,
+            money.amount_text(order.amount_yuan),
+        )
+        writer.writerow([neutralised(cell) for cell in cells])
+    return text.getvalue().encode("utf-8-sig")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """One row of a result file: the answer, or what is wrong with it."""
+
+    number: int
+    answer: BankAnswer | None
+    faults: tuple[Fault, ...] = ()
+
+
+def read_results(path: Path) -> list[ResultRow]:
+    """Every row of a result file; raises ResultFileRefused when it is no such file. Bad rows carry their faults."""
+    try:
+        with open_sheet(path, limits=RESULT_LIMITS) as sheet:
+            _check_header(sheet.header)
+            return [_result(row, sheet.header) for row in sheet]
+    except SheetRefused as error:
+        fault = Fault("", error.where or None, error.detail, error.allowed, error.code)
+        raise ResultFileRefused(str(error), faults=[fault]) from error
+
+
+def _check_header(header: Sequence[str]) -> None:
+    faults = [
+        Fault(f"/{name}", None, "the column is missing", ", ".join(RESULT_COLUMNS), "missing")
+        for name in NEEDED_COLUMNS
+        if name not in header
+    ]
+    faults += [
+        Fault(f"/{name}", name, "no such column is read", ", ".join(RESULT_COLUMNS), "unknown")
+        for name in header
+        if name not in RESULT_COLUMNS
+    ]
+    faults += [
+        Fault(f"/{name}", name, "the column stands there twice", "each column once", "repeated")
+        for name in {name for name in header if list(header).count(name) > 1}
+    ]
+    if faults:
+        raise ResultFileRefused(f"The header is {', '.join(header)[:200]}.", faults=faults)
+
+
+def _result(row: Row, header: Sequence[str]) -> ResultRow:
+    cells = dict(zip(header, (cell.strip() for cell in row.cells), strict=True))
+    faults: list[Fault] = []
+
+    def fault(column: str, rule: str, allowed: str) -> None:
+        faults.append(Fault(f"/{row.number}/{column}", cells.get(column), rule, allowed))
+
+    payment_id = _uuid(cells["payment_id"])
+    if payment_id is None:
+        fault("payment_id", "not the id of a payment", "the payment_id of the payment file")
+    verdict = next((word for word in RESULT_WORDS if word == cells["result"].lower()), None)
+    if verdict is None:
+        fault("result", "not a result", ", ".join(RESULT_WORDS))
+    reason = cells.get("reason") or None
+    if verdict in {Verdict.REFUSED, Verdict.BOUNCED} and reason is None:
+        fault("reason", f"a payment that was {verdict} needs a reason", "a text")
+    if reason is not None and not is_clean_text(reason, REASON_CHARACTERS):
+        fault("reason", "cannot be stored or shown", f"at most {REASON_CHARACTERS} printable characters")
+    paid_at = _instant(cells.get("paid_at") or "")
+    if cells.get("paid_at") and paid_at is None:
+        fault("paid_at", "not an instant", "2026-03-05T14:30:00+08:00, or 2026-03-05 14:30:00 of Shanghai")
+    elif paid_at is not None and paid_at > clock.now():
+        fault("paid_at", "lies in the future", f"up to {clock.now().isoformat()}")
+    if row.surplus:
+        fault("", "more cells than columns", f"{len(header)} cells")
+    if faults or payment_id is None or verdict is None:
+        return ResultRow(row.number, None, tuple(faults))
+    return ResultRow(row.number, BankAnswer(payment_id, verdict, reason, paid_at))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _instant(text: str) -> datetime | None:
+    """An instant of ISO 8601; without an offset it is of Shanghai."""
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=clock.SHANGHAI) if found.tzinfo is None else found.astimezone(clock.SHANGHAI)
+    except (ValueError, OverflowError):
+        return None
+
+
+class FileBank:
+    """A bank that takes payment files and gives result files, through a folder or, without one, over HTTP alone.
+
+    A payment is written into one file only: what files hold already is looked up before anything is written.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    async def pay(self, orders: Sequence[Payment]) -> list[BankAnswer]:
+        """Writes the orders that no file holds yet; answers from the result files, `pending` where they are silent."""
+        if self._folder is None:
+            return [BankAnswer(order.id, Verdict.PENDING) for order in orders]
+        try:
+            return await asyncio.to_thread(self._exchange, self._folder, orders)
+        except OSError as error:
+            raise BankAway(f"The bank's folder cannot be used: {error.strerror}.") from error
+
+    def _exchange(self, folder: Path, orders: Sequence[Payment]) -> list[BankAnswer]:
+        outgoing, incoming = folder / "payments", folder / "results"
+        outgoing.mkdir(parents=True, exist_ok=True)
+        incoming.mkdir(parents=True, exist_ok=True)
+        written = {key for run in {order.run_id for order in orders} for key in _keys_written(outgoing, run)}
+        fresh = [order for order in orders if order.id not in written]
+        if fresh:
+            _write_once(outgoing / f"{fresh[0].run_id}.{fresh[0].id}.csv", payment_file(fresh))
+        known = {answer.payment_id: answer for file in sorted(incoming.glob("*.csv")) for answer in _answers(file)}
+        return [known.get(order.id, BankAnswer(order.id, Verdict.PENDING)) for order in orders]
+
+
+def _keys_written(folder: Path, run_id: UUID) -> set[UUID]:
+    keys: set[UUID] = set()
+    for file in folder.glob(f"{run_id}.*.csv"):
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            keys.update(UUID(row["payment_id"]) for row in csv.DictReader(lines))
+    return keys
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """The whole file or none of it, also when the power fails."""
+    aside = path.with_suffix(".part")
+    with aside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def _answers(file: Path) -> list[BankAnswer]:
+    """What a result file says; one that cannot be read says nothing, and is read again the next time."""
+    try:
+        return [row.answer for row in read_results(file) if row.answer is not None]
+    except ResultFileRefused:
+        return []
+
+
+@dataclass(slots=True)
+class ScriptedBank:
+    """Answers by script, for tests: per payment (by sheet) a list of verdicts, the last one kept; else it pays.
+
+    `calls` counts how often each key was asked, `moved` how often money moved under it: at most once.
+    """
+
+    script: Mapping[UUID, Sequence[Verdict]] = field(default_factory=dict)
+    away: bool = False
+    calls: Counter[UUID] = field(default_factory=Counter)
+    moved: Counter[UUID] = field(default_factory=Counter)
+
+    async def pay(self, orders: Sequence[Payment]) -> list[BankAnswer]:
+        """Answers each order with the next word of its script."""
+        if self.away:
+            raise BankAway("The bank does not answer.")
+        return [self._answer(order) for order in orders]
+
+    def _answer(self, order: Payment) -> BankAnswer:
+        words = self.script.get(order.sheet_id, (Verdict.PAID,))
+        verdict = words[min(self.calls[order.id], len(words) - 1)]
+        self.calls[order.id] += 1
+        if verdict is Verdict.PAID and not self.moved[order.id]:
+            self.moved[order.id] += 1
+        reason = None if verdict is Verdict.PAID else f"scripted {verdict}"
+        return BankAnswer(order.id, verdict, reason)
+
+
+def open_bank() -> Bank:
+    """The bank of this platform, as its settings say now."""
+    return FileBank(BankSettings().bank_folder)

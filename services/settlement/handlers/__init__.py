@@ -1,0 +1,1 @@
+"""Use cases of settlement, one module per aggregate: load, decide, store, record."""

@@ -1,0 +1,353 @@
+"""Opens payables for accepted lines and releases them as far as codes cover; both arrive in any order, once or twice.
+
+UNIQUE (shipment_line_id) holds one payable per line; coverage is kept per line with the newest version only, and whoever
+comes second finds what the first has left, since both lock the line's row of coverage.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.settlement.errors import PayableNotFound
+from services.settlement.queries import payables as queries
+from services.settlement.rules import payables as rules
+from services.settlement.rules.ledger import SIDES, Posting
+from services.settlement.rules.payables import Payable, Seen
+from services.settlement.rules.sheets import closing_at
+from services.settlement.schemas.payables import ResolveDispute
+from services.settlement.tables import payables, transfers
+from shared import clock, history, money, outbox
+from shared.clock import DueRule
+from shared.db import Tx
+from shared.deadlines import deadlines
+from shared.errors import ServiceError
+from shared.events.orders import AcceptedLine, DeliveryAccepted
+from shared.events.settlement import PayableOpened, PayableReleased
+from shared.events.traceability import CoverageShort, CoverageVerified
+from shared.history import BY_ITSELF, Parties
+from shared.identity import Caller
+from shared.inbox import Received
+from shared.policy import Policy
+
+CLOSE_MONTH = "close_month"
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What the policy of a region says on the day of acceptance."""
+
+    due: DueRule
+    codes_required: bool
+    exempt_kinds: frozenset[str]
+    month: date
+
+    @classmethod
+    def of(cls, policy: Policy, region: str, day: date) -> "_Terms":
+        return cls(
+            DueRule.parse(policy.text("settlement.payment_due", region, day)),
+            policy.flag("settlement.codes_required", region, day),
+            policy.texts("settlement.codes_exempt_kinds", region, day),
+            day.replace(day=1),
+        )
+
+
+class _Owed(NamedTuple):
+    """A new line with the terms it is owed under; `needs_codes`: payable only as far as codes cover it."""
+
+    delivery: DeliveryAccepted
+    line: AcceptedLine
+    terms: _Terms
+    needs_codes: bool
+
+    @property
+    def parties(self) -> dict[str, str]:
+        return {
+            "institution_code": self.delivery.institution_code,
+            "distributor_code": self.delivery.distributor_code,
+            "region": self.delivery.region,
+        }
+
+
+async def on_deliveries_accepted(tx: Tx, events: Sequence[Received[DeliveryAccepted]]) -> None:
+    """One payable per accepted line; released at once as far as no codes are asked for, or codes were there before."""
+    terms: dict[tuple[str, date], _Terms] = {}
+    owed: list[_Owed] = []
+    for delivery, line in await _new_lines(tx, [event.data for event in events]):
+        place = (delivery.region, clock.local_date(delivery.accepted_at))
+        known = terms.get(place)
+        if known is None:
+            known = terms[place] = _Terms.of(tx.policy, *place)
+        owed.append(_Owed(delivery, line, known, known.codes_required and line.product_kind not in known.exempt_kinds))
+    wanting = {each.line.shipment_line_id: each.parties for each in owed if each.needs_codes}
+    covered = await queries.covered_so_far(tx, wanting)
+    now = clock.now()
+    for each in owed:
+        quantity = each.line.quantity_accepted
+        _open(tx, each, min(quantity, covered[each.line.shipment_line_id]) if each.needs_codes else quantity, now)
+    for region, month in {(region, known.month) for (region, _), known in terms.items()}:
+        promise_closing(tx, region, month)
+
+
+def promise_closing(tx: Tx, region: str, month: date) -> None:
+    """Sets the deadline that sums up a region's month, unless it stands already."""
+    after = clock.next_month(month)
+    due_at = closing_at(month, tx.policy.integer("settlement.close_day", region, after))
+    tx.add(deadlines, {"kind": CLOSE_MONTH, "about": f"{region}/{month}", "due_at": due_at}, skip_repeated=True)
+
+
+async def _new_lines(tx: Tx, deliveries: Sequence[DeliveryAccepted]) -> list[tuple[DeliveryAccepted, AcceptedLine]]:
+    """The accepted lines that nothing is owed for yet; a line of quantity 0 owes nothing."""
+    seen = await queries.known_lines(tx, [line.shipment_line_id for each in deliveries for line in each.lines])
+    fresh: list[tuple[DeliveryAccepted, AcceptedLine]] = []
+    for delivery in deliveries:
+        for line in delivery.lines:
+            if line.shipment_line_id not in seen and line.quantity_accepted:
+                seen.add(line.shipment_line_id)
+                fresh.append((delivery, line))
+    return fresh
+
+
+def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
+    """Everything a new line brings: the payable, its ledger row or two, its history, its event or two."""
+    delivery, line, parties = owed.delivery, owed.line, owed.parties
+    payable_id = uuid7()
+    amount = money.amount(line.quantity_accepted, line.unit_price_yuan)
+    complete = released_quantity == line.quantity_accepted
+    released = amount if complete else money.amount(released_quantity, line.unit_price_yuan)
+    due_on = clock.due(owed.terms.due, delivery.accepted_at)
+    postings = _postings(amount, released)
+    about = _about(owed)
+    row = {
+        **about,
+        **_copied(delivery, line),
+        "id": payable_id,
+        "amount_yuan": amount,
+        "accepted_month": owed.terms.month,
+        "due_on": due_on,
+        "codes_required": owed.needs_codes,
+        "quantity_released": released_quantity,
+        "released_yuan": released,
+        "entries": len(postings),
+        "version": 2 if released_quantity else 1,
+    }
+    tx.add(payables, row)
+    for step, (posting, yuan) in enumerate(postings, 1):
+        book(tx, payable_id, step, posting, yuan, now, parties)
+    detail = {"amount_yuan": amount, "due_on": due_on, "codes_required": owed.needs_codes, "released_yuan": released}
+    history.note(tx, BY_ITSELF, payable_id, "opened", Parties(*parties.values()), detail)
+    opened = PayableOpened(
+        payable_id=payable_id,
+        **about,
+        shipment_id=delivery.shipment_id,
+        product_code=line.product_code,
+        quantity=line.quantity_accepted,
+        amount_yuan=amount,
+        accepted_at=delivery.accepted_at,
+        due_on=due_on,
+        codes_required=owed.needs_codes,
+    )
+    outbox.record(tx, opened, 1)
+    if released_quantity:
+        step_taken = PayableReleased(
+            payable_id=payable_id,
+            **about,
+            quantity_released=released_quantity,
+            amount_released_yuan=released,
+            complete=complete,
+        )
+        outbox.record(tx, step_taken, 2)
+
+
+def _about(owed: _Owed) -> dict[str, Any]:
+    """What the row and every event about a payable begin with."""
+    return {
+        "shipment_line_id": owed.line.shipment_line_id,
+        "order_id": owed.delivery.order_id,
+        "order_line_id": owed.line.order_line_id,
+        **owed.parties,
+    }
+
+
+def _copied(delivery: DeliveryAccepted, line: AcceptedLine) -> dict[str, Any]:
+    """What a payable keeps as it was accepted."""
+    return {
+        "shipment_id": delivery.shipment_id,
+        "order_number": delivery.order_number,
+        "institution_name": delivery.institution_name,
+        "distributor_name": delivery.distributor_name,
+        "product_code": line.product_code,
+        "product_kind": line.product_kind,
+        "product_name": line.product_name,
+        "unit": line.unit,
+        "lot_number": line.lot_number,
+        "quantity": line.quantity_accepted,
+        "unit_price_yuan": line.unit_price_yuan,
+        "accepted_at": delivery.accepted_at,
+    }
+
+
+def _postings(amount: Decimal, released: Decimal) -> list[tuple[Posting, Decimal]]:
+    """What the ledger books for a new payable; an amount that rounds to nothing books nothing."""
+    if not amount:
+        return []
+    if released == amount:
+        return [(Posting.OPENED_RELEASED, amount)]
+    opened = [(Posting.OPENED, amount)]
+    return [*opened, (Posting.RELEASED, released)] if released else opened
+
+
+def book(
+    tx: Tx,
+    payable_id: UUID,
+    step: int,
+    posting: Posting,
+    yuan: Decimal,
+    at: datetime,
+    parties: dict[str, str],
+    sheet_id: UUID | None = None,
+) -> None:
+    """One transaction of the ledger: a row with both its sides."""
+    debit, credit = SIDES[posting]
+    row = {
+        "payable_id": payable_id,
+        "step": step,
+        "kind": posting,
+        "debit_account": debit,
+        "credit_account": credit,
+        "amount_yuan": yuan,
+        "booked_at": at,
+        "sheet_id": sheet_id,
+        **parties,
+    }
+    tx.add(transfers, row)
+
+
+async def on_coverage_verified(tx: Tx, events: Sequence[Received[CoverageVerified]]) -> None:
+    """Everything accepted is covered."""
+    await _cover(tx, events)
+
+
+async def on_coverage_short(tx: Tx, events: Sequence[Received[CoverageShort]]) -> None:
+    """A part of what was accepted is covered."""
+    await _cover(tx, events)
+
+
+async def _cover(tx: Tx, events: Sequence[Received[CoverageVerified]] | Sequence[Received[CoverageShort]]) -> None:
+    newest: dict[UUID, Received[Any]] = {}
+    for event in events:
+        before = newest.get(event.data.shipment_line_id)
+        if before is None or before.sequence < event.sequence:
+            newest[event.data.shipment_line_id] = event
+    kept = await queries.store_coverage(
+        tx,
+        [
+            (
+                line,
+                event.data.institution_code,
+                event.data.distributor_code,
+                event.data.region,
+                event.data.quantity_covered,
+                event.sequence,
+            )
+            for line, event in newest.items()
+        ],
+    )
+    changed = [
+        (payable, after)
+        for payable in await queries.payables_of_lines(tx, list(kept))
+        if (after := rules.released(payable, kept[payable.shipment_line_id])) is not payable
+    ]
+    await _store_releases(tx, changed)
+
+
+async def _store_releases(tx: Tx, changed: Sequence[tuple[Payable, Payable]]) -> None:
+    now = clock.now()
+    rows: list[dict[str, Any]] = []
+    for before, after in changed:
+        yuan = after.released_yuan - before.released_yuan
+        entries = after.entries + bool(yuan)
+        rows.append(
+            {
+                "id": after.id,
+                "quantity_released": after.quantity_released,
+                "released_yuan": after.released_yuan,
+                "entries": entries,
+                "version": after.version,
+            }
+        )
+        if yuan:
+            book(tx, after.id, entries, Posting.RELEASED, yuan, now, parties_of(after))
+        detail = {"quantity_released": [before.quantity_released, after.quantity_released], "amount_yuan": yuan}
+        history.note(tx, BY_ITSELF, after.id, "released", history_parties(after), detail)
+        say_released(tx, after)
+    await tx.change(payables, rows)
+
+
+async def resolve_disputes(
+    tx: Tx, caller: Caller, items: Sequence[tuple[UUID, ResolveDispute]]
+) -> list[Seen | ServiceError]:
+    """Lets held payables go into a later sheet; the answer to each stands at its place."""
+    known = await queries.payables_to_change(tx, [payable_id for payable_id, _ in items])
+    now = clock.now()
+    outcomes: list[UUID | ServiceError] = []
+    changed: dict[UUID, dict[str, Any]] = {}
+    for payable_id, command in items:
+        try:
+            payable = known.get(payable_id)
+            if payable is None:
+                raise PayableNotFound(f"There is no payable {payable_id} that you may see.")
+            after = rules.resolved(payable)
+        except ServiceError as refusal:
+            outcomes.append(refusal)
+            continue
+        known[payable_id] = after
+        changed[payable_id] = {
+            "id": payable_id,
+            "held_yuan": after.held_yuan,
+            "held_reason": None,
+            "entries": after.entries,
+            "version": after.version,
+        }
+        book(tx, payable_id, after.entries, Posting.RESOLVED, payable.held_yuan, now, parties_of(after))
+        detail = {"reason": command.reason, "disputed_for": payable.held_reason, "amount_yuan": payable.held_yuan}
+        history.note(tx, caller, payable_id, "resolved", history_parties(after), detail)
+        say_released(tx, after)
+        promise_closing(tx, after.region, clock.month_of(now))
+        outcomes.append(payable_id)
+    await tx.change(payables, list(changed.values()))
+    seen = await queries.seen_payables(tx, list(changed))
+    return [seen[outcome] if isinstance(outcome, UUID) else outcome for outcome in outcomes]
+
+
+def parties_of(payable: Payable) -> dict[str, str]:
+    """The columns of the parties, for a row that belongs to them."""
+    return {
+        "institution_code": payable.institution_code,
+        "distributor_code": payable.distributor_code,
+        "region": payable.region,
+    }
+
+
+def history_parties(payable: Payable) -> Parties:
+    """The same for history."""
+    return Parties(payable.institution_code, payable.distributor_code, payable.region)
+
+
+def say_released(tx: Tx, payable: Payable) -> None:
+    """Says how much of the payable may be paid now, in total."""
+    released = PayableReleased(
+        payable_id=payable.id,
+        shipment_line_id=payable.shipment_line_id,
+        order_id=payable.order_id,
+        order_line_id=payable.order_line_id,
+        **parties_of(payable),
+        quantity_released=payable.quantity_released,
+        amount_released_yuan=payable.released_yuan,
+        complete=payable.quantity_released == payable.quantity,
+    )
+    outbox.record(tx, released, payable.version)

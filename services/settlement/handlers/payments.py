@@ -1,0 +1,238 @@
+"""Sends approved payments to the bank and books its answers: reserve, call, record, each step committed by itself.
+
+A payment is `sending` in the database before the bank hears of it, and is asked for under the same id until the bank has
+said paid or failed; a crash between two steps is healed by asking again.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+from services.settlement.errors import BankAway, PaymentNotFound, PaymentNotOpen
+from services.settlement.gateways import Bank, ResultRow, read_results
+from services.settlement.handlers.runs import SEND_RUN
+from services.settlement.handlers.sheets import parties_of_sheet, store
+from services.settlement.queries import payments as queries
+from services.settlement.queries import runs as run_queries
+from services.settlement.queries import sheets as sheet_queries
+from services.settlement.queries.ledger import Booked, book_sheets
+from services.settlement.rules import payments as rules
+from services.settlement.rules import sheets as sheet_rules
+from services.settlement.rules.ledger import Posting
+from services.settlement.rules.payments import BankAnswer, Payment
+from services.settlement.tables import payments
+from shared import clock, deadlines, history, jobs, outbox
+from shared.db import Tx
+from shared.deadlines import Deadline
+from shared.errors import ServiceError
+from shared.events.settlement import PaidLine, PaymentFailed, PaymentPaid, PaymentSent
+from shared.history import BY_ITSELF, Parties
+from shared.identity import Caller
+from shared.jobs import Job
+
+ASK_BANK = "ask_bank"
+ORDERS_A_CALL = 500
+LINES_AN_EVENT = 1_000
+CHANGING = ("state", "reason", "sent_at", "answered_at", "paid_at", "version")
+
+
+async def send_run(bank_of: Callable[[], Bank], job: Job) -> dict[str, Any]:
+    """The job of an approved run: batch by batch reserve, call outside any transaction, record."""
+    run_id, bank = UUID(job.params["run_id"]), bank_of()
+    after = UUID(job.cursor.get("after", str(queries.FIRST)))
+    while True:
+        async with job.step() as tx:
+            orders = await reserve(tx, run_id, after)
+        if not orders:
+            break
+        try:
+            answers = await bank.pay(orders)
+        except BankAway:  # nothing is known of them, which is what their rows say already
+            answers = []
+        async with job.step() as tx:
+            await record_answers(tx, BY_ITSELF, answers)
+            after = orders[-1].id
+            job.cursor = {"after": str(after)}
+            job.done += len(orders)
+    async with job.step() as tx:
+        counts = await queries.count_by_state(tx, run_id)
+        if counts.get(rules.SENDING):
+            asked_times = int(job.params.get("asked_times", 0))
+            again = clock.now() + rules.ask_again_after(asked_times)
+            await deadlines.put(tx, [Deadline(ASK_BANK, str(run_id), again)])
+    return counts
+
+
+async def reserve(tx: Tx, run_id: UUID, after: UUID) -> list[Payment]:
+    """The next payments to ask the bank for: those planned are `sending` from now on, those sending are asked again."""
+    waiting = await queries.payments_to_send(tx, run_id, after, ORDERS_A_CALL)
+    now = clock.now()
+    fresh = [
+        replace(payment, state=rules.SENDING, sent_at=now, version=1)
+        for payment in waiting
+        if payment.state == rules.PLANNED
+    ]
+    await _store(tx, fresh)
+    await book_sheets(tx, BY_ITSELF, Posting.SENT, [(payment.sheet_id, payment.id) for payment in fresh])
+    for payment in fresh:
+        history.note(tx, BY_ITSELF, payment.id, "sent", _parties(payment), {"amount_yuan": payment.amount_yuan})
+        outbox.record(tx, PaymentSent(**_said(payment), sent_at=now), payment.version)
+    sending = {payment.id: payment for payment in fresh}
+    return [sending.get(payment.id, payment) for payment in waiting]
+
+
+async def when_ask_bank(tx: Tx, due: Sequence[Deadline]) -> None:
+    """Queues a job that asks for what a run's bank has not answered; it waits longer each time."""
+    for run_id, asked_times in await run_queries.count_asking(tx, [UUID(deadline.about) for deadline in due]):
+        params = {"run_id": str(run_id), "asked_times": asked_times}
+        jobs.queue(tx, SEND_RUN, params, BY_ITSELF, natural_key=f"{run_id}:{asked_times}")
+
+
+async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> list[Payment | ServiceError | None]:
+    """Books what the bank said: the payment where that was new, None where it was known, or why it does not fit.
+
+    An answer that contradicts an earlier one changes nothing and stays in the payment's history for a person.
+    """
+    if not answers:
+        return []
+    known = await queries.payments_to_answer(tx, [answer.payment_id for answer in answers])
+    now = clock.now()
+    outcomes: list[Payment | ServiceError | None] = []
+    booking: dict[Posting, dict[UUID, Payment]] = defaultdict(dict)
+    for answer in answers:
+        payment = known.get(answer.payment_id)
+        if payment is None:
+            outcomes.append(PaymentNotFound(f"There is no payment {answer.payment_id} that you may see."))
+            continue
+        try:
+            after, posting = _answered(payment, answer, now, booking)
+        except PaymentNotOpen as contradiction:
+            history.note(tx, who, payment.id, "contradicted", _parties(payment), {"detail": contradiction.detail})
+            outcomes.append(contradiction)
+            continue
+        known[payment.id] = after
+        outcomes.append(after if posting else None)
+        if posting:
+            booking[posting][payment.id] = after
+    if booking:
+        await _settle(tx, who, booking, now)
+    return outcomes
+
+
+def _answered(
+    payment: Payment, answer: BankAnswer, now: datetime, booking: dict[Posting, dict[UUID, Payment]]
+) -> tuple[Payment, Posting | None]:
+    """As the rule says; of two new answers for one payment in one call only the first is taken."""
+    after, posting = rules.answered(payment, answer, now)
+    if posting and any(payment.id in by_id for by_id in booking.values()):
+        raise PaymentNotOpen(f"Payment {payment.id} has two new answers at once; send the later one by itself.")
+    return after, posting
+
+
+async def _settle(tx: Tx, who: Caller, booking: dict[Posting, dict[UUID, Payment]], now: datetime) -> None:
+    """Everything the answers bring about: payments, sheets, payables, ledger, events, runs that are done."""
+    settled = [payment for by_id in booking.values() for payment in by_id.values()]
+    sheets = await sheet_queries.sheets_to_change(tx, [payment.sheet_id for payment in settled])
+    said: list[Payment] = []
+    for posting, by_id in sorted(booking.items()):
+        booked = await book_sheets(tx, who, posting, [(each.sheet_id, each.id) for each in by_id.values()])
+        verb = "pay" if posting is Posting.PAID else "fail"
+        for payment in by_id.values():
+            sheets[payment.sheet_id] = sheet_rules.moved(sheets[payment.sheet_id], verb)
+        said += _say_paid(tx, by_id, booked) if posting is Posting.PAID else _say_failed(tx, by_id)
+    for payment in said:
+        detail = {"amount_yuan": payment.amount_yuan, "reason": payment.reason}
+        history.note(tx, who, payment.id, payment.state, _parties(payment), detail)
+        about_sheet = {"payment_id": payment.id, **detail}
+        action = "paid" if payment.state == rules.PAID else "payment_failed"
+        history.note(tx, who, payment.sheet_id, action, parties_of_sheet(sheets[payment.sheet_id]), about_sheet)
+    await _store(tx, said)
+    await store(tx, list(sheets.values()))
+    done = await run_queries.finish_runs(tx, [payment.run_id for payment in said])
+    for run_id, agency_code, region in done:
+        history.note(tx, who, run_id, "done", Parties(supplier_code=agency_code, region=region))
+    await deadlines.cancel(tx, ASK_BANK, [str(run_id) for run_id, _, _ in done])
+
+
+def _say_paid(tx: Tx, paid: dict[UUID, Payment], booked: Sequence[Booked]) -> list[Payment]:
+    """Says each payment in parts of at most LINES_AN_EVENT lines; its version counts the parts."""
+    lines: dict[UUID, list[Booked]] = defaultdict(list)
+    for each in booked:
+        lines[each.payment_id].append(each)
+    said: list[Payment] = []
+    for payment in paid.values():
+        own, version, paid_at = lines[payment.id], payment.version, payment.paid_at
+        for start in range(0, len(own), LINES_AN_EVENT):
+            part = own[start : start + LINES_AN_EVENT]
+            version += 1
+            values = _said(payment) | {"amount_yuan": sum(each.amount_yuan for each in part)}
+            shown = tuple(_paid_line(each) for each in part)
+            outbox.record(tx, PaymentPaid(**values, paid_at=paid_at or clock.now(), lines=shown), version)
+        said.append(replace(payment, version=version))
+    return said
+
+
+def _paid_line(booked: Booked) -> PaidLine:
+    return PaidLine(
+        payable_id=booked.payable_id,
+        shipment_line_id=booked.shipment_line_id,
+        order_id=booked.order_id,
+        order_line_id=booked.order_line_id,
+        amount_yuan=booked.paid_yuan,
+    )
+
+
+def _say_failed(tx: Tx, failed: dict[UUID, Payment]) -> list[Payment]:
+    said = [replace(payment, version=payment.version + 1) for payment in failed.values()]
+    for payment in said:
+        outbox.record(tx, PaymentFailed(**_said(payment), reason=payment.reason or "no reason given"), payment.version)
+    return said
+
+
+def _said(payment: Payment) -> dict[str, Any]:
+    """What every event about a payment tells."""
+    return {
+        "payment_id": payment.id,
+        "run_id": payment.run_id,
+        "sheet_id": payment.sheet_id,
+        "institution_code": payment.institution_code,
+        "distributor_code": payment.distributor_code,
+        "region": payment.region,
+        "amount_yuan": payment.amount_yuan,
+    }
+
+
+async def _store(tx: Tx, changed: Sequence[Payment]) -> None:
+    await tx.change(payments, [{"id": each.id, **{name: getattr(each, name) for name in CHANGING}} for each in changed])
+
+
+def _parties(payment: Payment) -> Parties:
+    return Parties(payment.institution_code, payment.distributor_code, payment.region)
+
+
+async def read_result_file(
+    tx: Tx, caller: Caller, run_id: UUID, body: bytes
+) -> list[tuple[ResultRow, Payment | ServiceError | None]]:
+    """Books a result file of a run, row by row; each row with what became of it. Raises ResultFileRefused."""
+    await run_queries.get_run(tx, run_id)
+    rows = await asyncio.to_thread(_read, body)
+    answers = [row.answer for row in rows if row.answer is not None]
+    known = await queries.payments_to_answer(tx, [answer.payment_id for answer in answers])
+    of_run = [answer for answer in answers if (found := known.get(answer.payment_id)) and found.run_id == run_id]
+    recorded = await record_answers(tx, caller, of_run)
+    outcome_of = {id(answer): outcome for answer, outcome in zip(of_run, recorded, strict=True)}
+    foreign = PaymentNotFound(f"Run {run_id} has no such payment.")
+    return [(row, outcome_of.get(id(row.answer), foreign)) for row in rows]
+
+
+def _read(body: bytes) -> list[ResultRow]:
+    with TemporaryDirectory(prefix="settlement-results-") as folder:
+        path = Path(folder) / "results.csv"
+        path.write_bytes(body)
+        return read_results(path)

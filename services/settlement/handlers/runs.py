@@ -1,0 +1,142 @@
+"""Payment runs: one person takes reviewed sheets into a run, another approves it, and only then is a bank asked."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.settlement.errors import NothingToPay, RunRefused
+from services.settlement.handlers.sheets import parties_of_sheet, store
+from services.settlement.queries import payments as payment_queries
+from services.settlement.queries import runs as queries
+from services.settlement.queries import sheets as sheet_queries
+from services.settlement.rules import runs as rules
+from services.settlement.rules import sheets as sheet_rules
+from services.settlement.rules.payments import PLANNED, WITHDRAWN, Payment
+from services.settlement.rules.runs import Run
+from services.settlement.rules.sheets import Sheet
+from services.settlement.schemas.runs import MOST_SHEETS, MakePaymentRun, RejectRun
+from services.settlement.tables import payment_runs, payments
+from shared import clock, history, jobs
+from shared.db import Tx
+from shared.errors import Fault
+from shared.history import Parties
+from shared.identity import Caller
+
+SEND_RUN = "send_run"
+DECIDED = ("state", "decided_by_organisation", "decided_by", "decided_at", "reason", "job_id", "version")
+
+
+async def make_run(tx: Tx, caller: Caller, command: MakePaymentRun) -> Run:
+    """A run over reviewed sheets, all or none of them; raises RunRefused with every fault, NothingToPay."""
+    chosen = await _sheets(tx, command)
+    run = Run(
+        id=uuid7(),
+        agency_code=caller.organisation,
+        region=caller.region,
+        state=rules.MADE,
+        amount_yuan=sum((sheet.amount_yuan for sheet in chosen), Decimal(0)),
+        payment_count=len(chosen),
+        made_by_organisation=caller.organisation,
+        made_by=caller.person,
+        made_at=clock.now(),
+        decided_by_organisation=None,
+        decided_by=None,
+        decided_at=None,
+        reason=None,
+        asked_times=0,
+        job_id=None,
+        version=1,
+    )
+    tx.add(payment_runs, asdict(run))
+    detail = {"payments": run.payment_count, "amount_yuan": run.amount_yuan}
+    history.note(tx, caller, run.id, "made", parties_of_run(run), detail)
+    entered = [sheet_rules.moved(sheet, "enter_run") for sheet in chosen]
+    for sheet in entered:
+        tx.add(payments, _planned(run, sheet))
+        history.note(tx, caller, sheet.id, "entered_run", parties_of_sheet(sheet), {"run_id": run.id})
+    await store(tx, entered)
+    return run
+
+
+def _planned(run: Run, sheet: Sheet) -> dict[str, Any]:
+    copied = ("institution_code", "institution_name", "distributor_code", "distributor_name", "region", "month")
+    return {
+        "id": uuid7(),
+        "run_id": run.id,
+        "sheet_id": sheet.id,
+        **{name: getattr(sheet, name) for name in copied},
+        "amount_yuan": sheet.amount_yuan,
+        "state": PLANNED,
+        "version": 0,
+    }
+
+
+async def _sheets(tx: Tx, command: MakePaymentRun) -> list[Sheet]:
+    """The sheets of the run, locked; every one that may not enter is named."""
+    if command.sheet_ids is None:
+        reviewed = await sheet_queries.reviewed_sheets_to_pay(tx, MOST_SHEETS)
+        if not reviewed:
+            raise NothingToPay("No sheet of your region is reviewed and waits for payment.")
+        return reviewed
+    known = await sheet_queries.sheets_to_change(tx, command.sheet_ids)
+    faults: list[Fault] = []
+    seen: set[UUID] = set()
+    for place, sheet_id in enumerate(command.sheet_ids):
+        sheet = known.get(sheet_id)
+        if sheet is None:
+            rule, code = "no such sheet, or not of your region", "sheet_not_found"
+        elif sheet_id in seen:
+            rule, code = "the sheet is named twice", "repeated"
+        elif sheet.state != sheet_rules.REVIEWED:
+            rule, code = f"the sheet is {sheet.state}", "sheet_not_open"
+        else:
+            seen.add(sheet_id)
+            continue
+        faults.append(Fault(f"/sheet_ids/{place}", sheet_id, rule, "reviewed sheets, each once", code))
+    if faults:
+        raise RunRefused(
+            f"{len(faults)} of {len(command.sheet_ids)} sheets cannot be paid; no run was made.", faults=faults
+        )
+    return list(known.values())
+
+
+async def approve_run(tx: Tx, caller: Caller, run_id: UUID) -> Run:
+    """The second person's word: the run is queued to be sent. Raises RunNotFound, RunNotOpen, SamePerson."""
+    run = await queries.get_run(tx, run_id, lock=True)
+    after = rules.decided(run, "approve", caller.organisation, caller.person, clock.now())
+    job_id = jobs.queue(tx, SEND_RUN, {"run_id": str(run_id)}, caller, natural_key=f"{run_id}:0")
+    return await _store(tx, caller, after, job_id, "approved", {"amount_yuan": run.amount_yuan})
+
+
+async def reject_run(tx: Tx, caller: Caller, run_id: UUID, command: RejectRun) -> Run:
+    """The run will not be paid; its sheets may enter another. Raises RunNotFound, RunNotOpen."""
+    run = await queries.get_run(tx, run_id, lock=True)
+    after = rules.decided(run, "reject", caller.organisation, caller.person, clock.now(), command.reason)
+    planned = await payment_queries.payments_of_run(tx, run_id, PLANNED, lock=True)
+    await tx.change(payments, [{"id": each.id, "state": WITHDRAWN, "reason": command.reason} for each in planned])
+    await _free(tx, caller, planned, run_id)
+    return await _store(tx, caller, after, None, "rejected", {"reason": command.reason})
+
+
+async def _free(tx: Tx, caller: Caller, planned: Sequence[Payment], run_id: UUID) -> None:
+    known = await sheet_queries.sheets_to_change(tx, [payment.sheet_id for payment in planned])
+    freed = [sheet_rules.moved(sheet, "leave_run") for sheet in known.values()]
+    for sheet in freed:
+        history.note(tx, caller, sheet.id, "left_run", parties_of_sheet(sheet), {"run_id": run_id})
+    await store(tx, freed)
+
+
+async def _store(tx: Tx, caller: Caller, after: Run, job_id: UUID | None, action: str, detail: dict[str, Any]) -> Run:
+    values = {field.name: getattr(after, field.name) for field in fields(Run) if field.name in DECIDED}
+    await tx.change(payment_runs, [{"id": after.id, **values, "job_id": job_id}])
+    history.note(tx, caller, after.id, action, parties_of_run(after), detail)
+    return await queries.get_run(tx, after.id)
+
+
+def parties_of_run(run: Run) -> Parties:
+    """A run is the agency's and its region's."""
+    return Parties(supplier_code=run.agency_code, region=run.region)

@@ -1,0 +1,250 @@
+"""Sums up months by itself, and takes what hospitals and the agency say of the sheets.
+
+A sheet exists once per institution, distributor, region and month (UNIQUE); what comes later goes onto a later one.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.settlement.errors import DisputeRefused, NotTheInstitution, SheetChanged, SheetNotFound
+from services.settlement.handlers.payables import book, history_parties, parties_of, promise_closing
+from services.settlement.queries import sheets as queries
+from services.settlement.rules import payables as payable_rules
+from services.settlement.rules import sheets as rules
+from services.settlement.rules.ledger import SIDES, Posting
+from services.settlement.rules.payables import Payable
+from services.settlement.rules.sheets import Sheet
+from services.settlement.schemas.sheets import ActOnSheet, DisputeSheetOf
+from services.settlement.tables import payables, sheets
+from shared import clock, history, outbox
+from shared.clock import DueRule
+from shared.db import Tx
+from shared.deadlines import Deadline
+from shared.errors import Fault, ServiceError
+from shared.events.settlement import PayableHeld, SheetConfirmed, SheetDisputed, SheetIssued
+from shared.history import BY_ITSELF, Parties
+from shared.identity import Caller
+from shared.policy import Policy
+
+CHANGING = ("state", "amount_yuan", "line_count", "disputed_yuan", "disputed_count", "review_by", "version")
+
+
+async def when_close_month(tx: Tx, due: Sequence[Deadline]) -> None:
+    """Issues the sheets of every region whose month is over; sets the next month's deadline where something is open."""
+    regions_of: dict[date, list[str]] = {}
+    for deadline in due:
+        region, _, first_day = deadline.about.partition("/")
+        regions_of.setdefault(date.fromisoformat(first_day), []).append(region)
+    for month, regions in sorted(regions_of.items()):
+        await close_month(tx, regions, month)
+
+
+async def close_month(tx: Tx, regions: Sequence[str], month: date) -> list[Sheet]:
+    """One sheet per institution and distributor over what is released and on no sheet, accepted up to the month."""
+    now = clock.now()
+    pairs = await queries.pairs_to_sheet(tx, regions, month)
+    issued: list[Sheet] = []
+    if pairs:
+        by_region = {
+            region: _day(tx.policy, "settlement.confirm_due", region) for region in {pair[2] for pair in pairs}
+        }
+        debit, credit = SIDES[Posting.SHEETED]
+        issued = await queries.issue_sheets(
+            tx,
+            [(uuid7(), *pair, by_region[pair[2]]) for pair in pairs],
+            month=month,
+            at=now,
+            posting=(Posting.SHEETED.value, debit.value, credit.value),
+            who=(BY_ITSELF.organisation, BY_ITSELF.person),
+        )
+    for sheet in issued:
+        _say_issued(tx, sheet)
+    for region in await queries.regions_still_open(tx, regions, month):
+        promise_closing(tx, region, clock.next_month(month))
+    return issued
+
+
+def _day(policy: Policy, key: str, region: str) -> date:
+    """The last day of a term that begins now."""
+    now = clock.now()
+    return clock.due(DueRule.parse(policy.text(key, region, clock.local_date(now))), now)
+
+
+def _say_issued(tx: Tx, sheet: Sheet) -> None:
+    detail = {"month": f"{sheet.month:%Y-%m}", "amount_yuan": sheet.amount_yuan, "line_count": sheet.line_count}
+    history.note(tx, BY_ITSELF, sheet.id, "issued", parties_of_sheet(sheet), detail)
+    issued = SheetIssued(
+        sheet_id=sheet.id,
+        institution_code=sheet.institution_code,
+        distributor_code=sheet.distributor_code,
+        region=sheet.region,
+        month=sheet.month,
+        amount_yuan=sheet.amount_yuan,
+        line_count=sheet.line_count,
+        confirm_by=sheet.confirm_by,
+    )
+    outbox.record(tx, issued, sheet.version)
+
+
+async def confirm_sheets(tx: Tx, caller: Caller, items: Sequence[ActOnSheet]) -> list[Sheet | ServiceError]:
+    """The institution stands by these sheets; the answer to each stands at its place."""
+
+    def decide(sheet: Sheet) -> Sheet:
+        _check_institution(sheet, caller)
+        after = rules.confirmed(sheet, _day(tx.policy, "settlement.review_due", sheet.region))
+        confirmed = SheetConfirmed(
+            sheet_id=after.id,
+            institution_code=after.institution_code,
+            distributor_code=after.distributor_code,
+            region=after.region,
+            month=after.month,
+            amount_yuan=after.amount_yuan,
+        )
+        outbox.record(tx, confirmed, after.version)
+        return after
+
+    return await _act(tx, caller, items, "confirmed", decide)
+
+
+async def review_sheets(tx: Tx, caller: Caller, items: Sequence[ActOnSheet]) -> list[Sheet | ServiceError]:
+    """The agency found these sheets right; the answer to each stands at its place."""
+    return await _act(tx, caller, items, "reviewed", lambda sheet: rules.moved(sheet, "review"))
+
+
+async def _act(
+    tx: Tx, caller: Caller, items: Sequence[ActOnSheet], action: str, decide: Callable[[Sheet], Sheet]
+) -> list[Sheet | ServiceError]:
+    known = await queries.sheets_to_change(tx, [item.sheet_id for item in items])
+    outcomes: list[Sheet | ServiceError] = []
+    for item in items:
+        try:
+            after = decide(_unchanged(known, item.sheet_id, item.version))
+        except ServiceError as refusal:
+            outcomes.append(refusal)
+            continue
+        known[after.id] = after
+        outcomes.append(after)
+        history.note(tx, caller, after.id, action, parties_of_sheet(after), {"amount_yuan": after.amount_yuan})
+    await store(tx, [sheet for sheet in outcomes if isinstance(sheet, Sheet)])
+    return outcomes
+
+
+def _unchanged(known: dict[UUID, Sheet], sheet_id: UUID, version: int | None) -> Sheet:
+    sheet = known.get(sheet_id)
+    if sheet is None:
+        raise SheetNotFound(f"There is no sheet {sheet_id} that you may see.")
+    if version is not None and version != sheet.version:
+        raise SheetChanged(f"You read version {version} of sheet {sheet_id}, now it is {sheet.version}; read it again.")
+    return sheet
+
+
+def _check_institution(sheet: Sheet, caller: Caller) -> None:
+    if caller.organisation != sheet.institution_code:
+        raise NotTheInstitution(f"Sheet {sheet.id} is owed by {sheet.institution_code}, not by {caller.organisation}.")
+
+
+async def store(tx: Tx, changed: Sequence[Sheet]) -> None:
+    """Writes sheets as they were decided, in one statement."""
+    latest = {sheet.id: sheet for sheet in changed}
+    rows = [{"id": sheet.id, **{name: getattr(sheet, name) for name in CHANGING}} for sheet in latest.values()]
+    await tx.change(sheets, rows)
+
+
+async def dispute_sheets(tx: Tx, caller: Caller, items: Sequence[DisputeSheetOf]) -> list[Sheet | ServiceError]:
+    """Takes disputed lines off their sheets and holds them; the answer to each stands at its place."""
+    known = await queries.sheets_to_change(tx, [item.sheet_id for item in items])
+    pairs = [(item.sheet_id, line.payable_id) for item in items for line in item.lines]
+    loaded, yuan = await queries.lines_to_dispute(tx, pairs)
+    left: list[tuple[UUID, UUID, str]] = []
+    outcomes: list[Sheet | ServiceError] = []
+    for item in items:
+        try:
+            sheet = _unchanged(known, item.sheet_id, item.version)
+            _check_institution(sheet, caller)
+            _check_lines(item, yuan)
+            total = sum((yuan[item.sheet_id, line.payable_id] for line in item.lines), Decimal(0))
+            after = rules.disputed(sheet, total, len(item.lines))
+        except ServiceError as refusal:
+            outcomes.append(refusal)
+            continue
+        for line in item.lines:
+            part = yuan.pop((item.sheet_id, line.payable_id))
+            loaded[line.payable_id] = _hold(tx, caller, loaded[line.payable_id], item.sheet_id, part, line.reason)
+            left.append((item.sheet_id, line.payable_id, line.reason))
+        known[after.id] = after
+        outcomes.append(after)
+        _say_disputed(tx, caller, after, item)
+    await queries.take_lines_off(tx, left, clock.now())
+    await _store_held(tx, [loaded[payable_id] for _, payable_id, _ in left])
+    await store(tx, [sheet for sheet in outcomes if isinstance(sheet, Sheet)])
+    return outcomes
+
+
+def _check_lines(item: DisputeSheetOf, yuan: dict[tuple[UUID, UUID], Decimal]) -> None:
+    """Raises DisputeRefused naming every line that is not on the sheet, or is named twice."""
+    faults: list[Fault] = []
+    seen: set[UUID] = set()
+    for place, line in enumerate(item.lines):
+        pointer = f"/lines/{place}/payable_id"
+        if line.payable_id in seen:
+            faults.append(Fault(pointer, line.payable_id, "the line is named twice", "each line once"))
+        elif (item.sheet_id, line.payable_id) not in yuan:
+            rule = "the payable does not stand on this sheet, or has left it"
+            faults.append(Fault(pointer, line.payable_id, rule, f"GET /sheets/{item.sheet_id}/lines"))
+        seen.add(line.payable_id)
+    if faults:
+        raise DisputeRefused(
+            f"{len(faults)} of {len(item.lines)} lines cannot be disputed; nothing was changed.", faults=faults
+        )
+
+
+def _hold(tx: Tx, caller: Caller, payable: Payable, sheet_id: UUID, yuan: Decimal, reason: str) -> Payable:
+    after = payable_rules.held(payable, yuan, reason)
+    book(tx, after.id, after.entries, Posting.DISPUTED, yuan, clock.now(), parties_of(after), sheet_id)
+    detail = {"reason": reason, "sheet_id": sheet_id, "amount_yuan": yuan}
+    history.note(tx, caller, after.id, "held", history_parties(after), detail)
+    held = PayableHeld(
+        payable_id=after.id,
+        shipment_line_id=after.shipment_line_id,
+        order_id=after.order_id,
+        order_line_id=after.order_line_id,
+        **parties_of(after),
+        reason=reason,
+    )
+    outbox.record(tx, held, after.version)
+    return after
+
+
+async def _store_held(tx: Tx, changed: Sequence[Payable]) -> None:
+    names = ("sheeted_yuan", "held_yuan", "held_reason", "sheet_id", "entries", "version")
+    latest = {payable.id: payable for payable in changed}
+    rows: list[dict[str, Any]] = [
+        {"id": payable.id, **{name: getattr(payable, name) for name in names}} for payable in latest.values()
+    ]
+    await tx.change(payables, rows)
+
+
+def _say_disputed(tx: Tx, caller: Caller, sheet: Sheet, item: DisputeSheetOf) -> None:
+    reasons = "; ".join(dict.fromkeys(line.reason for line in item.lines))
+    detail = {"lines": len(item.lines), "reason": reasons[:1_000], "amount_yuan": sheet.amount_yuan}
+    history.note(tx, caller, sheet.id, "disputed", parties_of_sheet(sheet), detail)
+    disputed = SheetDisputed(
+        sheet_id=sheet.id,
+        institution_code=sheet.institution_code,
+        distributor_code=sheet.distributor_code,
+        region=sheet.region,
+        month=sheet.month,
+        payable_ids=tuple(line.payable_id for line in item.lines),
+        reason=reasons[:1_000],
+    )
+    outbox.record(tx, disputed, sheet.version)
+
+
+def parties_of_sheet(sheet: Sheet) -> Parties:
+    """Whose sheet it is, for history."""
+    return Parties(sheet.institution_code, sheet.distributor_code, sheet.region)

@@ -1,0 +1,184 @@
+"""Books what happens to whole sheets, and derives every balance from the entries alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from services.settlement.queries.scope import parties
+from services.settlement.rules.ledger import SIDES, Balance, Posting, Transfer
+from services.settlement.rules.reconciliation import Totals
+from services.settlement.tables import payables, transfers
+from shared import clock, telemetry
+from shared.db import Record, Tx
+from shared.identity import Caller
+
+_PAID_SIGN = {Posting.PAID: 1, Posting.BOUNCED: -1}
+
+# Payables are locked in the order of their ids, as everywhere; one that stands on two of the sheets is booked twice.
+_BOOK_SHEETS = """
+WITH lines AS (
+    SELECT l.payable_id, l.sheet_id, g.payment_id, l.amount_yuan,
+        row_number() OVER (PARTITION BY l.payable_id ORDER BY l.sheet_id) AS place
+    FROM sheet_lines AS l
+    JOIN unnest($1::uuid[], $2::uuid[]) AS g(sheet_id, payment_id) ON g.sheet_id = l.sheet_id
+    WHERE l.disputed_at IS NULL
+), locked AS (
+    SELECT p.id FROM payables AS p WHERE p.id IN (SELECT payable_id FROM lines) ORDER BY p.id FOR UPDATE
+), sums AS (
+    SELECT payable_id, sum(amount_yuan) AS yuan, count(*)::int AS places FROM lines GROUP BY payable_id
+), moved AS (
+    UPDATE payables AS p SET paid_yuan = p.paid_yuan + $3::int * s.yuan, entries = p.entries + s.places
+    FROM sums AS s JOIN locked AS k ON k.id = s.payable_id WHERE p.id = s.payable_id
+    RETURNING p.id, p.shipment_line_id, p.order_id, p.order_line_id, p.paid_yuan, p.entries - s.places AS base,
+        p.institution_code, p.distributor_code, p.region
+), booked AS (
+    INSERT INTO transfers (payable_id, step, kind, debit_account, credit_account, amount_yuan, booked_at, sheet_id,
+        payment_id, institution_code, distributor_code, region)
+    SELECT m.id, m.base + l.place, $4, $5, $6, l.amount_yuan, $7, l.sheet_id, l.payment_id, m.institution_code,
+        m.distributor_code, m.region
+    FROM lines AS l JOIN moved AS m ON m.id = l.payable_id ORDER BY m.id
+), noted AS (
+    INSERT INTO history (about, action, detail, at, organisation, person, request_id, institution_code, supplier_code,
+        region)
+    SELECT m.id::text, $4, jsonb_build_object('sheet_id', l.sheet_id, 'payment_id', l.payment_id,
+        'amount_yuan', l.amount_yuan::text), $7, $8, $9, $10, m.institution_code, m.distributor_code, m.region
+    FROM lines AS l JOIN moved AS m ON m.id = l.payable_id
+)
+SELECT l.payment_id, m.id AS payable_id, m.shipment_line_id, m.order_id, m.order_line_id, l.amount_yuan, m.paid_yuan
+FROM lines AS l JOIN moved AS m ON m.id = l.payable_id ORDER BY l.payment_id, m.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A payable that a payment moved: by how much now, and what is paid of it in all."""
+
+    payment_id: UUID
+    payable_id: UUID
+    shipment_line_id: UUID
+    order_id: UUID
+    order_line_id: UUID
+    amount_yuan: Decimal
+    paid_yuan: Decimal
+
+
+async def book_sheets(
+    tx: Tx, who: Caller, posting: Posting, sheets_and_payments: Sequence[tuple[UUID, UUID]]
+) -> list[Booked]:
+    """Books a posting for every undisputed line of the sheets, in one statement: payables, ledger and history."""
+    if not sheets_and_payments:
+        return []
+    debit, credit = SIDES[posting]
+    sheet_ids, payment_ids = (list(column) for column in zip(*sheets_and_payments, strict=True))
+    rows = await tx.sql(
+        _BOOK_SHEETS,
+        sheet_ids,
+        payment_ids,
+        _PAID_SIGN.get(posting, 0),
+        posting.value,
+        debit.value,
+        credit.value,
+        clock.now(),
+        who.organisation,
+        who.person,
+        telemetry.request_id.get(),
+    )
+    return [Booked(**row) for row in rows]
+
+
+def _signed(tx: Tx, narrowed: Sequence[Any]) -> sa.CompoundSelect[Any]:
+    """Every entry with its sign: debits count up, credits down."""
+    within = (parties(tx.scope, transfers), *narrowed)
+    debits = sa.select(transfers.c.debit_account.label("account"), transfers.c.amount_yuan.label("yuan"))
+    credited = sa.select(transfers.c.credit_account, -transfers.c.amount_yuan)
+    return sa.union_all(debits.where(*within), credited.where(*within))
+
+
+async def balances(tx: Tx, *, institution: str | None, distributor: str | None) -> list[Balance]:
+    """The balance of every account that has entries, within what the caller may see."""
+    narrowed = []
+    if institution is not None:
+        narrowed.append(transfers.c.institution_code == institution)
+    if distributor is not None:
+        narrowed.append(transfers.c.distributor_code == distributor)
+    entries = _signed(tx, narrowed).subquery()
+    total = sa.func.sum(entries.c.yuan)
+    wanted = (
+        sa.select(
+            entries.c.account,
+            sa.func.coalesce(total.filter(entries.c.yuan > 0), 0).label("debits_yuan"),
+            sa.func.coalesce(-total.filter(entries.c.yuan < 0), 0).label("credits_yuan"),
+            total.label("balance_yuan"),
+        )
+        .group_by(entries.c.account)
+        .order_by(entries.c.account)
+    )
+    return await tx.all(Balance, wanted)
+
+
+async def transfers_page(
+    tx: Tx, *, payable_id: UUID | None, sheet_id: UUID | None, kind: str | None, after: int | None, rows: int
+) -> list[Transfer]:
+    """Up to `rows` transactions after a key, in the order of booking."""
+    wanted = sa.select(*(transfers.c[field.name] for field in fields(Transfer))).where(parties(tx.scope, transfers))
+    for column, value in (
+        (transfers.c.payable_id, payable_id),
+        (transfers.c.sheet_id, sheet_id),
+        (transfers.c.kind, kind),
+    ):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    if after is not None:
+        wanted = wanted.where(transfers.c.id > after)
+    return await tx.all(Transfer, wanted.order_by(transfers.c.id).limit(rows))
+
+
+def _accepted_between(first: date, last: date) -> tuple[Any, ...]:
+    start: datetime = clock.start_of_day(first)
+    end: datetime = clock.start_of_day(last + timedelta(days=1))
+    return payables.c.accepted_at >= start, payables.c.accepted_at < end
+
+
+async def totals(tx: Tx, first: date, last: date) -> Totals:
+    """Counts and sums over what was accepted from the first to the last day, both inclusive."""
+    column = payables.c
+
+    def counted(name: str, yuan: sa.ColumnElement[Decimal]) -> tuple[Any, Any]:
+        return sa.func.count().filter(yuan > 0).label(name), sa.func.coalesce(sa.func.sum(yuan), 0).label(
+            f"{name}_yuan"
+        )
+
+    recomputed = sa.func.round(column.quantity * column.unit_price_yuan, 2)
+    wanted = sa.select(
+        sa.func.count(column.shipment_line_id.distinct()).label("lines"),
+        sa.func.coalesce(sa.func.sum(recomputed), 0).label("lines_yuan"),
+        sa.func.count().label("payables"),
+        sa.func.coalesce(sa.func.sum(column.amount_yuan), 0).label("payables_yuan"),
+        *counted("released", column.released_yuan),
+        *counted("sheeted", column.sheeted_yuan),
+        *counted("held", column.held_yuan),
+        *counted("paid", column.paid_yuan),
+    ).where(parties(tx.scope, payables), *_accepted_between(first, last))
+    (found,) = await tx.all(Totals, wanted)
+    return found
+
+
+async def booked_between(tx: Tx, first: date, last: date) -> dict[str, Decimal]:
+    """The balance of every account over the entries of what was accepted in that time."""
+    of_time = sa.select(payables.c.id).where(parties(tx.scope, payables), *_accepted_between(first, last))
+    entries = _signed(tx, [transfers.c.payable_id.in_(of_time)]).subquery()
+    wanted = sa.select(entries.c.account, sa.func.sum(entries.c.yuan)).group_by(entries.c.account)
+    found: list[Record] = await tx.rows(wanted)
+    return {row[0]: row[1] for row in found}
+
+
+async def ledger_sum(tx: Tx) -> Decimal:
+    """The sum over every signed entry that the caller may see; anything but zero is a fault."""
+    entries = _signed(tx, []).subquery()
+    found = await tx.value(sa.select(sa.func.coalesce(sa.func.sum(entries.c.yuan), 0)))
+    return Decimal(found)

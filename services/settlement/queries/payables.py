@@ -1,0 +1,139 @@
+"""Reads payables: locked for handlers, with the sheet they stand on for people; keeps the projection of coverage."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from services.settlement.errors import PayableNotFound
+from services.settlement.queries.scope import parties
+from services.settlement.rules.payables import Payable, Seen
+from services.settlement.tables import payables, sheets
+from shared.db import Record, Tx
+
+COLUMNS = tuple(field.name for field in fields(Payable))
+_ALL = sa.select(*(payables.c[name] for name in COLUMNS))
+_SEEN = sa.select(
+    *(payables.c[name] for name in COLUMNS),
+    sheets.c.state.label("sheet_state"),
+    sheets.c.confirm_by,
+    sheets.c.review_by,
+).select_from(payables.outerjoin(sheets, sheets.c.id == payables.c.sheet_id))
+
+_KNOWN = "SELECT shipment_line_id FROM payables WHERE shipment_line_id = ANY($1::uuid[])"
+_COVERED_SO_FAR = (
+    "INSERT INTO coverage (shipment_line_id, institution_code, distributor_code, region, quantity_covered, version)"
+    " SELECT u.*, 0, 0 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS u"
+    " ON CONFLICT (shipment_line_id) DO UPDATE SET version = coverage.version"
+    " RETURNING shipment_line_id, quantity_covered"
+)
+_COVER = (
+    "INSERT INTO coverage (shipment_line_id, institution_code, distributor_code, region, quantity_covered, version)"
+    " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[])"
+    " ON CONFLICT (shipment_line_id) DO UPDATE"
+    " SET quantity_covered = excluded.quantity_covered, version = excluded.version"
+    " WHERE coverage.version < excluded.version"
+    " RETURNING shipment_line_id, quantity_covered"
+)
+_OF_LINES = (
+    _ALL.where(payables.c.shipment_line_id == sa.any_(sa.bindparam("lines", type_=sa.ARRAY(sa.Uuid))))
+    .order_by(payables.c.id)
+    .with_for_update()
+)
+
+
+async def known_lines(tx: Tx, shipment_line_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the shipment lines that are owed for already."""
+    return {row[0] for row in await tx.sql(_KNOWN, shipment_line_ids)}
+
+
+async def covered_so_far(tx: Tx, lines: Mapping[UUID, Mapping[str, str]]) -> dict[UUID, int]:
+    """How far codes cover these lines (with their parties), each locked until the end.
+
+    A line that nobody spoke of yet gets a row of version 0, so that coverage that arrives meanwhile waits for us.
+    """
+    if not lines:
+        return {}
+    ordered = sorted(lines.items())
+    columns = [[parties[name] for _, parties in ordered] for name in ("institution_code", "distributor_code", "region")]
+    found = await tx.sql(_COVERED_SO_FAR, [line for line, _ in ordered], *columns)
+    return {row["shipment_line_id"]: row["quantity_covered"] for row in found}
+
+
+async def store_coverage(tx: Tx, rows: Sequence[tuple[UUID, str, str, str, int, int]]) -> dict[UUID, int]:
+    """Keeps what is newer than what is known, one row a line in the order of lines; returns what it kept."""
+    columns = [list(column) for column in zip(*sorted(rows), strict=True)]
+    return {row["shipment_line_id"]: row["quantity_covered"] for row in await tx.sql(_COVER, *columns)}
+
+
+async def payables_of_lines(tx: Tx, shipment_line_ids: Sequence[UUID]) -> list[Payable]:
+    """The payables of these shipment lines, locked in the order of their ids."""
+    return await tx.all(Payable, _OF_LINES, lines=list(shipment_line_ids))
+
+
+async def payables_to_change(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Payable]:
+    """Those of the payables that the caller may see, locked in the order of their ids."""
+    wanted = (
+        _ALL.where(payables.c.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))), parties(tx.scope, payables))
+        .order_by(payables.c.id)
+        .with_for_update()
+    )
+    return {found.id: found for found in await tx.all(Payable, wanted, ids=sorted(set(ids)))}
+
+
+async def get_payable(tx: Tx, payable_id: UUID) -> Seen:
+    """Raises PayableNotFound."""
+    found = await tx.row(_SEEN.where(payables.c.id == payable_id, parties(tx.scope, payables)))
+    if found is None:
+        raise PayableNotFound(f"There is no payable {payable_id} that you may see.")
+    return _seen(found)
+
+
+async def seen_payables(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Seen]:
+    """Payables that were just changed, as they stand now."""
+    if not ids:
+        return {}
+    found = await tx.rows(_SEEN.where(payables.c.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid)))), ids=ids)
+    return {row["id"]: _seen(row) for row in found}
+
+
+async def payables_page(
+    tx: Tx,
+    *,
+    institution: str | None = None,
+    distributor: str | None = None,
+    state: str | None = None,
+    month: date | None = None,
+    due_before: date | None = None,
+    sheet_id: UUID | None = None,
+    order_id: UUID | None = None,
+    after: UUID | None,
+    rows: int,
+) -> list[Seen]:
+    """Up to `rows` payables after a key, in the order of opening."""
+    wanted = _SEEN.where(parties(tx.scope, payables)).order_by(payables.c.id).limit(rows)
+    equal: dict[str, Any] = {
+        "institution_code": institution,
+        "distributor_code": distributor,
+        "state": state,
+        "accepted_month": month,
+        "sheet_id": sheet_id,
+        "order_id": order_id,
+    }
+    for name, value in equal.items():
+        if value is not None:
+            wanted = wanted.where(payables.c[name] == value)
+    if due_before is not None:
+        wanted = wanted.where(payables.c.due_on < due_before)
+    if after is not None:
+        wanted = wanted.where(payables.c.id > after)
+    return [_seen(found) for found in await tx.rows(wanted)]
+
+
+def _seen(found: Record) -> Seen:
+    values = dict(found)
+    sheet = {name: values.pop(name) for name in ("sheet_state", "confirm_by", "review_by")}
+    return Seen(Payable(**values), **sheet)

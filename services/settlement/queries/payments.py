@@ -1,0 +1,78 @@
+"""Reads payments: for the job that sends them, for the answers of the bank, for people."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from services.settlement.errors import PaymentNotFound
+from services.settlement.queries.scope import parties
+from services.settlement.rules.payments import PLANNED, SENDING, Payment
+from services.settlement.tables import payments
+from shared.db import Tx
+
+_ALL = sa.select(*(payments.c[field.name] for field in fields(Payment)))
+_TO_SEND = (
+    _ALL.where(
+        payments.c.run_id == sa.bindparam("run_id"),
+        payments.c.id > sa.bindparam("after"),
+        sa.or_(payments.c.state == PLANNED, payments.c.state == SENDING),
+    )
+    .order_by(payments.c.id)
+    .limit(sa.bindparam("rows"))
+    .with_for_update()
+)
+_TO_ANSWER = (
+    _ALL.where(payments.c.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
+    .order_by(payments.c.id)
+    .with_for_update()
+)
+_BY_STATE = (
+    sa.select(payments.c.state, sa.func.count()).where(payments.c.run_id == sa.bindparam("run_id")).group_by("state")
+)
+FIRST = UUID(int=0)
+
+
+async def payments_to_send(tx: Tx, run_id: UUID, after: UUID, rows: int) -> list[Payment]:
+    """The next payments of a run that the bank has not answered for, locked."""
+    return await tx.all(Payment, _TO_SEND, run_id=run_id, after=after, rows=rows)
+
+
+async def payments_to_answer(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Payment]:
+    """Those of the payments that the caller may see, locked in the order of their ids."""
+    wanted = _TO_ANSWER.where(parties(tx.scope, payments))
+    return {found.id: found for found in await tx.all(Payment, wanted, ids=sorted(set(ids)))}
+
+
+async def payments_of_run(tx: Tx, run_id: UUID, state: str, *, lock: bool = False) -> list[Payment]:
+    """All payments of a run in a state that the caller may see; a run holds at most 5,000."""
+    wanted = _ALL.where(payments.c.run_id == run_id, payments.c.state == state, parties(tx.scope, payments))
+    wanted = wanted.order_by(payments.c.id)
+    return await tx.all(Payment, wanted.with_for_update() if lock else wanted)
+
+
+async def count_by_state(tx: Tx, run_id: UUID) -> dict[str, int]:
+    """How many payments of a run are in each state; load the run first."""
+    return {row[0]: row[1] for row in await tx.rows(_BY_STATE, run_id=run_id)}
+
+
+async def get_payment(tx: Tx, payment_id: UUID) -> Payment:
+    """Raises PaymentNotFound."""
+    found = await tx.one(Payment, _ALL.where(payments.c.id == payment_id, parties(tx.scope, payments)))
+    if found is None:
+        raise PaymentNotFound(f"There is no payment {payment_id} that you may see.")
+    return found
+
+
+async def payments_page(
+    tx: Tx, *, run_id: UUID | None, sheet_id: UUID | None, state: str | None, after: UUID | None, rows: int
+) -> list[Payment]:
+    """Up to `rows` payments after a key, in the order of planning."""
+    wanted = _ALL.where(parties(tx.scope, payments)).order_by(payments.c.id).limit(rows)
+    for column, value in ((payments.c.run_id, run_id), (payments.c.sheet_id, sheet_id), (payments.c.state, state)):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    if after is not None:
+        wanted = wanted.where(payments.c.id > after)
+    return await tx.all(Payment, wanted)

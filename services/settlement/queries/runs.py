@@ -1,0 +1,64 @@
+"""Reads payment runs, and closes those whose payments have all been answered."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from services.settlement.errors import RunNotFound
+from services.settlement.queries.scope import seen_by
+from services.settlement.rules.runs import Run
+from services.settlement.tables import payment_runs
+from shared.db import Tx
+
+_ALL = sa.select(*(payment_runs.c[field.name] for field in fields(Run)))
+_FINISH = (
+    "UPDATE payment_runs AS r SET state = 'done', version = r.version + 1"
+    " WHERE r.id = ANY($1::uuid[]) AND r.state = 'approved' AND NOT EXISTS"
+    " (SELECT FROM payments AS p WHERE p.run_id = r.id AND p.state IN ('planned', 'sending'))"
+    " RETURNING r.id, r.agency_code, r.region"
+)
+_ASK_AGAIN = (
+    "UPDATE payment_runs SET asked_times = asked_times + 1 WHERE id = ANY($1::uuid[]) AND state = 'approved'"
+    " RETURNING id, asked_times"
+)
+_LOCK = "SELECT id FROM payment_runs WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
+
+
+def _within(tx: Tx) -> sa.ColumnElement[bool]:
+    condition: sa.ColumnElement[bool] = seen_by(tx.scope, (payment_runs.c.agency_code,), payment_runs.c.region)
+    return condition
+
+
+async def get_run(tx: Tx, run_id: UUID, *, lock: bool = False) -> Run:
+    """Raises RunNotFound."""
+    wanted = _ALL.where(payment_runs.c.id == run_id, _within(tx))
+    found = await tx.one(Run, wanted.with_for_update() if lock else wanted)
+    if found is None:
+        raise RunNotFound(f"There is no payment run {run_id} that you may see.")
+    return found
+
+
+async def runs_page(tx: Tx, *, state: str | None, after: UUID | None, rows: int) -> list[Run]:
+    """Up to `rows` runs after a key, in the order of making."""
+    wanted = _ALL.where(_within(tx)).order_by(payment_runs.c.id).limit(rows)
+    if state is not None:
+        wanted = wanted.where(payment_runs.c.state == state)
+    if after is not None:
+        wanted = wanted.where(payment_runs.c.id > after)
+    return await tx.all(Run, wanted)
+
+
+async def finish_runs(tx: Tx, ids: Sequence[UUID]) -> list[tuple[UUID, str, str]]:
+    """Closes those of the runs that wait for no answer any more; returns id, agency and region of each.
+
+    The rows are locked first, so that of two who answer the last payments at once one sees them all answered.
+    """
+    await tx.sql(_LOCK, sorted(set(ids)))
+    return [tuple(row) for row in await tx.sql(_FINISH, sorted(set(ids)))]
+
+
+async def count_asking(tx: Tx, ids: Sequence[UUID]) -> list[tuple[UUID, int]]:
+    """Counts one more time of asking for each run that waits; returns the count."""
+    return [tuple(row) for row in await tx.sql(_ASK_AGAIN, list(ids))]

@@ -1,0 +1,89 @@
+"""HTTP for payables."""
+
+from datetime import date
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BeforeValidator, Field
+
+from services.settlement.handlers.payables import resolve_disputes
+from services.settlement.queries import payables as queries
+from services.settlement.rules.payables import next_step
+from services.settlement.schemas.payables import PayableView, ResolveDispute, ResolveDisputeOf, WaitsFor
+from shared import history
+from shared.history import NextStep, TimelineView
+from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers, only
+
+router = APIRouter(route_class=Edge, prefix="/payables", tags=["payables"])
+
+CodeHere = Annotated[str | None, Query(max_length=64, description="code of an organisation")]
+
+
+def _first_day(given: object) -> object:
+    """2026-03 as the first day of that month."""
+    return f"{given}-01" if isinstance(given, str) and len(given) == len("2026-03") else given
+
+
+MonthHere = Annotated[date | None, BeforeValidator(_first_day), Query(description="a month, such as 2026-03")]
+
+
+def steps(waits_for: WaitsFor | None) -> list[NextStep]:
+    """What a thing waits for, as a timeline shows it."""
+    return [] if waits_for is None else [NextStep(who=waits_for.who, what=waits_for.what, by=waits_for.by)]
+
+
+@router.get("")
+async def list_payables(
+    tx: TxHere,
+    paging: PagingHere,
+    institution: CodeHere = None,
+    distributor: CodeHere = None,
+    state: Annotated[Literal["awaiting_codes", "released", "sheeted", "held", "paid"] | None, Query()] = None,
+    month: MonthHere = None,
+    due_before: Annotated[date | None, Query(description="due before this day")] = None,
+    sheet_id: Annotated[UUID | None, Query()] = None,
+    order_id: Annotated[UUID | None, Query()] = None,
+) -> Page[PayableView]:
+    """Payables in the order in which they were opened, each with its due date and whom it waits for."""
+    found = await queries.payables_page(
+        tx,
+        institution=institution,
+        distributor=distributor,
+        state=state,
+        month=month.replace(day=1) if month else None,
+        due_before=due_before,
+        sheet_id=sheet_id,
+        order_id=order_id,
+        after=UUID(paging.after[0]) if paging.after else None,
+        rows=paging.rows,
+    )
+    return paging.page(found, PayableView.of, key=lambda seen: [seen.payable.id])
+
+
+@router.get("/{payable_id}")
+async def get_payable(payable_id: UUID, tx: TxHere) -> PayableView:
+    """One payable."""
+    return PayableView.of(await queries.get_payable(tx, payable_id))
+
+
+@router.get("/{payable_id}/timeline")
+async def get_payable_timeline(payable_id: UUID, tx: TxHere) -> TimelineView:
+    """What happened to a payable so far, and whom it waits for."""
+    seen = await queries.get_payable(tx, payable_id)
+    return await history.timeline(tx, payable_id, seen.payable.state, steps(WaitsFor.of(next_step(seen))))
+
+
+@router.post("/{payable_id}/resolution")
+async def resolve_dispute(payable_id: UUID, command: ResolveDispute, caller: CallerHere, tx: TxHere) -> PayableView:
+    """Lets a held payable go into the next sheet."""
+    return PayableView.of(only(await resolve_disputes(tx, caller, [(payable_id, command)])))
+
+
+@router.post("/resolutions/bulk")
+async def resolve_disputes_in_bulk(
+    commands: Annotated[list[ResolveDisputeOf], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
+) -> BulkAnswer[PayableView]:
+    """Up to 1,000 resolutions, each answered by itself."""
+    outcomes = await resolve_disputes(tx, caller, [(command.payable_id, command) for command in commands])
+    return answers(outcomes, PayableView.of)

@@ -1,0 +1,44 @@
+"""HTTP for payments."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from services.settlement.queries import payments as queries
+from services.settlement.router.payables import steps
+from services.settlement.schemas.payments import PaymentView
+from shared import history
+from shared.history import TimelineView
+from shared.http import Edge, Page, PagingHere, TxHere
+
+router = APIRouter(route_class=Edge, prefix="/payments", tags=["payments"])
+
+
+@router.get("")
+async def list_payments(
+    tx: TxHere,
+    paging: PagingHere,
+    run_id: Annotated[UUID | None, Query()] = None,
+    sheet_id: Annotated[UUID | None, Query()] = None,
+    state: Annotated[Literal["planned", "sending", "paid", "failed", "withdrawn"] | None, Query()] = None,
+) -> Page[PaymentView]:
+    """Payments in the order of planning."""
+    after = UUID(paging.after[0]) if paging.after else None
+    found = await queries.payments_page(
+        tx, run_id=run_id, sheet_id=sheet_id, state=state, after=after, rows=paging.rows
+    )
+    return paging.page(found, PaymentView.of, key=lambda payment: [payment.id])
+
+
+@router.get("/{payment_id}")
+async def get_payment(payment_id: UUID, tx: TxHere) -> PaymentView:
+    """One payment."""
+    return PaymentView.of(await queries.get_payment(tx, payment_id))
+
+
+@router.get("/{payment_id}/timeline")
+async def get_payment_timeline(payment_id: UUID, tx: TxHere) -> TimelineView:
+    """What happened to a payment so far, and whom it waits for."""
+    payment = await queries.get_payment(tx, payment_id)
+    return await history.timeline(tx, payment_id, payment.state, steps(PaymentView.of(payment).waits_for))

@@ -1,0 +1,136 @@
+"""HTTP for payment runs, and the files that go to the bank and come from it."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import Response as PlainResponse
+
+from services.settlement.errors import RunNotSent
+from services.settlement.gateways import RESULT_LIMITS, payment_file
+from services.settlement.handlers.payments import read_result_file
+from services.settlement.handlers.runs import approve_run, make_run, reject_run
+from services.settlement.queries import payments as payment_queries
+from services.settlement.queries import runs as queries
+from services.settlement.router.payables import steps
+from services.settlement.rules import payments as payment_rules
+from services.settlement.rules.payments import Payment
+from services.settlement.schemas.payments import RefusedResult, ResultFileView
+from services.settlement.schemas.runs import MakePaymentRun, RejectRun, RunView
+from shared import history
+from shared.errors import ServiceError
+from shared.history import TimelineView
+from shared.http import CallerHere, Edge, Page, PagingHere, TxHere, etag
+from shared.http.jobs import UploadTooLarge
+from shared.http.problems import FaultView, shown
+
+router = APIRouter(route_class=Edge, prefix="/payment-runs", tags=["payment runs"])
+
+RESULT_FILE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {
+                "schema": {"type": "string"},
+                "example": "payment_id,result,paid_at,reason\n01890a5d-ac96-774b-bcce-b302099a8057,paid,2026-04-08 10:00:00,\n",
+            }
+        },
+    }
+}
+
+
+@router.post("", status_code=201)
+async def make_payment_run(command: MakePaymentRun, caller: CallerHere, tx: TxHere, response: Response) -> RunView:
+    """Takes reviewed sheets into a payment run: those named, or all of the region; another person approves it."""
+    run = await make_run(tx, caller, command)
+    response.headers["etag"] = etag(run.version)
+    response.headers["location"] = f"/payment-runs/{run.id}"
+    return RunView.of(run)
+
+
+@router.get("")
+async def list_payment_runs(
+    tx: TxHere,
+    paging: PagingHere,
+    state: Annotated[Literal["made", "approved", "done", "rejected"] | None, Query()] = None,
+) -> Page[RunView]:
+    """Payment runs in the order of making."""
+    after = UUID(paging.after[0]) if paging.after else None
+    found = await queries.runs_page(tx, state=state, after=after, rows=paging.rows)
+    return paging.page(found, RunView.of, key=lambda run: [run.id])
+
+
+@router.get("/{run_id}")
+async def get_payment_run(run_id: UUID, tx: TxHere, response: Response) -> RunView:
+    """One payment run, with its payments by state."""
+    run = await queries.get_run(tx, run_id)
+    response.headers["etag"] = etag(run.version)
+    return RunView.of(run, await payment_queries.count_by_state(tx, run_id))
+
+
+@router.get("/{run_id}/timeline")
+async def get_payment_run_timeline(run_id: UUID, tx: TxHere) -> TimelineView:
+    """What happened to a payment run so far, and whom it waits for."""
+    run = await queries.get_run(tx, run_id)
+    return await history.timeline(tx, run_id, run.state, steps(RunView.of(run).waits_for))
+
+
+@router.post("/{run_id}/approval", status_code=202)
+async def approve_payment_run(run_id: UUID, caller: CallerHere, tx: TxHere, response: Response) -> RunView:
+    """Approves a run that another person made; a job then sends each payment to the bank."""
+    run = await approve_run(tx, caller, run_id)
+    response.headers["location"] = f"/jobs/{run.job_id}"
+    return RunView.of(run)
+
+
+@router.post("/{run_id}/rejection")
+async def reject_payment_run(run_id: UUID, command: RejectRun, caller: CallerHere, tx: TxHere) -> RunView:
+    """Rejects a run that was not approved; its sheets may enter another."""
+    return RunView.of(await reject_run(tx, caller, run_id, command))
+
+
+@router.get("/{run_id}/payment-file", response_class=PlainResponse)
+async def get_payment_file(run_id: UUID, tx: TxHere) -> PlainResponse:
+    """The payments that the bank has not answered for, as CSV; 409 until all of them have been reserved."""
+    run = await queries.get_run(tx, run_id)
+    counts = await payment_queries.count_by_state(tx, run_id)
+    if planned := counts.get(payment_rules.PLANNED, 0):
+        raise RunNotSent(
+            f"Run {run_id} is {run.state}; {planned} of {run.payment_count} payments are not reserved yet.",
+            headers={"Retry-After": "1"},
+        )
+    orders = await payment_queries.payments_of_run(tx, run_id, payment_rules.SENDING)
+    headers = {"content-disposition": f'attachment; filename="payments-{run_id}.csv"'}
+    return PlainResponse(payment_file(orders), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.post("/{run_id}/result-file", openapi_extra=RESULT_FILE)
+async def put_result_file(run_id: UUID, caller: CallerHere, tx: TxHere, request: Request) -> ResultFileView:
+    """Takes the bank's answers as CSV (payment_id, result, paid_at, reason); good rows land, each bad one is named."""
+    body = await request.body()
+    if len(body) > RESULT_LIMITS.max_file_bytes:
+        raise UploadTooLarge(f"The file has {len(body)} bytes, at most {RESULT_LIMITS.max_file_bytes} are read.")
+    outcomes = await read_result_file(tx, caller, run_id, body)
+    refused = [
+        _refused(row.number, outcome, row.faults) for row, outcome in outcomes if isinstance(outcome, ServiceError)
+    ]
+    settled = [outcome.state for _, outcome in outcomes if isinstance(outcome, Payment)]
+    return ResultFileView(
+        paid=settled.count(payment_rules.PAID),
+        failed=settled.count(payment_rules.FAILED),
+        unchanged=sum(outcome is None for _, outcome in outcomes),
+        refused=refused,
+    )
+
+
+def _refused(number: int, refusal: ServiceError, faults: Any) -> RefusedResult:
+    errors = [
+        FaultView(
+            pointer=fault.pointer, code=fault.code, given=shown(fault.given), rule=fault.rule, allowed=fault.allowed
+        )
+        for fault in faults
+    ]
+    if errors:
+        detail = f"{len(errors)} faults in row {number}; the row was not taken."
+        return RefusedResult(row=number, code="invalid_row", detail=detail, errors=errors)
+    return RefusedResult(row=number, code=refusal.code, detail=refusal.detail, errors=errors)

@@ -1,0 +1,1 @@
+"""Pure decisions of settlement, one module per aggregate."""

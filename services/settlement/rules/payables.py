@@ -1,0 +1,128 @@
+"""What is owed for one accepted line, how much of it may be paid, and whom it waits for.
+
+What was released is a total that never falls: round(quantity released × price), so that steps sum exactly to the amount.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from services.settlement.errors import PayableNotHeld
+from services.settlement.rules import sheets
+from services.settlement.rules.sheets import Step
+from shared import money
+
+AWAITING_CODES, RELEASED, SHEETED, HELD, PAID = STATES = ("awaiting_codes", "released", "sheeted", "held", "paid")
+
+STATE_SQL = (
+    "CASE WHEN paid_yuan = amount_yuan THEN 'paid'::text WHEN held_reason IS NOT NULL THEN 'held'::text"
+    " WHEN sheeted_yuan > paid_yuan THEN 'sheeted'::text WHEN released_yuan > sheeted_yuan THEN 'released'::text"
+    " ELSE 'awaiting_codes'::text END"
+)
+"""The state is computed by the database from the amounts, so that the two cannot disagree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payable:
+    """One accepted line as it is owed; `entries` counts its rows in the ledger, `version` its events."""
+
+    id: UUID
+    shipment_line_id: UUID
+    shipment_id: UUID
+    order_id: UUID
+    order_line_id: UUID
+    order_number: str
+    institution_code: str
+    institution_name: str
+    distributor_code: str
+    distributor_name: str
+    region: str
+    product_code: str
+    product_kind: str
+    product_name: str
+    unit: str
+    lot_number: str
+    quantity: int
+    unit_price_yuan: Decimal
+    amount_yuan: Decimal
+    accepted_at: datetime
+    accepted_month: date
+    due_on: date
+    codes_required: bool
+    quantity_released: int
+    released_yuan: Decimal
+    sheeted_yuan: Decimal
+    held_yuan: Decimal
+    paid_yuan: Decimal
+    sheet_id: UUID | None
+    held_reason: str | None
+    entries: int
+    version: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A payable together with the sheet it stands on, as people are shown it."""
+
+    payable: Payable
+    sheet_state: str | None
+    confirm_by: date | None
+    review_by: date | None
+
+
+def released(payable: Payable, quantity_covered: int) -> Payable:
+    """The payable released for as much as codes cover, never more than accepted, never back; the same when unchanged."""
+    quantity = min(payable.quantity, quantity_covered)
+    if quantity <= payable.quantity_released:
+        return payable
+    return replace(
+        payable,
+        quantity_released=quantity,
+        released_yuan=money.amount(quantity, payable.unit_price_yuan),
+        version=payable.version + 1,
+    )
+
+
+def held(payable: Payable, yuan: Decimal, reason: str) -> Payable:
+    """The payable with a disputed part of it taken off its sheet."""
+    return replace(
+        payable,
+        sheeted_yuan=payable.sheeted_yuan - yuan,
+        held_yuan=payable.held_yuan + yuan,
+        held_reason=reason,
+        sheet_id=None,
+        entries=payable.entries + 1,
+        version=payable.version + 1,
+    )
+
+
+def resolved(payable: Payable) -> Payable:
+    """The payable free for a later sheet; raises PayableNotHeld."""
+    if payable.held_reason is None:
+        raise PayableNotHeld(f"Payable {payable.id} is {payable.state}; only a held one can be resolved.")
+    return replace(
+        payable,
+        held_yuan=Decimal("0.00"),
+        held_reason=None,
+        entries=payable.entries + 1,
+        version=payable.version + 1,
+    )
+
+
+def next_step(seen: Seen) -> Step | None:
+    """Whom a payable waits for, on what and by when; None when it is paid."""
+    payable = seen.payable
+    match payable.state:
+        case "paid":
+            return None
+        case "held":
+            what = f"settle the dispute over {payable.held_yuan} yuan: {payable.held_reason}"
+            return Step("institution or agency", what, payable.due_on)
+        case "awaiting_codes":
+            missing = payable.quantity - payable.quantity_released
+            return Step("institution", f"capture trace codes of {missing} {payable.unit}", payable.due_on)
+        case "sheeted" if seen.sheet_state is not None:
+            return sheets.next_step(seen.sheet_state, seen.confirm_by, seen.review_by, payable.due_on)
+    return Step("platform", "issue the sheet when the month has closed", payable.due_on)

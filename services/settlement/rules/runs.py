@@ -1,0 +1,70 @@
+"""A payment run: one person makes it over reviewed sheets, another approves it; nobody does both."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from services.settlement.errors import RunNotOpen, SamePerson
+from services.settlement.rules.sheets import Step
+
+MADE, APPROVED, DONE, REJECTED = STATES = ("made", "approved", "done", "rejected")
+
+NEXT = {
+    (MADE, "approve"): APPROVED,
+    (MADE, "reject"): REJECTED,
+    (APPROVED, "finish"): DONE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as it stands; `made_by` and `decided_by` are persons of organisations."""
+
+    id: UUID
+    agency_code: str
+    region: str
+    state: str
+    amount_yuan: Decimal
+    payment_count: int
+    made_by_organisation: str
+    made_by: str
+    made_at: datetime
+    decided_by_organisation: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    reason: str | None
+    asked_times: int
+    job_id: UUID | None
+    version: int
+
+
+def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, reason: str | None = None) -> Run:
+    """The run approved or rejected; raises RunNotOpen, and SamePerson when its maker would approve it."""
+    state = NEXT.get((run.state, verb))
+    if state is None:
+        raise RunNotOpen(f"Run {run.id} is {run.state}; to {verb} it, it must be {MADE}.", state=run.state)
+    if verb == "approve" and (organisation, person) == (run.made_by_organisation, run.made_by):
+        raise SamePerson(
+            f"{person} of {organisation} made this run of {run.payment_count} payments over {run.amount_yuan} yuan;"
+            f" another person must approve it."
+        )
+    return replace(
+        run,
+        state=state,
+        decided_by_organisation=organisation,
+        decided_by=person,
+        decided_at=at,
+        reason=reason,
+        version=run.version + 1,
+    )
+
+
+def next_step(run: Run) -> Step | None:
+    """Whom a run waits for."""
+    match run.state:
+        case "made":
+            return Step("agency", f"another person than {run.made_by} approves or rejects the run", None)
+        case "approved":
+            return Step("bank", "pay, and answer for every payment", None)
+    return None

@@ -1,0 +1,1 @@
+"""Commands in and views out of settlement, one module per aggregate."""

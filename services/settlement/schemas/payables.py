@@ -1,0 +1,88 @@
+"""What is said about payables over HTTP."""
+
+from datetime import date, datetime
+from typing import Self
+from uuid import UUID
+
+from pydantic import ConfigDict
+
+from services.settlement.rules.payables import Seen, next_step
+from services.settlement.rules.sheets import Step
+from shared.http import Amount, Command, Price, Reason, View
+
+
+class ResolveDispute(Command):
+    """The dispute over a held payable is settled: it goes into the next sheet."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "复核后双方确认数量无误"}]})
+
+    reason: Reason
+
+
+class ResolveDisputeOf(ResolveDispute):
+    """The same, naming the payable."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"payable_id": "01890a5d-ac96-774b-bcce-b302099a8057", "reason": "复核后双方确认数量无误"}]
+        }
+    )
+
+    payable_id: UUID
+
+
+class WaitsFor(View):
+    """Who must act now, on what, and until when."""
+
+    who: str
+    what: str
+    by: datetime | None
+
+    @classmethod
+    def of(cls, step: Step | None) -> "WaitsFor | None":
+        """None where nobody has to act any more."""
+        return None if step is None else cls(who=step.who, what=step.what, by=step.by)
+
+
+class PayableView(View):
+    """What is owed for one accepted line: released, on a sheet, held and paid are totals in yuan."""
+
+    id: UUID
+    shipment_line_id: UUID
+    shipment_id: UUID
+    order_id: UUID
+    order_line_id: UUID
+    order_number: str
+    institution_code: str
+    institution_name: str
+    distributor_code: str
+    distributor_name: str
+    region: str
+    product_code: str
+    product_kind: str
+    product_name: str
+    unit: str
+    lot_number: str
+    quantity: int
+    unit_price_yuan: Price
+    amount_yuan: Amount
+    accepted_at: datetime
+    due_on: date
+    codes_required: bool
+    quantity_released: int
+    released_yuan: Amount
+    sheeted_yuan: Amount
+    held_yuan: Amount
+    held_reason: str | None
+    paid_yuan: Amount
+    sheet_id: UUID | None
+    state: str
+    waits_for: WaitsFor | None
+    version: int
+
+    @classmethod
+    def of(cls, seen: Seen) -> Self:
+        """The view of a payable with the sheet it stands on."""
+        payable = seen.payable
+        shown = {name: getattr(payable, name) for name in cls.model_fields if name != "waits_for"}
+        return cls(**shown, waits_for=WaitsFor.of(next_step(seen)))

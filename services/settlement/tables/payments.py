@@ -1,0 +1,38 @@
+"""Payments, at most one open or made per sheet; the id is the key under which the bank is asked."""
+
+import sqlalchemy as sa
+
+from services.settlement.rules.payments import STATES
+from services.settlement.tables.base import PARTIES, YUAN, metadata, one_of, party_columns
+
+payments = sa.Table(
+    "payments",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("run_id", sa.Uuid, sa.ForeignKey("payment_runs.id"), nullable=False),
+    sa.Column("sheet_id", sa.Uuid, sa.ForeignKey("sheets.id"), nullable=False),
+    *party_columns(),
+    sa.Column("institution_name", sa.Text, nullable=False),
+    sa.Column("distributor_name", sa.Text, nullable=False),
+    sa.Column("month", sa.Date, nullable=False),
+    sa.Column("amount_yuan", YUAN, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("sent_at", sa.DateTime(timezone=True)),
+    sa.Column("answered_at", sa.DateTime(timezone=True)),
+    sa.Column("paid_at", sa.DateTime(timezone=True)),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.CheckConstraint(one_of("state", STATES), name="state"),
+    sa.CheckConstraint("amount_yuan > 0", name="positive"),
+    sa.CheckConstraint("state NOT IN ('sending', 'paid', 'failed') OR sent_at IS NOT NULL", name="sent"),
+    sa.CheckConstraint("state <> 'paid' OR paid_at IS NOT NULL", name="paid"),
+    sa.CheckConstraint("state <> 'failed' OR reason IS NOT NULL", name="failed"),
+    info=PARTIES,
+)
+sa.Index("ix_payments_run", payments.c.run_id, payments.c.id)
+sa.Index(
+    "uq_payments_sheet",
+    payments.c.sheet_id,
+    unique=True,
+    postgresql_where=payments.c.state.in_(["planned", "sending", "paid"]),
+)
