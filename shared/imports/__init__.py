@@ -14,7 +14,7 @@ from shared.imports.convert import (
     whole_number,
     yes_no,
 )
-from shared.imports.mapping import Binder, Mapping, load_mapping
+from shared.imports.mapping import Binder, Mapping, load_mapping, mapping_of
 from shared.imports.read import open_sheet
 from shared.imports.refusals import REFUSAL_COLUMNS, Refusal, SheetRefused, write_refused
 from shared.imports.sheet import Row, Sheet, SheetLimits
@@ -38,6 +38,7 @@ __all__ = [
     "decimal",
     "load_mapping",
     "local_time",
+    "mapping_of",
     "open_sheet",
     "text",
     "whole_number",

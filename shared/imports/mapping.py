@@ -130,6 +130,11 @@ def load_mapping(path: Path) -> Mapping:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SheetRefused("mapping_broken", f"{path.name} is no TOML: {error}") from error
+    return mapping_of(document)
+
+
+def mapping_of(document: Lookup[str, object]) -> Mapping:
+    """The same of what stands in a larger TOML document, which may hold the mappings of several sheets."""
     _check_keys(document, "", ("given", "sheet", "columns"))
     sheet = _table(document, "sheet")
     _check_keys(sheet, "sheet", ("name",))
