@@ -11,7 +11,7 @@ from shared.events.base import Event, event
 
 @event("cn.jicai.traceability.receipt.expected.v1", subject="receipt_id")
 class ReceiptExpected(Event, frozen=True, kw_only=True):
-    """Codes for these goods are awaited at the hospital."""
+    """Codes for these goods are awaited at the hospital; `exempt`: none are asked for, and it is never short."""
 
     receipt_id: UUID
     shipment_line_id: UUID
@@ -23,6 +23,7 @@ class ReceiptExpected(Event, frozen=True, kw_only=True):
     product_code: str
     lot_number: str
     quantity_shipped: int
+    exempt: bool = False
 
 
 @event("cn.jicai.traceability.coverage.verified.v1", subject="receipt_id")

@@ -1,0 +1,30 @@
+"""What happens in traceability by itself: receipts come and go with shipments, and what was awaited is looked for again."""
+
+from services.traceability.handlers.identification_codes import RECOGNISE_CODES, when_recognise_codes
+from services.traceability.handlers.packings import when_open_cases
+from services.traceability.handlers.products import on_product_listed
+from services.traceability.handlers.recalls import LOOK_FOR_HOLDERS, when_look_for_holders
+from services.traceability.handlers.receipts import (
+    on_delivery_accepted,
+    on_delivery_rejected,
+    on_shipment_cancelled,
+    on_shipment_dispatched,
+)
+from services.traceability.handlers.units import OPEN_CASES
+from shared.deadlines import Deadlines
+from shared.events.listing import ProductListed
+from shared.events.orders import DeliveryAccepted, DeliveryRejected, ShipmentCancelled, ShipmentDispatched
+from shared.inbox import Handlers
+
+HANDLERS: Handlers = {
+    ProductListed: on_product_listed,
+    ShipmentDispatched: on_shipment_dispatched,
+    ShipmentCancelled: on_shipment_cancelled,
+    DeliveryAccepted: on_delivery_accepted,
+    DeliveryRejected: on_delivery_rejected,
+}
+DEADLINES: Deadlines = {
+    RECOGNISE_CODES: when_recognise_codes,
+    OPEN_CASES: when_open_cases,
+    LOOK_FOR_HOLDERS: when_look_for_holders,
+}

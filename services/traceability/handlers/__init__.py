@@ -1,0 +1,1 @@
+"""Use cases of traceability, one module per aggregate: load, decide, store, record."""

@@ -1,0 +1,127 @@
+"""Takes a bill in hand: whose it is, for which line, and whether it holds what its type asks for."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.traceability.errors import (
+    BillNotYours,
+    DocumentRefused,
+    OrganisationNotYours,
+    ReceiptClosed,
+    ReceiptNotKnownYet,
+)
+from services.traceability.rules.bills import Bill
+from services.traceability.rules.documents import BILL_TYPES, BillType, Move, digest_of, faults_of, read
+from services.traceability.rules.receipts import CLOSED, Receipt
+from services.traceability.rules.units import Goods
+from services.traceability.schemas.documents import CaptureDocument
+from shared import clock
+from shared.codes import CodeRefused, parse_institution
+from shared.db import Tx
+from shared.errors import Fault
+from shared.identity import Caller
+
+
+def bill_of(tx: Tx, caller: Caller, command: CaptureDocument, lines: Mapping[UUID, Receipt]) -> Bill:
+    """A bill with its codes read. Raises BillNotYours, DocumentRefused, ReceiptNotKnownYet, ReceiptClosed,
+    OrganisationNotYours."""
+    bill_type = BILL_TYPES[command.bill_type]
+    if tx.scope.reach != "all" and bill_type.role not in caller.roles:
+        raise BillNotYours(f"Bills of type {command.bill_type} ({bill_type.title}) are written by a {bill_type.role}.")
+    captured_at = command.captured_at or clock.now()
+    _check(command, bill_type)
+    receipt = _receipt(command, lines)
+    organisation = _organisation(tx, caller, command, bill_type, receipt)
+    goods = Goods(on=clock.local_date(captured_at), product_code=command.product_code)
+    if receipt is not None:
+        goods = Goods(goods.on, receipt.product_code, receipt.lot_number, receipt.expires_on)
+    reading = read(command.codes, [(split.code, split.quantity) for split in command.splits], bill_type.move)
+    return Bill(
+        id=uuid7(),
+        number=command.bill_number,
+        type_code=command.bill_type,
+        type=bill_type,
+        organisation=organisation,
+        region=_region(caller, organisation, receipt),
+        place=command.place,
+        captured_at=captured_at,
+        shipment_line_id=command.shipment_line_id,
+        receipt=receipt,
+        goods=goods,
+        digest=digest_of(command.model_dump_json()),
+        details=_details(command),
+        items=list(reading.items),
+        refused=list(reading.refused),
+        placeholders=reading.placeholders,
+    )
+
+
+def _check(command: CaptureDocument, bill_type: BillType) -> None:
+    faults = faults_of(
+        bill_type,
+        has_line=command.shipment_line_id is not None,
+        has_reason=command.reason_code is not None and command.reason is not None,
+        witnesses=sum(witness is not None for witness in (command.executor, command.supervisor)),
+        codes=len(command.codes),
+        splits=len(command.splits),
+        captured_at=command.captured_at or clock.now(),
+        now=clock.now(),
+    )
+    if faults:
+        raise DocumentRefused(f"Bill {command.bill_number} has {len(faults)} faults.", faults=faults)
+
+
+def _receipt(command: CaptureDocument, lines: Mapping[UUID, Receipt]) -> Receipt | None:
+    if command.shipment_line_id is None:
+        return None
+    receipt = lines.get(command.shipment_line_id)
+    if receipt is None or receipt.product_code is None:
+        raise ReceiptNotKnownYet(
+            f"The shipment of line {command.shipment_line_id} has not reached traceability yet, send again in a moment.",
+            headers={"Retry-After": "1"},
+        )
+    if receipt.state in CLOSED:
+        raise ReceiptClosed(f"Shipment line {receipt.shipment_line_id} is {receipt.state}: nothing of it is captured.")
+    return receipt
+
+
+def _organisation(
+    tx: Tx, caller: Caller, command: CaptureDocument, bill_type: BillType, receipt: Receipt | None
+) -> str:
+    organisation = command.organisation_code
+    if receipt is not None:
+        party = receipt.distributor_code if bill_type.move is Move.SHIP else receipt.institution_code
+        if organisation not in (None, party):
+            fault = Fault("/organisation_code", organisation, "the shipment line is another's", party)
+            raise DocumentRefused(f"The shipment line is of {party}, not of {organisation}.", faults=[fault])
+        organisation = party
+    if organisation is None and tx.scope.reach == "all":
+        fault = Fault(
+            "/organisation_code", None, "who captures for others says for whom", "an organisation's code", "missing"
+        )
+        raise DocumentRefused("Whose bill it is must be said.", faults=[fault])
+    organisation = organisation or caller.organisation
+    if not tx.scope.covers(organisation):
+        raise OrganisationNotYours(f"{organisation} is not {caller.organisation}.")
+    return organisation
+
+
+def _region(caller: Caller, organisation: str, receipt: Receipt | None) -> str:
+    if receipt is not None:
+        return receipt.region
+    if organisation != caller.organisation:
+        try:
+            return parse_institution(organisation).region6
+        except CodeRefused:
+            return caller.region
+    return caller.region
+
+
+def _details(command: CaptureDocument) -> dict[str, object]:
+    """What a bill names besides its codes, kept with its answer."""
+    named = command.model_dump(
+        mode="json", include={"reason_code", "reason", "executor", "supervisor", "product_code"}, exclude_none=True
+    )
+    return {"named": named} if named else {}

@@ -1,0 +1,153 @@
+"""Captures bills: good codes land, each bad one is refused by itself, and what lines are covered by is counted and said.
+
+Natural keys: organisation and bill number, and the code itself. Receipts are locked before codes. Everything is done for all
+bills of a call together, so that fifty thousand codes cost as many statements as one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from services.traceability.errors import BillNumberUsed, TooManyCodes
+from services.traceability.handlers import receipts as receipt_handlers
+from services.traceability.handlers.anomalies import Where, flag
+from services.traceability.handlers.bills import bill_of
+from services.traceability.handlers.identification_codes import await_meanings
+from services.traceability.handlers.movements import move_codes
+from services.traceability.handlers.units import await_contents, learn_codes, receive_codes
+from services.traceability.queries.documents import Document, documents_by_number
+from services.traceability.queries.receipts import receipts_by_line
+from services.traceability.rules.anomalies import findings
+from services.traceability.rules.bills import Bill
+from services.traceability.rules.documents import Move
+from services.traceability.rules.receipts import Receipt
+from services.traceability.schemas.documents import CaptureDocument
+from services.traceability.settings import CODES_PER_CALL
+from services.traceability.tables import documents, movements
+from shared import history
+from shared.db import Tx
+from shared.errors import ServiceError
+from shared.history import Parties
+from shared.identity import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """The bills of a call: those to work on, and by place what stands for each in the answer."""
+
+    fresh: list[Bill]
+    places: list[Bill | Document | ServiceError]
+
+
+async def capture_documents(
+    tx: Tx, caller: Caller, commands: Sequence[CaptureDocument]
+) -> list[Document | ServiceError]:
+    """The answer to each stands at its place; a bill that comes again gets the answer it was given. Raises TooManyCodes."""
+    codes = sum(len(command.codes) + len(command.splits) for command in commands)
+    if codes > CODES_PER_CALL:
+        raise TooManyCodes(f"{codes} codes in one call, at most {CODES_PER_CALL}; send it in parts.")
+    lines = await receipts_by_line(tx, [one.shipment_line_id for one in commands if one.shipment_line_id])
+    sorted_bills = await _sort(tx, caller, commands, lines)
+    fresh = sorted_bills.fresh
+    known = await learn_codes(tx, fresh)
+    before = {receipt.id: receipt for receipt in lines.values()}
+    after = dict(before)
+    await receive_codes(tx, [bill for bill in fresh if bill.type.move is Move.RECEIVE], known, after)
+    await move_codes(tx, [bill for bill in fresh if bill.type.move is not Move.RECEIVE], known, before, after)
+    captured = {bill.id: _store(tx, caller, bill, after) for bill in fresh}
+    await receipt_handlers.settle(tx, caller, "codes_captured", before, after, _details(fresh))
+    await await_meanings(tx, {ident for bill in fresh for _, ident in bill.awaiting})
+    await await_contents(tx, fresh)
+    return [captured[place.id] if isinstance(place, Bill) else place for place in sorted_bills.places]
+
+
+async def _sort(tx: Tx, caller: Caller, commands: Sequence[CaptureDocument], lines: Mapping[UUID, Receipt]) -> _Sorted:
+    bills: list[Bill | ServiceError] = []
+    for command in commands:
+        try:
+            bills.append(bill_of(tx, caller, command, lines))
+        except ServiceError as refusal:
+            bills.append(refusal)
+    good = [bill for bill in bills if isinstance(bill, Bill)]
+    known: dict[tuple[str, str], Document | Bill] = {}
+    known.update(await documents_by_number(tx, [(bill.organisation, bill.number) for bill in good]))
+    fresh: list[Bill] = []
+    places: list[Bill | Document | ServiceError] = []
+    for bill in bills:
+        if isinstance(bill, ServiceError):
+            places.append(bill)
+            continue
+        first = known.setdefault((bill.organisation, bill.number), bill)
+        if first is bill:
+            fresh.append(bill)
+        same = first.digest == bill.digest
+        places.append(first if same else _used(bill, first))
+    return _Sorted(fresh, places)
+
+
+def _used(bill: Bill, first: Document | Bill) -> ServiceError:
+    return BillNumberUsed(
+        f"Bill {bill.number} of {bill.organisation} was captured at {first.captured_at.isoformat()} with other content;"
+        f" a new bill needs a new number."
+    )
+
+
+def _store(tx: Tx, caller: Caller, bill: Bill, receipts: Mapping[UUID, Receipt]) -> Document:
+    receipt_id = bill.receipt.id if bill.receipt else None
+    answer = bill.answer(receipts[receipt_id] if receipt_id else None)
+    row: dict[str, Any] = {
+        "id": bill.id,
+        "organisation_code": bill.organisation,
+        "region": bill.region,
+        "bill_number": bill.number,
+        "bill_type": bill.type_code,
+        "receipt_id": receipt_id,
+        "shipment_line_id": bill.shipment_line_id,
+        "place": bill.place,
+        "captured_at": bill.captured_at,
+        "accepted": len(bill.landed),
+        "packs": bill.packs,
+        "placeholders": bill.placeholders,
+        "digest": bill.digest,
+        "answer": answer,
+    }
+    tx.add(documents, row)
+    _store_movements(tx, bill)
+    if bill.type.move is not Move.SHIP:
+        where = Where(bill.id, bill.organisation, bill.region, bill.goods.product_code)
+        flag(tx, where, findings(bill.refused, bill.awaiting, bill.own_sales))
+    detail = {"bill_number": bill.number, "bill_type": bill.type_code, "accepted": len(bill.landed)}
+    history.note(tx, caller, bill.id, "captured", _parties(bill), {**detail, "refused": len(bill.refused)})
+    return Document(**row)
+
+
+def _store_movements(tx: Tx, bill: Bill) -> None:
+    if bill.type.move is Move.RECEIVE:
+        return
+    for one in bill.landed:
+        row = {
+            "code": one.code,
+            "document_id": bill.id,
+            "move": bill.type.move.value,
+            "quantity": one.quantity,
+            "received_document_id": one.received_document_id,
+            "organisation_code": bill.organisation,
+            "region": bill.region,
+        }
+        tx.add(movements, row)
+
+
+def _parties(bill: Bill) -> Parties:
+    if bill.type.role == "distributor":
+        return Parties(supplier_code=bill.organisation, region=bill.region)
+    return Parties(institution_code=bill.organisation, region=bill.region)
+
+
+def _details(bills: Sequence[Bill]) -> dict[UUID, dict[str, Any]]:
+    """By receipt: which bills changed its coverage."""
+    numbers: dict[UUID, list[str]] = {}
+    for bill in bills:
+        if bill.receipt is not None:
+            numbers.setdefault(bill.receipt.id, []).append(bill.number)
+    return {receipt_id: {"bills": found} for receipt_id, found in numbers.items()}

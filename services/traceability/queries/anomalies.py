@@ -1,0 +1,71 @@
+"""Reads anomalies: one to decide on, those of a code or a recall, pages for people."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from services.traceability.errors import AnomalyNotFound
+from services.traceability.queries.scope import scope_of, seen
+from services.traceability.rules.anomalies import UNKNOWN, Anomaly
+from services.traceability.tables import anomalies
+from shared.db import Tx
+
+_ALL = sa.select(*(anomalies.c[name] for name in Anomaly.__annotations__)).where(seen(anomalies))
+_BY_ID = _ALL.where(anomalies.c.id == sa.bindparam("id"))
+_LOCK = _BY_ID.with_for_update()
+_OF_CODE = _ALL.where(anomalies.c.code == sa.bindparam("code")).order_by(anomalies.c.id)
+_OF_RECALL = _ALL.where(anomalies.c.recall_id == sa.bindparam("recall_id")).order_by(anomalies.c.institution_code)
+_UNKNOWN = (
+    _ALL.where(
+        anomalies.c.kind == UNKNOWN,
+        anomalies.c.state != "closed",
+        anomalies.c.ident == sa.any_(sa.bindparam("idents", type_=sa.ARRAY(sa.Text))),
+    )
+    .order_by(anomalies.c.id)
+    .with_for_update()
+)
+
+
+async def get_anomaly(tx: Tx, anomaly_id: UUID, *, lock: bool = False) -> Anomaly:
+    """Raises AnomalyNotFound."""
+    found = await tx.one(Anomaly, _LOCK if lock else _BY_ID, id=anomaly_id, **scope_of(tx))
+    if found is None:
+        raise AnomalyNotFound(f"There is no anomaly {anomaly_id} that you may see.")
+    return found
+
+
+async def anomalies_of_code(tx: Tx, code: str) -> list[Anomaly]:
+    """What was found about a code, oldest first."""
+    return await tx.all(Anomaly, _OF_CODE, code=code, **scope_of(tx))
+
+
+async def anomalies_of_recall(tx: Tx, recall_id: UUID) -> list[Anomaly]:
+    """The institutions that hold recalled goods, as far as the caller may see them."""
+    return await tx.all(Anomaly, _OF_RECALL, recall_id=recall_id, **scope_of(tx))
+
+
+async def unknown_of(tx: Tx, idents: Sequence[str]) -> list[Anomaly]:
+    """The anomalies that wait for the meaning of these identification codes, locked."""
+    return await tx.all(Anomaly, _UNKNOWN, idents=sorted(idents), **scope_of(tx))
+
+
+async def anomalies_page(
+    tx: Tx,
+    *,
+    kind: str | None,
+    state: str | None,
+    severity: str | None,
+    institution_code: str | None,
+    after: UUID | None,
+    rows: int,
+) -> list[Anomaly]:
+    """Up to `rows` anomalies after a key, in the order they were found."""
+    wanted = _ALL.order_by(anomalies.c.id).limit(rows)
+    given = {"kind": kind, "state": state, "severity": severity, "institution_code": institution_code}
+    for column, value in given.items():
+        if value is not None:
+            wanted = wanted.where(anomalies.c[column] == value)
+    if after is not None:
+        wanted = wanted.where(anomalies.c.id > after)
+    return await tx.all(Anomaly, wanted, **scope_of(tx))

@@ -1,0 +1,44 @@
+"""Reads what listings said of products."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from services.traceability.tables import products
+from shared.db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What traceability needs of a product."""
+
+    product_code: str
+    units_per_pack: int
+    manufacturer_code: str
+    agent_code: str | None
+
+
+_BY_CODES = sa.select(*(products.c[name] for name in Product.__annotations__)).where(
+    products.c.product_code == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text)))
+)
+
+_TELL = """
+INSERT INTO products (product_code, kind, name, unit, units_per_pack, manufacturer_code, agent_code, told_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::timestamptz[])
+ON CONFLICT (product_code) DO UPDATE SET kind = excluded.kind, name = excluded.name, unit = excluded.unit,
+  units_per_pack = excluded.units_per_pack, manufacturer_code = excluded.manufacturer_code,
+  agent_code = excluded.agent_code, told_at = excluded.told_at
+WHERE products.told_at < excluded.told_at
+"""
+
+
+async def products_by_code(tx: Tx, codes: Iterable[str]) -> dict[str, Product]:
+    """The known ones among the codes."""
+    found = await tx.all(Product, _BY_CODES, codes=sorted(set(codes)))
+    return {product.product_code: product for product in found}
+
+
+async def tell_products(tx: Tx, columns: list[list[object]]) -> None:
+    """Keeps the latest word on each product; several listings of one product have versions of their own, so time decides."""
+    await tx.sql(_TELL, *columns)

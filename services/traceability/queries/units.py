@@ -1,0 +1,174 @@
+"""The statements of the longest table: receive many codes, load and change those held, recognise those that waited.
+
+Statements that lock do it in the order of the codes, after the receipts, so that two documents never lock each other out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.traceability.rules.identification_codes import Meaning
+from services.traceability.rules.units import Unit
+from shared.db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A code to be received; it counts for `packs` sale units, or for none until `awaiting_ident` has a meaning."""
+
+    code: str
+    document_id: UUID
+    institution_code: str
+    region: str
+    packs: int
+    awaiting_ident: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Where a code is already; the institution is for telling own from foreign, never for showing."""
+
+    institution_code: str
+    sold: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A waiting code whose meaning is known now: it counts, or it is of another product than its line."""
+
+    code: str
+    document_id: UUID
+    receipt_id: UUID | None
+    institution_code: str
+    region: str
+    packs: int
+    meant: str
+    line_product_code: str | None
+
+
+_RECEIVE = """
+INSERT INTO units (code, document_id, institution_code, region, packs, awaiting_ident)
+SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::text[]) AS u (code) ORDER BY code
+ON CONFLICT DO NOTHING RETURNING code
+"""
+_HELD = """
+SELECT u.code, u.document_id, u.institution_code, u.region, u.packs, u.awaiting_ident, u.state, u.sold_quantity,
+  d.receipt_id, r.product_code, r.lot_number, r.expires_on
+FROM units u JOIN documents d ON d.id = u.document_id LEFT JOIN receipts r ON r.id = d.receipt_id
+WHERE u.code = ANY($1::text[])
+  AND ($2 = 'all' OR u.institution_code = $3 OR ($2 = 'region' AND u.region ^@ $4))
+ORDER BY u.code FOR UPDATE OF u
+"""
+_CHANGE = """
+UPDATE units SET state = n.state, sold_quantity = n.sold_quantity
+FROM unnest($1::text[], $2::text[], $3::int[]) AS n (code, state, sold_quantity) WHERE units.code = n.code
+"""
+_LEAVE = "DELETE FROM units WHERE code = ANY($1::text[])"
+_REACH = "SELECT set_config('app.reach', $1, true)"
+_ANYWHERE = (
+    "SELECT code, institution_code, state = 'O' OR sold_quantity > 0 AS sold FROM units WHERE code = ANY($1::text[])"
+)
+_AWAITING_RECEIPTS = """
+SELECT DISTINCT d.receipt_id FROM units u JOIN documents d ON d.id = u.document_id
+WHERE u.awaiting_ident = ANY($1::text[]) AND d.receipt_id IS NOT NULL
+"""
+_RECOGNISE = """
+UPDATE units u SET awaiting_ident = NULL, packs = m.packs
+FROM unnest($1::text[], $2::text[], $3::int[]) AS m (ident, product_code, packs), documents d
+  LEFT JOIN receipts r ON r.id = d.receipt_id
+WHERE u.awaiting_ident = m.ident AND d.id = u.document_id
+RETURNING u.code, u.document_id, d.receipt_id, u.institution_code, u.region, u.packs, m.product_code AS meant,
+  r.product_code AS line_product_code
+"""
+_UNPACK = """
+WITH opened AS (
+  DELETE FROM units WHERE code = ANY($1::text[]) AND state = 'I' AND sold_quantity = 0
+  RETURNING code, document_id, institution_code, region, packs)
+SELECT o.code, o.document_id, o.institution_code, o.region, o.packs, d.receipt_id
+FROM opened o JOIN documents d ON d.id = o.document_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A case that was received whole, and is now known by what lies in it."""
+
+    code: str
+    document_id: UUID
+    institution_code: str
+    region: str
+    packs: int
+    receipt_id: UUID | None
+
+
+async def receive(tx: Tx, arrivals: Sequence[Arrival]) -> set[str]:
+    """Adds the codes that are nowhere yet, and says which those were; the others stay where they are."""
+    if not arrivals:
+        return set()
+    rows = await tx.sql(
+        _RECEIVE,
+        [one.code for one in arrivals],
+        [one.document_id for one in arrivals],
+        [one.institution_code for one in arrivals],
+        [one.region for one in arrivals],
+        [one.packs for one in arrivals],
+        [one.awaiting_ident for one in arrivals],
+    )
+    return {row["code"] for row in rows}
+
+
+async def units_held(tx: Tx, codes: Sequence[str]) -> dict[str, Unit]:
+    """Those of the codes that the caller may see, locked."""
+    scope = tx.scope
+    rows = await tx.sql(_HELD, codes, scope.reach, scope.organisation, scope.region_prefix) if codes else []
+    return {row["code"]: Unit(**row) for row in rows}
+
+
+async def holders(tx: Tx, codes: Sequence[str]) -> dict[str, Holder]:
+    """Where codes are on the whole platform. It looks over the wall on purpose: a second receipt or sale is one wherever
+    the first was; only whether it is one's own, and whether it was sold, may be told."""
+    if not codes:
+        return {}
+    await tx.sql(_REACH, "all")
+    rows = await tx.sql(_ANYWHERE, codes)
+    await tx.sql(_REACH, tx.scope.reach)
+    return {row["code"]: Holder(row["institution_code"], row["sold"]) for row in rows}
+
+
+async def change_units(tx: Tx, changed: Sequence[Unit]) -> None:
+    """Stores state and what was sold of the packages."""
+    if changed:
+        await tx.sql(
+            _CHANGE,
+            [unit.code for unit in changed],
+            [unit.state for unit in changed],
+            [unit.sold_quantity for unit in changed],
+        )
+
+
+async def release_units(tx: Tx, codes: Sequence[str]) -> None:
+    """The packages left, or were none: their codes may be received elsewhere."""
+    if codes:
+        await tx.sql(_LEAVE, codes)
+
+
+async def receipts_awaiting(tx: Tx, idents: Iterable[str]) -> list[UUID]:
+    """The receipts on which codes wait for the meaning of these."""
+    return [row["receipt_id"] for row in await tx.sql(_AWAITING_RECEIPTS, sorted(idents))]
+
+
+async def recognise(tx: Tx, known: Mapping[str, Meaning]) -> list[Recognised]:
+    """Lets the waiting codes of these count."""
+    said = list(known.values())
+    rows = await tx.sql(
+        _RECOGNISE,
+        [one.ident for one in said],
+        [one.product_code for one in said],
+        [one.packs_per_unit for one in said],
+    )
+    return [Recognised(**row) for row in rows]
+
+
+async def open_cases(tx: Tx, cases: Sequence[str]) -> list[Opened]:
+    """Takes the cases out that were received whole and not touched since."""
+    return [Opened(**row) for row in await tx.sql(_UNPACK, cases)]

@@ -1,0 +1,41 @@
+"""HTTP for captured bills."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from services.traceability.handlers import documents as handlers
+from services.traceability.queries import documents as queries
+from services.traceability.schemas.documents import BillTypeCode, CaptureDocuments, DocumentSummary, DocumentView
+from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers
+
+router = APIRouter(route_class=Edge, prefix="/documents", tags=["documents"])
+
+
+@router.post("")
+async def capture_documents(command: CaptureDocuments, caller: CallerHere, tx: TxHere) -> BulkAnswer[DocumentView]:
+    """Captures bills with their codes, at most 50,000 codes a call; each bill and each bad code is answered by itself."""
+    return answers(await handlers.capture_documents(tx, caller, command.documents), DocumentView.of, success=201)
+
+
+@router.get("")
+async def list_documents(
+    tx: TxHere,
+    paging: PagingHere,
+    bill_number: Annotated[str | None, Query(max_length=64)] = None,
+    bill_type: Annotated[BillTypeCode | None, Query()] = None,
+    receipt_id: Annotated[UUID | None, Query()] = None,
+) -> Page[DocumentSummary]:
+    """Captured bills in the order of capture; by number this answers after a time-out."""
+    after = UUID(paging.after[0]) if paging.after else None
+    found = await queries.documents_page(
+        tx, bill_number=bill_number, bill_type=bill_type, receipt_id=receipt_id, after=after, rows=paging.rows
+    )
+    return paging.page(found, DocumentSummary.model_validate, key=lambda row: [row.id])
+
+
+@router.get("/{document_id}")
+async def get_document(document_id: UUID, tx: TxHere) -> DocumentView:
+    """One bill with the answer it was given."""
+    return DocumentView.of(await queries.get_document(tx, document_id))

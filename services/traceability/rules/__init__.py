@@ -1,0 +1,1 @@
+"""Pure decisions of traceability, one module per aggregate."""

@@ -1,0 +1,120 @@
+"""Which refusals are suspicious, how much so, and how an anomaly ends: explained by whom it concerns, closed by the authority.
+
+Source: domain rules 1.4, 1.5: two sales of one box, or goods never received, mean returned, swapped or false goods.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from services.traceability.errors import AnomalyNotOpen
+from services.traceability.rules.documents import Refused
+
+
+class AnomalyState(StrEnum):
+    OPEN = "open"
+    EXPLAINED = "explained"
+    CLOSED = "closed"
+
+
+NEXT = {
+    (AnomalyState.OPEN, "explain"): AnomalyState.EXPLAINED,
+    (AnomalyState.EXPLAINED, "explain"): AnomalyState.EXPLAINED,
+    (AnomalyState.OPEN, "close"): AnomalyState.CLOSED,
+    (AnomalyState.EXPLAINED, "close"): AnomalyState.CLOSED,
+}
+
+HIGH, MEDIUM = "high", "medium"
+SUSPICIOUS = {
+    "received_elsewhere": HIGH,
+    "already_sold": HIGH,
+    "mismatch": HIGH,
+    "no_inbound": HIGH,
+    "written_off": HIGH,
+    "recalled": HIGH,
+    "expired": MEDIUM,
+}
+"""The reasons of a refusal that are more than a slip, with how much they weigh."""
+OF_THE_LOT = {"recalled", "expired"}
+"""What concerns a whole lot is said once a document, not once a code."""
+UNKNOWN = "unknown"
+HELD_RECALLED = "recalled_lot_held"
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """Codes where they should not be; `code` is the first of `codes` of them."""
+
+    id: UUID
+    kind: str
+    severity: str
+    code: str | None
+    codes: int
+    ident: str | None
+    product_code: str | None
+    document_id: UUID | None
+    recall_id: UUID | None
+    institution_code: str
+    manufacturer_code: str | None
+    region: str
+    detail: str
+    state: str
+    explanation: str | None
+    finding: str | None
+    found_at: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one document brings to light."""
+
+    kind: str
+    severity: str
+    code: str
+    codes: int
+    detail: str
+    ident: str | None = None
+
+
+def findings(refused: Sequence[Refused], awaiting: Sequence[tuple[str, str]], own_sales: set[str]) -> list[Finding]:
+    """One finding per suspicious code, per barred lot, and per identification code that nobody has uploaded.
+
+    `awaiting` are (code, identification code); a second sale at the same institution (`own_sales`) weighs less.
+    """
+    found: list[Finding] = []
+    lots: dict[str, list[Refused]] = {}
+    for one in refused:
+        if one.reason in OF_THE_LOT:
+            lots.setdefault(one.reason, []).append(one)
+        elif one.reason in SUSPICIOUS:
+            severity = MEDIUM if one.code in own_sales else SUSPICIOUS[one.reason]
+            found.append(Finding(one.reason, severity, one.code, 1, one.rule))
+    found += [Finding(kind, SUSPICIOUS[kind], same[0].code, len(same), same[0].rule) for kind, same in lots.items()]
+    unknown: dict[str, list[str]] = {}
+    for code, ident in awaiting:
+        unknown.setdefault(ident, []).append(code)
+    found += [
+        Finding(UNKNOWN, MEDIUM, codes[0], len(codes), f"nobody has said what identification code {ident} means", ident)
+        for ident, codes in unknown.items()
+    ]
+    return found
+
+
+def explain(anomaly: Anomaly, text: str) -> Anomaly:
+    """Whom it concerns says how it came about. Raises AnomalyNotOpen."""
+    return replace(anomaly, state=_next(anomaly, "explain"), explanation=text, version=anomaly.version + 1)
+
+
+def close(anomaly: Anomaly, finding: str) -> Anomaly:
+    """The authority says what came of it. Raises AnomalyNotOpen."""
+    return replace(anomaly, state=_next(anomaly, "close"), finding=finding, version=anomaly.version + 1)
+
+
+def _next(anomaly: Anomaly, verb: str) -> AnomalyState:
+    after = NEXT.get((AnomalyState(anomaly.state), verb))
+    if after is None:
+        raise AnomalyNotOpen(f"Anomaly {anomaly.id} is {anomaly.state}: {anomaly.finding}")
+    return after

@@ -1,0 +1,68 @@
+"""A bill while it is worked on: what was read, what was refused, what landed; and the answer that comes of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.traceability.rules.documents import BillType, Item, Refused
+from services.traceability.rules.receipts import Receipt
+from services.traceability.rules.units import Goods
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A code that was taken; it counts for `packs` sale units, or later, when `awaiting_ident` has a meaning."""
+
+    code: str
+    packs: int
+    awaiting_ident: str | None = None
+    quantity: int | None = None
+    received_document_id: UUID | None = None
+
+
+@dataclass(slots=True)
+class Bill:
+    """One document in hand."""
+
+    id: UUID
+    number: str
+    type_code: str
+    type: BillType
+    organisation: str
+    region: str
+    place: str | None
+    captured_at: datetime
+    shipment_line_id: UUID | None
+    receipt: Receipt | None
+    goods: Goods
+    digest: bytes
+    details: Mapping[str, Any]
+    items: list[Item] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    landed: list[Landed] = field(default_factory=list)
+    own_sales: set[str] = field(default_factory=set)
+    placeholders: int = 0
+
+    @property
+    def packs(self) -> int:
+        """Sale units that count."""
+        return sum(one.packs for one in self.landed)
+
+    @property
+    def awaiting(self) -> list[tuple[str, str]]:
+        """Codes that count later, each with the identification code it waits for."""
+        return [(one.code, one.awaiting_ident) for one in self.landed if one.awaiting_ident is not None]
+
+    def answer(self, receipt: Receipt | None) -> dict[str, Any]:
+        """What is told about it, now and whenever the same bill comes again."""
+        coverage = None
+        if receipt is not None:
+            coverage = {
+                "quantity_accepted": receipt.quantity_accepted,
+                "quantity_covered": receipt.quantity_covered,
+                "state": str(receipt.state),
+            }
+        refused = [{"code": one.code, "reason": one.reason, "rule": one.rule} for one in self.refused]
+        return {"refused": refused, "awaiting": len(self.awaiting), "coverage": coverage, **self.details}

@@ -1,0 +1,66 @@
+"""What an identification code may mean: one product, one level, so many packs; said once, it stays so.
+
+Source: domain rules 1.2 (三码合一映射库, each package level has its own prefix; many prefixes per drug).
+"""
+
+import re
+from dataclasses import dataclass
+
+from services.traceability.errors import IdentRefused, IdentTaken
+from shared.codes import CodeRefused, Family, classify, to_gtin14
+from shared.errors import Fault
+
+IDENT_LENGTH = 7
+GTIN14_LENGTH = 14
+_DIGITS = re.compile(r"[0-9]+")
+_ALLOWED = "7 digits, a GTIN of 14 digits, or one code of the maker's own standard in full"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What an identification code means; `packs_per_unit` sale units are in one package of its level."""
+
+    ident: str
+    product_code: str
+    level: int
+    packs_per_unit: int
+
+
+def ident_of(given: str) -> str:
+    """The normal form of an identification code. Raises IdentRefused."""
+    try:
+        if _DIGITS.fullmatch(given) and len(given) == IDENT_LENGTH:
+            return given
+        if _DIGITS.fullmatch(given) and len(given) == GTIN14_LENGTH:
+            return to_gtin14(given)
+        trace = classify(given)
+    except CodeRefused as error:
+        raise _refused(error.given, error.rule) from error
+    if trace.family is not Family.OWN or _DIGITS.fullmatch(trace.code):
+        raise _refused(given, "this is a whole trace code or has a wrong length")
+    return trace.code
+
+
+def check_level(level: int, packs_per_unit: int) -> None:
+    """A package of level 1 is one sale unit. Raises IdentRefused."""
+    if level == 1 and packs_per_unit != 1:
+        fault = Fault("/packs_per_unit", packs_per_unit, "a package of level 1 is one sale unit", "1")
+        raise IdentRefused(f"Level 1 is the smallest sale unit: 1 pack, given {packs_per_unit}.", faults=[fault])
+
+
+def check_same(known: Meaning, said: Meaning) -> None:
+    """An identification code keeps its meaning. Raises IdentTaken naming both."""
+    if known != said:
+        raise IdentTaken(
+            f"{said.ident} means {_words(known)}; you say {_words(said)}. An identification code belongs to one product"
+            f" and level."
+        )
+
+
+def _words(meaning: Meaning) -> str:
+    return f"{meaning.product_code}, level {meaning.level}, {meaning.packs_per_unit} packs"
+
+
+def _refused(given: str, rule: str) -> IdentRefused:
+    fault = Fault("/ident", given, rule, _ALLOWED)
+    return IdentRefused(f"{given!r} is no identification code: {rule}; allowed: {_ALLOWED}.", faults=[fault])

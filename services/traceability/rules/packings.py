@@ -1,0 +1,71 @@
+"""What may lie in what: the level of the outer package is higher, so nothing can ever lie in itself.
+
+Source: domain rules 1.2 (小码 一级, 中码 二级, 大码 三级; a case of several drugs is opened before it is scanned).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from services.traceability.errors import PackingRefused
+from services.traceability.rules.identification_codes import Meaning
+from shared.codes import CodeRefused, Family, TraceCode, classify
+from shared.errors import Fault
+
+SMALLEST = 1
+
+
+def read_packing(parent: str, children: Sequence[str]) -> tuple[TraceCode, list[TraceCode]]:
+    """The codes in their normal form. Raises PackingRefused with every fault."""
+    faults: list[Fault] = []
+    read: list[TraceCode] = []
+    seen: set[str] = set()
+    for pointer, text in [("/parent", parent), *((f"/children/{place}", text) for place, text in enumerate(children))]:
+        try:
+            trace = classify(text)
+        except CodeRefused as error:
+            faults.append(Fault(pointer, error.given, error.rule, error.allowed))
+            continue
+        if trace.family is Family.SPLIT_PLACEHOLDER:
+            faults.append(
+                Fault(pointer, trace.code, "the placeholder of split packs stands for no package", "a trace code")
+            )
+        elif trace.code in seen:
+            faults.append(Fault(pointer, trace.code, "the code stands in this packing twice", "each code once"))
+        seen.add(trace.code)
+        read.append(trace)
+    if faults:
+        raise PackingRefused(f"{len(faults)} codes of the packing of {parent[:40]} are wrong.", faults=faults)
+    return read[0], read[1:]
+
+
+def check_levels(
+    parent: TraceCode, children: Sequence[TraceCode], meanings: Mapping[str, Meaning]
+) -> tuple[Meaning, list[Meaning]]:
+    """The meanings of all, the outer package's level being higher. Raises PackingRefused with every fault."""
+    outer = meanings.get(parent.ident or parent.code)
+    if outer is None:
+        raise PackingRefused(
+            f"The identification code of {parent.code} is not known; upload it first.",
+            faults=[Fault("/parent", parent.code, "its identification code is not known", "a known one")],
+        )
+    faults: list[Fault] = []
+    inner: list[Meaning] = []
+    for place, child in enumerate(children):
+        meaning = meanings.get(child.ident or child.code)
+        if meaning is None:
+            faults.append(
+                Fault(f"/children/{place}", child.code, "its identification code is not known", "a known one")
+            )
+        elif meaning.level >= outer.level:
+            faults.append(
+                Fault(
+                    f"/children/{place}",
+                    child.code,
+                    f"level {meaning.level} cannot lie in level {outer.level}",
+                    f"levels below {outer.level}",
+                )
+            )
+        else:
+            inner.append(meaning)
+    if faults:
+        raise PackingRefused(f"{len(faults)} codes cannot lie in {parent.code}.", faults=faults)
+    return outer, inner

@@ -1,0 +1,40 @@
+"""Recalls of lots: open until closed, and closed for good."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from services.traceability.errors import RecallNotOpen
+
+
+class RecallState(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+NEXT = {(RecallState.OPEN, "close"): RecallState.CLOSED}
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Lots of one product that may not be received, used or sold while it is open."""
+
+    id: UUID
+    product_code: str
+    manufacturer_code: str
+    lot_numbers: tuple[str, ...]
+    reason: str
+    state: str
+    opened_by: str
+    opened_at: datetime
+    closed_at: datetime | None
+    version: int
+
+
+def close(recall: Recall, now: datetime) -> Recall:
+    """Raises RecallNotOpen."""
+    after = NEXT.get((RecallState(recall.state), "close"))
+    if after is None:
+        raise RecallNotOpen(f"Recall {recall.id} was closed at {recall.closed_at}.")
+    return replace(recall, state=after, closed_at=now, version=recall.version + 1)

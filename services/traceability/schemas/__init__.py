@@ -1,0 +1,1 @@
+"""Commands in and views out of traceability, one module per aggregate."""

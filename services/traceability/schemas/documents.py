@@ -1,0 +1,144 @@
+"""What is said about captured bills over HTTP."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, ConfigDict, Field
+
+from services.traceability.settings import CODES_PER_DOCUMENT, DOCUMENTS_PER_CALL
+from shared.http import Code, Command, Name, Quantity, Reason, View
+
+BillTypeCode = Literal["102", "103", "107", "116", "201", "202", "205", "206", "209", "321", "322"]
+
+
+class Split(Command):
+    """So many preparation units out of one opened pack (拆零, trdn_flag 1)."""
+
+    code: str
+    quantity: Quantity
+
+
+class Witness(Command):
+    """Who destroyed goods, or saw it."""
+
+    name: Name
+    id_number: Code
+
+
+class CaptureDocument(Command):
+    """One bill with its codes. A bad code is refused by itself; the others land."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "bill_number": "RK-20260301-0001",
+                    "bill_type": "102",
+                    "shipment_line_id": "01968b1e-0000-7000-8000-000000000001",
+                    "place": "中心药库",
+                    "captured_at": "2026-03-01T02:00:00Z",
+                    "codes": ["83857930000879766660", "8385793-0000879770001"],
+                },
+                {
+                    "bill_number": "LS-20260302-0007",
+                    "bill_type": "321",
+                    "product_code": "XA01ABD075A002010100483",
+                    "splits": [{"code": "83857930000879766660", "quantity": 6}],
+                },
+            ]
+        }
+    )
+
+    bill_number: Code = Field(description="unique per organisation; the same bill again gets the same answer")
+    bill_type: BillTypeCode
+    organisation_code: Code | None = Field(None, description="whose bill it is; the caller's own unless given")
+    shipment_line_id: UUID | None = Field(None, description="for 102 and 201, and for 107 where there is one")
+    product_code: Code | None = Field(None, description="what is sold or received, where no shipment line says it")
+    place: Name | None = None
+    captured_at: AwareDatetime | None = Field(None, description="now unless given")
+    codes: Annotated[list[str], Field(default_factory=list, max_length=CODES_PER_DOCUMENT)]
+    splits: Annotated[list[Split], Field(default_factory=list, max_length=CODES_PER_DOCUMENT)]
+    reason_code: Code | None = None
+    reason: Reason | None = None
+    executor: Witness | None = None
+    supervisor: Witness | None = None
+
+
+class CaptureDocuments(Command):
+    """Up to 1,000 bills, each answered by itself."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "documents": [
+                        {
+                            "bill_number": "RK-20260301-0001",
+                            "bill_type": "102",
+                            "shipment_line_id": "01968b1e-0000-7000-8000-000000000001",
+                            "codes": ["83857930000879766660"],
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
+    documents: Annotated[list[CaptureDocument], Field(min_length=1, max_length=DOCUMENTS_PER_CALL)]
+
+
+class RefusedCodeView(View):
+    """A code that did not land: `reason` is a stable word, `rule` says why with the numbers."""
+
+    code: str
+    reason: str
+    rule: str
+
+
+class CoverageView(View):
+    """How far valid codes covered the line after this document."""
+
+    quantity_accepted: int | None
+    quantity_covered: int
+    state: str
+
+
+class DocumentView(View):
+    """A captured bill: `accepted` codes landed, which count for `packs` sale units; `awaiting` of them count later."""
+
+    id: UUID
+    organisation_code: str
+    bill_number: str
+    bill_type: str
+    shipment_line_id: UUID | None
+    receipt_id: UUID | None
+    place: str | None
+    captured_at: datetime
+    accepted: int
+    packs: int
+    awaiting: int
+    placeholders: int
+    refused: list[RefusedCodeView]
+    coverage: CoverageView | None
+
+    @classmethod
+    def of(cls, document: Any) -> "DocumentView":
+        """A stored document with the answer it was given."""
+        given = {name: getattr(document, name) for name in cls.model_fields if hasattr(document, name)}
+        return cls.model_validate({**given, **document.answer})
+
+
+class DocumentSummary(View):
+    """A captured bill in a list."""
+
+    id: UUID
+    organisation_code: str
+    bill_number: str
+    bill_type: str
+    shipment_line_id: UUID | None
+    receipt_id: UUID | None
+    captured_at: datetime
+    accepted: int
+    packs: int
+    placeholders: int

@@ -1,0 +1,40 @@
+"""Codes found where they should not be, one row a cause: by document and code, or by recall and institution."""
+
+import sqlalchemy as sa
+
+from services.traceability.tables.base import metadata
+from shared.db import private
+
+anomalies = sa.Table(
+    "anomalies",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("code", sa.Text),
+    sa.Column("codes", sa.Integer, nullable=False),
+    sa.Column("ident", sa.Text),
+    sa.Column("product_code", sa.Text),
+    sa.Column("document_id", sa.Uuid),
+    sa.Column("recall_id", sa.Uuid),
+    sa.Column("institution_code", sa.Text, nullable=False),
+    sa.Column("manufacturer_code", sa.Text),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("explanation", sa.Text),
+    sa.Column("finding", sa.Text),
+    sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.UniqueConstraint("document_id", "kind", "code"),
+    sa.UniqueConstraint("recall_id", "institution_code"),
+    sa.CheckConstraint("severity IN ('high', 'medium')", name="severity"),
+    sa.CheckConstraint("state IN ('open', 'explained', 'closed')", name="state"),
+    sa.CheckConstraint("state <> 'explained' OR explanation IS NOT NULL", name="explained"),
+    sa.CheckConstraint("state <> 'closed' OR finding IS NOT NULL", name="closed"),
+    sa.CheckConstraint("(document_id IS NULL) = (recall_id IS NOT NULL)", name="cause"),
+    info=private(("institution_code", "manufacturer_code"), "region"),
+)
+sa.Index("ix_anomalies_code", anomalies.c.code)
+sa.Index("ix_anomalies_ident", anomalies.c.ident, postgresql_where=anomalies.c.state != "closed")
+sa.Index("ix_anomalies_institution_code", anomalies.c.institution_code, anomalies.c.id)

@@ -1,0 +1,5 @@
+"""Where the tables of traceability are collected."""
+
+from shared import db
+
+metadata = db.metadata()
