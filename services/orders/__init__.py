@@ -1,0 +1,9 @@
+"""orders (采购订单): what was ordered at which price, who took it on, what was shipped, accepted, rejected or closed.
+
+Owns      orders and their lines, shipments and their lines, acceptances; projections of who and what may be ordered
+Serves    hospitals (order, accept, close), distributors (confirm, ship), manufacturers, agencies, authorities (see)
+Emits     order.placed/cancelled  line.confirmed/refused/closed  shipment.dispatched/cancelled
+          delivery.accepted/rejected
+Consumes  listing: enterprise.registered, institution.registered, product.listed/price_changed/suspended/resumed/delisted,
+          distribution.confirmed/ended; traceability: coverage.verified/short; settlement: payment.paid
+"""

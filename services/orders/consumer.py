@@ -1,0 +1,35 @@
+"""What happens in orders by itself: it learns from listing what may be ordered, from others what became of goods."""
+
+from services.orders.handlers import market, receipts
+from shared.deadlines import Deadlines
+from shared.events.listing import (
+    DistributionConfirmed,
+    DistributionEnded,
+    EnterpriseRegistered,
+    InstitutionRegistered,
+    ProductDelisted,
+    ProductListed,
+    ProductPriceChanged,
+    ProductResumed,
+    ProductSuspended,
+)
+from shared.events.settlement import PaymentPaid
+from shared.events.traceability import CoverageShort, CoverageVerified
+from shared.inbox import Handlers
+
+HANDLERS: Handlers = {
+    EnterpriseRegistered: market.on_enterprise_registered,
+    InstitutionRegistered: market.on_institution_registered,
+    ProductListed: market.on_product_listed,
+    ProductPriceChanged: market.on_product_price_changed,
+    ProductSuspended: market.on_product_suspended,
+    ProductResumed: market.on_product_resumed,
+    ProductDelisted: market.on_product_delisted,
+    DistributionConfirmed: market.on_distribution_confirmed,
+    DistributionEnded: market.on_distribution_ended,
+    CoverageVerified: receipts.on_coverage,
+    CoverageShort: receipts.on_coverage,
+    PaymentPaid: receipts.on_payment_paid,
+}
+DEADLINES: Deadlines = {}
+"""None: `confirm_by` and `deliver_by` travel in the events, and alerts watches them."""

@@ -1,0 +1,129 @@
+"""Hospitals accept or reject what arrives; with the last unit of a line accepted the line ends by itself."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.orders.handlers.desk import Desk
+from services.orders.queries.orders import lock_books
+from services.orders.queries.shipments import loads
+from services.orders.rules.lines import Line
+from services.orders.rules.lines import receive as receive_line
+from services.orders.rules.orders import Book
+from services.orders.rules.shipments import Load, Shipment, ShipmentLine, receive
+from services.orders.schemas.shipments import AcceptShipmentOf
+from shared import clock
+from shared.db import Tx
+from shared.errors import ServiceError
+from shared.events import Event
+from shared.events.orders import AcceptedLine, DeliveryAccepted, DeliveryRejected, RejectedLine
+from shared.identity import Caller
+
+
+async def accept_shipments(tx: Tx, caller: Caller, commands: Sequence[AcceptShipmentOf]) -> list[Load | ServiceError]:
+    """Takes decisions on lines of many shipments at once; the same figures again change nothing."""
+    ids = [command.shipment_id for command in commands]
+    desk = Desk(tx, caller, clock.now(), await lock_books(tx, shipment_ids=ids))
+    desk.loads = await loads(tx, ids)
+    outcomes: list[Load | ServiceError] = []
+    for command in commands:
+        try:
+            outcomes.append(_accept(desk, command))
+        except ServiceError as refusal:
+            outcomes.append(refusal)
+    await desk.store()
+    return outcomes
+
+
+def _accept(desk: Desk, command: AcceptShipmentOf) -> Load:
+    before = desk.load(command.shipment_id)
+    after = receive(before, command.lines, desk.at, clock.local_date(desk.at))
+    if after is before:
+        return before
+    arrived = [new for old, new in zip(before.lines, after.lines, strict=True) if old is not new]
+    book = desk.books[before.shipment.order_id]
+    lines = {line.id: line for line in book.lines}
+    for one in arrived:
+        accepted, rejected = one.quantity_accepted or 0, one.quantity_rejected or 0
+        lines[one.order_line_id] = receive_line(lines[one.order_line_id], accepted, rejected)
+    desk.lay(Book(book.order, tuple(lines[line.id] for line in book.lines)))
+    _note(desk, book, after.shipment, arrived)
+    return desk.send(after, *_events(desk, after.shipment, arrived, lines))
+
+
+def _note(desk: Desk, book: Book, shipment: Shipment, arrived: Sequence[ShipmentLine]) -> None:
+    detail = {
+        "shipment_number": shipment.shipment_number,
+        "lines": [
+            {
+                "line_number": one.line_number,
+                "lot_number": one.lot_number,
+                "accepted": one.quantity_accepted,
+                "rejected": one.quantity_rejected,
+                "reason": one.reason,
+            }
+            for one in arrived
+        ],
+    }
+    action = "accepted" if any(one.quantity_accepted for one in arrived) else "rejected"
+    for about in (shipment.id, book.order.id):
+        desk.note(about, action, book.order, shipment.distributor_code, detail)
+
+
+def _events(desk: Desk, shipment: Shipment, arrived: Sequence[ShipmentLine], lines: dict[UUID, Line]) -> list[Event]:
+    said: list[Event] = []
+    if taken := tuple(_accepted(one, lines[one.order_line_id]) for one in arrived if one.quantity_accepted):
+        said.append(
+            DeliveryAccepted(
+                shipment_id=shipment.id,
+                order_id=shipment.order_id,
+                order_number=shipment.order_number,
+                institution_code=shipment.institution_code,
+                institution_name=shipment.institution_name,
+                distributor_code=shipment.distributor_code,
+                distributor_name=shipment.distributor_name,
+                region=shipment.region,
+                accepted_at=desk.at,
+                lines=taken,
+            )
+        )
+    if left := tuple(_rejected(one) for one in arrived if one.quantity_rejected):
+        said.append(
+            DeliveryRejected(
+                shipment_id=shipment.id,
+                order_id=shipment.order_id,
+                order_number=shipment.order_number,
+                institution_code=shipment.institution_code,
+                distributor_code=shipment.distributor_code,
+                region=shipment.region,
+                rejected_at=desk.at,
+                lines=left,
+            )
+        )
+    return said
+
+
+def _accepted(one: ShipmentLine, line: Line) -> AcceptedLine:
+    return AcceptedLine(
+        shipment_line_id=one.id,
+        order_line_id=line.id,
+        product_code=line.product_code,
+        product_kind=line.product_kind,
+        product_name=line.product_name,
+        manufacturer_code=line.manufacturer_code,
+        unit=line.unit,
+        lot_number=one.lot_number,
+        expires_on=one.expires_on,
+        quantity_accepted=one.quantity_accepted or 0,
+        unit_price_yuan=line.unit_price_yuan,
+    )
+
+
+def _rejected(one: ShipmentLine) -> RejectedLine:
+    return RejectedLine(
+        shipment_line_id=one.id,
+        order_line_id=one.order_line_id,
+        product_code=one.product_code,
+        lot_number=one.lot_number,
+        quantity_rejected=one.quantity_rejected or 0,
+        reason=one.reason or "",
+    )

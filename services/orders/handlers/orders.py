@@ -1,0 +1,263 @@
+"""Places orders, takes back what nobody confirmed, closes the remainder of lines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.orders.errors import LineNotFound, LineNotOpen
+from services.orders.handlers.desk import Desk, acting_as
+from services.orders.queries.lines import row_of
+from services.orders.queries.market import gather
+from services.orders.queries.orders import books, lock_books
+from services.orders.rules import orders as rules
+from services.orders.rules.lines import CLOSED, CLOSING, PENDING, Line, close
+from services.orders.rules.market import Institution, Market, Offer
+from services.orders.rules.orders import Book, Order
+from services.orders.schemas.lines import OrderNamed
+from services.orders.schemas.orders import PlaceOrder
+from services.orders.tables import order_lines, orders
+from shared import clock, history, outbox
+from shared.db import Tx
+from shared.errors import ServiceError
+from shared.events.orders import OrderCancelled, OrderedLine, OrderPlaced
+from shared.history import Parties
+from shared.identity import Caller
+
+_COLUMNS = tuple(field.name for field in fields(Order))
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelling:
+    """An order whose pending lines are taken back."""
+
+    order_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A line whose remainder is given up."""
+
+    order_id: UUID
+    line_number: int
+    reason: str
+
+
+async def place_orders(tx: Tx, caller: Caller, commands: Sequence[PlaceOrder]) -> list[Book | ServiceError]:
+    """Places many at once: one statement reads, one writes. A number that stands answers its order, or OrderNumberUsed.
+
+    Two that place the same number at the same time meet at the unique key of orders; the edge tries the later one again.
+    """
+    at = clock.now()
+    buyers: list[str | ServiceError] = []
+    for command in commands:
+        try:
+            buyers.append(acting_as(tx, caller, command.institution_code))
+        except ServiceError as refusal:
+            buyers.append(refusal)
+    asked = [
+        (buyer, command.order_number) for buyer, command in zip(buyers, commands, strict=True) if isinstance(buyer, str)
+    ]
+    products = {line.product_code for command in commands for line in command.lines}
+    distributors = {line.distributor_code for command in commands for line in command.lines}
+    market, known = await gather(tx, asked, products, distributors)
+    found = await books(tx, set(known.values())) if known else {}
+    standing = {pair: found[order_id] for pair, order_id in known.items() if order_id in found}
+    outcomes: list[Book | ServiceError] = []
+    for command, buyer in zip(commands, buyers, strict=True):
+        try:
+            if isinstance(buyer, ServiceError):
+                raise buyer
+            outcomes.append(_place_once(tx, caller, market, command, buyer, at, standing))
+        except ServiceError as refusal:
+            outcomes.append(refusal)
+    return outcomes
+
+
+def _place_once(
+    tx: Tx,
+    caller: Caller,
+    market: Market,
+    command: PlaceOrder,
+    buyer: str,
+    at: datetime,
+    standing: dict[tuple[str, str], Book],
+) -> Book:
+    pair = (buyer, command.order_number)
+    if pair in standing:
+        rules.check_same(standing[pair], command.delivery_point, command.lines)
+        return standing[pair]
+    known = market.institutions.get(buyer)
+    day = clock.local_date(at)
+    trade = known is not None and tx.policy.flag("orders.provisional_enterprises_trade", known.region, day)
+    institution, delivery_point, offers = rules.offers_for(
+        market, buyer, command.delivery_point, command.lines, day, provisional_trade=trade
+    )
+    hours = tx.policy.integer("orders.confirm_hours", institution.region, day)
+    book = _book(institution, command.order_number, delivery_point, offers, at, at + timedelta(hours=hours))
+    tx.add(orders, {name: getattr(book.order, name) for name in _COLUMNS})
+    tx.add(order_lines, *(row_of(line) for line in book.lines))
+    _tell_placed(tx, caller, book)
+    standing[pair] = book
+    return book
+
+
+def _book(
+    institution: Institution,
+    order_number: str,
+    delivery_point: str | None,
+    offers: Sequence[Offer],
+    at: datetime,
+    confirm_by: datetime,
+) -> Book:
+    order = Order(
+        id=uuid7(),
+        order_number=order_number,
+        institution_code=institution.code,
+        institution_name=institution.name,
+        region=institution.region,
+        delivery_point=delivery_point,
+        distributor_codes=tuple(dict.fromkeys(offer.distributor.code for offer in offers)),
+        manufacturer_codes=tuple(dict.fromkeys(offer.listing.manufacturer_code for offer in offers)),
+        placed_at=at,
+        confirm_by=confirm_by,
+        line_count=len(offers),
+        lines_pending=len(offers),
+        lines_active=0,
+        lines_cancelled=0,
+        version=1,
+    )
+    return Book(order, tuple(_line(order, number, offer) for number, offer in enumerate(offers, 1)))
+
+
+def _line(order: Order, number: int, offer: Offer) -> Line:
+    listing = offer.listing
+    return Line(
+        id=uuid7(),
+        order_id=order.id,
+        line_number=number,
+        institution_code=order.institution_code,
+        distributor_code=offer.distributor.code,
+        distributor_name=offer.distributor.name,
+        manufacturer_code=listing.manufacturer_code,
+        manufacturer_name=listing.manufacturer_name,
+        region=order.region,
+        listing_id=listing.listing_id,
+        product_code=listing.product_code,
+        product_kind=listing.product_kind,
+        product_name=listing.product_name,
+        specification=listing.specification,
+        unit=listing.unit,
+        unit_price_yuan=listing.price_yuan,
+        amount_yuan=offer.amount_yuan,
+        state=PENDING,
+        quantity_ordered=offer.quantity,
+    )
+
+
+def _tell_placed(tx: Tx, caller: Caller, book: Book) -> None:
+    order = book.order
+    for code in order.distributor_codes:
+        lines = [line for line in book.lines if line.distributor_code == code]
+        detail = {
+            "order_number": order.order_number,
+            "lines": [line.line_number for line in lines],
+            "amount_yuan": str(sum(line.amount_yuan for line in lines)),
+            "distributor_code": code,
+        }
+        parties = Parties(order.institution_code, code, order.region)
+        history.note(tx, caller, order.id, "placed", parties, detail)
+    placed = OrderPlaced(
+        order_id=order.id,
+        order_number=order.order_number,
+        institution_code=order.institution_code,
+        institution_name=order.institution_name,
+        region=order.region,
+        delivery_point=order.delivery_point,
+        placed_at=order.placed_at,
+        confirm_by=order.confirm_by,
+        lines=tuple(_told(line) for line in book.lines),
+    )
+    outbox.record(tx, placed, order.version)
+
+
+def _told(line: Line) -> OrderedLine:
+    return OrderedLine(
+        line_id=line.id,
+        line_number=line.line_number,
+        listing_id=line.listing_id,
+        product_code=line.product_code,
+        product_kind=line.product_kind,
+        product_name=line.product_name,
+        unit=line.unit,
+        quantity=line.quantity_ordered,
+        unit_price_yuan=line.unit_price_yuan,
+        amount_yuan=line.amount_yuan,
+        distributor_code=line.distributor_code,
+        distributor_name=line.distributor_name,
+        manufacturer_code=line.manufacturer_code,
+    )
+
+
+async def cancel_orders(tx: Tx, caller: Caller, commands: Sequence[Cancelling]) -> list[Book | ServiceError]:
+    """Takes back every pending line of orders; what was confirmed goes on."""
+    desk = Desk(tx, caller, clock.now(), await lock_books(tx, [command.order_id for command in commands]))
+    outcomes: list[Book | ServiceError] = []
+    for command in commands:
+        try:
+            outcomes.append(_cancel(desk, command))
+        except ServiceError as refusal:
+            outcomes.append(refusal)
+    await desk.store()
+    return outcomes
+
+
+def _cancel(desk: Desk, command: Cancelling) -> Book:
+    before = desk.book(OrderNamed(order_id=command.order_id))
+    after = rules.cancel(before, command.reason)
+    if after is before:
+        return before
+    taken = [new for old, new in zip(before.lines, after.lines, strict=True) if old is not new]
+    order = before.order
+    cancelled = OrderCancelled(
+        order_id=order.id,
+        order_number=order.order_number,
+        institution_code=order.institution_code,
+        region=order.region,
+        line_ids=tuple(line.id for line in taken),
+        reason=command.reason,
+    )
+    desk.note_each("cancelled", before, taken, {"reason": command.reason})
+    return desk.lay(after, cancelled)
+
+
+async def close_lines(tx: Tx, caller: Caller, commands: Sequence[Closing]) -> list[Book | ServiceError]:
+    """Gives up what was not shipped of lines; a line with goods on the way ends when they have arrived."""
+    desk = Desk(tx, caller, clock.now(), await lock_books(tx, [command.order_id for command in commands]))
+    outcomes: list[Book | ServiceError] = []
+    for command in commands:
+        try:
+            outcomes.append(_close(desk, command))
+        except ServiceError as refusal:
+            outcomes.append(refusal)
+    await desk.store()
+    return outcomes
+
+
+def _close(desk: Desk, command: Closing) -> Book:
+    before = desk.book(OrderNamed(order_id=command.order_id))
+    line = before.line(command.line_number)
+    if line is None:
+        numbers = ", ".join(str(known.line_number) for known in before.lines)
+        raise LineNotFound(f"Order {before.order.order_number} has the lines {numbers}, not {command.line_number}.")
+    if line.state in (CLOSING, CLOSED):
+        return before
+    if line.state == PENDING:
+        raise LineNotOpen(f"Line {line.line_number} is pending: nobody has confirmed it yet, cancel the order instead.")
+    closed = close(line, command.reason)
+    detail = {"reason": command.reason, "quantity_closed": closed.quantity_closed, "on_the_way": closed.on_the_way}
+    desk.note_each("closed", before, [closed], detail)
+    return desk.lay(Book(before.order, tuple(closed if one is line else one for one in before.lines)))

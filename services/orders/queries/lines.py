@@ -1,0 +1,99 @@
+"""Reads lines of orders, with what traceability and settlement said of them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from services.orders.queries.scope import Reach, reach_of, scoped, within
+from services.orders.rules.lines import Line, LineState
+from services.orders.tables import line_payments, order_lines, orders, shipment_lines
+from shared.db import Tx
+
+_TRACED = (
+    sa.select(sa.func.coalesce(sa.func.sum(shipment_lines.c.quantity_traced), 0).cast(sa.Integer))
+    .where(shipment_lines.c.order_line_id == order_lines.c.id)
+    .scalar_subquery()
+    .label("quantity_traced")
+)
+_PAID = (
+    sa.select(sa.func.coalesce(sa.func.sum(line_payments.c.amount_yuan), 0))
+    .where(line_payments.c.order_line_id == order_lines.c.id)
+    .scalar_subquery()
+    .label("paid_yuan")
+)
+COLUMNS = tuple(field.name for field in fields(Line) if field.name in order_lines.c)
+_ALL = sa.select(*(order_lines.c[name] for name in COLUMNS), _TRACED, _PAID)
+
+
+@dataclass(frozen=True, slots=True)
+class InboxLine:
+    """A line with the order it is of."""
+
+    line: Line
+    order_number: str
+    institution_name: str
+    delivery_point: str | None
+    placed_at: datetime
+    confirm_by: datetime
+
+
+_HEAD = tuple(field.name for field in fields(InboxLine) if field.name != "line")
+
+
+def row_of(line: Line) -> dict[str, Any]:
+    """The row that a line is kept in."""
+    return {name: getattr(line, name) for name in COLUMNS}
+
+
+@lru_cache
+def _of_orders(reach: Reach) -> sa.Executable:
+    ids = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
+    wanted = _ALL.where(order_lines.c.order_id == sa.any_(ids), within(reach, order_lines))
+    return wanted.order_by(order_lines.c.order_id, order_lines.c.line_number)
+
+
+async def lines_of(tx: Tx, order_ids: Collection[UUID]) -> list[Line]:
+    """The lines of some orders within reach, in their order."""
+    return await tx.all(Line, _of_orders(reach_of(tx)), ids=list(order_ids), **scoped(tx))
+
+
+async def lines_page(
+    tx: Tx, *, state: LineState | None, product_code: str | None, after: UUID | None, rows: int
+) -> list[InboxLine]:
+    """Up to `rows` lines after a key, the oldest first: what waits longest stands on top."""
+    wanted = _ALL.add_columns(*(orders.c[name] for name in _HEAD)).join(orders, orders.c.id == order_lines.c.order_id)
+    wanted = wanted.where(within(reach_of(tx), order_lines)).order_by(order_lines.c.id).limit(rows)
+    if state is not None:
+        wanted = wanted.where(order_lines.c.state == state.value)
+    if product_code is not None:
+        wanted = wanted.where(order_lines.c.product_code == product_code)
+    if after is not None:
+        wanted = wanted.where(order_lines.c.id > after)
+    found = await tx.rows(wanted, **scoped(tx))
+    return [
+        InboxLine(
+            Line(**{name: value for name, value in row.items() if name not in _HEAD}),
+            **{name: row[name] for name in _HEAD},
+        )
+        for row in found
+    ]
+
+
+_PAY = """
+INSERT INTO line_payments (payment_id, payable_id, order_id, order_line_id, institution_code, distributor_code,
+    manufacturer_code, region, amount_yuan, paid_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::numeric[], $10::timestamptz[])
+ON CONFLICT DO NOTHING RETURNING payment_id, payable_id
+"""
+
+
+async def pay(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> set[tuple[UUID, UUID]]:
+    """Keeps payments of lines; returns the (payment, payable) that were not known before."""
+    columns = [[row[column.name] for row in rows] for column in line_payments.c]
+    return {(row["payment_id"], row["payable_id"]) for row in await tx.sql(_PAY, *columns)}

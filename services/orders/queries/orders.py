@@ -1,0 +1,150 @@
+"""Reads orders with their lines, locks them for handlers, and writes what changed in one statement."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from services.orders.errors import OrderNotFound
+from services.orders.queries.lines import lines_of
+from services.orders.queries.scope import Reach, reach_of, scoped, within
+from services.orders.rules.orders import Book, Order
+from services.orders.tables import order_lines, orders, shipments
+from shared import clock
+from shared.db import Tx
+
+OrderState = Literal["placed", "confirmed", "closed", "cancelled"]
+
+_IN_STATE: dict[OrderState, sa.ColumnElement[bool]] = {
+    "placed": orders.c.lines_pending > 0,
+    "confirmed": sa.and_(orders.c.lines_pending == 0, orders.c.lines_active > 0),
+    "closed": sa.and_(
+        orders.c.lines_pending == 0, orders.c.lines_active == 0, orders.c.lines_cancelled < orders.c.line_count
+    ),
+    "cancelled": orders.c.lines_cancelled == orders.c.line_count,
+}
+_ALL = sa.select(orders)
+_IDS = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
+
+
+@lru_cache
+def _by_ids(reach: Reach) -> sa.Executable:
+    return _ALL.where(orders.c.id == sa.any_(_IDS), within(reach, orders))
+
+
+@lru_cache
+def _locked(reach: Reach) -> sa.Executable:
+    codes = sa.bindparam("codes", type_=sa.ARRAY(sa.Text))
+    numbers = sa.bindparam("numbers", type_=sa.ARRAY(sa.Text))
+    asked = sa.func.unnest(codes, numbers).table_valued("code", "number").render_derived(name="asked")
+    named = orders.alias("named")
+    by_number = sa.select(named.c.id).join(
+        asked, sa.and_(named.c.institution_code == asked.c.code, named.c.order_number == asked.c.number)
+    )
+    shipped = sa.bindparam("shipment_ids", type_=sa.ARRAY(sa.Uuid))
+    by_shipment = sa.select(shipments.c.order_id).where(shipments.c.id == sa.any_(shipped))
+    wanted = sa.union_all(sa.select(sa.func.unnest(_IDS)), by_number, by_shipment)
+    return _ALL.where(orders.c.id.in_(wanted), within(reach, orders)).order_by(orders.c.id).with_for_update()
+
+
+@lru_cache
+def _by_number(reach: Reach) -> sa.Executable:
+    return _ALL.where(
+        orders.c.institution_code == sa.bindparam("institution_code"),
+        orders.c.order_number == sa.bindparam("order_number"),
+        within(reach, orders),
+    )
+
+
+async def lock_books(
+    tx: Tx,
+    ids: Iterable[UUID] = (),
+    numbers: Collection[tuple[str, str]] = (),
+    shipment_ids: Iterable[UUID] = (),
+) -> dict[UUID, Book]:
+    """The orders meant by id, by (institution code, order number) or by a shipment, locked; two statements for all.
+
+    The order's row is the one lock of this service: whoever changes an order, its lines, its shipments or what is
+    received of them holds it, taken in the order of ids. Lines are read by a statement of their own after the lock,
+    because a statement that waited for it would still see them as they were before.
+    """
+    found = await tx.all(
+        Order,
+        _locked(reach_of(tx)),
+        ids=sorted(set(ids)),
+        codes=[code for code, _ in numbers],
+        numbers=[number for _, number in numbers],
+        shipment_ids=sorted(set(shipment_ids)),
+        **scoped(tx),
+    )
+    return await _with_lines(tx, found)
+
+
+async def books(tx: Tx, ids: Collection[UUID]) -> dict[UUID, Book]:
+    """Orders within reach, with their lines within reach."""
+    return await _with_lines(tx, await tx.all(Order, _by_ids(reach_of(tx)), ids=sorted(ids), **scoped(tx)))
+
+
+async def get_book(tx: Tx, order_id: UUID) -> Book:
+    """Raises OrderNotFound."""
+    found = await books(tx, [order_id])
+    if order_id not in found:
+        raise OrderNotFound(f"There is no order {order_id} that you may see.")
+    return found[order_id]
+
+
+async def get_book_by_number(tx: Tx, institution_code: str, order_number: str) -> Book:
+    """Raises OrderNotFound."""
+    found = await tx.all(
+        Order,
+        _by_number(reach_of(tx)),
+        institution_code=institution_code,
+        order_number=order_number,
+        **scoped(tx),
+    )
+    if not found:
+        raise OrderNotFound(f"There is no order {order_number!r} of {institution_code} that you may see.")
+    return (await _with_lines(tx, found))[found[0].id]
+
+
+async def _with_lines(tx: Tx, found: Sequence[Order]) -> dict[UUID, Book]:
+    by_order: dict[UUID, list[Any]] = defaultdict(list)
+    if found:
+        for line in await lines_of(tx, [order.id for order in found]):
+            by_order[line.order_id].append(line)
+    return {order.id: Book(order, tuple(by_order[order.id])) for order in found}
+
+
+async def orders_page(
+    tx: Tx,
+    *,
+    state: OrderState | None,
+    product_code: str | None,
+    placed_from: date | None,
+    placed_to: date | None,
+    after: UUID | None,
+    rows: int,
+) -> list[Order]:
+    """Up to `rows` orders before a key, the newest first; both days inclusive."""
+    reach = reach_of(tx)
+    wanted = _ALL.where(within(reach, orders)).order_by(orders.c.id.desc()).limit(rows)
+    if state is not None:
+        wanted = wanted.where(_IN_STATE[state])
+    if product_code is not None:
+        lines = sa.select(order_lines.c.order_id).where(
+            order_lines.c.product_code == product_code,
+            order_lines.c.order_id == orders.c.id,
+            within(reach, order_lines),
+        )
+        wanted = wanted.where(lines.exists())
+    if placed_from is not None:
+        wanted = wanted.where(orders.c.placed_at >= clock.start_of_day(placed_from))
+    if placed_to is not None:
+        wanted = wanted.where(orders.c.placed_at < clock.start_of_day(placed_to + timedelta(days=1)))
+    if after is not None:
+        wanted = wanted.where(orders.c.id < after)
+    return await tx.all(Order, wanted, **scoped(tx))

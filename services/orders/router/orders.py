@@ -1,0 +1,95 @@
+"""HTTP for orders."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+
+from services.orders.handlers.orders import Cancelling, Closing, cancel_orders, close_lines, place_orders
+from services.orders.queries import orders as queries
+from services.orders.queries.orders import OrderState
+from services.orders.router.bulk import Many
+from services.orders.router.timelines import steps
+from services.orders.rules.orders import next_acts
+from services.orders.schemas.fields import MOST_LINES, Day
+from services.orders.schemas.lines import CloseLine
+from services.orders.schemas.orders import CancelOrder, OrderHeadView, OrderView, PlaceOrder
+from shared import history
+from shared.history import TimelineView
+from shared.http import BulkAnswer, CallerHere, Code, Edge, Page, PagingHere, TxHere, answers, only
+
+router = APIRouter(route_class=Edge, prefix="/orders", tags=["orders"])
+
+LinePath = Annotated[int, Path(ge=1, le=MOST_LINES)]
+
+
+@router.post("", status_code=201)
+async def place_order(command: PlaceOrder, caller: CallerHere, tx: TxHere) -> OrderView:
+    """Orders at the listed prices; the same number with the same content answers the same order again."""
+    return OrderView.of(only(await place_orders(tx, caller, [command])))
+
+
+@router.post("/bulk")
+async def place_orders_in_bulk(commands: Many[PlaceOrder], caller: CallerHere, tx: TxHere) -> BulkAnswer[OrderView]:
+    """Up to 1,000 orders, each answered by itself."""
+    return answers(await place_orders(tx, caller, commands), OrderView.of, success=201)
+
+
+@router.get("")
+async def list_orders(
+    tx: TxHere,
+    paging: PagingHere,
+    state: Annotated[OrderState | None, Query()] = None,
+    product_code: Annotated[Code | None, Query(description="orders with a line of this product")] = None,
+    placed_from: Annotated[Day | None, Query(description="first day")] = None,
+    placed_to: Annotated[Day | None, Query(description="last day, inclusive")] = None,
+) -> Page[OrderHeadView]:
+    """Orders, the newest first."""
+    found = await queries.orders_page(
+        tx,
+        state=state,
+        product_code=product_code,
+        placed_from=placed_from,
+        placed_to=placed_to,
+        after=UUID(paging.after[0]) if paging.after else None,
+        rows=paging.rows,
+    )
+    return paging.page(found, OrderHeadView.model_validate, key=lambda order: [order.id])
+
+
+@router.get("/by-number/{order_number:path}")
+async def get_order_by_number(
+    order_number: Code,
+    caller: CallerHere,
+    tx: TxHere,
+    institution_code: Annotated[Code | None, Query(description="the caller's own when left out")] = None,
+) -> OrderView:
+    """The order of a number: what to ask after a time-out."""
+    return OrderView.of(await queries.get_book_by_number(tx, institution_code or caller.organisation, order_number))
+
+
+@router.get("/{order_id}")
+async def get_order(order_id: UUID, tx: TxHere) -> OrderView:
+    """One order, with the lines that the caller is a party of."""
+    return OrderView.of(await queries.get_book(tx, order_id))
+
+
+@router.get("/{order_id}/timeline")
+async def get_order_timeline(order_id: UUID, tx: TxHere) -> TimelineView:
+    """What happened to an order so far, and who must act by when."""
+    book = await queries.get_book(tx, order_id)
+    return await history.timeline(tx, order_id, book.order.state, steps(next_acts(book)))
+
+
+@router.post("/{order_id}/cancellation")
+async def cancel_order(order_id: UUID, command: CancelOrder, caller: CallerHere, tx: TxHere) -> OrderView:
+    """Takes back every line that nobody has confirmed."""
+    return OrderView.of(only(await cancel_orders(tx, caller, [Cancelling(order_id, command.reason)])))
+
+
+@router.post("/{order_id}/lines/{line_number}/closure")
+async def close_line(
+    order_id: UUID, line_number: LinePath, command: CloseLine, caller: CallerHere, tx: TxHere
+) -> OrderView:
+    """Gives up what was not shipped of a line."""
+    return OrderView.of(only(await close_lines(tx, caller, [Closing(order_id, line_number, command.reason)])))

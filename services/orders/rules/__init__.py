@@ -1,0 +1,1 @@
+"""Pure decisions of orders, one module per aggregate: market, orders, lines, shipments."""

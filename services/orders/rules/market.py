@@ -1,0 +1,233 @@
+"""What may be ordered, by whom, from whom and at which price on a day: every reason against it is found, not the first.
+
+The price is the listing's. A listing or distribution relation of a region covers the regions under it, and of several
+in force the nearest region wins, then the one that came into force last.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from shared import money
+from shared.codes import normal_name, region_prefix
+from shared.errors import Fault
+
+LARGEST_QUANTITY = 100_000_000
+"""Sale units of one line: more is a slip of the hand."""
+
+
+class ListingState(StrEnum):
+    LISTED = "listed"
+    SUSPENDED = "suspended"
+    DELISTED = "delisted"
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """Who may order: `receives_at` are the names goods can be sent to."""
+
+    code: str
+    name: str
+    region: str
+    active: bool
+    receives_at: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A product at a price in a region; `valid_to` is the last day."""
+
+    listing_id: UUID
+    region: str
+    product_code: str
+    product_kind: str
+    product_name: str
+    specification: str | None
+    unit: str
+    manufacturer_code: str
+    manufacturer_name: str
+    price_yuan: Decimal
+    valid_from: date
+    valid_to: date | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Who may deliver a product in a region; from `ended_on` on no more orders."""
+
+    region: str
+    product_code: str
+    distributor_code: str
+    valid_from: date
+    valid_to: date | None
+    ended_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Distributor:
+    """Who delivers; `provisional`: known by its exact name alone."""
+
+    code: str
+    name: str
+    provisional: bool
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Everything that bears on some orders, as it stands now."""
+
+    institutions: Mapping[str, Institution] = field(default_factory=dict)
+    distributors: Mapping[str, Distributor] = field(default_factory=dict)
+    listings: Mapping[str, Sequence[Listing]] = field(default_factory=dict)
+    """by product code"""
+    distributions: Mapping[tuple[str, str], Sequence[Distribution]] = field(default_factory=dict)
+    """by product and distributor code"""
+
+
+class Wanted(Protocol):
+    """One line as it is asked for."""
+
+    @property
+    def product_code(self) -> str: ...
+    @property
+    def quantity(self) -> int | float: ...
+    @property
+    def distributor_code(self) -> str: ...
+    @property
+    def unit_price_yuan(self) -> Decimal | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A line that may be ordered: how much of which listing, who delivers it, what it comes to."""
+
+    quantity: int
+    listing: Listing
+    distributor: Distributor
+    amount_yuan: Decimal
+
+
+def in_force(on: date, valid_from: date, valid_to: date | None) -> bool:
+    """Both days inclusive."""
+    return valid_from <= on and (valid_to is None or on <= valid_to)
+
+
+def institution_of(
+    market: Market, code: str, delivery_point: str | None, faults: list[Fault]
+) -> tuple[Institution | None, str | None]:
+    """The institution and the registered name of the delivery point; adds what speaks against them to `faults`."""
+    institution = market.institutions.get(code)
+    if institution is None:
+        faults.append(
+            Fault("/institution_code", code, "the institution is not registered", "a registered code", "unknown")
+        )
+        return None, None
+    if not institution.active:
+        faults.append(
+            Fault("/institution_code", code, "the institution is not active", "an active institution", "inactive")
+        )
+    if delivery_point is None:
+        return institution, None
+    known = _same_name(delivery_point, institution.receives_at)
+    if known is None:
+        names = ", ".join(institution.receives_at[:10])
+        rule = "the institution has no delivery point of this name"
+        faults.append(Fault("/delivery_point", delivery_point, rule, names, "unknown_delivery_point"))
+    return institution, known
+
+
+def _same_name(given: str, names: Sequence[str]) -> str | None:
+    if given in names:
+        return given
+    plain = normal_name(given)
+    return next((name for name in names if normal_name(name) == plain), None)
+
+
+def offer_of(
+    market: Market, region: str, line: Wanted, on: date, *, provisional_trade: bool, place: str, faults: list[Fault]
+) -> Offer | None:
+    """What the line comes to in a region on a day; None when something was added to `faults`, under the pointer `place`."""
+    before = len(faults)
+    quantity = _whole(line.quantity, place, faults)
+    listing = _listing_of(market, region, line.product_code, on, place, faults)
+    distributor = _distributor_of(market, line.distributor_code, place, faults, provisional_trade=provisional_trade)
+    if distributor is not None and listing is not None:
+        _check_distribution(market, region, line, on, place, faults)
+    if listing is None or distributor is None:
+        return None
+    if line.unit_price_yuan is not None and line.unit_price_yuan != listing.price_yuan:
+        given, listed = money.price_text(line.unit_price_yuan), money.price_text(listing.price_yuan)
+        rule = f"the price is the listing's: listed at {listed} yuan, stated {given} yuan"
+        faults.append(Fault(f"{place}/unit_price_yuan", given, rule, f"{listed}, or no price", "price_differs"))
+    if quantity is None:
+        return None
+    try:
+        amount = money.amount(quantity, listing.price_yuan)
+    except ValueError as error:
+        faults.append(Fault(f"{place}/quantity", quantity, str(error), "a smaller quantity", "amount_too_large"))
+        return None
+    return Offer(quantity, listing, distributor, amount) if len(faults) == before else None
+
+
+def _whole(given: int | float, place: str, faults: list[Fault]) -> int | None:
+    if isinstance(given, int) and 0 < given <= LARGEST_QUANTITY:
+        return given
+    allowed = f"a whole number of sale units, 1 to {LARGEST_QUANTITY}"
+    rule = "the quantity is positive and whole"
+    faults.append(Fault(f"{place}/quantity", given, rule, allowed, "quantity"))
+    return None
+
+
+def _listing_of(market: Market, region: str, product: str, on: date, place: str, faults: list[Fault]) -> Listing | None:
+    covering = [one for one in market.listings.get(product, ()) if region.startswith(region_prefix(one.region))]
+    valid = [one for one in covering if in_force(on, one.valid_from, one.valid_to)]
+    listed = [one for one in valid if one.state == ListingState.LISTED]
+    if listed:
+        return max(listed, key=lambda one: (len(region_prefix(one.region)), one.valid_from, one.listing_id))
+    if valid:
+        code, rule = valid[0].state, f"the listing is {valid[0].state}"
+    elif covering:
+        spans = "; ".join(f"{one.valid_from} to {one.valid_to or 'open'}" for one in covering[:5])
+        code, rule = "not_in_force", f"the listing is valid {spans}, the order is of {on}"
+    else:
+        code, rule = "unlisted", f"the product is not listed for region {region}"
+    faults.append(Fault(f"{place}/product_code", product, rule, f"a product listed for {region} on {on}", code))
+    return None
+
+
+def _distributor_of(
+    market: Market, code: str, place: str, faults: list[Fault], *, provisional_trade: bool
+) -> Distributor | None:
+    found = market.distributors.get(code)
+    if found is None:
+        reason, rule, allowed = "unknown_distributor", "the distributor is not registered", "a registered enterprise"
+    elif not found.active:
+        reason, rule, allowed = "distributor_inactive", "the distributor is not active", "an active enterprise"
+    elif found.provisional and not provisional_trade:
+        reason = "distributor_provisional"
+        rule = "the distributor is known by its name alone, and the region does not let such enterprises trade"
+        allowed = "an enterprise with a unified social credit code"
+    else:
+        return found
+    faults.append(Fault(f"{place}/distributor_code", code, rule, allowed, reason))
+    return None
+
+
+def _check_distribution(market: Market, region: str, line: Wanted, on: date, place: str, faults: list[Fault]) -> None:
+    known = market.distributions.get((line.product_code, line.distributor_code), ())
+    if any(
+        region.startswith(region_prefix(one.region))
+        and in_force(on, one.valid_from, one.valid_to)
+        and (one.ended_on is None or on < one.ended_on)
+        for one in known
+    ):
+        return
+    rule = f"the distributor has no distribution relation for {line.product_code} in {region} on {on}"
+    allowed = "a distributor with a relation in force"
+    faults.append(Fault(f"{place}/distributor_code", line.distributor_code, rule, allowed, "no_distribution"))

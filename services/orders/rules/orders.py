@@ -1,0 +1,211 @@
+"""An order as a whole: what its number stands for, how its lines add up, and who must act next.
+
+An order number stands for one content for good. The order's row counts its lines by what they wait for, so that its state
+follows from its own row, whatever part of the lines the caller may see.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from uuid import UUID
+
+from services.orders.errors import NothingToCancel, OrderNumberUsed, OrderRefused
+from services.orders.rules import lines as line_rules
+from services.orders.rules.lines import ACTIVE, CANCELLED, ENDED, PENDING, Line
+from services.orders.rules.market import Institution, Market, Offer, Wanted, institution_of, offer_of
+from shared.codes import normal_name
+from shared.errors import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order's own row; the counts are of all its lines, `version` counts what was said about it."""
+
+    id: UUID
+    order_number: str
+    institution_code: str
+    institution_name: str
+    region: str
+    delivery_point: str | None
+    distributor_codes: tuple[str, ...]
+    manufacturer_codes: tuple[str, ...]
+    placed_at: datetime
+    confirm_by: datetime
+    line_count: int
+    lines_pending: int
+    lines_active: int
+    lines_cancelled: int
+    version: int
+
+    @property
+    def state(self) -> str:
+        """placed, confirmed, cancelled, closed: by what its lines wait for."""
+        if self.lines_pending:
+            return "placed"
+        if self.lines_active:
+            return "confirmed"
+        return "cancelled" if self.lines_cancelled == self.line_count else "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """An order with those of its lines that the caller may see, in their order."""
+
+    order: Order
+    lines: tuple[Line, ...]
+
+    def line(self, number: int) -> Line | None:
+        """The line of that number."""
+        return next((line for line in self.lines if line.line_number == number), None)
+
+
+@dataclass(frozen=True, slots=True)
+class NextAct:
+    """Who must act, on what, by when."""
+
+    who: str
+    what: str
+    by: datetime | None = None
+
+
+def offers_for(
+    market: Market,
+    institution_code: str,
+    delivery_point: str | None,
+    wanted: Sequence[Wanted],
+    on: date,
+    *,
+    provisional_trade: bool,
+) -> tuple[Institution, str | None, list[Offer]]:
+    """What an institution may order of what it wants on a day; raises OrderRefused with every fault of every line."""
+    faults: list[Fault] = []
+    institution, delivered_to = institution_of(market, institution_code, delivery_point, faults)
+    offers: list[Offer] = []
+    for place, line in enumerate(wanted):
+        if institution is None:
+            break
+        offer = offer_of(
+            market,
+            institution.region,
+            line,
+            on,
+            provisional_trade=provisional_trade,
+            place=f"/lines/{place}",
+            faults=faults,
+        )
+        if offer is not None:
+            offers.append(offer)
+    if faults or institution is None:
+        raise OrderRefused(said(faults), faults=faults)
+    return institution, delivered_to, offers
+
+
+def said(faults: Sequence[Fault]) -> str:
+    """The faults in one sentence: how many, and the first of them."""
+    count = "One fault" if len(faults) == 1 else f"{len(faults)} faults"
+    first = faults[0]
+    return (
+        f"{count}; nothing was changed. {first.pointer}: {first.rule} (given {first.given!r}, allowed {first.allowed})."
+    )
+
+
+def check_same(book: Book, delivery_point: str | None, wanted: Sequence[Wanted]) -> None:
+    """Whether an order that is asked for again is the one that stands; raises OrderNumberUsed saying what differs."""
+    order, lines = book.order, book.lines
+    faults: list[Fault] = []
+    if delivery_point is not None and normal_name(delivery_point) != normal_name(order.delivery_point or ""):
+        faults.append(_differs("/delivery_point", delivery_point, order.delivery_point))
+    elif delivery_point is None and order.delivery_point is not None:
+        faults.append(_differs("/delivery_point", None, order.delivery_point))
+    if len(wanted) != len(lines):
+        faults.append(_differs("/lines", f"{len(wanted)} lines", f"{len(lines)} lines"))
+    for place, (line, stands) in enumerate(zip(wanted, lines, strict=False)):
+        pairs = {
+            "product_code": (line.product_code, stands.product_code),
+            "quantity": (line.quantity, stands.quantity_ordered),
+            "distributor_code": (line.distributor_code, stands.distributor_code),
+            "unit_price_yuan": (line.unit_price_yuan or stands.unit_price_yuan, stands.unit_price_yuan),
+        }
+        faults += [_differs(f"/lines/{place}/{name}", *pair) for name, pair in pairs.items() if pair[0] != pair[1]]
+    if faults:
+        raise OrderNumberUsed(
+            f"Order {order.order_number} of {order.placed_at.isoformat()} stands with other content ({order.id}):"
+            f" {faults[0].pointer} is {faults[0].allowed!r} there and {faults[0].given!r} here.",
+            faults=faults,
+        )
+
+
+def _differs(pointer: str, given: object, stands: object) -> Fault:
+    return Fault(pointer, given, "the order of this number stands with another value", str(stands), "differs")
+
+
+def cancel(book: Book, reason: str) -> Book:
+    """Every pending line is taken back; raises NothingToCancel, an order that is cancelled stays as it is."""
+    if book.order.state == CANCELLED:
+        return book
+    if not any(line.state == PENDING for line in book.lines):
+        states = ", ".join(f"{line.line_number} {line.state}" for line in book.lines)
+        raise NothingToCancel(f"Order {book.order.order_number} has no pending line: {states}.")
+    lines = (line_rules.cancel(line, reason) if line.state == PENDING else line for line in book.lines)
+    return replace(book, lines=tuple(lines))
+
+
+def counted(order: Order, before: Iterable[Line], after: Iterable[Line]) -> Order:
+    """The order with its counts moved as these lines moved."""
+    pending = active = cancelled = 0
+    for weight, moved in ((-1, before), (1, after)):
+        for line in moved:
+            pending += weight * (line.state == PENDING)
+            active += weight * (line.state in ACTIVE)
+            cancelled += weight * (line.state == CANCELLED)
+    if not (pending or active or cancelled):
+        return order
+    return replace(
+        order,
+        lines_pending=order.lines_pending + pending,
+        lines_active=order.lines_active + active,
+        lines_cancelled=order.lines_cancelled + cancelled,
+    )
+
+
+def deliver_by(placed_at: datetime, confirmed_at: datetime, hours: int, counted_from: str) -> datetime:
+    """By when confirmed goods must be there. Source: domain rules 4.3 (72 h from the order; elsewhere from confirmation)."""
+    return (confirmed_at if counted_from == "confirmed" else placed_at) + timedelta(hours=hours)
+
+
+def closing_reason(line: Line) -> str:
+    """What a line's end is called: fulfilled, or why the hospital closed the remainder."""
+    return "fulfilled" if line.state == line_rules.FULFILLED else line.reason or "closed"
+
+
+def newly_ended(before: Line, after: Line) -> bool:
+    """Whether nothing more will come for a line that was active."""
+    return before.state not in ENDED and after.state in ENDED
+
+
+def next_acts(book: Book) -> list[NextAct]:
+    """Who must act now on an order: distributors confirm and ship, the hospital receives."""
+    acts: list[NextAct] = []
+    by_distributor = sorted(book.lines, key=lambda line: (line.distributor_code, line.line_number))
+    for _, group in groupby(by_distributor, key=lambda line: line.distributor_code):
+        lines = list(group)
+        name = f"{lines[0].distributor_name} ({lines[0].distributor_code})"
+        if pending := [line.line_number for line in lines if line.state == PENDING]:
+            acts.append(NextAct(name, f"confirm or refuse {_numbers(pending)}", book.order.confirm_by))
+        acts += [
+            NextAct(name, f"ship {line.shippable} {line.unit} of line {line.line_number}", line.deliver_by)
+            for line in lines
+            if line.shippable
+        ]
+    hospital = f"{book.order.institution_name} ({book.order.institution_code})"
+    acts += [
+        NextAct(hospital, f"accept or reject {line.on_the_way} {line.unit} on the way of line {line.line_number}")
+        for line in book.lines
+        if line.on_the_way
+    ]
+    return acts
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"

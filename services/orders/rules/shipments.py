@@ -1,0 +1,282 @@
+"""Goods on the way: what may leave, what may be called back, and what the hospital does with what arrives.
+
+Each shipment line is received once, whole: accepted + rejected = shipped. Nothing expired leaves or is accepted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Protocol
+from uuid import UUID
+
+from services.orders.errors import AcceptanceRefused, AlreadyReceived, ShipmentNotOpen, ShipmentNumberUsed
+from services.orders.rules.lines import CONFIRMED, Line
+from services.orders.rules.orders import NextAct, said
+from shared.errors import Fault
+
+DISPATCHED, RECEIVING, RECEIVED, CANCELLED = "dispatched", "receiving", "received", "cancelled"
+
+NEXT = {
+    (DISPATCHED, "receive part"): RECEIVING,
+    (DISPATCHED, "receive rest"): RECEIVED,
+    (DISPATCHED, "cancel"): CANCELLED,
+    (RECEIVING, "receive part"): RECEIVING,
+    (RECEIVING, "receive rest"): RECEIVED,
+}
+"""Source: domain rules 4.4, the states of 配送明细 (10 已提交未验收, 20 验收中, 30 验收入库完成, 01 已作废)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """A shipment's own row: goods of one distributor for one order."""
+
+    id: UUID
+    shipment_number: str
+    order_id: UUID
+    order_number: str
+    institution_code: str
+    institution_name: str
+    distributor_code: str
+    distributor_name: str
+    region: str
+    dispatched_at: datetime
+    state: str
+    reason: str | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShipmentLine:
+    """Goods of one lot; the two quantities are None until they are received."""
+
+    id: UUID
+    shipment_id: UUID
+    order_id: UUID
+    order_line_id: UUID
+    line_number: int
+    place: int
+    institution_code: str
+    distributor_code: str
+    manufacturer_code: str
+    region: str
+    product_code: str
+    product_name: str
+    unit: str
+    lot_number: str
+    produced_on: date
+    expires_on: date
+    quantity: int
+    quantity_accepted: int | None = None
+    quantity_rejected: int | None = None
+    reason: str | None = None
+    received_at: datetime | None = None
+
+    @property
+    def received(self) -> bool:
+        """Whether the hospital has decided on it."""
+        return self.quantity_accepted is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A shipment with its lines, in their order."""
+
+    shipment: Shipment
+    lines: tuple[ShipmentLine, ...]
+
+
+class Goods(Protocol):
+    """One line of a shipment as it is asked for."""
+
+    @property
+    def line_number(self) -> int: ...
+    @property
+    def lot_number(self) -> str: ...
+    @property
+    def produced_on(self) -> date: ...
+    @property
+    def expires_on(self) -> date: ...
+    @property
+    def quantity(self) -> int: ...
+
+
+class Arrival(Protocol):
+    """What is said of one shipment line on arrival."""
+
+    @property
+    def shipment_line_id(self) -> UUID: ...
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def rejected(self) -> int: ...
+    @property
+    def reason(self) -> str | None: ...
+
+
+def goods_faults(
+    goods: Sequence[Goods], lines: Mapping[int, Line], today: date, longest_shelf_life_days: int
+) -> list[Fault]:
+    """Everything that speaks against these goods leaving today; `lines` are the distributor's own, by number."""
+    faults: list[Fault] = []
+    left = {number: line.shippable for number, line in lines.items()}
+    for index, one in enumerate(goods):
+        place = f"/lines/{index}"
+        line = lines.get(one.line_number)
+        if line is None:
+            rule = "the order has no such line of yours"
+            numbers = ", ".join(map(str, sorted(lines))) or "none"
+            faults.append(Fault(f"{place}/line_number", one.line_number, rule, f"one of: {numbers}", "unknown_line"))
+        elif line.state != CONFIRMED:
+            rule = f"the line is {line.state}"
+            faults.append(Fault(f"{place}/line_number", one.line_number, rule, "a confirmed line", "line_not_open"))
+        elif one.quantity > left[one.line_number]:
+            rule = (
+                f"of {line.quantity_confirmed} confirmed, {line.quantity_accepted} are accepted and {line.on_the_way}"
+                f" on the way; {left[one.line_number]} are left for this entry"
+            )
+            allowed = f"at most {left[one.line_number]}"
+            faults.append(Fault(f"{place}/quantity", one.quantity, rule, allowed, "over_shipped"))
+        else:
+            left[one.line_number] -= one.quantity
+        faults += _date_faults(one, today, longest_shelf_life_days, place)
+    return faults
+
+
+def _date_faults(one: Goods, today: date, longest_shelf_life_days: int, place: str) -> list[Fault]:
+    faults: list[Fault] = []
+    if one.produced_on > today:
+        rule = f"goods are made before they leave; today is {today}"
+        faults.append(Fault(f"{place}/produced_on", str(one.produced_on), rule, f"up to {today}", "not_produced_yet"))
+    if one.expires_on <= today:
+        rule = f"expired goods may not leave; today is {today}"
+        faults.append(Fault(f"{place}/expires_on", str(one.expires_on), rule, f"after {today}", "expired"))
+    elif one.expires_on <= one.produced_on:
+        rule = f"goods expire after they were made ({one.produced_on})"
+        faults.append(Fault(f"{place}/expires_on", str(one.expires_on), rule, f"after {one.produced_on}", "dates"))
+    elif (one.expires_on - one.produced_on).days > longest_shelf_life_days:
+        rule = f"{(one.expires_on - one.produced_on).days} days between production and expiry"
+        allowed = f"at most {longest_shelf_life_days} days"
+        faults.append(Fault(f"{place}/expires_on", str(one.expires_on), rule, allowed, "shelf_life"))
+    return faults
+
+
+def check_same(load: Load, order_id: UUID, goods: Sequence[Goods]) -> None:
+    """Whether a shipment that is asked for again is the one that left; raises ShipmentNumberUsed saying what differs."""
+    stands = [(one.line_number, one.lot_number, one.produced_on, one.expires_on, one.quantity) for one in load.lines]
+    given = [(one.line_number, one.lot_number, one.produced_on, one.expires_on, one.quantity) for one in goods]
+    faults: list[Fault] = []
+    rule = "the shipment of this number left with another value"
+    if order_id != load.shipment.order_id:
+        faults.append(Fault("/order_id", str(order_id), rule, str(load.shipment.order_id), "differs"))
+    if len(given) != len(stands):
+        faults.append(Fault("/lines", f"{len(given)} lines", rule, f"{len(stands)} lines", "differs"))
+    names = ("line_number", "lot_number", "produced_on", "expires_on", "quantity")
+    for place, (here, there) in enumerate(zip(given, stands, strict=False)):
+        faults += [
+            Fault(f"/lines/{place}/{name}", str(one), rule, str(other), "differs")
+            for name, one, other in zip(names, here, there, strict=True)
+            if one != other
+        ]
+    if faults:
+        number = load.shipment.shipment_number
+        raise ShipmentNumberUsed(
+            f"Shipment {number} left with other content ({load.shipment.id}): {faults[0].pointer} is"
+            f" {faults[0].allowed!r} there and {faults[0].given!r} here.",
+            faults=faults,
+        )
+
+
+def cancel(load: Load, reason: str) -> Load:
+    """The shipment is called back; raises ShipmentNotOpen when anything of it was received."""
+    shipment = load.shipment
+    if shipment.state == CANCELLED:
+        return load
+    after = NEXT.get((shipment.state, "cancel"))
+    if after is None:
+        received = sum(line.received for line in load.lines)
+        raise ShipmentNotOpen(
+            f"Shipment {shipment.shipment_number} is {shipment.state}: {received} of {len(load.lines)} lines were received."
+        )
+    return replace(load, shipment=replace(shipment, state=after, reason=reason))
+
+
+def receive(load: Load, arrivals: Sequence[Arrival], at: datetime, today: date) -> Load:
+    """The load after the hospital decided on some of its lines; the same figures again change nothing.
+
+    Raises AcceptanceRefused with every fault, AlreadyReceived, ShipmentNotOpen.
+    """
+    if load.shipment.state == CANCELLED:
+        raise ShipmentNotOpen(f"Shipment {load.shipment.shipment_number} was cancelled: {load.shipment.reason}.")
+    by_id = {line.id: line for line in load.lines}
+    faults = [fault for place, one in enumerate(arrivals) for fault in _arrival_faults(one, by_id, today, place)]
+    ids = [one.shipment_line_id for one in arrivals]
+    faults += [
+        Fault(f"/lines/{place}/shipment_line_id", str(one), "the shipment line is named twice", "once each", "repeated")
+        for place, one in enumerate(ids)
+        if one in ids[:place]
+    ]
+    if faults:
+        raise AcceptanceRefused(said(faults), faults=faults)
+    others = [
+        Fault(
+            f"/lines/{place}",
+            f"accepted {one.accepted}, rejected {one.rejected}",
+            "the goods were received before, with other figures",
+            f"accepted {line.quantity_accepted}, rejected {line.quantity_rejected}",
+            "already_received",
+        )
+        for place, one in enumerate(arrivals)
+        if (line := by_id[one.shipment_line_id]).received and line.quantity_accepted != one.accepted
+    ]
+    if others:
+        raise AlreadyReceived(said(others), faults=others)
+    said_of = {one.shipment_line_id: one for one in arrivals}
+    lines = tuple(
+        line if line.received or line.id not in said_of else _received(line, said_of[line.id], at)
+        for line in load.lines
+    )
+    if lines == load.lines:
+        return load
+    verb = "receive rest" if all(line.received for line in lines) else "receive part"
+    return Load(replace(load.shipment, state=NEXT[load.shipment.state, verb]), lines)
+
+
+def _received(line: ShipmentLine, arrival: Arrival, at: datetime) -> ShipmentLine:
+    return replace(
+        line,
+        quantity_accepted=arrival.accepted,
+        quantity_rejected=arrival.rejected,
+        reason=arrival.reason if arrival.rejected else None,
+        received_at=at,
+    )
+
+
+def _arrival_faults(arrival: Arrival, by_id: Mapping[UUID, ShipmentLine], today: date, index: int) -> list[Fault]:
+    place = f"/lines/{index}"
+    line = by_id.get(arrival.shipment_line_id)
+    if line is None:
+        rule = "the shipment has no such line"
+        given = str(arrival.shipment_line_id)
+        allowed = ", ".join(str(known) for known in list(by_id)[:10])
+        return [Fault(f"{place}/shipment_line_id", given, rule, allowed, "unknown_line")]
+    faults: list[Fault] = []
+    total = arrival.accepted + arrival.rejected
+    if total != line.quantity:
+        rule = f"accepted {arrival.accepted} + rejected {arrival.rejected} = {total}, shipped were {line.quantity}"
+        faults.append(Fault(place, total, rule, f"accepted + rejected = {line.quantity}", "sum"))
+    if arrival.rejected and not arrival.reason:
+        faults.append(Fault(f"{place}/reason", None, "goods are rejected for a reason", "a reason", "missing_reason"))
+    if arrival.accepted and not line.received and line.expires_on <= today:
+        rule = f"the goods expired on {line.expires_on}, today is {today}"
+        allowed = f"accepted 0, rejected {line.quantity}"
+        faults.append(Fault(f"{place}/accepted", arrival.accepted, rule, allowed, "expired"))
+    return faults
+
+
+def next_acts(load: Load) -> list[NextAct]:
+    """Who must act now on a shipment."""
+    if load.shipment.state in (RECEIVED, CANCELLED):
+        return []
+    waiting = sum(line.quantity for line in load.lines if not line.received)
+    hospital = f"{load.shipment.institution_name} ({load.shipment.institution_code})"
+    return [NextAct(hospital, f"accept or reject {waiting} units on the way")]

@@ -1,0 +1,1 @@
+"""Commands in and views out of orders, one module per aggregate."""

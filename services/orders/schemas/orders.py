@@ -1,0 +1,110 @@
+"""What is said about orders over HTTP."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, JsonValue, StrictFloat, StrictInt, WithJsonSchema
+
+from services.orders.rules.market import LARGEST_QUANTITY
+from services.orders.rules.orders import Book
+from services.orders.schemas.fields import MOST_LINES
+from services.orders.schemas.lines import LineView
+from shared.http import Amount, Code, Command, Name, Price, Reason, View
+
+AnyQuantity = Annotated[
+    StrictInt | StrictFloat, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": LARGEST_QUANTITY})
+]
+"""Read as any number, so that a wrong one is reported together with every other fault of the order."""
+
+_ORDER: dict[str, JsonValue] = {
+    "order_number": "CG20260105-0001",
+    "delivery_point": "河坊街院区",
+    "lines": [
+        {"product_code": "XA02BCA030A001010100001", "quantity": 120, "distributor_code": "91330100MA27XF6Q6M"},
+        {
+            "product_code": "XC07ABB040A001020100002",
+            "quantity": 40,
+            "distributor_code": "91330100MA27XF6Q6M",
+            "unit_price_yuan": "8.7600",
+        },
+    ],
+}
+
+
+class PlaceOrderLine(Command):
+    """A product, how many sale units of it, and who shall deliver; a price only to have it checked."""
+
+    product_code: Code
+    quantity: AnyQuantity = Field(description="whole sale units")
+    distributor_code: Code
+    unit_price_yuan: Price | None = Field(None, description="refused when it is not the listing's")
+
+
+class PlaceOrder(Command):
+    """Orders under a number of the hospital's own; the same number again is the same order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ORDER]})
+
+    order_number: Code
+    delivery_point: Name | None = Field(None, description="a name under which the institution receives goods")
+    lines: list[PlaceOrderLine] = Field(min_length=1, max_length=MOST_LINES)
+    institution_code: Code | None = Field(None, description="for the operator, who acts for an institution")
+
+
+class CancelOrder(Command):
+    """Takes back every line that nobody has confirmed."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "doubled by mistake"}]})
+
+    reason: Reason
+
+
+class OrderHeadView(View):
+    """An order without its lines; state: placed, confirmed, closed, cancelled."""
+
+    id: UUID
+    order_number: str
+    institution_code: str
+    institution_name: str
+    region: str
+    delivery_point: str | None
+    state: str
+    placed_at: datetime
+    confirm_by: datetime
+    line_count: int
+    lines_pending: int
+    lines_active: int
+    lines_cancelled: int
+
+
+class OrderView(OrderHeadView):
+    """An order with those of its lines that the caller is a party of; the amounts are of these."""
+
+    amount_yuan: Amount
+    paid_yuan: Amount
+    lines: list[LineView]
+
+    @classmethod
+    def of(cls, book: Book) -> Self:
+        """Shows an order."""
+        order = book.order
+        return cls(
+            id=order.id,
+            order_number=order.order_number,
+            institution_code=order.institution_code,
+            institution_name=order.institution_name,
+            region=order.region,
+            delivery_point=order.delivery_point,
+            state=order.state,
+            placed_at=order.placed_at,
+            confirm_by=order.confirm_by,
+            line_count=order.line_count,
+            lines_pending=order.lines_pending,
+            lines_active=order.lines_active,
+            lines_cancelled=order.lines_cancelled,
+            amount_yuan=sum((line.amount_yuan for line in book.lines), Decimal(0)),
+            paid_yuan=sum((line.paid_yuan for line in book.lines), Decimal(0)),
+            lines=[LineView.model_validate(line) for line in book.lines],
+        )

@@ -1,0 +1,5 @@
+"""The collection of orders' tables."""
+
+from shared import db
+
+metadata = db.metadata()

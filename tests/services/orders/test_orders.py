@@ -1,0 +1,278 @@
+"""Orders over HTTP: placed at the listed price or refused with every fault, cancelled, found again by their number."""
+
+import asyncio
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from shared.events.orders import LineClosed, OrderCancelled, OrderPlaced
+from tests.house import WorkerInHand
+from tests.services.orders.conftest import Hand
+from tests.services.orders.facts import (
+    ASPIRIN,
+    DISTRIBUTOR,
+    HOSPITAL,
+    OTHER_DISTRIBUTOR,
+    OTHER_HOSPITAL,
+    PROVISIONAL,
+    STATIN,
+    UNKNOWN,
+    enterprise,
+    goods,
+    institution,
+    listed,
+    order,
+    relation,
+    relation_ended,
+    repriced,
+    suspended,
+    wanted,
+)
+
+
+async def test_an_order_is_placed_at_the_listed_price_and_said(hand: Hand, worker: WorkerInHand) -> None:
+    placed = await hand.place(order("CG-1", wanted(ASPIRIN, 3), wanted(STATIN, 10), delivery_point="河坊街院区"))
+    assert [line["unit_price_yuan"] for line in placed["lines"]] == ["12.3450", "8.7600"]
+    assert [line["amount_yuan"] for line in placed["lines"]] == ["37.04", "87.60"]  # 37.035 is rounded half up
+    assert (placed["state"], placed["amount_yuan"], placed["delivery_point"]) == ("placed", "124.64", "河坊街院区")
+    assert placed["placed_at"] == "2026-03-02T01:00:00Z"
+    assert placed["confirm_by"] == "2026-03-03T01:00:00Z"
+    (said,) = await worker.said()
+    assert isinstance(said, OrderPlaced)
+    assert [line.amount_yuan for line in said.lines] == [Decimal("37.04"), Decimal("87.60")]
+    assert str(said.order_id) == placed["id"]
+    assert await hand.see(f"/orders/{placed['id']}") == placed
+    assert await hand.see("/orders/by-number/CG-1") == placed
+
+
+async def test_every_fault_of_every_line_is_reported_at_once(hand: Hand, worker: WorkerInHand) -> None:
+    await worker.deliver(suspended(listed(STATIN)), sequence=2)
+    lines = [
+        wanted(UNKNOWN, 1),
+        wanted(STATIN, 1),
+        wanted(ASPIRIN, 0),
+        wanted(ASPIRIN, 1.5),
+        wanted(ASPIRIN, 5, OTHER_DISTRIBUTOR),
+        wanted(ASPIRIN, 5, "91330100MA00000000"),
+        wanted(ASPIRIN, 5, PROVISIONAL),
+        wanted(ASPIRIN, 5, unit_price_yuan="12.0000"),
+        wanted(ASPIRIN, 5, unit_price_yuan="12.345"),
+    ]
+    refused = await hand.place(order("CG-1", *lines, delivery_point="nowhere"), 422)
+    assert [(error["pointer"], error["code"]) for error in refused["errors"]] == [
+        ("/delivery_point", "unknown_delivery_point"),
+        ("/lines/0/product_code", "unlisted"),
+        ("/lines/1/product_code", "suspended"),
+        ("/lines/2/quantity", "quantity"),
+        ("/lines/3/quantity", "quantity"),
+        ("/lines/4/distributor_code", "no_distribution"),
+        ("/lines/5/distributor_code", "unknown_distributor"),
+        ("/lines/6/distributor_code", "distributor_provisional"),
+        ("/lines/7/unit_price_yuan", "price_differs"),
+    ]
+    assert refused["code"] == "order_refused"
+    assert "12.3450" in refused["errors"][-1]["rule"]
+    assert "12.0000" in refused["errors"][-1]["rule"]
+    assert await worker.said() == []
+
+
+async def test_an_institution_that_is_unknown_or_inactive_cannot_order(hand: Hand, worker: WorkerInHand) -> None:
+    refused = await hand.place(order(), 422, who="H33010200077")
+    assert [error["code"] for error in refused["errors"]] == ["unknown"]
+    await worker.deliver(institution(active=False), enterprise(active=False), sequence=2)
+    refused = await hand.place(order(), 422)
+    assert [error["code"] for error in refused["errors"]] == ["inactive", "distributor_inactive"]
+
+
+async def test_the_price_and_relation_are_those_of_the_moment(hand: Hand, worker: WorkerInHand) -> None:
+    await worker.deliver(repriced(listed(ASPIRIN, "9.9900")), sequence=2)
+    placed = await hand.place()
+    assert placed["lines"][0]["unit_price_yuan"] == "9.9900"
+    await worker.deliver(relation_ended(relation(), date(2026, 3, 3)), sequence=2)
+    await hand.place(order("CG-2"))
+    await worker.deliver(relation_ended(relation(), date(2026, 3, 2)), sequence=3)
+    refused = await hand.place(order("CG-3"), 422)
+    assert [error["code"] for error in refused["errors"]] == ["no_distribution"]
+
+
+async def test_the_same_number_with_the_same_content_is_one_order(hand: Hand, worker: WorkerInHand) -> None:
+    first = await hand.place(order("CG-1", wanted(), wanted()))
+    assert await hand.place(order("CG-1", wanted(unit_price_yuan="12.3450"), wanted())) == first
+    assert len(await worker.said()) == 1
+    other = await hand.place(order("CG-1", wanted(quantity=99), wanted(), delivery_point="河坊街院区"), 409)
+    assert other["code"] == "order_number_used"
+    assert [error["pointer"] for error in other["errors"]] == ["/delivery_point", "/lines/0/quantity"]
+    assert (other["errors"][1]["given"], other["errors"][1]["allowed"]) == ("99", "100")
+    fewer = await hand.place(order("CG-1", wanted()), 409)
+    assert fewer["errors"][0]["allowed"] == "2 lines"
+
+
+async def test_two_hospitals_may_use_the_same_number(hand: Hand) -> None:
+    first, second = await hand.place(), await hand.place(who=OTHER_HOSPITAL)
+    assert first["id"] != second["id"]
+
+
+async def test_twenty_equal_orders_at_once_make_one(hand: Hand, worker: WorkerInHand) -> None:
+    answers = await asyncio.gather(*(hand.ask("hospital", HOSPITAL, "POST", "/orders", order()) for _ in range(20)))
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
+    assert len(await worker.said()) == 1
+
+
+async def test_an_idempotency_key_replays_the_answer(hand: Hand) -> None:
+    key = {"idempotency-key": "k1"}
+    first = await hand.ask("hospital", HOSPITAL, "POST", "/orders", order(), headers=key)
+    again = await hand.ask("hospital", HOSPITAL, "POST", "/orders", order(), headers=key)
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+
+
+async def test_orders_in_bulk_are_answered_each_by_itself(hand: Hand, worker: WorkerInHand) -> None:
+    bulk = [order("CG-1"), order("CG-2", wanted(UNKNOWN), wanted(quantity=-1)), order("CG-3"), order("CG-1")]
+    answered = await hand.say("hospital", HOSPITAL, "/orders/bulk", bulk)
+    assert [item["status"] for item in answered["items"]] == [201, 422, 201, 201]
+    assert (answered["succeeded"], answered["refused"]) == (3, 1)
+    assert answered["items"][0]["item"] == answered["items"][3]["item"]
+    assert [error["code"] for error in answered["items"][1]["problem"]["errors"]] == ["unlisted", "quantity"]
+    assert len(await worker.said()) == 2
+
+
+async def test_the_operator_names_the_institution_it_acts_for(hand: Hand) -> None:
+    bulk = [order("CG-1", institution_code=HOSPITAL), order("CG-1", institution_code=OTHER_HOSPITAL), order("CG-2")]
+    answered = await hand.say("operator", "OPERATOR", "/orders/bulk", bulk)
+    assert [item["status"] for item in answered["items"]] == [201, 201, 422]
+    seen = await hand.see("/orders/by-number/CG-1", "operator", "OPERATOR", params={"institution_code": HOSPITAL})
+    assert seen["institution_code"] == HOSPITAL
+
+
+async def test_a_hospital_cannot_order_for_another(hand: Hand) -> None:
+    refused = await hand.place(order(institution_code=OTHER_HOSPITAL), 403)
+    assert refused["code"] == "not_your_organisation"
+    assert (await hand.place(order(institution_code=HOSPITAL)))["institution_code"] == HOSPITAL
+
+
+async def test_each_party_sees_an_order_with_its_own_lines(hand: Hand) -> None:
+    placed = await hand.place(order("CG-1", wanted(), wanted(STATIN, 5, OTHER_DISTRIBUTOR)))
+    path = f"/orders/{placed['id']}"
+    for role, who, numbers in (
+        ("hospital", HOSPITAL, [1, 2]),
+        ("distributor", DISTRIBUTOR, [1]),
+        ("distributor", OTHER_DISTRIBUTOR, [2]),
+        ("manufacturer", placed["lines"][0]["manufacturer_code"], [1]),
+        ("agency", "AGENCY", [1, 2]),
+        ("authority", "AUTHORITY", [1, 2]),
+        ("operator", "OPERATOR", [1, 2]),
+    ):
+        seen = await hand.see(path, role, who)
+        assert [line["line_number"] for line in seen["lines"]] == numbers, role
+        listed_orders = await hand.see("/orders", role, who)
+        assert [one["id"] for one in listed_orders["items"]] == [placed["id"]], role
+        listed_lines = await hand.see("/lines", role, who)
+        assert [one["line_number"] for one in listed_lines["items"]] == numbers, role
+    await hand.see(path, "hospital", OTHER_HOSPITAL, 404)
+    await hand.see(path, "distributor", PROVISIONAL, 404)
+    await hand.see(path, "agency", "AGENCY", 404, region="320000")
+    await hand.see(f"{path}/timeline", "hospital", OTHER_HOSPITAL, 404)
+    assert (await hand.see("/orders", "authority", "AUTHORITY", region="320000"))["items"] == []
+
+
+async def test_orders_are_listed_by_state_product_and_day(hand: Hand, driven_clock: Any) -> None:
+    first = await hand.place(order("CG-1"))
+    driven_clock(datetime.fromisoformat("2026-03-03T16:00:00+00:00"))  # already the 4th in Shanghai
+    second = await hand.place(order("CG-2", wanted(STATIN)))
+    await hand.confirm(second["id"], (1, 100))
+    third = await hand.place(order("CG-3", wanted(STATIN)))
+    await hand.say("hospital", HOSPITAL, f"/orders/{third['id']}/cancellation", {"reason": "doubled"})
+
+    async def numbers(**params: Any) -> list[str]:
+        return [one["order_number"] for one in (await hand.see("/orders", params=params))["items"]]
+
+    assert await numbers() == ["CG-3", "CG-2", "CG-1"]
+    assert await numbers(state="placed") == ["CG-1"]
+    assert await numbers(state="confirmed") == ["CG-2"]
+    assert await numbers(state="cancelled") == ["CG-3"]
+    assert await numbers(state="closed") == []
+    assert await numbers(product_code=ASPIRIN) == ["CG-1"]
+    assert await numbers(placed_to="2026-03-03") == ["CG-1"]
+    assert await numbers(placed_from="2026-03-04") == ["CG-3", "CG-2"]
+    page = await hand.see("/orders", params={"limit": 2})
+    rest = await hand.see("/orders", params={"limit": 2, "after": page["next"]})
+    assert [one["id"] for one in rest["items"]] == [first["id"]]
+    assert rest["next"] is None
+
+
+async def test_what_is_not_confirmed_can_be_cancelled(hand: Hand, worker: WorkerInHand) -> None:
+    placed = await hand.place(order("CG-1", wanted(), wanted(STATIN)))
+    await hand.confirm(placed["id"], (1, 100))
+    path = f"/orders/{placed['id']}/cancellation"
+    cancelled = await hand.say("hospital", HOSPITAL, path, {"reason": "not needed"})
+    assert [line["state"] for line in cancelled["lines"]] == ["confirmed", "cancelled"]
+    assert cancelled["state"] == "confirmed"
+    refused = await hand.say("hospital", HOSPITAL, path, {"reason": "not needed"}, 409)
+    assert refused["code"] == "nothing_to_cancel"
+    said = (await worker.said())[-1]
+    assert isinstance(said, OrderCancelled)
+    assert [str(line_id) for line_id in said.line_ids] == [placed["lines"][1]["id"]]
+    late = await hand.confirm(placed["id"], (2, 100), status=409)
+    assert late["code"] == "line_decided"
+
+
+async def test_a_cancelled_order_may_be_cancelled_again(hand: Hand, worker: WorkerInHand) -> None:
+    placed = await hand.place()
+    path = f"/orders/{placed['id']}/cancellation"
+    first = await hand.say("hospital", HOSPITAL, path, {"reason": "doubled"})
+    assert first["state"] == "cancelled"
+    assert await hand.say("hospital", HOSPITAL, path, {"reason": "doubled"}) == first
+    assert len(await worker.said()) == 2
+
+
+async def test_the_remainder_of_a_line_is_closed_when_nothing_is_on_the_way(hand: Hand, worker: WorkerInHand) -> None:
+    placed = await hand.place()
+    path = f"/orders/{placed['id']}/lines/1/closure"
+    early = await hand.say("hospital", HOSPITAL, path, {"reason": "late"}, 409)
+    assert early["code"] == "line_not_open"
+    await hand.confirm(placed["id"], (1, 80, "short"))
+    shipment = await hand.ship(placed["id"], "PS-1", goods(quantity=30))
+    closing = (await hand.say("hospital", HOSPITAL, path, {"reason": "late"}))["lines"][0]
+    assert (closing["state"], closing["quantity_closed"], closing["on_the_way"]) == ("closing", 50, 30)
+    assert not [fact for fact in await worker.said() if isinstance(fact, LineClosed)]
+    await hand.accept(shipment, (20, 10, "wet"))
+    (said,) = [fact for fact in await worker.said() if isinstance(fact, LineClosed)]
+    assert (said.quantity_accepted, said.quantity_unfulfilled, said.reason) == (20, 80, "late")
+    closed = await hand.say("hospital", HOSPITAL, path, {"reason": "late"})
+    assert (closed["state"], closed["lines"][0]["state"], closed["lines"][0]["quantity_closed"]) == (
+        "closed",
+        "closed",
+        60,
+    )
+    await hand.say("hospital", HOSPITAL, f"/orders/{placed['id']}/lines/2/closure", {"reason": "late"}, 404)
+
+
+async def test_the_timeline_says_what_happened_and_who_acts_next(hand: Hand) -> None:
+    placed = await hand.place(order("CG-1", wanted(), wanted(STATIN, 5, OTHER_DISTRIBUTOR)))
+    await hand.confirm(placed["id"], (2, 0, "out of stock"), who=OTHER_DISTRIBUTOR)
+    timeline = await hand.see(f"/orders/{placed['id']}/timeline")
+    assert [deed["action"] for deed in timeline["deeds"]] == ["placed", "placed", "refused"]
+    assert timeline["deeds"][2]["detail"]["lines"][0]["reason"] == "out of stock"
+    assert timeline["next"] == [
+        {
+            "who": f"医药公司 {DISTRIBUTOR[-4:]} ({DISTRIBUTOR})",
+            "what": "confirm or refuse line 1",
+            "by": "2026-03-03T01:00:00Z",
+        }
+    ]
+    own = await hand.see(f"/orders/{placed['id']}/timeline", "distributor", DISTRIBUTOR)
+    assert [deed["action"] for deed in own["deeds"]] == ["placed"]
+    await hand.confirm(placed["id"], (1, 100))
+    acts = (await hand.see(f"/orders/{placed['id']}/timeline"))["next"]
+    assert [(act["what"], act["by"]) for act in acts] == [("ship 100 盒 of line 1", "2026-03-05T01:00:00Z")]
+    await hand.ship(placed["id"])
+    acts = (await hand.see(f"/orders/{placed['id']}/timeline"))["next"]
+    assert [act["what"] for act in acts] == ["accept or reject 100 盒 on the way of line 1"]
+
+
+@pytest.mark.parametrize("role", ["manufacturer", "distributor", "agency", "authority"])
+async def test_only_hospitals_and_the_operator_place_orders(hand: Hand, role: str) -> None:
+    refused = await hand.ask(role, DISTRIBUTOR, "POST", "/orders", order())
+    assert (refused.status_code, refused.json()["code"]) == (403, "role_may_not")
