@@ -9,6 +9,7 @@ from services.listing.errors import DistributionNotFound
 from services.listing.queries.visible import visible
 from services.listing.rules.distributions import OPEN, Distribution
 from services.listing.tables import distributions
+from services.listing.tables.base import among
 from shared.db import Tx
 
 _ALL = sa.select(*(distributions.c[name] for name in Distribution.__slots__))
@@ -16,7 +17,7 @@ _LOCKED = _ALL.order_by(distributions.c.id).with_for_update()
 _BY_IDS = _LOCKED.where(distributions.c.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
 _OPEN_OF = _LOCKED.where(
     distributions.c.product_code == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text))),
-    distributions.c.state.in_([str(state) for state in OPEN]),
+    sa.literal_column(among("distributions.state", OPEN), sa.Boolean),
 )
 _IS_PUBLIC = distributions.c.version > 0
 

@@ -12,13 +12,14 @@ from services.listing.queries.visible import visible
 from services.listing.rules.listings import LIVE, PUBLIC, Listing
 from services.listing.schemas.listings import ChangedListing, ListingView
 from services.listing.tables import listings, products
+from services.listing.tables.base import among
 from shared.db import Tx
 
 _LOCKED = sa.select(*(listings.c[name] for name in Listing.__slots__)).order_by(listings.c.id).with_for_update()
 _BY_IDS = _LOCKED.where(listings.c.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
-_IS_LIVE = listings.c.state.in_([str(state) for state in LIVE])
+_IS_LIVE = sa.literal_column(among("listings.state", LIVE), sa.Boolean)
 _LIVE_OF = _LOCKED.where(listings.c.product_code == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text))), _IS_LIVE)
-_IS_PUBLIC = listings.c.state.in_([str(state) for state in PUBLIC])
+_IS_PUBLIC = sa.literal_column(among("listings.state", PUBLIC), sa.Boolean)
 
 
 def _shown(view: type[ListingView]) -> sa.Select[Any]:
@@ -42,8 +43,8 @@ _CHANGED = _shown(ChangedListing)
 # numbers out before the commit: 8 could be seen while 7 is still open, and a reader who went on from 8 would lose 7.)
 # It is taken last of all locks, right before the rows are written, so it is short and closes no circle.
 _TAKE_NUMBERS = (
-    'INSERT INTO change_counter ("only", last) VALUES (true, $1::bigint)'
-    ' ON CONFLICT ("only") DO UPDATE SET last = change_counter.last + EXCLUDED.last RETURNING last'
+    "INSERT INTO change_counter (single, last) VALUES (true, $1::bigint)"
+    " ON CONFLICT (single) DO UPDATE SET last = change_counter.last + EXCLUDED.last RETURNING last"
 )
 
 

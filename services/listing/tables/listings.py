@@ -4,13 +4,8 @@ apart by the scoped queries."""
 import sqlalchemy as sa
 
 from services.listing.rules.listings import LIVE, TRADED, Category, State
-from services.listing.tables.base import metadata
+from services.listing.tables.base import among, metadata
 from services.listing.tables.products import products
-
-
-def among(column: str, values: type[State] | type[Category] | tuple[State, ...]) -> str:
-    """The condition that a column holds one of these words."""
-    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
 listings = sa.Table(
@@ -56,8 +51,8 @@ sa.Index("ix_listings_region", listings.c.region, listings.c.id)
 change_counter = sa.Table(
     "change_counter",
     metadata,
-    sa.Column("only", sa.Boolean, primary_key=True),
+    sa.Column("single", sa.Boolean, primary_key=True),
     sa.Column("last", sa.BigInteger, nullable=False),
-    sa.CheckConstraint("only", name="only"),
+    sa.CheckConstraint("single", name="single"),
 )
 """One row, locked by whoever gives out change numbers until its commit, so that numbers are committed in their order."""
