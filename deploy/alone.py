@@ -43,7 +43,7 @@ def work_alone(service: Service, host: str, ops_port: int) -> None:
     settings = told(service.settings)
     bus = kafka_bus(service, settings)
     worker = Worker(service, settings, bus)
-    clock.allow_driving(settings.driven_clock)
+    clock.allow_driving(settings.driven_clock, settings.clock_start)
     app = operations_of(worker, bus)
     _until_stopped(
         service, app, _working(worker, bus), host=host, port=ops_port, drain_seconds=settings.limits.drain_seconds

@@ -37,12 +37,14 @@ class Platform:
         self.apps = {service.name: create_app(service, settings[service.name]) for service in services}
         self.drain_seconds = max(told.limits.drain_seconds for told in settings.values())
         self.may_drive = all(told.driven_clock for told in settings.values())
+        self.clock_start = next((told.clock_start for told in settings.values()), None)
         self.app = self._root()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Opens the APIs and sets the workers going; at the end finishes what is in hand and closes all."""
         stop = asyncio.Event()
+        clock.allow_driving(self.may_drive, self.clock_start)
         async with AsyncExitStack() as stack:
             for worker in self.workers:
                 await worker.open()
@@ -50,7 +52,6 @@ class Platform:
                 await stack.enter_async_context(app.router.lifespan_context(app))
                 runtime: Runtime = app.state.runtime
                 runtime.database.wake = worker.wake
-            clock.allow_driving(self.may_drive)
             going = [asyncio.create_task(worker.run(stop)) for worker in self.workers]
             try:
                 yield

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import httpx
 
-from deploy.addresses import Addresses
+from deploy.addresses import Address, Addresses
 
 TokenFor = Callable[..., str]
 """`token_for(role, organisation, region, person)`: a bearer token."""
@@ -97,11 +97,17 @@ class Visitor:
             raise Refused(method, path, answer)
         return answer.json() if "json" in answer.headers.get("content-type", "") else answer.content
 
-    async def drive(self, instant: datetime) -> None:
-        """Moves the clock of every process."""
+    async def drive(self, instant: datetime, service: str | None = None) -> None:
+        """Moves the clock of every process, or of one service's API alone (and of all that share its process)."""
+        bases = self._bases() if service is None else [self._clock_of(self._addresses[service])]
         await asyncio.gather(
-            *(self._operate("PUT", base, "/clock", json={"now": instant.isoformat()}) for base in self._bases())
+            *(self._operate("PUT", base, "/clock", json={"now": instant.isoformat()}) for base in bases)
         )
+
+    async def clocks(self) -> list[datetime]:
+        """What the clocks of the processes show, where they are driven."""
+        shown = await asyncio.gather(*(self._operate("GET", base, "/clock") for base in self._bases()))
+        return [datetime.fromisoformat(one["now"]) for one in shown if one["driven"]]
 
     async def release_clock(self) -> None:
         """Gives every process the real time back."""
@@ -129,9 +135,13 @@ class Visitor:
 
     def _bases(self) -> list[str]:
         """Every process that has a clock: where an API shares its process with its worker, once."""
-        shared = {address.ops for address in self._addresses.values()}
-        own = {address.api for address in self._addresses.values() if not address.api.startswith(address.ops)}
-        return sorted(shared | own)
+        workers = {address.ops for address in self._addresses.values()}
+        return sorted(workers | {self._clock_of(address) for address in self._addresses.values()})
+
+    @staticmethod
+    def _clock_of(address: Address) -> str:
+        """The process of an API: its worker's where they share one."""
+        return address.ops if address.api.startswith(address.ops) else address.api
 
     async def _operate(self, method: str, base: str, path: str, **content: Any) -> Any:
         answer = await self._client.request(method, f"{base}{path}", **content)

@@ -46,11 +46,14 @@ def wall_seconds() -> float:
     return time.time()
 
 
-def allow_driving(allowed: bool) -> None:  # noqa: FBT001 - the word says it all
-    """Tests and the embedded default may drive; forbidding it also returns to real time."""
+def allow_driving(allowed: bool, start: datetime | None = None) -> None:  # noqa: FBT001 - the word says it all
+    """Tests and the embedded default may drive, from `start` if the clock is not driven yet; forbidding it also returns
+    to real time."""
     _hands.allowed = allowed
     if not allowed:
         release()
+    elif start is not None and not driven():
+        drive(start)
 
 
 def drive(instant: datetime) -> None:

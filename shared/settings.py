@@ -6,7 +6,7 @@ Each service reads its own prefix (`ORDERS_DATABASE_URL`, `LISTING_DATABASE_URL`
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -67,4 +67,5 @@ class ServiceSettings(BaseSettings):
     audience: str = Field("", description="`aud` that tokens must carry; the service's name unless set")
     policy_files: tuple[Path, ...] = Field((), description="TOML files laid over the shipped policy, last wins")
     driven_clock: bool = Field(default=False, description="the clock may be driven; never in production")
+    clock_start: AwareDatetime | None = Field(None, description="where a driven clock stands from the first moment on")
     limits: Limits = Field(default_factory=Limits)

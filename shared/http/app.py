@@ -48,7 +48,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
             database=database,
             rates=Rates(settings.limits.requests_per_second, settings.limits.requests_burst),
         )
-        clock.allow_driving(settings.driven_clock)
+        clock.allow_driving(settings.driven_clock, settings.clock_start)
         try:
             yield
         finally:
