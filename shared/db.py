@@ -36,19 +36,44 @@ NAMING = {
 
 TRANSIENT = (
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
+    asyncpg.OperatorInterventionError,  # shut down, crashed, starting, cancelled
+    asyncpg.InsufficientResourcesError,  # disk full, memory, connections
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that is not yet the primary
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.IdleSessionTimeoutError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
     asyncpg.InterfaceError,
     ConnectionError,
     OSError,
     TimeoutError,
 )
 """Faults of the road, not of the cargo: the same work may be tried again as it is."""
+
+TOO_SLOW = asyncpg.QueryCanceledError
+"""One of TRANSIENT: a statement took longer than `statement_seconds`; less at once may pass."""
+
+NOT_MIGRATED = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedObjectError,
+    asyncpg.InsufficientPrivilegeError,
+)
+"""The database is of another version than this process; work waits for the one or the other."""
+
+VANISHED = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+"""The server gives up a client whose machine or network is gone after some ten seconds, and with it its locks."""
+
+ANSWER_SECONDS = 5
+"""A statement that the server has not ended this long after its time-out has lost its connection."""
 
 _dialect = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 _compiled: WeakKeyDictionary[sa.Executable, "Compiled"] = WeakKeyDictionary()
@@ -301,6 +326,7 @@ class Database:
             "idle_in_transaction_session_timeout": str(int(statement_seconds * 2000)),
             "plan_cache_mode": "force_generic_plan",
             "jit": "off",
+            **VANISHED,
         }
         if role:
             server_settings["role"] = role
@@ -312,6 +338,7 @@ class Database:
             reset=_tidy,
             server_settings=server_settings,
             timeout=wait_seconds,
+            command_timeout=statement_seconds + ANSWER_SECONDS,
             statement_cache_size=1024,
         )
         return cls(pool, policy, wait_seconds)

@@ -5,10 +5,10 @@ before it was applied or dropped, so a replay goes the same way as the first try
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,6 +16,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.bus import Message
 from shared.db import PLATFORM, Tx, lock_number
+from shared.envelope import ATTRIBUTE_CHARACTERS
+
+REASON_CHARACTERS = 4_000
 
 dead_letters = sa.Table(
     "dead_letters",
@@ -42,12 +45,19 @@ sa.Index(
     postgresql_where=dead_letters.c.state.in_(["dead", "waiting"]),
 )
 
-_BLOCKED = "SELECT DISTINCT topic, subject FROM dead_letters WHERE state IN ('dead', 'waiting')"
+_BLOCKED = (
+    "SELECT DISTINCT topic, subject FROM dead_letters WHERE state IN ('dead', 'waiting')"
+    " AND (topic, subject) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
+)
 _FIRST = (
     "SELECT * FROM dead_letters WHERE topic = $1 AND subject = $2 AND state IN ('dead', 'waiting') ORDER BY id LIMIT 1"
 )
 _SETTLE = "UPDATE dead_letters SET state = $2, note = $3, settled_at = now() WHERE id = $1"
 _STAYS = "UPDATE dead_letters SET state = 'dead', reason = $2 WHERE id = $1"
+
+_SETTLED = "SELECT digest FROM dead_letters WHERE digest = ANY($1::bytea[]) AND state IN ('replayed', 'dropped')"
+_COUNT = "SELECT state, count(*) FROM dead_letters WHERE state IN ('dead', 'waiting') GROUP BY state"
+_CLEAN = str.maketrans({"\x00": "\N{REPLACEMENT CHARACTER}"})
 
 REPLAY, DROP = "replay_dead_letter", "drop_dead_letter"
 """The kinds of jobs that settle letters."""
@@ -89,52 +99,69 @@ class DeadLetter:
         return Message(self.topic, self.subject, self.payload, headers)
 
 
-class _Event(Protocol):
-    @property
-    def id(self) -> UUID: ...
-    @property
-    def subject(self) -> str: ...
-    @property
-    def message(self) -> Message: ...
+Subject = tuple[str, str]
+"""What a dead letter stands before: a topic, and a subject on it."""
 
 
-E = TypeVar("E", bound=_Event)
-
-
-def bury(tx: Tx, message: Message, reason: str, event: _Event | None = None, state: str = "dead") -> None:
+def bury(tx: Tx, message: Message, subject: str, reason: str, *, event_id: UUID | None, state: str = "dead") -> None:
     """Keeps a message with its reason; the same bytes are kept once, however often they come."""
     row: dict[str, Any] = {
         "topic": message.topic,
-        "subject": event.subject if event else message.key,
-        "digest": hashlib.sha256(message.value).digest(),
-        "event_id": event.id if event else None,
-        "reason": reason[:4_000],
+        "subject": subject,
+        "digest": digest(message),
+        "event_id": event_id,
+        "reason": _storable(reason, REASON_CHARACTERS),
         "payload": message.value,
-        "headers": {name: value.decode(errors="replace") for name, value in message.headers},
+        "headers": {_storable(name): _storable(value.decode(errors="replace")) for name, value in message.headers},
         "state": state,
     }
     tx.add(dead_letters, row, skip_repeated=True)
 
 
-async def hold_back(tx: Tx, events: Sequence[E]) -> list[E]:
-    """Those of the events that nothing stands before; the others wait behind the dead letter of their subject."""
-    blocked = {(row["topic"], row["subject"]) for row in await tx.sql(_BLOCKED)}
-    if not blocked:
-        return list(events)
-    await tx.sql(_SHARED, _LOCK)  # nobody settles letters while we decide what waits behind them
-    blocked = {(row["topic"], row["subject"]) for row in await tx.sql(_BLOCKED)}
-    free: list[E] = []
-    for event in events:
-        if (event.message.topic, event.subject) in blocked:
-            bury(tx, event.message, "waits behind a dead letter of the same subject", event, state="waiting")
-        else:
-            free.append(event)
-    return free
+def digest(message: Message) -> bytes:
+    """What tells messages apart: their bytes and, in binary mode, their attributes."""
+    known = hashlib.sha256(message.value)
+    for name, value in sorted(message.headers):
+        if name.startswith("ce_"):
+            known.update(f"\x00{name}\x00".encode() + value)
+    return known.digest()
+
+
+async def settled(tx: Tx, messages: Sequence[Message]) -> set[bytes]:
+    """The digests of those of the messages that a person has settled already."""
+    return {row["digest"] for row in await tx.sql(_SETTLED, [digest(message) for message in messages])}
+
+
+def subject_of_key(key: str) -> str:
+    """What stands for the subject of a message that cannot be read: its key, as far as the table can hold it."""
+    return _storable(key, ATTRIBUTE_CHARACTERS)
+
+
+def _storable(text: str, characters: int = REASON_CHARACTERS) -> str:
+    """PostgreSQL's text takes no NUL, and its indexes no long one."""
+    return text[:characters].translate(_CLEAN)
+
+
+async def blocked(tx: Tx, subjects: Collection[Subject]) -> set[Subject]:
+    """Those of the subjects that a dead letter stands before; while there are any, nobody settles letters beside us."""
+    if not await _blocked(tx, subjects):
+        return set()
+    await tx.sql(_SHARED, _LOCK)
+    return await _blocked(tx, subjects)
+
+
+async def _blocked(tx: Tx, subjects: Collection[Subject]) -> set[Subject]:
+    topics, names = [topic for topic, _ in subjects], [name for _, name in subjects]
+    return {(row["topic"], row["subject"]) for row in await tx.sql(_BLOCKED, topics, names)}
+
+
+async def alone(tx: Tx) -> None:
+    """From here to the end of the transaction nobody else settles letters, or decides what waits behind one."""
+    await tx.sql(_ALONE, _LOCK)
 
 
 async def first_of(tx: Tx, topic: str, subject: str) -> DeadLetter | None:
-    """The oldest open letter of a subject, while nobody else settles letters."""
-    await tx.sql(_ALONE, _LOCK)
+    """The oldest open letter of a subject."""
     rows = await tx.sql(_FIRST, topic, subject)
     return DeadLetter(**rows[0]) if rows else None
 
@@ -146,4 +173,9 @@ async def settle(tx: Tx, letter: DeadLetter, state: str, note: str) -> None:
 
 async def stays(tx: Tx, letter: DeadLetter, reason: str) -> None:
     """The letter could not be applied this time either."""
-    await tx.sql(_STAYS, letter.id, reason[:4_000])
+    await tx.sql(_STAYS, letter.id, _storable(reason))
+
+
+async def count(tx: Tx) -> dict[str, int]:
+    """How many letters are dead, and how many wait behind them."""
+    return {"dead": 0, "waiting": 0} | {row["state"]: row["count"] for row in await tx.sql(_COUNT)}

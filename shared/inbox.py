@@ -6,7 +6,7 @@ behind it; a fault of the road is raised as Transient, and the messages come aga
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -16,13 +16,19 @@ import sqlalchemy as sa
 
 from shared import clock, dead_letters, telemetry
 from shared.bus import Message, Transient
-from shared.db import EVERYTHING, PLATFORM, TRANSIENT, Database, Tx
+from shared.db import EVERYTHING, NOT_MIGRATED, PLATFORM, TOO_SLOW, TRANSIENT, Database, Tx
 from shared.envelope import Envelope, Unreadable, unseal
 from shared.errors import ServiceError, Unavailable
 from shared.events import Event, read
 
 E = TypeVar("E", bound=Event)
 log = logging.getLogger(__name__)
+
+ROAD = (*TRANSIENT, *NOT_MIGRATED, Unavailable)
+"""Not the fault of an event: it comes again."""
+
+LOGGED = 10
+"""Of a batch's events and requests, so many are named in its log line."""
 
 inbox = sa.Table(
     "inbox",
@@ -46,7 +52,35 @@ class Received(Generic[E]):
     sequence: int
     time: datetime
     request_id: str | None
+    traceparent: str | None
     message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A message that cannot be read, and what stands for its subject."""
+
+    message: Message
+    subject: str
+    reason: str
+    id: UUID | None = None
+
+
+Item = Received[Any] | Unread
+
+
+class Wave(list[Received[Any]]):
+    """Events of one type; while they are looped over, what is logged and recorded belongs to the request of each."""
+
+    def __iter__(self) -> Iterator[Received[Any]]:
+        for event in super().__iter__():
+            with telemetry.belonging_to(event.request_id, event.traceparent):
+                yield event
+
+    def common(self) -> tuple[str | None, str | None]:
+        """The request and the trace of all of them, where it is one."""
+        requests = {(event.request_id, event.traceparent) for event in super().__iter__()}
+        return requests.pop() if len(requests) == 1 else (None, None)
 
 
 Handler = Callable[[Tx, Sequence[Received[Any]]], Awaitable[None]]
@@ -64,19 +98,19 @@ async def accept(tx: Tx, events: Sequence[Received[Any]]) -> list[Received[Any]]
     return chosen
 
 
-def waves(events: Sequence[Received[Any]]) -> list[list[Received[Any]]]:
+def waves(events: Sequence[Received[Any]]) -> list[Wave]:
     """Cuts a batch so that events of one subject stay in order while those of one type travel together.
 
     Each wave holds events of one type; a subject's next event is in the same wave only when it has the same type.
     """
     place_of: dict[str, tuple[int, type[Event]]] = {}
-    ordered: dict[tuple[int, type[Event]], list[Received[Any]]] = {}
+    ordered: dict[tuple[int, type[Event]], Wave] = {}
     for event in events:
         kind = type(event.data)
         last = place_of.get(event.subject)
         depth = 0 if last is None else last[0] + (last[1] is not kind)
         place_of[event.subject] = (depth, kind)
-        ordered.setdefault((depth, kind), []).append(event)
+        ordered.setdefault((depth, kind), Wave()).append(event)
     return [ordered[key] for key in sorted(ordered, key=lambda key: key[0])]
 
 
@@ -85,142 +119,169 @@ class Consumer:
 
     def __init__(self, service: str, database: Database, handlers: Handlers) -> None:
         self.service = service
-        self._database = database
+        self.database = database
         self._handlers = handlers
         self._types = {kind.TYPE: kind for kind in handlers}
+        self._stems = {kind.TYPE.rsplit(".v", 1)[0] for kind in handlers}
 
     async def apply(self, messages: Sequence[Message]) -> None:
         """Applies a batch of one partition; raises Transient when it must come again."""
-        events, unreadable = self._open(messages)
+        items = self.open(messages)
+        if not items:
+            return
         try:
-            await self._together(events, unreadable)
-        except (*TRANSIENT, Unavailable) as error:
+            try:
+                await self._together(items)
+            except TOO_SLOW:
+                if len(items) == 1:
+                    raise
+                await self._one_by_one(items)
+        except ROAD as error:
             raise Transient(repr(error)) from error
         except Exception as error:  # the edge: the batch is tried event by event, which finds the culprit
             log.info("batch is tried one by one", extra={"service": self.service, "reason": repr(error)})
             try:
-                await self._one_by_one(events, unreadable)
-            except (*TRANSIENT, Unavailable) as away:
+                await self._one_by_one(items)
+            except ROAD as away:
                 raise Transient(repr(away)) from away
 
-    def _open(self, messages: Sequence[Message]) -> tuple[list[Received[Any]], list[tuple[Message, str]]]:
-        events: list[Received[Any]] = []
-        unreadable: list[tuple[Message, str]] = []
-        for message in messages:
-            try:
-                envelope = unseal(message.value)
-                kind = self._types.get(envelope.type)
-                if kind is None:
-                    self._unhandled(envelope, message, unreadable)
-                    continue
-                data = read(kind, envelope.data)
-            except Unreadable as error:
-                unreadable.append((message, str(error)))
-                continue
-            events.append(
-                Received(
-                    data=data,
-                    id=envelope.id,
-                    subject=envelope.subject,
-                    sequence=int(envelope.sequence),
-                    time=envelope.time,
-                    request_id=envelope.requestid or None,
-                    message=message,
-                )
-            )
-        return events, unreadable
+    def open(self, messages: Sequence[Message]) -> list[Item]:
+        """What the messages say, in their order; leaves out what nobody here handles."""
+        opened = (self._open(message) for message in messages)
+        return [item for item in opened if item is not None]
 
-    def _unhandled(self, envelope: Envelope, message: Message, unreadable: list[tuple[Message, str]]) -> None:
-        """Skips what nobody here handles; an unknown major version of what is handled is a dead letter."""
-        stem = envelope.type.rsplit(".v", 1)[0]
-        if any(known.rsplit(".v", 1)[0] == stem for known in self._types):
-            unreadable.append((message, f"{envelope.type} is a version that is not read here"))
-            return
-        telemetry.EVENTS.labels(self.service, envelope.type, "skipped").inc()
-
-    async def _together(self, events: Sequence[Received[Any]], unreadable: Sequence[tuple[Message, str]]) -> None:
-        async with self._database.transaction(EVERYTHING) as tx:
-            for message, reason in unreadable:
-                dead_letters.bury(tx, message, reason)
-            if not events:
-                return
-            fresh = await accept(tx, await dead_letters.hold_back(tx, events))
-            for wave in waves(fresh):
-                await self._handlers[type(wave[0].data)](tx, wave)
-        self._count(events, fresh)
-
-    async def _one_by_one(self, events: Sequence[Received[Any]], unreadable: Sequence[tuple[Message, str]]) -> None:
-        await self._together([], unreadable)
-        for event in events:
-            try:
-                await self._together([event], [])
-            except (*TRANSIENT, Unavailable):
-                raise
-            except Exception as error:  # the edge: a refusal is kept with its reason, for a person
-                async with self._database.transaction(EVERYTHING) as tx:
-                    dead_letters.bury(tx, event.message, _reason(error), event)
-                telemetry.EVENTS.labels(self.service, event.data.TYPE, "dead").inc()
-                log.warning(
-                    "dead letter",
-                    extra={"event_id": str(event.id), "subject": event.subject, "reason": _reason(error)},
-                    exc_info=not isinstance(error, ServiceError),
-                )
-
-    async def settle(self, letter_id: int, *, drop: bool = False, note: str = "") -> int:
-        """Replays the letters of one subject in order, from its oldest on, or drops that one first; returns how many
-        were applied. Stops at the first that still cannot be, which keeps its new reason."""
-        async with self._database.transaction(EVERYTHING) as tx:
-            named = await tx.one(dead_letters.DeadLetter, dead_letters.GET, id=letter_id)
-        if named is None:
-            return 0
-        applied = 0
-        while outcome := await self._settle_first(named.topic, named.subject, letter_id if drop else None, note):
-            applied += outcome == "replayed"
-        return applied
-
-    async def _settle_first(self, topic: str, subject: str, dropped: int | None, note: str) -> str | None:
-        """What became of the oldest open letter of a subject; None: there is none, or it still cannot be applied."""
-        async with self._database.transaction(EVERYTHING) as tx:
-            letter = await dead_letters.first_of(tx, topic, subject)
-            if letter is None:
-                return None
-            events, unreadable = self._open([letter.message])
-            if letter.id == dropped:
-                await accept(tx, events)
-                await dead_letters.settle(tx, letter, "dropped", note)
-                return "dropped"
-            reason = unreadable[0][1] if unreadable else await self._try(tx, events)
-            if reason is None:
-                await dead_letters.settle(tx, letter, "replayed", note)
-                return "replayed"
-            await dead_letters.stays(tx, letter, reason)
-            return None
-
-    async def _try(self, tx: Tx, events: Sequence[Received[Any]]) -> str | None:
-        """None when the events were applied, else why not; what they changed until then is undone."""
-        await tx.sql("SAVEPOINT attempt")
+    def _open(self, message: Message) -> Item | None:
         try:
-            for event in await accept(tx, events):
-                await self._handlers[type(event.data)](tx, [event])
-            await tx.flush()
-        except (*TRANSIENT, Unavailable):
-            raise
-        except Exception as error:  # the edge: a letter that still cannot be applied stays, with its reason
-            tx.forget()
-            await tx.sql("ROLLBACK TO SAVEPOINT attempt")
-            return _reason(error)
+            envelope = unseal(message.value, message.headers)
+        except Unreadable as error:
+            return Unread(message, dead_letters.subject_of_key(message.key), str(error))
+        kind = self._types.get(envelope.type)
+        if kind is None:
+            return self._unhandled(envelope, message)
+        try:
+            data = read(kind, envelope.data)
+        except Unreadable as error:
+            return Unread(message, envelope.subject, str(error), envelope.id)
+        return Received(
+            data=data,
+            id=envelope.id,
+            subject=envelope.subject,
+            sequence=int(envelope.sequence),
+            time=envelope.time,
+            request_id=envelope.requestid or None,
+            traceparent=envelope.traceparent or None,
+            message=message,
+        )
+
+    def _unhandled(self, envelope: Envelope, message: Message) -> Unread | None:
+        """Skips what nobody here handles; an unknown major version of what is handled is a dead letter."""
+        if envelope.type.rsplit(".v", 1)[0] in self._stems:
+            reason = f"{envelope.type} is a version that is not read here"
+            return Unread(message, envelope.subject, reason, envelope.id)
+        telemetry.EVENTS.labels(self.service, envelope.type, "skipped").inc()
         return None
 
-    def _count(self, events: Sequence[Received[Any]], fresh: Sequence[Received[Any]]) -> None:
+    async def _together(self, items: Sequence[Item]) -> None:
+        began = clock.elapsed()
+        outcomes: dict[str, list[Item]] = {"applied": [], "repeated": [], "waiting": [], "dead": []}
+        async with self.database.transaction(EVERYTHING) as tx:
+            free = await self._free(tx, items, outcomes)
+            fresh = await accept(tx, free) if free else []
+            for wave in waves(fresh):
+                await self.handle(tx, wave)
+        outcomes["applied"].extend(fresh)
+        if len(fresh) < len(free):
+            chosen = {event.id for event in fresh}
+            outcomes["repeated"].extend(event for event in free if event.id not in chosen)
+        self._tell(items, outcomes, clock.elapsed() - began)
+
+    async def handle(self, tx: Tx, wave: Wave) -> None:
+        """Lets the handler of a wave act, on behalf of the request that it came from."""
+        with telemetry.belonging_to(*wave.common()):
+            await self._handlers[type(wave[0].data)](tx, wave)
+
+    async def _free(self, tx: Tx, items: Sequence[Item], outcomes: Mapping[str, list[Item]]) -> Sequence[Received[Any]]:
+        """The events that nothing stands before. What cannot be read becomes a dead letter, and from there on its subject
+        waits; so does what comes behind an older letter."""
+        blocked = await dead_letters.blocked(tx, {(item.message.topic, item.subject) for item in items})
+        unread = [item.message for item in items if isinstance(item, Unread)]
+        settled = await dead_letters.settled(tx, unread) if unread else set()
+        free: list[Received[Any]] = []
+        for item in items:
+            place = item.message.topic, item.subject
+            if isinstance(item, Unread) and dead_letters.digest(item.message) in settled:
+                outcomes["repeated"].append(item)
+            elif place in blocked:
+                _bury(tx, item, "waits behind a dead letter of the same subject", state="waiting")
+                outcomes["waiting"].append(item)
+            elif isinstance(item, Unread):
+                _bury(tx, item, item.reason)
+                blocked.add(place)
+                outcomes["dead"].append(item)
+            else:
+                free.append(item)
+        return free
+
+    async def _one_by_one(self, items: Sequence[Item]) -> None:
+        for item in items:
+            try:
+                await self._together([item])
+            except ROAD:
+                raise
+            except Exception as error:  # the edge: a refusal is kept with its reason, for a person
+                async with self.database.transaction(EVERYTHING) as tx:
+                    _bury(tx, item, reason_of(error))
+                self._tell_refusal(item, reason_of(error), error)
+
+    def _tell(self, items: Sequence[Item], outcomes: Mapping[str, Sequence[Item]], seconds: float) -> None:
+        """One line a batch, one a refusal; and what is counted."""
         now = clock.now()
-        for event in fresh:
-            telemetry.EVENTS.labels(self.service, event.data.TYPE, "applied").inc()
-            telemetry.EFFECT_SECONDS.labels(self.service).observe(max(0.0, (now - event.time).total_seconds()))
-        if repeated := len(events) - len(fresh):
-            telemetry.EVENTS.labels(self.service, "any", "repeated").inc(repeated)
+        for outcome, those in outcomes.items():
+            for item in those:
+                telemetry.EVENTS.labels(self.service, _type(item), outcome).inc()
+                if isinstance(item, Received) and outcome == "applied":
+                    age_seconds = (now - item.time).total_seconds()
+                    telemetry.EFFECT_SECONDS.labels(self.service).observe(max(0.0, age_seconds))
+        first = items[:LOGGED]
+        log.info(
+            "batch applied",
+            extra={
+                "service": self.service,
+                "topic": items[0].message.topic,
+                **{outcome: len(those) for outcome, those in outcomes.items()},
+                "seconds": round(seconds, 4),
+                "event_ids": [item.id for item in first],
+                "subjects": [item.subject for item in first],
+                "request_ids": [item.request_id for item in first if isinstance(item, Received)],
+            },
+        )
+        for item in outcomes["dead"]:
+            if isinstance(item, Unread):
+                self._tell_refusal(item, item.reason)
+
+    def _tell_refusal(self, item: Item, reason: str, error: Exception | None = None) -> None:
+        if isinstance(item, Received):
+            telemetry.EVENTS.labels(self.service, _type(item), "dead").inc()
+        with telemetry.belonging_to(
+            *((item.request_id, item.traceparent) if isinstance(item, Received) else (None, None))
+        ):
+            log.warning(
+                "dead letter",
+                extra={"service": self.service, "event_id": item.id, "subject": item.subject, "reason": reason},
+                exc_info=None if error is None or isinstance(error, ServiceError) else error,
+            )
 
 
-def _reason(error: Exception) -> str:
+def _bury(tx: Tx, item: Item, reason: str, state: str = "dead") -> None:
+    dead_letters.bury(tx, item.message, item.subject, reason, event_id=item.id, state=state)
+
+
+def _type(item: Item) -> str:
+    return item.data.TYPE if isinstance(item, Received) else "unreadable"
+
+
+def reason_of(error: Exception) -> str:
+    """Why an event was refused, in one line."""
     if isinstance(error, ServiceError):
         return f"{error.code}: {error.detail}"
     return f"{type(error).__name__}: {error}"

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -12,6 +14,20 @@ from shared import clock
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+
+
+@contextmanager
+def belonging_to(request: str | None, trace: str | None) -> Iterator[None]:
+    """What is logged and recorded inside belongs to this request, and to this trace (W3C traceparent)."""
+    before = request_id.get(), traceparent.get()
+    request_id.set(request)
+    traceparent.set(trace)
+    try:
+        yield
+    finally:
+        request_id.set(before[0])
+        traceparent.set(before[1])
+
 
 OUTBOX_WAITING = Gauge("jicai_outbox_waiting_rows", "Events recorded and not yet sent", ["service"])
 OUTBOX_AGE = Gauge("jicai_outbox_oldest_seconds", "Age of the oldest event not yet sent", ["service"])

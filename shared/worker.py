@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from shared import clock, dead_letters, deadlines, idempotency, jobs, outbox, telemetry
+from shared import clock, dead_letters, deadlines, idempotency, jobs, outbox, settling, telemetry
 from shared.bus import Bus, BusAway
 from shared.db import TRANSIENT, Database
 from shared.errors import Unavailable
@@ -85,9 +85,13 @@ class Worker:
             ("upkeep", lambda: self._upkeep(database, stop)),
         ]
         try:
-            await asyncio.gather(*(self._survive(name, loop, stop) for name, loop in loops))
+            await asyncio.gather(*(self._survive(name, loop, stop) for name, loop in loops), self._wake_at(stop))
         finally:
             await database.close()
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._jobs_awake.set()
 
     async def _until_open(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -122,10 +126,11 @@ class Worker:
         """The service's own kinds of jobs, and those that every service has."""
 
         async def replay(job: jobs.Job) -> dict[str, int]:
-            return {"applied": await consumer.settle(job.params["letter_id"], note=job.params["note"])}
+            return {"applied": await settling.replay(consumer, job.params["letter_id"], job.caller)}
 
         async def drop(job: jobs.Job) -> dict[str, int]:
-            return {"applied": await consumer.settle(job.params["letter_id"], drop=True, note=job.params["note"])}
+            applied = await settling.drop(consumer, job.params["letter_id"], job.caller, job.params["reason"])
+            return {"applied": applied}
 
         return {**self.service.jobs, dead_letters.REPLAY: replay, dead_letters.DROP: drop}
 

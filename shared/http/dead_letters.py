@@ -68,17 +68,14 @@ async def get_dead_letter(letter_id: int, tx: TxHere) -> WholeDeadLetterView:
 async def replay_dead_letter(letter_id: int, caller: CallerHere, tx: TxHere) -> JobView:
     """Sends the oldest letter of this subject in again, and then what waited behind it."""
     await _letter(tx, letter_id)
-    return await _queued(
-        tx, dead_letters.REPLAY, {"letter_id": letter_id, "note": f"replayed by {caller.person}"}, caller
-    )
+    return await _queued(tx, dead_letters.REPLAY, {"letter_id": letter_id}, caller)
 
 
 @router.post("/{letter_id}/drop", status_code=202)
 async def drop_dead_letter(letter_id: int, command: DropDeadLetter, caller: CallerHere, tx: TxHere) -> JobView:
     """Gives this letter up, and sends in what waited behind it."""
     await _letter(tx, letter_id)
-    note = f"dropped by {caller.person}: {command.reason}"
-    return await _queued(tx, dead_letters.DROP, {"letter_id": letter_id, "note": note}, caller)
+    return await _queued(tx, dead_letters.DROP, {"letter_id": letter_id, "reason": command.reason}, caller)
 
 
 async def _letter(tx: TxHere, letter_id: int) -> dead_letters.DeadLetter:

@@ -10,17 +10,19 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from deploy.kafka import EmbeddedKafka
-from shared import clock, outbox
+from shared import clock, outbox, settling
 from shared.bus import Bus, BusAway, KafkaBus, LocalBus, Message, ensure_topics
 from shared.db import Database
 from shared.envelope import seal
 from shared.events import Event
+from shared.identity import Caller
 from shared.inbox import Consumer
 from shared.outbox import Relay
 from tests.echo import Said, Unheard, Whispered, echo, faults, source
 from tests.house import House
 
 PATIENCE_SECONDS = 40
+OPERATOR = Caller("platform", frozenset({"operator"}), "000000", "Li")
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +34,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
 class Path:
     """Source's database, a bus, echo's database, and the relay and consumer between them."""
 
-    def __init__(self, said: Database, heard: Database, make_bus: Callable[[str], Bus], local: bool) -> None:
+    def __init__(
+        self, said: Database, heard: Database, make_bus: Callable[[str], Bus], *, local: bool, topic: str = "source"
+    ) -> None:
+        self.topic = topic
         self.said = said
         self.heard = heard
         self.make_bus = make_bus
@@ -97,7 +102,7 @@ async def path(request: pytest.FixtureRequest, house: House) -> AsyncIterator[Pa
         def make(name: str) -> Bus:
             return OwnTopic(topic_of_this_test, client_id=name, bootstrap_servers=broker.bootstrap)
 
-        yield Path(said, heard, make, local=False)
+        yield Path(said, heard, make, local=False, topic=topic_of_this_test)
     await house.empty(source)
     await house.empty(echo)
 
@@ -170,7 +175,7 @@ async def test_later_events_of_a_subject_wait_behind_a_dead_letter_and_others_go
         assert reason == "not_bearable: number 2 is too much"
         faults.bearable = True
         letter = await path.heard.pool.fetchval("SELECT id FROM dead_letters WHERE state = 'dead'")
-        assert await path.consumer.settle(letter, note="mended") == 3
+        assert await settling.replay(path.consumer, letter, OPERATOR) == 3
         await path.say(*said(bad, 5))
         await path.until(7)
     assert (await path.numbers())[bad] == [(n, "said") for n in (1, 2, 3, 4, 5)]
@@ -182,30 +187,38 @@ async def test_a_dropped_letter_is_given_up_and_what_waited_goes_on(path: Path) 
         await path.say(Said(thing_id=thing, number=1, unbearable=True), *said(thing, 2))
         await path.until_letters("waiting", 1)
         letter = await path.heard.pool.fetchval("SELECT id FROM dead_letters WHERE state = 'dead'")
-        assert await path.consumer.settle(letter, drop=True, note="beyond repair") == 1
+        assert await settling.drop(path.consumer, letter, OPERATOR, "beyond repair") == 1
     assert await path.numbers() == {thing: [(2, "said")]}
     states = await path.heard.pool.fetch("SELECT state, note FROM dead_letters ORDER BY id")
-    assert [tuple(row) for row in states] == [("dropped", "beyond repair"), ("replayed", "beyond repair")]
+    assert [tuple(row) for row in states] == [
+        ("dropped", "dropped by Li: beyond repair"),
+        ("replayed", "replayed by Li"),
+    ]
+    deeds = await path.heard.pool.fetch("SELECT action, detail FROM history ORDER BY id")
+    assert [deed["action"] for deed in deeds] == ["dead_letter_dropped", "dead_letter_replayed"]
+    assert deeds[0]["detail"]["reason"] == "beyond repair"
 
 
 async def test_what_nobody_hears_is_passed_over_and_what_nobody_can_read_is_kept(path: Path) -> None:
-    thing = uuid7()
+    thing, other = uuid7(), uuid7()
     newer = seal(
         event_id=uuid7(),
         source="/source",
         event_type="cn.jicai.source.thing.said.v9",
-        subject=str(thing),
+        subject=str(other),
         time=clock.now(),
         sequence=1,
         data={},
     )
-    await path.consumer.apply([Message("source", "x", b"not json"), Message("source", str(uuid7()), newer)])
+    await path.consumer.apply([Message(path.topic, "x", b"not json"), Message(path.topic, str(uuid7()), newer)])
     async with path.running():
-        await path.say(Unheard(thing_id=thing), *said(thing, 1))
+        await path.say(Unheard(thing_id=thing), *said(other, 2), *said(thing, 1))
         await path.until(1)
+    assert await path.numbers() == {thing: [(1, "said")]}
     reasons = await path.heard.pool.fetch("SELECT reason FROM dead_letters ORDER BY id")
     assert reasons[0]["reason"].startswith("not a CloudEvent in structured JSON")
     assert reasons[1]["reason"] == "cn.jicai.source.thing.said.v9 is a version that is not read here"
+    assert reasons[2]["reason"] == "waits behind a dead letter of the same subject"
 
 
 async def test_only_one_of_two_relays_leads(path: Path) -> None:
@@ -247,7 +260,7 @@ async def test_a_letter_that_still_cannot_be_applied_stays_with_its_reason(path:
     thing = uuid7()
     await path.consumer.apply([_message(Said(thing_id=thing, number=1, unbearable=True))])
     letter = await path.heard.pool.fetchval("SELECT id FROM dead_letters")
-    assert await path.consumer.settle(letter) == 0
+    assert await settling.replay(path.consumer, letter, OPERATOR) == 0
     assert await path.heard.pool.fetchval("SELECT state FROM dead_letters") == "dead"
     assert await path.numbers() == {}
 
