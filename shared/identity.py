@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import orjson
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from shared import clock
@@ -96,7 +96,7 @@ class Verifier:
         try:
             decoded = jwt.decode(token, keys, algorithms=ALGORITHMS)
         except (JoseError, ValueError) as error:
-            if not _is_unknown_key(error):
+            if not isinstance(error, InvalidKeyIdError):
                 raise _refused("its signature does not verify with the issuer's keys") from error
             keys = await self._key_set(refetch=True)
             try:
@@ -145,10 +145,6 @@ class Verifier:
                 answer = await client.get(self._jwks)
                 return answer.raise_for_status().json()
         return orjson.loads(await asyncio.to_thread(Path(self._jwks).read_bytes))
-
-
-def _is_unknown_key(error: Exception) -> bool:
-    return isinstance(error, ValueError) and not isinstance(error, JoseError)
 
 
 def _refused(why: str) -> TokenRefused:

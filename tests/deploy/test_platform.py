@@ -1,0 +1,151 @@
+"""The one-process platform, as a process: events go through, every way to stop keeps the data, refusals are sentences."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from deploy import addresses
+from deploy.embedded import free_port, wait_until
+from deploy.issuer import make_token
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 30
+
+
+class Running:
+    """A platform of the toy that has said `ready:`."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.base = folder, f"http://127.0.0.1:{port}"
+        # Polling so seldom shows that a commit wakes the relay, and a stop every loop.
+        self.child = launch(folder, port, JICAI_LIMIT_POLL_SECONDS="60")
+        assert self.child.stdout is not None
+        self.said = self.child.stdout.readline()
+
+    def call(self, method: str, path: str, role: str = "hospital", **given: Any) -> Any:
+        token = make_token(self.folder, organisation="H33010200059", roles=[role], region="330100")
+        answer = httpx.request(method, self.base + path, headers={"authorization": f"Bearer {token}"}, **given)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def things(self) -> list[tuple[str, int]]:
+        return [(thing["name"], thing["heard"]) for thing in self.call("GET", "/toy/things")]
+
+    def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Its exit status and what it left on standard error."""
+        self.child.send_signal(number)
+        _, errors = self.child.communicate(timeout=PATIENCE_SECONDS)
+        return self.child.returncode, errors
+
+
+def launch(folder: Path, port: int, **variables: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.deploy.toy_platform", str(folder), str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | variables,
+    )
+
+
+def refusal(folder: Path, port: int) -> str:
+    """What a start that must fail says."""
+    child = launch(folder, port)
+    out, errors = child.communicate(timeout=PATIENCE_SECONDS)
+    assert (child.returncode, out) == (1, ""), errors
+    assert errors.count("\n") == 1, "one sentence"
+    return errors
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[], Running]]:
+    running: list[Running] = []
+
+    def started() -> Running:
+        running.append(Running(tmp_path / "data", free_port()))
+        return running[-1]
+
+    yield started
+    for one in running:
+        if one.child.poll() is None:
+            one.end(signal.SIGTERM)
+        for pipe in (one.child.stdout, one.child.stderr):
+            assert pipe is not None
+            pipe.close()
+
+
+def test_an_event_goes_through_and_nothing_is_in_flight_then(start: Callable[[], Running]) -> None:
+    platform = start()
+    assert platform.said == f"ready: {platform.base} {platform.base}/toy\n"
+    assert addresses.read(platform.folder)["toy"].api == f"{platform.base}/toy"
+    platform.call("POST", "/toy/things", json={"name": "chair"})
+    assert wait_until(lambda: [heard for _, heard in platform.things()] == [1], 10)
+    assert platform.call("GET", "/") == {"toy": "/toy"}
+    assert platform.call("GET", "/health/ready")["status"] == "ready"
+    assert wait_until(lambda: not platform.call("GET", "/in-flight")["outbox"], 10)
+    assert "jicai_events_sent_total" in httpx.get(f"{platform.base}/metrics").text
+    assert httpx.get(f"{platform.base}/toy/openapi.json").json()["info"]["title"] == "Toy"
+
+
+def test_the_clock_of_all_is_driven_at_one_address(start: Callable[[], Running]) -> None:
+    platform = start()
+    platform.call("PUT", "/clock", json={"now": "2022-01-01T00:00:00Z"})
+    assert platform.call("GET", "/toy/clock") == {"now": "2022-01-01T00:00:00Z", "driven": True}
+    back = httpx.put(f"{platform.base}/clock", json={"now": "2021-01-01T00:00:00Z"})
+    assert (back.status_code, back.json()["code"]) == (409, "clock_not_driven")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_every_way_to_stop_keeps_the_data(start: Callable[[], Running], number: signal.Signals) -> None:
+    first = start()
+    first.call("POST", "/toy/things", json={"name": "chair"})
+    assert wait_until(lambda: [heard for _, heard in first.things()] == [1], 10)
+    ended = first.end(number)
+    if number is not signal.SIGKILL:
+        assert ended == (0, "")
+        assert not addresses.addresses_file(first.folder).exists()
+        assert not _postgres_on(first.folder)
+    second = start()
+    assert [heard for _, heard in second.things()] == [1]
+
+
+def test_a_second_start_takes_little_work(start: Callable[[], Running]) -> None:
+    start().end(signal.SIGTERM)
+    second = start()
+    assert second.said.startswith("ready:")
+    spent = psutil.Process(second.child.pid).cpu_times()
+    assert spent.user + spent.system < 6, "seconds of a processor; about 2 are imports"
+
+
+def test_a_port_in_use_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"Port {port} on 127.0.0.1 is in use" in refusal(tmp_path / "data", port)
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_a_busy_folder_names_its_holder(start: Callable[[], Running]) -> None:
+    platform = start()
+    assert f"is in use by process {platform.child.pid}" in refusal(platform.folder, free_port())
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "cannot be written" in refusal(tmp_path / "file" / "data", free_port())
+
+
+def _postgres_on(folder: Path) -> bool:
+    marks = [str(folder / "postgres")]
+    return any(set(marks) <= set(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"]))
