@@ -93,10 +93,6 @@ class Worker:
         await stop.wait()
         self._jobs_awake.set()
 
-    async def _wake_at(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._jobs_awake.set()
-
     async def _until_open(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
