@@ -68,13 +68,10 @@ def operations_of(worker: Worker, bus: KafkaBus) -> FastAPI:
     problems.install(app)
 
     async def ready() -> HealthView:
-        if worker.database is None:
-            return HealthView(status="unready", reasons=["the database has not answered yet"])
-        if reason := await operations.database_answers(worker.database):
+        reason, beside = await worker.troubles()
+        if reason:
             return HealthView(status="unready", reasons=[reason])
-        if not bus.listens:
-            return HealthView(status="degraded", reasons=["the bus does not answer; events wait in the outbox"])
-        return HealthView(status="ready", reasons=[])
+        return HealthView(status="degraded" if beside else "ready", reasons=beside)
 
     async def flight() -> InFlightView:
         if worker.database is None:

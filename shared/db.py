@@ -5,6 +5,7 @@ frozen values. What a transaction adds is collected and written by one statement
 the COMMIT, so that a thousand rows cost as many statements as one and the order of the outbox follows the row locks.
 """
 
+import asyncio
 import dataclasses
 import hashlib
 import logging
@@ -72,6 +73,7 @@ VANISHED = {
 }
 """The server gives up a client whose machine or network is gone after some ten seconds, and with it its locks."""
 
+PROBE_SECONDS = 2
 ANSWER_SECONDS = 5
 """A statement that the server has not ended this long after its time-out has lost its connection."""
 
@@ -346,6 +348,15 @@ class Database:
     async def close(self) -> None:
         """Gives the connections back, waiting for those in use."""
         await self.pool.close()
+
+    async def trouble(self) -> str | None:
+        """None when the database answers within PROBE_SECONDS, else the reason in words."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self.pool.fetchval("SELECT 1")
+        except TRANSIENT as error:
+            return f"the database does not answer: {type(error).__name__}"
+        return None
 
     @asynccontextmanager
     async def transaction(self, scope: Scope = EVERYTHING) -> AsyncIterator[Tx]:

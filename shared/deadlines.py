@@ -4,7 +4,7 @@ A deadline is known by its kind and what it is about; setting it again moves it,
 is met in one transaction with what it brings about, so a crash leaves both or neither.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,10 @@ _SET = (
 _CANCEL = "DELETE FROM deadlines WHERE kind = $1 AND about = ANY($2::text[])"
 _TAKE = (
     "DELETE FROM deadlines WHERE (kind, about) IN (SELECT kind, about FROM deadlines WHERE kind = $1 AND due_at <= $2"
-    " ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING kind, about, due_at"
+    " AND about <> ALL($4::text[]) ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING kind, about, due_at"
+)
+_FIRST = (
+    "SELECT about FROM deadlines WHERE kind = $1 AND due_at <= $2 AND about <> ALL($3::text[]) ORDER BY due_at LIMIT 1"
 )
 
 
@@ -64,13 +67,22 @@ async def cancel(tx: Tx, kind: str, about: Sequence[str]) -> None:
         await tx.sql(_CANCEL, kind, list(about))
 
 
-async def meet(database: Database, kind: str, due: Due, rows: int) -> int:
-    """Takes the due ones of a kind and lets `due` act, in one transaction; returns how many."""
+async def meet(database: Database, kind: str, due: Due, rows: int, passed_over: Collection[str] = ()) -> int:
+    """Takes the due ones of a kind and lets `due` act, in one transaction; returns how many.
+
+    `passed_over`: what those that are left alone for now are about.
+    """
     async with database.transaction() as tx:
-        taken = [Deadline(**row) for row in await tx.sql(_TAKE, kind, clock.now(), rows)]
+        taken = [Deadline(**row) for row in await tx.sql(_TAKE, kind, clock.now(), rows, list(passed_over))]
         if taken:
             await due(tx, taken)
     return len(taken)
+
+
+async def first_due(database: Database, kind: str, passed_over: Collection[str]) -> str | None:
+    """What the first due one of a kind is about."""
+    found: str | None = await database.pool.fetchval(_FIRST, kind, clock.now(), list(passed_over))
+    return found
 
 
 async def count_due(database: Database) -> int:

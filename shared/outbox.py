@@ -1,7 +1,9 @@
 """Events leave through here: recorded in the transaction that made them true, sent by one relay, at least once.
 
 Order per subject is the order of the rows, because rows are numbered when the transaction already holds the lock of the
-aggregate it changed. One relay per service leads, under an advisory lock of its own connection.
+aggregate it changed. One relay per service leads, under an advisory lock of its own connection. It must be heard of every
+few seconds, or the server ends its session and another takes over; what both have sent is repeated, never out of order,
+because each sends the unmarked rows in their order and marks only what is safe.
 """
 
 import asyncio
@@ -28,6 +30,10 @@ EVENT_BYTES = 900_000
 
 CHANNEL = "jicai_outbox"
 
+BEAT_SECONDS = 2
+SILENT_LEAD_SECONDS = 10
+"""A lead that says nothing to the database for this long, because it hangs, has lost the lead."""
+
 outbox = sa.Table(
     "outbox",
     PLATFORM,
@@ -45,9 +51,13 @@ sa.Index("ix_outbox_sent_at", outbox.c.sent_at, postgresql_where=outbox.c.sent_a
 
 _NEXT = "SELECT id, subject, payload FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT $1"
 _MARK = "UPDATE outbox SET sent_at = clock_timestamp() WHERE id = ANY($1::bigint[])"
-_PRUNE = (
-    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_at < clock_timestamp() - $1::interval LIMIT $2)"
+_PRUNE = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_at < now() - $1::interval ORDER BY sent_at LIMIT $2)"
+_WAITING = (
+    "SELECT count(*) AS rows, coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0)::float8 AS seconds"
+    " FROM outbox WHERE sent_at IS NULL"
 )
+_LEAD = "SELECT pg_try_advisory_lock($1)"
+_OVERHEARD = "SELECT set_config('idle_session_timeout', $1, false)"
 
 
 class EventTooLarge(Unprocessable):
@@ -135,47 +145,74 @@ class Relay:
                 telemetry.RELAY_LEAD.labels(self._service).set(0)
 
     async def _lead(self, connection: Any, stop: asyncio.Event) -> None:
-        number = lock_number(f"relay:{self._service}")
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", number):
+        if not await connection.fetchval(_LEAD, lock_number(f"relay:{self._service}")):
             await _pause(stop, self._poll_seconds)
             return
+        try:
+            await self._relay(connection, stop)
+            await connection.execute("SELECT pg_advisory_unlock_all()")
+            await connection.execute(_OVERHEARD, "0")
+        except BaseException:
+            connection.terminate()  # and the lead is free, whatever state the connection was in
+            raise
+
+    async def _relay(self, connection: Any, stop: asyncio.Event) -> None:
         telemetry.RELAY_LEAD.labels(self._service).set(1)
+        log.info("leads the relay", extra={"service": self._service})
 
         def heard(*_: object) -> None:
             self._awake.set()
 
-        try:
-            await connection.add_listener(CHANNEL, heard)
-            while not stop.is_set():
-                self._awake.clear()
-                if await self.round(connection) == 0:
-                    await self._wait_for_work(stop)
-        finally:
-            with suppress(*TRANSIENT):
-                await connection.remove_listener(CHANNEL, heard)
-                await connection.execute("SELECT pg_advisory_unlock_all()")
+        await connection.execute(_OVERHEARD, f"{SILENT_LEAD_SECONDS}s")
+        await connection.add_listener(CHANNEL, heard)
+        while not stop.is_set():
+            self._awake.clear()
+            if await self.round(connection, stop) == 0:
+                await self._wait_for_work(stop)
+        await connection.remove_listener(CHANNEL, heard)
 
     async def _wait_for_work(self, stop: asyncio.Event) -> None:
         waits = [asyncio.ensure_future(self._awake.wait()), asyncio.ensure_future(stop.wait())]
-        await asyncio.wait(waits, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED)
+        seconds = min(self._poll_seconds, BEAT_SECONDS)
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
 
-    async def round(self, connection: Any) -> int:
+    async def round(self, connection: Any, stop: asyncio.Event) -> int:
         """One round: up to `rows` events sent, awaited together, then marked. Returns how many."""
         waiting = await connection.fetch(_NEXT, self._rows)
         if not waiting:
             return 0
-        await self._bus.send([Message(self._service, row["subject"], row["payload"]) for row in waiting])
+        await self._send(connection, [Message(self._service, row["subject"], row["payload"]) for row in waiting], stop)
         await connection.execute(_MARK, [row["id"] for row in waiting])
         telemetry.RELAY_ROUNDS.labels(self._service).inc()
         telemetry.EVENTS_SENT.labels(self._service).inc(len(waiting))
         return len(waiting)
 
+    async def _send(self, connection: Any, messages: list[Message], stop: asyncio.Event) -> None:
+        """Sends; while a broker keeps us waiting, keeps the lead. Told to stop meanwhile, leaves the rows as they are."""
+        sending = asyncio.ensure_future(self._bus.send(messages))
+        try:
+            while not (await asyncio.wait({sending}, timeout=BEAT_SECONDS))[0]:
+                if stop.is_set():
+                    raise BusAway("the broker has not taken the events yet; they stay in the outbox")
+                await connection.execute("SELECT 1")
+            sending.result()
+        finally:
+            if not sending.done():
+                sending.cancel()
+                await asyncio.wait({sending})
+
 
 async def waiting(database: Database) -> int:
     """How many events wait to be sent."""
-    return int(await database.pool.fetchval("SELECT count(*) FROM outbox WHERE sent_at IS NULL"))
+    return int((await waiting_since(database))[0])
+
+
+async def waiting_since(database: Database) -> tuple[int, float]:
+    """How many events wait to be sent, and the age of the oldest in seconds."""
+    rows = await database.pool.fetch(_WAITING)
+    return rows[0]["rows"], rows[0]["seconds"]
 
 
 async def prune(connection: "asyncpg.pool.PoolConnectionProxy[Any]", keep_days: float, rows: int = 5_000) -> int:

@@ -45,6 +45,9 @@ LAG = Gauge("jicai_consumer_lag_messages", "Messages in Kafka not yet applied", 
 PARTITIONS_HELD = Gauge(
     "jicai_partitions_held", "1 while a fault of the road holds a partition", ["service", "partition"]
 )
+DEADLINES_UNMET = Counter(
+    "jicai_deadlines_unmet_total", "Tries of deadlines that could not be met", ["service", "kind"]
+)
 DEAD_LETTERS = Gauge("jicai_dead_letters", "Open dead letters, and those that wait behind one", ["service", "state"])
 REQUESTS = Histogram(
     "jicai_request_seconds",

@@ -5,15 +5,14 @@ Each is a loop that survives any fault of the road: it says so, waits, and goes 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 
 from shared import clock, dead_letters, deadlines, idempotency, jobs, outbox, settling, telemetry
 from shared.bus import Bus, BusAway
 from shared.db import TRANSIENT, Database
-from shared.errors import Unavailable
 from shared.events import topic_of
-from shared.inbox import Consumer
+from shared.inbox import ROAD, Consumer
 from shared.outbox import Relay
 from shared.policy import Policy
 from shared.service import Service
@@ -22,6 +21,9 @@ from shared.settings import ServiceSettings
 log = logging.getLogger(__name__)
 
 UPKEEP_SECONDS = 30
+GIVING_UP_SECONDS = 10
+"""After `drain_seconds` a batch in hand is given up; the group and the broker are given this long to hear of it."""
+PASSED_OVER_SECONDS = 60
 DRIVEN_POLL_SECONDS = 0.05
 """While the clock is driven, due deadlines are looked for this often."""
 
@@ -36,6 +38,7 @@ class Worker:
         self.database: Database | None = None
         self.relay: Relay | None = None
         self._jobs_awake = asyncio.Event()
+        self._passed_over: dict[str, dict[str, float]] = {}
 
     @property
     def topics(self) -> list[str]:
@@ -84,14 +87,33 @@ class Worker:
             ("jobs", lambda: self._jobs(database, self._kinds(consumer), stop)),
             ("upkeep", lambda: self._upkeep(database, stop)),
         ]
+        running = [asyncio.create_task(self._survive(name, loop, stop), name=name) for name, loop in loops]
         try:
-            await asyncio.gather(*(self._survive(name, loop, stop) for name, loop in loops), self._wake_at(stop))
+            await stop.wait()
+            self._jobs_awake.set()
+            await self._drain(running)
         finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             await database.close()
 
-    async def _wake_at(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._jobs_awake.set()
+    async def _drain(self, running: Collection[asyncio.Task[None]]) -> None:
+        """Lets the work in hand end; what takes longer is given up, undone or taken up by another worker."""
+        _, late = await asyncio.wait(running, timeout=self.settings.limits.drain_seconds + GIVING_UP_SECONDS)
+        for task in late:
+            log.warning("given up at the stop", extra={"service": self.service.name, "loop": task.get_name()})
+
+    async def troubles(self) -> tuple[str | None, list[str]]:
+        """Why this worker can do nothing, or None; and what is wrong beside it, in words."""
+        if self.database is None:
+            return "the database has not answered yet", []
+        if reason := await self.database.trouble():
+            return reason, []
+        beside = [f"{place} is held up: {fault}" for place, fault in self.bus.held.items()]
+        if away := await self.bus.away():
+            beside.append(f"{away}; events wait in the outbox and on the broker")
+        return None, beside
 
     async def _until_open(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -107,7 +129,7 @@ class Worker:
         while not stop.is_set():
             try:
                 await loop()
-            except (*TRANSIENT, BusAway, Unavailable) as error:
+            except (*ROAD, BusAway) as error:
                 log.warning(f"{name} waits", extra={"service": self.service.name, "reason": repr(error)})
             except Exception:  # the edge: a loop that ends is work that silently stops
                 log.exception("%s failed and is started again", name, extra={"service": self.service.name})
@@ -115,12 +137,39 @@ class Worker:
 
     async def _deadlines(self, database: Database, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            met = 0
-            for kind, due in self.service.deadlines.items():
-                met += await deadlines.meet(database, kind, due, self.settings.limits.deadline_rows)
+            met = sum([await self._meet(database, kind, due) for kind, due in self.service.deadlines.items()])
             if not met:
                 poll = DRIVEN_POLL_SECONDS if clock.driven() else self.settings.limits.poll_seconds
                 await _pause(stop, poll)
+
+    async def _meet(self, database: Database, kind: str, due: deadlines.Due) -> int:
+        """Meets what is due; one that cannot be met stays, is passed over for a while, and keeps no other waiting."""
+        over = self._passed_over.setdefault(kind, {})
+        for done in [about for about, until in over.items() if until < clock.elapsed()]:
+            del over[done]
+        rows = self.settings.limits.deadline_rows
+        try:
+            return await deadlines.meet(database, kind, due, rows, over)
+        except ROAD:
+            raise
+        except Exception:  # the edge: met one by one, which finds the culprit
+            log.info("deadlines are met one by one", extra={"service": self.service.name, "kind": kind}, exc_info=True)
+        met = 0
+        for _ in range(rows):
+            about = await deadlines.first_due(database, kind, over)
+            if about is None:
+                break
+            try:
+                met += await deadlines.meet(database, kind, due, 1, over)
+            except ROAD:
+                raise
+            except Exception:  # the edge: said aloud, tried again, and never lost
+                log.exception(
+                    "a deadline cannot be met", extra={"service": self.service.name, "kind": kind, "about": about}
+                )
+                telemetry.DEADLINES_UNMET.labels(self.service.name, kind).inc()
+                over[about] = clock.elapsed() + PASSED_OVER_SECONDS
+        return met
 
     def _kinds(self, consumer: Consumer) -> jobs.Jobs:
         """The service's own kinds of jobs, and those that every service has."""
@@ -144,14 +193,29 @@ class Worker:
 
     async def _upkeep(self, database: Database, stop: asyncio.Event) -> None:
         while not stop.is_set():
+            await self._measure(database)
             async with database.pool.acquire(timeout=database.wait_seconds) as connection:
-                await outbox.prune(connection, keep_days=self.settings.limits.outbox_days)
                 await connection.execute("SELECT jicai_upkeep_inbox($1)", self.settings.limits.inbox_days)
                 await idempotency.prune(connection, self.settings.limits.idempotency_days)
                 await connection.execute("SELECT jicai_head_of_history(current_date - 1)")
-            telemetry.OUTBOX_WAITING.labels(self.service.name).set(await outbox.waiting(database))
-            await self.bus.lag()
+                while await outbox.prune(connection, keep_days=self.settings.limits.outbox_days) and not stop.is_set():
+                    pass
             await _pause(stop, UPKEEP_SECONDS)
+
+    async def _measure(self, database: Database) -> None:
+        rows, seconds = await outbox.waiting_since(database)
+        telemetry.OUTBOX_WAITING.labels(self.service.name).set(rows)
+        telemetry.OUTBOX_AGE.labels(self.service.name).set(seconds)
+        async with database.transaction() as tx:
+            letters = await dead_letters.count(tx)
+        for state, count in letters.items():
+            telemetry.DEAD_LETTERS.labels(self.service.name, state).set(count)
+        if letters["dead"]:
+            log.warning("dead letters wait for a person", extra={"service": self.service.name, **letters})
+        try:
+            await self.bus.lag()
+        except BusAway as error:
+            log.warning("lag is not known", extra={"service": self.service.name, "reason": str(error)})
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

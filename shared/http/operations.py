@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel
 from starlette.responses import JSONResponse, Response
 
 from shared import clock, deadlines, jobs, outbox
-from shared.db import TRANSIENT, Database
+from shared.db import Database
 from shared.errors import Conflict
 
 
@@ -62,11 +62,7 @@ async def in_flight(database: Database, lag: int = 0) -> InFlightView:
 
 async def database_answers(database: Database) -> str | None:
     """None when it does, else the reason in words."""
-    try:
-        await database.pool.fetchval("SELECT 1", timeout=2)
-    except TRANSIENT as error:
-        return f"the database does not answer: {type(error).__name__}"
-    return None
+    return await database.trouble()
 
 
 def routes(

@@ -1,128 +1,16 @@
 """The event path, in the same words over LocalBus and a real Kafka: nothing lost, nothing doubled, in order."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
 from uuid_utils.compat import uuid7
 
-from deploy.kafka import EmbeddedKafka
 from shared import clock, outbox, settling
-from shared.bus import Bus, BusAway, KafkaBus, LocalBus, Message, ensure_topics
-from shared.db import Database
+from shared.bus import BusAway, LocalBus, Message
 from shared.envelope import seal
 from shared.events import Event
-from shared.identity import Caller
-from shared.inbox import Consumer
-from shared.outbox import Relay
-from tests.echo import Said, Unheard, Whispered, echo, faults, source
-from tests.house import House
-
-PATIENCE_SECONDS = 40
-OPERATOR = Caller("platform", frozenset({"operator"}), "000000", "Li")
-
-
-@pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
-    with EmbeddedKafka.start(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker
-
-
-class Path:
-    """Source's database, a bus, echo's database, and the relay and consumer between them."""
-
-    def __init__(
-        self, said: Database, heard: Database, make_bus: Callable[[str], Bus], *, local: bool, topic: str = "source"
-    ) -> None:
-        self.topic = topic
-        self.said = said
-        self.heard = heard
-        self.make_bus = make_bus
-        self.local = local
-        self.consumer = Consumer("echo", heard, echo.handlers)
-
-    async def say(self, *facts: Event) -> None:
-        async with self.said.transaction() as tx:
-            for fact in facts:
-                outbox.record(tx, fact, getattr(fact, "number", 1))
-
-    @asynccontextmanager
-    async def running(self, relays: int = 1) -> AsyncIterator[asyncio.Event]:
-        stop = asyncio.Event()
-        shared = self.make_bus("both") if self.local else None
-        sending = [shared or self.make_bus(f"relay {place}") for place in range(relays)]
-        receiving = shared or self.make_bus("consumer")
-        tasks = [asyncio.create_task(receiving.consume("echo", ["source"], self.consumer.apply, stop))]
-        tasks += [asyncio.create_task(Relay("source", self.said, bus, poll_seconds=0.1).run(stop)) for bus in sending]
-        try:
-            yield stop
-        finally:
-            stop.set()
-            await asyncio.gather(*tasks)
-            for bus in sending:
-                await bus.stop()
-
-    async def numbers(self) -> dict[UUID, list[tuple[int, str]]]:
-        rows = await self.heard.pool.fetch("SELECT thing_id, number, kind FROM heard ORDER BY id")
-        found: dict[UUID, list[tuple[int, str]]] = {}
-        for row in rows:
-            found.setdefault(row["thing_id"], []).append((row["number"], row["kind"]))
-        return found
-
-    async def until(self, count: int) -> None:
-        async def reached() -> None:
-            while await self.heard.pool.fetchval("SELECT count(*) FROM heard") < count:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-
-        await asyncio.wait_for(reached(), PATIENCE_SECONDS)
-
-    async def until_letters(self, state: str, count: int) -> None:
-        async def reached() -> None:
-            query = "SELECT count(*) FROM dead_letters WHERE state = $1"
-            while await self.heard.pool.fetchval(query, state) != count:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-
-        await asyncio.wait_for(reached(), PATIENCE_SECONDS)
-
-
-@pytest.fixture(params=["local", "kafka"])
-async def path(request: pytest.FixtureRequest, house: House) -> AsyncIterator[Path]:
-    said, heard = await house.database(source), await house.database(echo)
-    faults.__init__()  # type: ignore[misc]  a fresh road for each test
-    if request.param == "local":
-        yield Path(said, heard, lambda _: LocalBus(["echo"]), local=True)
-    else:
-        broker: EmbeddedKafka = request.getfixturevalue("kafka")
-        topic_of_this_test = f"t{uuid7().hex}"
-        await ensure_topics(bootstrap_servers=broker.bootstrap, topics=[topic_of_this_test], partitions=3)
-
-        def make(name: str) -> Bus:
-            return OwnTopic(topic_of_this_test, client_id=name, bootstrap_servers=broker.bootstrap)
-
-        yield Path(said, heard, make, local=False, topic=topic_of_this_test)
-    await house.empty(source)
-    await house.empty(echo)
-
-
-class OwnTopic(KafkaBus):
-    """A real broker with a topic and a group of this test alone."""
-
-    def __init__(self, topic: str, *, client_id: str, bootstrap_servers: str) -> None:
-        super().__init__(client_id=client_id, bootstrap_servers=bootstrap_servers)
-        self.topic = topic
-
-    async def send(self, messages: list[Message]) -> None:  # type: ignore[override]
-        await super().send([replace(message, topic=self.topic) for message in messages])
-
-    async def consume(self, group, topics, apply, stop):  # type: ignore[no-untyped-def, override]
-        await super().consume(f"{group}-{self.topic}", [self.topic], apply, stop)
-
-
-def said(thing: UUID, *numbers: int) -> list[Event]:
-    return [Said(thing_id=thing, number=number) for number in numbers]
+from tests.echo import Said, Unheard, Whispered, faults
+from tests.path import OPERATOR, Path, message, said
 
 
 async def test_what_is_said_is_heard_once_and_in_order(path: Path) -> None:
@@ -258,21 +146,8 @@ async def test_the_local_bus_takes_nothing_before_everybody_listens() -> None:
 
 async def test_a_letter_that_still_cannot_be_applied_stays_with_its_reason(path: Path) -> None:
     thing = uuid7()
-    await path.consumer.apply([_message(Said(thing_id=thing, number=1, unbearable=True))])
+    await path.consumer.apply([message(Said(thing_id=thing, number=1, unbearable=True))])
     letter = await path.heard.pool.fetchval("SELECT id FROM dead_letters")
     assert await settling.replay(path.consumer, letter, OPERATOR) == 0
     assert await path.heard.pool.fetchval("SELECT state FROM dead_letters") == "dead"
     assert await path.numbers() == {}
-
-
-def _message(fact: Event) -> Message:
-    payload = seal(
-        event_id=uuid7(),
-        source="/source",
-        event_type=fact.TYPE,
-        subject=str(getattr(fact, fact.SUBJECT)),
-        time=clock.now(),
-        sequence=1,
-        data=fact,
-    )
-    return Message("source", str(getattr(fact, fact.SUBJECT)), payload)
