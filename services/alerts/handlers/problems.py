@@ -102,7 +102,7 @@ async def report_problems(tx: Tx, caller: Caller, commands: Sequence[ReportProbl
             outcomes.append(ProblemRefused(detail, faults=faults))
             continue
         problem = _reported(tx, caller, command, now)
-        tx.add(problems, {**asdict(problem), "evidence": list(problem.evidence)})
+        tx.add(problems, asdict(problem))
         _say(tx, caller, problem, ProblemReported, "reported", {"text": problem.text})
         reported.append(problem)
         outcomes.append(problem)
@@ -257,7 +257,7 @@ def _keep_reply(tx: Tx, caller: Caller, problem: Problem, asked: Asked) -> None:
             "problem_id": problem.id,
             "by_code": caller.organisation,
             "text": asked.step.said,
-            "evidence": list(_kept(asked.evidence)),
+            "evidence": _kept(asked.evidence),
             "replied_at": clock.now(),
             "reporter_code": problem.reporter_code,
             "respondent_code": problem.respondent_code,
@@ -293,5 +293,6 @@ def _actor(caller: Caller) -> Actor:
     return Actor(caller.organisation, caller.region_prefix if "authority" in caller.roles else None)
 
 
-def _kept(evidence: Sequence[Evidence]) -> tuple[dict[str, Any], ...]:
-    return tuple(one.model_dump(exclude_none=True) for one in evidence)
+def _kept(evidence: Sequence[Evidence]) -> dict[str, Any]:
+    """As an object: an array of JSON lists would travel as one flat array."""
+    return {"items": [one.model_dump(exclude_none=True) for one in evidence]}

@@ -45,7 +45,7 @@ class Reply:
     problem_id: UUID
     by_code: str
     text: str
-    evidence: tuple[dict[str, Any], ...]
+    evidence: dict[str, Any]
     replied_at: datetime
 
 
@@ -137,30 +137,16 @@ async def related_ids(tx: Tx, problem: Problem, days: int) -> list[UUID]:
 
 
 async def related_alert_ids(tx: Tx, problem: Problem) -> list[UUID]:
-    """Open alerts within reach between the reporter and the respondent, on the product or order where one is named."""
-    parties = [problem.reporter_code, problem.respondent_code]
-    if problem.respondent_code is None and problem.order_number is None and problem.product_code is None:
-        return []
-    statement = (
-        sa.select(alerts.c.id)
-        .where(
-            alerts.c.state == "open",
-            sa.or_(alerts.c.institution_code.in_(parties), alerts.c.supplier_code == problem.reporter_code),
-            within(tx.scope, alerts),
-        )
-        .order_by(alerts.c.id.desc())
-        .limit(LINKED)
-    )
-    if problem.respondent_code is not None:
-        statement = statement.where(
-            sa.or_(
-                alerts.c.supplier_code == problem.respondent_code, alerts.c.institution_code == problem.respondent_code
-            )
-        )
+    """Open alerts within reach that concern the reporter and the respondent, on the product or order where one is named."""
+    statement = sa.select(alerts.c.id).where(alerts.c.state == "open", within(tx.scope, alerts))
+    for code in (problem.reporter_code, problem.respondent_code):
+        if code is not None:
+            statement = statement.where(sa.or_(alerts.c.institution_code == code, alerts.c.supplier_code == code))
     if problem.order_number is not None:
         statement = statement.where(alerts.c.evidence["order_number"].astext == problem.order_number)
     if problem.product_code is not None:
         statement = statement.where(alerts.c.product_code == problem.product_code)
+    statement = statement.order_by(alerts.c.id.desc()).limit(LINKED)
     return [row["id"] for row in await tx.rows(statement)]
 
 

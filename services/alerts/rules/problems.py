@@ -140,7 +140,7 @@ class Problem:
     product_code: str | None
     order_number: str | None
     text: str
-    evidence: tuple[dict[str, Any], ...]
+    evidence: dict[str, Any]
     occurred_at: datetime
     reported_at: datetime
     act_by: datetime | None

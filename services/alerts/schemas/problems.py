@@ -1,10 +1,10 @@
 """What is said about direct reports (集采问题直报) over HTTP."""
 
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
 from services.alerts.rules.problems import Kind, State
 from shared.http import Code, Command, Note, Reason, View
@@ -125,6 +125,13 @@ class EvidenceView(View):
     link: str | None = None
 
 
+def _items(kept: Any) -> Any:
+    return kept["items"] if isinstance(kept, dict) else kept
+
+
+EvidenceViews = Annotated[list[EvidenceView], BeforeValidator(_items)]
+
+
 class ProblemView(View):
     """A direct report: who must act (`waits_for`) and by when (`act_by`)."""
 
@@ -140,7 +147,7 @@ class ProblemView(View):
     product_code: str | None
     order_number: str | None
     text: str
-    evidence: list[EvidenceView]
+    evidence: EvidenceViews
     occurred_at: datetime
     reported_at: datetime
     waits_for: str | None = Field(description="who must act: a code, or `authority of <region>`; null when closed")
@@ -159,7 +166,7 @@ class ReplyView(View):
     id: UUID
     by_code: str
     text: str
-    evidence: list[EvidenceView]
+    evidence: EvidenceViews
     replied_at: datetime
 
 

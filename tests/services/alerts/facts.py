@@ -102,9 +102,7 @@ class Story:
         return self._of_line(LineRefused, quantity_refused=self.quantity, reason="停产", **fields)
 
     def closed(self) -> LineClosed:
-        return self._of_line(
-            LineClosed, quantity_accepted=0, quantity_unfulfilled=self.quantity, reason="不再需要"
-        )
+        return self._of_line(LineClosed, quantity_accepted=0, quantity_unfulfilled=self.quantity, reason="不再需要")
 
     def cancelled(self, *line_ids: UUID) -> OrderCancelled:
         return made(
@@ -177,9 +175,7 @@ class Story:
     def paid(self, amount: str = "123.40", **fields: Any) -> PaymentPaid:
         line = self._of_receipt(PaidLine, payable_id=self.payable_id, amount_yuan=Decimal(amount))
         told = {"payment_id": uuid7(), "run_id": uuid7(), "sheet_id": self.sheet_id}
-        return made(
-            PaymentPaid, amount_yuan=Decimal(amount), paid_at=clock.now(), lines=(line,), **(told | fields)
-        )
+        return made(PaymentPaid, amount_yuan=Decimal(amount), paid_at=clock.now(), lines=(line,), **(told | fields))
 
     def failed(self) -> PaymentFailed:
         return made(

@@ -1,0 +1,505 @@
+"""Direct reports over HTTP: who sees one, who must act, what a clock that runs out does, and what is refused."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from shared import clock
+from shared.events.alerts import (
+    ProblemAssigned,
+    ProblemClosed,
+    ProblemConfirmed,
+    ProblemEscalated,
+    ProblemReplied,
+    ProblemReported,
+    ProblemResolved,
+)
+from shared.events.listing import EnterpriseRegistered, InstitutionRegistered
+from tests.house import WorkerInHand
+from tests.services.alerts.facts import HOSPITAL, NOON, OTHER_HOSPITAL, OTHER_SUPPLIER, REGION, SUPPLIER, Story
+
+CITY, PROVINCE = ("authority", "YB330100", "330100"), ("authority", "YB330000", "330000")
+Headers = Callable[..., dict[str, str]]
+
+REPORT = {
+    "kind": "late",
+    "region": REGION,
+    "respondent_code": SUPPLIER,
+    "order_number": "CG-1",
+    "text": "三次未按时送达",
+    "evidence": [{"text": "3 月 2 日未到"}, {"link": "https://files.example.cn/a.pdf"}],
+    "occurred_at": "2026-03-02T03:00:00Z",
+}
+
+
+@pytest.fixture(autouse=True)
+def _noon(driven_clock: Callable[[datetime], None]) -> None:
+    driven_clock(NOON)
+
+
+class Desk:
+    """Everybody who takes part in a report, on the API."""
+
+    def __init__(self, client: httpx.AsyncClient, caller: Headers) -> None:
+        self.client, self.caller = client, caller
+
+    async def report(self, who: tuple[str, ...] = ("hospital", HOSPITAL), **fields: Any) -> httpx.Response:
+        return await self.client.post("/problems", json=REPORT | fields, headers=self.caller(*who))
+
+    async def reported(self, who: tuple[str, ...] = ("hospital", HOSPITAL), **fields: Any) -> dict[str, Any]:
+        answer = await self.report(who, **fields)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    async def act(
+        self, problem: dict[str, Any], step: str, who: tuple[str, ...], match: str | None = None, **body: Any
+    ) -> httpx.Response:
+        headers = self.caller(*who) | {"if-match": match or f'"{problem["version"]}"'}
+        return await self.client.post(f"/problems/{problem['id']}/{step}", json=body, headers=headers)
+
+    async def acted(self, problem: dict[str, Any], step: str, who: tuple[str, ...], **body: Any) -> dict[str, Any]:
+        answer = await self.act(problem, step, who, **body)
+        assert answer.status_code in (200, 201), answer.text
+        return dict(answer.json())
+
+    async def get(self, path: str, who: tuple[str, ...]) -> httpx.Response:
+        return await self.client.get(path, headers=self.caller(*who))
+
+
+@pytest.fixture
+def desk(client: httpx.AsyncClient, caller: Headers) -> Desk:
+    return Desk(client, caller)
+
+
+REPORTER, RESPONDENT, OTHER = ("hospital", HOSPITAL), ("distributor", SUPPLIER), ("distributor", OTHER_SUPPLIER)
+
+
+async def to_resolved(desk: Desk) -> dict[str, Any]:
+    problem = await desk.reported()
+    problem = await desk.acted(problem, "assignment", CITY)
+    problem = await desk.acted(problem, "replies", RESPONDENT, text="周一送达")
+    return await desk.acted(problem, "resolution", CITY, finding="已送达")
+
+
+async def test_a_report_goes_from_hand_to_hand_until_the_reporter_confirms(desk: Desk, worker: WorkerInHand) -> None:
+    problem = await desk.reported()
+    assert (problem["state"], problem["waits_for"]) == ("reported", "authority of 330100")
+    assert problem["act_by"] == "2026-03-04T16:00:00Z"
+    problem = await desk.acted(problem, "assignment", CITY, note="请说明")
+    assert (problem["state"], problem["waits_for"], problem["assignee_code"]) == ("assigned", SUPPLIER, SUPPLIER)
+    evidence = [{"link": "https://files.example.cn/b.pdf"}]
+    problem = await desk.acted(problem, "replies", RESPONDENT, text="车辆故障", evidence=evidence)
+    problem = await desk.acted(problem, "replies", RESPONDENT, text="周一送达")
+    assert (problem["state"], problem["waits_for"]) == ("party_replied", "authority of 330100")
+    problem = await desk.acted(problem, "resolution", CITY, finding="已送达并警告")
+    assert (problem["state"], problem["waits_for"]) == ("resolved", HOSPITAL)
+    problem = await desk.acted(problem, "confirmation", REPORTER)
+    assert (problem["state"], problem["waits_for"], problem["act_by"]) == ("closed", None, None)
+    shown = (await desk.get(f"/problems/{problem['id']}", RESPONDENT)).json()
+    assert [reply["text"] for reply in shown["replies"]] == ["车辆故障", "周一送达"]
+    assert shown["replies"][0]["evidence"] == [{"text": None, "link": "https://files.example.cn/b.pdf"}]
+    timeline = (await desk.get(f"/problems/{problem['id']}/timeline", REPORTER)).json()
+    assert [deed["action"] for deed in timeline["deeds"]] == [
+        "reported", "assigned", "replied", "replied", "resolved", "confirmed_by_reporter", "closed",
+    ]  # fmt: skip
+    assert timeline["next"] == []
+    assert [type(fact) for fact in await worker.said()] == [
+        ProblemReported,
+        ProblemAssigned,
+        ProblemReplied,
+        ProblemReplied,
+        ProblemResolved,
+        ProblemConfirmed,
+        ProblemClosed,
+    ]
+    sequences = await worker.database.pool.fetch("SELECT sequence FROM outbox ORDER BY id")
+    assert [row["sequence"] for row in sequences] == [1, 2, 3, 4, 5, 6, 7]
+
+
+async def test_the_timeline_says_who_acts_next_and_by_when(desk: Desk) -> None:
+    problem = await desk.acted(await desk.reported(), "assignment", CITY)
+    timeline = (await desk.get(f"/problems/{problem['id']}/timeline", RESPONDENT)).json()
+    assert timeline["next"] == [{"who": SUPPLIER, "what": "reply with evidence", "by": "2026-03-05T16:00:00Z"}]
+
+
+async def test_only_those_concerned_see_a_report(desk: Desk) -> None:
+    problem = await desk.reported()
+    path = f"/problems/{problem['id']}"
+    for who in (REPORTER, RESPONDENT, CITY, PROVINCE, ("operator", "OPS", "000000")):
+        assert (await desk.get(path, who)).status_code == 200, who
+    foreign = [
+        ("hospital", OTHER_HOSPITAL),
+        OTHER,
+        ("agency", "JB330100", "330100"),
+        ("authority", "YB330200", "330200"),
+    ]
+    for who in foreign:
+        assert (await desk.get(path, who)).status_code == 404, who
+        assert (await desk.get(f"{path}/timeline", who)).status_code == 404, who
+        assert (await desk.get("/problems", who)).json()["items"] == []
+
+
+async def test_a_third_party_that_is_asked_sees_the_report_its_replies_and_its_timeline(desk: Desk) -> None:
+    problem = await desk.acted(await desk.reported(), "assignment", CITY)
+    problem = await desk.acted(problem, "replies", RESPONDENT, text="厂家缺货")
+    assert (await desk.get(f"/problems/{problem['id']}", OTHER)).status_code == 404
+    problem = await desk.acted(problem, "assignment", CITY, assignee_code=OTHER_SUPPLIER)
+    shown = (await desk.get(f"/problems/{problem['id']}", OTHER)).json()
+    assert [reply["text"] for reply in shown["replies"]] == ["厂家缺货"]
+    timeline = (await desk.get(f"/problems/{problem['id']}/timeline", OTHER)).json()
+    assert [deed["action"] for deed in timeline["deeds"]] == ["assigned"]
+    assert (await desk.act(problem, "replies", RESPONDENT, text="再说")).status_code == 403
+    problem = await desk.acted(problem, "replies", OTHER, text="下周恢复")
+    assert len((await desk.get(f"/problems/{problem['id']}/timeline", RESPONDENT)).json()["deeds"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("steps", "state", "region"),
+    [
+        ([], "escalated", "330000"),
+        (["assignment"], "escalated", "330000"),
+        (["assignment", "replies"], "escalated", "330000"),
+    ],
+)
+async def test_each_clock_that_runs_out_hands_it_to_the_level_above(
+    desk: Desk, worker: WorkerInHand, steps: list[str], state: str, region: str
+) -> None:
+    problem = await desk.reported()
+    for step in steps:
+        who, body = (CITY, {}) if step == "assignment" else (RESPONDENT, {"text": "稍后"})
+        problem = await desk.acted(problem, step, who, **body)
+    clock.drive(datetime.fromisoformat(problem["act_by"]) - timedelta(seconds=1))
+    await worker.meet_deadlines()
+    unmoved = (await desk.get(f"/problems/{problem['id']}", CITY)).json()
+    assert unmoved["version"] == problem["version"]
+    clock.drive(datetime.fromisoformat(problem["act_by"]))
+    await worker.meet_deadlines()
+    shown = (await desk.get(f"/problems/{problem['id']}", CITY)).json()
+    assert (shown["state"], shown["handling_region"], shown["overdue_steps"]) == (state, region, 1)
+    assert shown["waits_for"] == "authority of 330000"
+    assert isinstance((await worker.said())[-1], ProblemEscalated)
+    refused = await desk.act(shown, "resolution", CITY, finding="done")
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_your_level")
+    assert (await desk.acted(shown, "resolution", PROVINCE, finding="done"))["state"] == "resolved"
+
+
+async def test_a_clock_goes_on_running_out_at_the_province(desk: Desk, worker: WorkerInHand) -> None:
+    problem = await desk.reported()
+    for steps in (1, 2, 3):
+        clock.drive(datetime.fromisoformat(problem["act_by"]))
+        await worker.meet_deadlines()
+        problem = (await desk.get(f"/problems/{problem['id']}", PROVINCE)).json()
+        assert (problem["handling_region"], problem["overdue_steps"]) == ("330000", steps)
+
+
+async def test_a_clock_that_was_replaced_in_time_is_void(desk: Desk, worker: WorkerInHand) -> None:
+    problem = await desk.reported()
+    first = datetime.fromisoformat(problem["act_by"])
+    clock.drive(first - timedelta(hours=1))
+    await desk.acted(problem, "assignment", CITY)
+    clock.drive(first)
+    assert await worker.meet_deadlines() == 1
+    assert (await desk.get(f"/problems/{problem['id']}", CITY)).json()["state"] == "assigned"
+
+
+async def test_silence_of_the_reporter_closes(desk: Desk, worker: WorkerInHand) -> None:
+    problem = await to_resolved(desk)
+    clock.drive(datetime.fromisoformat(problem["act_by"]))
+    await worker.meet_deadlines()
+    shown = (await desk.get(f"/problems/{problem['id']}", REPORTER)).json()
+    assert (shown["state"], shown["overdue_steps"]) == ("closed", 0)
+    assert isinstance((await worker.said())[-1], ProblemClosed)
+    refused = await desk.act(shown, "reopening", REPORTER, reason="no")
+    assert (refused.status_code, refused.json()["code"]) == (409, "step_not_possible")
+
+
+async def test_a_reporter_who_is_not_satisfied_reopens_at_the_level_above(desk: Desk) -> None:
+    problem = await to_resolved(desk)
+    problem = await desk.acted(problem, "reopening", REPORTER, reason="只到了一部分")
+    assert (problem["state"], problem["handling_region"]) == ("escalated", "330000")
+    problem = await desk.acted(problem, "assignment", PROVINCE)
+    assert problem["state"] == "assigned"
+
+
+async def test_the_authority_escalates_by_itself_up_to_the_province(desk: Desk) -> None:
+    problem = await desk.acted(await desk.reported(), "escalation", CITY, reason="全国停产")
+    assert problem["handling_region"] == "330000"
+    refused = await desk.act(problem, "escalation", PROVINCE, reason="again")
+    assert (refused.status_code, refused.json()["code"]) == (409, "no_level_above")
+
+
+async def test_a_step_needs_the_version_that_was_read(desk: Desk) -> None:
+    problem = await desk.reported()
+    path = f"/problems/{problem['id']}/assignment"
+    assert (await desk.client.post(path, json={}, headers=desk.caller(*CITY))).status_code == 428
+    assert (await desk.act(problem, "assignment", CITY, match='"7"')).status_code == 412
+    assert (await desk.act(problem, "assignment", CITY)).status_code == 200
+
+
+async def test_two_who_assign_at_once_make_one_assignment(desk: Desk) -> None:
+    problem = await desk.reported()
+    answers = await asyncio.gather(
+        *(desk.act(problem, "assignment", CITY, assignee_code=code) for code in (SUPPLIER, OTHER_SUPPLIER) * 3)
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412, 412, 412]
+
+
+async def test_a_step_and_the_clock_at_once_leave_one_of_both(desk: Desk, worker: WorkerInHand) -> None:
+    problem = await desk.reported()
+    clock.drive(datetime.fromisoformat(problem["act_by"]))
+    answer, _ = await asyncio.gather(desk.act(problem, "assignment", CITY), worker.meet_deadlines())
+    shown = (await desk.get(f"/problems/{problem['id']}", PROVINCE)).json()
+    assert (answer.status_code, shown["state"]) in [(200, "assigned"), (403, "escalated")]
+    assert shown["version"] == 2
+
+
+@pytest.mark.parametrize("code", [HOSPITAL, "nobody", "PROV-zzz"])
+async def test_an_assignee_must_be_a_party_that_can_answer(desk: Desk, code: str) -> None:
+    refused = await desk.act(await desk.reported(), "assignment", CITY, assignee_code=code)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/assignee_code")
+
+
+async def test_without_a_respondent_the_assignee_must_be_named(desk: Desk) -> None:
+    problem = await desk.reported(respondent_code=None)
+    refused = await desk.act(problem, "assignment", CITY)
+    assert (refused.status_code, refused.json()["code"]) == (422, "assignment_refused")
+
+
+async def test_complaints_about_one_supplier_within_the_days_of_policy_are_linked(
+    desk: Desk, worker: WorkerInHand
+) -> None:
+    first = await desk.reported()
+    foreign = await desk.reported(("hospital", OTHER_HOSPITAL))
+    clock.drive(NOON + timedelta(days=90))
+    second = await desk.reported()
+    clock.drive(NOON + timedelta(days=91))
+    third = await desk.reported()
+
+    async def related(problem: dict[str, Any], who: tuple[str, ...]) -> list[str]:
+        return list((await desk.get(f"/problems/{problem['id']}", who)).json()["related_ids"])
+
+    assert await related(first, REPORTER) == [second["id"]]
+    assert await related(first, CITY) == [second["id"], foreign["id"]]
+    assert await related(third, REPORTER) == [second["id"]]
+
+
+async def test_a_report_shows_the_open_alerts_between_its_parties_and_their_names(
+    desk: Desk, worker: WorkerInHand
+) -> None:
+    story = Story()
+    await worker.deliver(
+        story.placed(),
+        story.refused(),
+        EnterpriseRegistered(
+            enterprise_id=story.sheet_id,
+            enterprise_code=SUPPLIER,
+            name="医药公司",
+            aliases=(),
+            kinds=("distributor",),
+            provisional=False,
+            active=True,
+            region=REGION,
+        ),
+        InstitutionRegistered(
+            institution_id=story.receipt_id,
+            institution_code=HOSPITAL,
+            name="市第一医院",
+            aliases=(),
+            kind="hospital",
+            grade=None,
+            region=REGION,
+            active=True,
+            delivery_points=(),
+        ),
+    )
+    problem = await desk.reported()
+    shown = (await desk.get(f"/problems/{problem['id']}", REPORTER)).json()
+    (alert,) = (await desk.get("/alerts", REPORTER)).json()["items"]
+    assert shown["related_alert_ids"] == [alert["id"]]
+    assert shown["names"] == {HOSPITAL: "市第一医院", SUPPLIER: "医药公司"}
+
+
+async def test_the_newest_name_of_an_organisation_holds_in_either_order(desk: Desk, worker: WorkerInHand) -> None:
+    def named(name: str) -> EnterpriseRegistered:
+        return EnterpriseRegistered(
+            enterprise_id=Story().order_id,
+            enterprise_code=SUPPLIER,
+            name=name,
+            aliases=(),
+            kinds=("distributor",),
+            provisional=False,
+            active=True,
+            region=REGION,
+        )
+
+    await worker.deliver(named("new"), sequence=2)
+    await worker.deliver(named("old"), sequence=1)
+    problem = await desk.reported()
+    assert (await desk.get(f"/problems/{problem['id']}", REPORTER)).json()["names"] == {SUPPLIER: "new"}
+
+
+async def test_the_half_yearly_report_counts_with_ids(desk: Desk) -> None:
+    late, price = await to_resolved(desk), await desk.reported(kind="price")
+    answer = await desk.get("/problems/report?half=2026H1", PROVINCE)
+    told = answer.json()
+    assert {row["key"]: row["ids"] for row in told["by_kind"]} == {"late": [late["id"]], "price": [price["id"]]}
+    assert {row["key"]: row["median_days"] for row in told["by_kind"]} == {"late": 0.0, "price": None}
+    assert told["total"]["count"] == 2
+    assert (await desk.get("/problems/report?half=2026H2", PROVINCE)).json()["total"]["count"] == 0
+    assert (await desk.get("/problems/report?half=2026H1", ("authority", "X", "440000"))).json()["total"]["count"] == 0
+    assert (await desk.get("/problems/report?half=2026H1", REPORTER)).status_code == 403
+    for half in ("2026", "2026H3", "1999H1", "2026H1 "):
+        assert (await desk.get(f"/problems/report?half={half}", CITY)).status_code == 422
+
+
+async def test_a_list_is_filtered_and_paged(desk: Desk, worker: WorkerInHand) -> None:
+    made = [await desk.reported(kind=kind) for kind in ("late", "price", "late")]
+    kinds = (await desk.get("/problems?kind=late&limit=1", CITY)).json()
+    assert [item["id"] for item in kinds["items"]] == [made[2]["id"]]
+    rest = (await desk.get(f"/problems?kind=late&limit=1&after={kinds['next']}", CITY)).json()
+    assert ([item["id"] for item in rest["items"]], rest["next"]) == ([made[0]["id"]], None)
+    for query, count in [
+        ("state=reported", 3),
+        ("state=closed", 0),
+        (f"respondent={SUPPLIER}", 3),
+        (f"reporter={OTHER_HOSPITAL}", 0),
+        (f"assignee={SUPPLIER}", 0),
+        ("order_number=CG-1", 3),
+        ("reported_from=2026-03-02&reported_to=2026-03-02", 3),
+        ("reported_from=2026-03-03", 0),
+        ("reported_to=2026-03-01", 0),
+        ("overdue=true", 0),
+    ]:
+        assert len((await desk.get(f"/problems?{query}", CITY)).json()["items"]) == count, query
+    clock.drive(datetime.fromisoformat(made[0]["act_by"]))
+    assert len((await desk.get("/problems?overdue=true", CITY)).json()["items"]) == 3
+
+
+async def test_many_reports_are_answered_one_by_one(desk: Desk) -> None:
+    bodies = [REPORT, REPORT | {"region": "440100"}, REPORT | {"kind": "price"}]
+    answer = await desk.client.post("/problems/bulk", json=bodies, headers=desk.caller(*REPORTER))
+    told = answer.json()
+    assert (told["succeeded"], told["refused"]) == (2, 1)
+    assert [item["status"] for item in told["items"]] == [201, 422, 201]
+    assert told["items"][1]["problem"]["errors"][0]["pointer"] == "/region"
+
+
+BAD = [
+    ({"kind": "boredom"}, "/kind"),
+    ({"kind": None}, "/kind"),
+    ({"region": 330100}, "/region"),
+    ({"region": "33O100"}, "/region"),
+    ({"region": "000000"}, "/region"),
+    ({"region": "440100"}, "/region"),
+    ({"respondent_code": HOSPITAL}, "/respondent_code"),
+    ({"respondent_code": "9.13301007043059e+17"}, "/respondent_code"),
+    ({"respondent_code": "H" * 65}, "/respondent_code"),
+    ({"product_code": "9.13301007043059e+17"}, "/product_code"),
+    ({"order_number": ""}, "/order_number"),
+    ({"text": ""}, "/text"),
+    ({"text": "a\x00b"}, "/text"),
+    ({"text": "a\u202eb"}, "/text"),
+    ({"text": "长" * 4001}, "/text"),
+    ({"text": 7}, "/text"),
+    ({"evidence": "https://example.cn/a"}, "/evidence"),
+    ({"evidence": [{}]}, "/evidence/0"),
+    ({"evidence": [{"text": "a", "link": "https://example.cn/a"}]}, "/evidence/0"),
+    ({"evidence": [{"link": "http://example.cn/a"}]}, "/evidence/0/link"),
+    ({"evidence": [{"link": "javascript:alert(1)"}]}, "/evidence/0/link"),
+    ({"evidence": [{"text": "a"}] * 21}, "/evidence"),
+    ({"occurred_at": "2026-02-30T00:00:00Z"}, "/occurred_at"),
+    ({"occurred_at": "2026-03-02T03:00:00"}, "/occurred_at"),
+    ({"occurred_at": "2026-03-02T04:00:01Z"}, "/occurred_at"),
+    ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "/occurred_at"),
+    ({"occurred_at": "NaN"}, "/occurred_at"),
+    ({"occurred_at": -1e30}, "/occurred_at"),
+    ({"reporter_code": OTHER_HOSPITAL}, "/reporter_code"),
+]
+
+
+@pytest.mark.parametrize(("fields", "pointer"), BAD)
+async def test_a_bad_report_is_refused_with_its_place_and_changes_nothing(
+    desk: Desk, worker: WorkerInHand, fields: dict[str, Any], pointer: str
+) -> None:
+    refused = await desk.report(**fields)
+    assert refused.status_code == 422, refused.text
+    assert pointer in [error["pointer"] for error in refused.json()["errors"]]
+    assert await worker.said() == []
+
+
+async def test_all_faults_of_a_report_are_told_together(desk: Desk) -> None:
+    refused = await desk.report(region="440100", respondent_code="x", occurred_at="2030-01-01T00:00:00Z")
+    assert [error["pointer"] for error in refused.json()["errors"]] == ["/region", "/respondent_code", "/occurred_at"]
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"text": "\\ud800"}', b"{", b"[]", b"null", b'{"text": NaN}', b"\xff\xfe", b'{"occurred_at": 1e999}']
+)
+async def test_a_body_that_cannot_be_read_is_refused(desk: Desk, body: bytes) -> None:
+    headers = desk.caller(*REPORTER) | {"content-type": "application/json"}
+    answer = await desk.client.post("/problems", content=body, headers=headers)
+    assert answer.status_code in (400, 422), answer.text
+
+
+async def test_emoji_in_a_text_are_kept(desk: Desk) -> None:
+    assert (await desk.reported(text="💊 缺货 😡"))["text"] == "💊 缺货 😡"
+
+
+@pytest.mark.parametrize(
+    ("step", "body", "who"),
+    [
+        ("assignment", {}, CITY),
+        ("replies", {"text": "a"}, RESPONDENT),
+        ("resolution", {"finding": "a"}, CITY),
+        ("escalation", {"reason": "a"}, CITY),
+        ("confirmation", {}, REPORTER),
+        ("reopening", {"reason": "a"}, REPORTER),
+    ],
+)
+async def test_an_unknown_a_foreign_and_a_broken_id_are_not_found(
+    desk: Desk, step: str, body: dict[str, Any], who: tuple[str, str]
+) -> None:
+    unknown = {"id": "01a20339-698b-74d1-9de9-040b67a764b1", "version": 1}
+    assert (await desk.act(unknown, step, who, **body)).status_code == 404
+    assert (await desk.act({"id": "x", "version": 1}, step, who, **body)).status_code == 422
+    foreign = (who[0], "X", "440100")
+    assert (await desk.act(await desk.reported(), step, foreign, **body)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("step", "body", "role"),
+    [
+        ("assignment", {}, "hospital"),
+        ("replies", {"text": "a"}, "authority"),
+        ("resolution", {"finding": "a"}, "distributor"),
+        ("confirmation", {}, "authority"),
+        ("reopening", {"reason": "a"}, "operator"),
+    ],
+)
+async def test_a_role_that_has_no_part_in_a_step_is_refused(
+    desk: Desk, step: str, body: dict[str, Any], role: str
+) -> None:
+    refused = await desk.act(await desk.reported(), step, (role, HOSPITAL), **body)
+    assert (refused.status_code, refused.json()["code"]) == (403, "role_may_not")
+
+
+@pytest.mark.parametrize("role", ["authority", "operator"])
+async def test_who_handles_reports_does_not_report(desk: Desk, role: str) -> None:
+    assert (await desk.report((role, "X"))).status_code == 403
+
+
+@pytest.mark.parametrize("role", ["hospital", "manufacturer", "distributor", "agency"])
+async def test_each_of_the_four_parties_may_report(desk: Desk, role: str) -> None:
+    problem = await desk.reported((role, "91330100MA29CDCD30"))
+    assert problem["reporter_role"] == role
+
+
+async def test_the_same_request_twice_under_one_key_makes_one_report(desk: Desk, worker: WorkerInHand) -> None:
+    headers = desk.caller(*REPORTER) | {"idempotency-key": "k-1"}
+    answers = [await desk.client.post("/problems", json=REPORT, headers=headers) for _ in range(2)]
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+    assert len(await worker.said()) == 1
