@@ -75,22 +75,36 @@ class _Owed(NamedTuple):
 
 async def on_deliveries_accepted(tx: Tx, events: Sequence[Received[DeliveryAccepted]]) -> None:
     """One payable per accepted line; released at once as far as no codes are asked for, or codes were there before."""
+    seen = await queries.known_lines(tx, [line.shipment_line_id for event in events for line in event.data.lines])
     terms: dict[tuple[str, date], _Terms] = {}
-    owed: list[_Owed] = []
-    for delivery, line in await _new_lines(tx, [event.data for event in events]):
-        place = (delivery.region, clock.local_date(delivery.accepted_at))
-        known = terms.get(place)
-        if known is None:
-            known = terms[place] = _Terms.of(tx.policy, *place)
-        owed.append(_Owed(delivery, line, known, known.codes_required and line.product_kind not in known.exempt_kinds))
-    wanting = {each.line.shipment_line_id: each.parties for each in owed if each.needs_codes}
+    owed = [_owed(tx.policy, event.data, seen, terms) for event in events]
+    wanting = {one.line.shipment_line_id: one.parties for each in owed for one in each if one.needs_codes}
     covered = await queries.covered_so_far(tx, wanting)
     now = clock.now()
-    for each in owed:
-        quantity = each.line.quantity_accepted
-        _open(tx, each, min(quantity, covered[each.line.shipment_line_id]) if each.needs_codes else quantity, now)
+    for _, each in zip(events, owed, strict=True):  # over the events, so that what is recorded belongs to their request
+        for one in each:
+            quantity = one.line.quantity_accepted
+            _open(tx, one, min(quantity, covered[one.line.shipment_line_id]) if one.needs_codes else quantity, now)
     for region, month in {(region, known.month) for (region, _), known in terms.items()}:
         promise_closing(tx, region, month)
+
+
+def _owed(
+    policy: Policy, delivery: DeliveryAccepted, seen: set[UUID], terms: dict[tuple[str, date], _Terms]
+) -> list[_Owed]:
+    """The lines of a delivery that nothing is owed for yet; a line of quantity 0 owes nothing."""
+    place = (delivery.region, clock.local_date(delivery.accepted_at))
+    known = terms.get(place)
+    if known is None:
+        known = terms[place] = _Terms.of(policy, *place)
+    owed: list[_Owed] = []
+    for line in delivery.lines:
+        if line.shipment_line_id not in seen and line.quantity_accepted:
+            seen.add(line.shipment_line_id)
+            owed.append(
+                _Owed(delivery, line, known, known.codes_required and line.product_kind not in known.exempt_kinds)
+            )
+    return owed
 
 
 def promise_closing(tx: Tx, region: str, month: date) -> None:
@@ -98,18 +112,6 @@ def promise_closing(tx: Tx, region: str, month: date) -> None:
     after = clock.next_month(month)
     due_at = closing_at(month, tx.policy.integer("settlement.close_day", region, after))
     tx.add(deadlines, {"kind": CLOSE_MONTH, "about": f"{region}/{month}", "due_at": due_at}, skip_repeated=True)
-
-
-async def _new_lines(tx: Tx, deliveries: Sequence[DeliveryAccepted]) -> list[tuple[DeliveryAccepted, AcceptedLine]]:
-    """The accepted lines that nothing is owed for yet; a line of quantity 0 owes nothing."""
-    seen = await queries.known_lines(tx, [line.shipment_line_id for each in deliveries for line in each.lines])
-    fresh: list[tuple[DeliveryAccepted, AcceptedLine]] = []
-    for delivery in deliveries:
-        for line in delivery.lines:
-            if line.shipment_line_id not in seen and line.quantity_accepted:
-                seen.add(line.shipment_line_id)
-                fresh.append((delivery, line))
-    return fresh
 
 
 def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
@@ -243,49 +245,41 @@ async def _cover(tx: Tx, events: Sequence[Received[CoverageVerified]] | Sequence
         before = newest.get(event.data.shipment_line_id)
         if before is None or before.sequence < event.sequence:
             newest[event.data.shipment_line_id] = event
-    kept = await queries.store_coverage(
-        tx,
-        [
-            (
-                line,
-                event.data.institution_code,
-                event.data.distributor_code,
-                event.data.region,
-                event.data.quantity_covered,
-                event.sequence,
-            )
-            for line, event in newest.items()
-        ],
-    )
-    changed = [
-        (payable, after)
-        for payable in await queries.payables_of_lines(tx, list(kept))
-        if (after := rules.released(payable, kept[payable.shipment_line_id])) is not payable
-    ]
-    await _store_releases(tx, changed)
-
-
-async def _store_releases(tx: Tx, changed: Sequence[tuple[Payable, Payable]]) -> None:
+    kept = await queries.store_coverage(tx, [_coverage_row(event) for event in newest.values()])
+    payable_of = {payable.shipment_line_id: payable for payable in await queries.payables_of_lines(tx, list(kept))}
     now = clock.now()
     rows: list[dict[str, Any]] = []
-    for before, after in changed:
-        yuan = after.released_yuan - before.released_yuan
-        entries = after.entries + bool(yuan)
-        rows.append(
-            {
-                "id": after.id,
-                "quantity_released": after.quantity_released,
-                "released_yuan": after.released_yuan,
-                "entries": entries,
-                "version": after.version,
-            }
-        )
-        if yuan:
-            book(tx, after.id, entries, Posting.RELEASED, yuan, now, parties_of(after))
-        detail = {"quantity_released": [before.quantity_released, after.quantity_released], "amount_yuan": yuan}
-        history.note(tx, BY_ITSELF, after.id, "released", history_parties(after), detail)
-        say_released(tx, after)
+    for event in events:
+        payable = payable_of.get(event.data.shipment_line_id)
+        if payable is not None and newest[payable.shipment_line_id] is event:
+            after = rules.released(payable, kept[payable.shipment_line_id])
+            if after is not payable:
+                rows.append(_release(tx, payable, after, now))
     await tx.change(payables, rows)
+
+
+def _coverage_row(event: Received[Any]) -> tuple[UUID, str, str, str, int, int]:
+    fact = event.data
+    parties = (fact.institution_code, fact.distributor_code, fact.region)
+    return (fact.shipment_line_id, *parties, fact.quantity_covered, event.sequence)
+
+
+def _release(tx: Tx, before: Payable, after: Payable, now: datetime) -> dict[str, Any]:
+    """Books and says one step of a release; returns the columns that it changes."""
+    yuan = after.released_yuan - before.released_yuan
+    entries = after.entries + bool(yuan)
+    if yuan:
+        book(tx, after.id, entries, Posting.RELEASED, yuan, now, parties_of(after))
+    detail = {"quantity_released": [before.quantity_released, after.quantity_released], "amount_yuan": yuan}
+    history.note(tx, BY_ITSELF, after.id, "released", history_parties(after), detail)
+    say_released(tx, after)
+    return {
+        "id": after.id,
+        "quantity_released": after.quantity_released,
+        "released_yuan": after.released_yuan,
+        "entries": entries,
+        "version": after.version,
+    }
 
 
 async def resolve_disputes(

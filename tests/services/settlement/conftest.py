@@ -118,9 +118,7 @@ class Stage:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def post(
-        self, path: str, who: Sequence[str], body: Any = None, status: int = 200, **headers: str
-    ) -> Any:
+    async def post(self, path: str, who: Sequence[str], body: Any = None, status: int = 200, **headers: str) -> Any:
         answer = await self.client.post(path, json=body, headers={**self.caller(*who), **headers})
         assert answer.status_code == status, answer.text
         return answer.json()
