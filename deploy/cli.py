@@ -22,6 +22,7 @@ COMMANDS = {
     "token": "token",
     "topics": "topics",
     "events": "events",
+    "replay": "replay",
 }
 """Command and the module of deploy/commands that has it; the module adds its commands by `add_to`."""
 

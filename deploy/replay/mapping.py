@@ -64,10 +64,11 @@ class SheetMapping:
 
 @dataclass(frozen=True, slots=True)
 class ReplayMapping:
-    """The mappings of both sheets."""
+    """The mappings of both sheets, and the policy file of the region they come from."""
 
     catalogue: SheetMapping
     trade: SheetMapping
+    policy: Path
 
 
 def load(path: Path = SHIPPED) -> ReplayMapping:
@@ -76,11 +77,11 @@ def load(path: Path = SHIPPED) -> ReplayMapping:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SheetRefused("mapping_broken", f"{path} cannot be read: {error}") from error
-    if set(document) != {"catalogue", "trade"}:
-        raise SheetRefused(
-            "mapping_broken", f"{path.name} has the tables {', '.join(document)}", allowed="catalogue, trade"
-        )
-    read = ReplayMapping(_sheet(document["catalogue"]), _sheet(document["trade"]))
+    if set(document) != {"catalogue", "trade", "policy"} or not isinstance(document["policy"], str):
+        given = ", ".join(document)
+        raise SheetRefused("mapping_broken", f"{path.name} has {given}", allowed="policy, [catalogue], [trade]")
+    policy = path.parent / document["policy"]
+    read = ReplayMapping(_sheet(document["catalogue"]), _sheet(document["trade"]), policy)
     read.catalogue.mapping.expect(CATALOGUE_FIELDS, CATALOGUE_EXTRAS)
     read.trade.mapping.expect(TRADE_FIELDS, TRADE_EXTRAS)
     return read

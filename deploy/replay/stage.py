@@ -1,0 +1,178 @@
+"""What every phase of a replay has in hand: the platform, the people, the clock, and how far everything is.
+
+Invariant: the platform's clock only moves forward, and the data folder always says where it has come to.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deploy.embedded import CannotStart
+from deploy.environment import clock_file
+from deploy.replay.plan import Plan
+from deploy.visitor import Person, Refused, Visitor
+from shared import clock
+
+PAGE_ROWS = 500
+BULK_ITEMS = 1_000
+TRIES = 60
+WAIT_SECONDS = 0.1
+PASSING = {"busy", "receipt_not_known_yet"}
+"""Codes of refusals that pass by themselves."""
+UNAVAILABLE, TOO_MANY = 503, 429
+
+
+class ReplayStopped(CannotStart):
+    """The platform refused what the replay cannot do without."""
+
+
+class Seconds:
+    """The seconds each phase took, with a bar for each on the terminal."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, float] = {}
+        self._progress = Progress(
+            TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        )
+
+    def __enter__(self) -> "Seconds":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    @contextmanager
+    def phase(self, name: str, total: int = 1) -> Iterator["Bar"]:
+        """Measures what is done inside; the same name again adds to it."""
+        task = next((task.id for task in self._progress.tasks if task.description == name), None)
+        if task is None:
+            task = self._progress.add_task(name, total=total)
+        started = clock.elapsed()
+        try:
+            yield Bar(self._progress, task)
+        finally:
+            self.of[name] = self.of.get(name, 0.0) + clock.elapsed() - started
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Measures a part of a phase; parts run beside each other, so they may sum to more than the phase."""
+        started = clock.elapsed()
+        try:
+            yield
+        finally:
+            self.of[name] = self.of.get(name, 0.0) + clock.elapsed() - started
+
+
+class Bar:
+    """How far a phase is."""
+
+    def __init__(self, progress: Progress, task: Any) -> None:
+        self._progress = progress
+        self._task = task
+
+    def step(self, count: int = 1) -> None:
+        """So much more is done."""
+        self._progress.advance(self._task, count)
+
+
+class Stage:
+    """The platform as the replay sees it."""
+
+    def __init__(self, visitor: Visitor, plan: Plan, data_dir: Path, seconds: Seconds) -> None:
+        self.visitor = visitor
+        self.plan = plan
+        self.seconds = seconds
+        self.codes: dict[str, str] = {}
+        """the code on the platform of each enterprise of the plan"""
+        self.now: datetime | None = None
+        self._file = clock_file(data_dir)
+        region = plan.region
+        self.operator = visitor.person("operator", "OPERATOR", region, "replay")
+        self.authority = visitor.person("authority", f"AUTHORITY-{region}", region, "replay")
+        self.clerk = visitor.person("agency", f"AGENCY-{region}", region, "clerk")
+        self.treasurer = visitor.person("agency", f"AGENCY-{region}", region, "treasurer")
+        self.hospital = cache(self._hospital)
+
+    def _hospital(self, code: str) -> Person:
+        return self.visitor.person("hospital", code, self.plan.institutions[code].region, "replay")
+
+    async def resume(self) -> None:
+        """Begins where the platform's clock stands, or where the data folder says it had come to; else on the first day."""
+        known = await self.visitor.clocks()
+        if self._file.exists():
+            known.append(datetime.fromisoformat(self._file.read_text(encoding="ascii").strip()))
+        await self.drive(max([clock.start_of_day(self.plan.first), *known]))
+
+    async def release(self) -> None:
+        """Gives the platform the real time back: nothing of the past waits any more."""
+        await self.visitor.release_clock()
+        self._file.unlink(missing_ok=True)
+
+    async def drive(self, instant: datetime, service: str | None = None) -> None:
+        """Moves the clock forward; an instant that is over changes nothing. With a service, only its API moves, and the
+        data folder is told when all of them have."""
+        if self.now is not None and instant < self.now:
+            if service is None:
+                await self.visitor.drive(self.now)
+            return
+        await self.visitor.drive(instant, service)
+        self.now = instant
+        if service is None:
+            self.keep(self._file, instant)
+
+    @staticmethod
+    def keep(file: Path, instant: datetime) -> None:
+        """Writes the instant in one step."""
+        aside = file.with_name(file.name + ".new")
+        aside.write_text(instant.isoformat(), encoding="ascii")
+        aside.replace(file)
+
+    async def bulk(self, person: Person, path: str, commands: Sequence[Any], method: str = "POST") -> list[Any]:
+        """The things that came of many commands, in their order; what passes by itself is sent again, any other refusal
+        stops the replay."""
+        things: list[Any] = []
+        for start in range(0, len(commands), BULK_ITEMS):
+            part = commands[start : start + BULK_ITEMS]
+            answer = await again(self.visitor, method, path, person.headers, json=part)
+            things += [accepted(path, item) for item in answer["items"]]
+        return things
+
+    async def pages(self, person: Person, path: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
+        """Every item of a list, page by page."""
+        after: str | None = None
+        while True:
+            asked = {**params, "limit": PAGE_ROWS, **({"after": after} if after else {})}
+            page = await again(self.visitor, "GET", path, person.headers, params=asked)
+            for item in page["items"]:
+                yield item
+            after = page["next"]
+            if after is None:
+                return
+
+
+def accepted(path: str, item: Mapping[str, Any]) -> Any:
+    """The thing that came of an item; raises ReplayStopped when it was refused."""
+    if problem := item.get("problem"):
+        faults = "; ".join(f"{fault['pointer']} {fault['rule']}" for fault in problem.get("errors", []))
+        raise ReplayStopped(f"{path}, item {item['index']}: {problem['code']}: {problem['detail']} {faults}")
+    return item["item"]
+
+
+async def again(visitor: Visitor, method: str, path: str, headers: Mapping[str, str], **content: Any) -> Any:
+    """A call that is repeated while the platform says that it is busy; raises Refused."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return await visitor.call(method, path, headers, **content)
+        except Refused as refusal:
+            passing = refusal.status in {UNAVAILABLE, TOO_MANY} or refusal.code in PASSING
+            if not passing or attempt == TRIES:
+                raise
+        await asyncio.sleep(WAIT_SECONDS)
+    raise AssertionError("the loop returns or raises")
