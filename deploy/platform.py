@@ -18,6 +18,7 @@ from deploy.environment import Embedded, database_name
 from deploy.issuer import jwks_file, make_token
 from deploy.postgres import EmbeddedPostgres
 from deploy.server import address_of, reserved, serve, stoppable, until_told
+from deploy.visitor import TokenFor
 from shared import clock
 from shared.bus import LocalBus
 from shared.http import create_app, operations, problems
@@ -128,10 +129,10 @@ def run(services: Sequence[Service], data_dir: Path, port: int, *, tell: bool = 
                 addresses.addresses_file(data_dir).unlink(missing_ok=True)
 
 
-def token_maker(data_dir: Path) -> story.TokenFor:
-    """Tokens of the embedded issuer, by role, organisation and region."""
+def token_maker(data_dir: Path) -> TokenFor:
+    """Tokens of the embedded issuer, by role, organisation, region and person."""
 
-    def token_for(role: str, organisation: str, region: str) -> str:
-        return make_token(data_dir, organisation=organisation, roles=[role], region=region)
+    def token_for(role: str, organisation: str, region: str, person: str = "somebody") -> str:
+        return make_token(data_dir, organisation=organisation, roles=[role], region=region, person=person)
 
     return token_for

@@ -49,9 +49,15 @@ class Person:
         """What is there; raises Refused."""
         return await self.visitor.call("GET", path, self.headers, params=params)
 
-    async def post(self, path: str, body: Any = None, *, key: str | None = None, **params: Any) -> Any:
-        """What became of it; raises Refused. `key` is the Idempotency-Key."""
-        headers = {**self.headers, "idempotency-key": key} if key else self.headers
+    async def post(
+        self, path: str, body: Any = None, *, key: str | None = None, match: str | None = None, **params: Any
+    ) -> Any:
+        """What became of it; raises Refused. `key` is the Idempotency-Key, `match` the version that was read."""
+        headers = dict(self.headers)
+        if key is not None:
+            headers["idempotency-key"] = key
+        if match is not None:
+            headers["if-match"] = match
         return await self.visitor.call("POST", path, headers, json=body, params=params)
 
     async def put(self, path: str, body: Any, *, match: str | None = None) -> Any:
