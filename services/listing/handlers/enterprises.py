@@ -104,7 +104,8 @@ def _say(tx: Tx, caller: Caller, enterprise: Enterprise, action: str, region: st
         "uscc": enterprise.uscc,
         "override_reason": enterprise.override_reason,
     }
-    history.note(tx, caller, enterprise.id, action, Parties(supplier_code=enterprise.code, region=region), detail)
+    parties = Parties(supplier_code=enterprise.code, third_code=enterprise.uscc, region=region)
+    history.note(tx, caller, enterprise.id, action, parties, detail)
     registered = EnterpriseRegistered(
         enterprise_id=enterprise.id,
         enterprise_code=enterprise.code,

@@ -54,7 +54,7 @@ async def certificates_of(tx: Tx, product_code: str) -> list[Certificate]:
 def named(name: str) -> sa.ColumnElement[bool]:
     """The products whose generic or trade name holds this text: found by its grams, then looked at."""
     holds = products.c.searched.contains(folded(name), autoescape=True)
-    return sa.and_(products.c.grams.contains(searched_grams(name)), holds)
+    return sa.and_(products.c.grams.bool_op("@>")(sa.literal(searched_grams(name), sa.ARRAY(sa.Text))), holds)
 
 
 def made_by(maker: str) -> sa.ColumnElement[bool]:

@@ -1,0 +1,171 @@
+"""What no client should send: each is answered with 4xx that names field and rule, and changes nothing."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.services.listing.people import (
+    AUTHORITY,
+    DISTRIBUTOR_CODE,
+    HOSPITAL,
+    MAKER,
+    MAKER_CODE,
+    OPERATOR,
+    PRODUCT,
+    TERMS,
+    Desk,
+)
+
+NOBODY = "01990000-0000-7000-8000-000000000001"
+ITEM = {**PRODUCT, **TERMS}
+
+
+def but(item: dict[str, Any], **other: Any) -> dict[str, Any]:
+    return {**item, **other}
+
+
+@pytest.mark.parametrize(
+    ("item", "pointer"),
+    [
+        (but(ITEM, price_yuan=12.34), "/0/price_yuan"),
+        (but(ITEM, price_yuan="-1"), "/0/price_yuan"),
+        (but(ITEM, price_yuan="0"), "/0/price_yuan"),
+        (but(ITEM, price_yuan="1.23456"), "/0/price_yuan"),
+        (but(ITEM, price_yuan="NaN"), "/0/price_yuan"),
+        (but(ITEM, price_yuan="Infinity"), "/0/price_yuan"),
+        (but(ITEM, price_yuan="1e9"), "/0/price_yuan"),
+        (but(ITEM, price_yuan="9" * 30), "/0/price_yuan"),
+        (but(ITEM, price_yuan=None), "/0/price_yuan"),
+        (but(ITEM, units_per_pack="20"), "/0/units_per_pack"),
+        (but(ITEM, units_per_pack=-1), "/0/units_per_pack"),
+        (but(ITEM, units_per_pack=10**12), "/0/units_per_pack"),
+        (but(ITEM, units_per_pack=True), "/0/units_per_pack"),
+        (but(ITEM, valid_from="2026-02-30"), "/0/valid_from"),
+        (but(ITEM, valid_from="0001-01-01"), "/0/valid_from"),
+        (but(ITEM, valid_to="9999-12-31"), "/0/valid_to"),
+        (but(ITEM, category="free"), "/0/category"),
+        (but(ITEM, region="33"), "/0/region"),
+        (but(ITEM, region="３３００００"), "/0/region"),
+        (but(ITEM, generic_name="a\x00b"), "/0/generic_name"),
+        (but(ITEM, generic_name="片\u202e剂"), "/0/generic_name"),
+        (but(ITEM, generic_name=""), "/0/generic_name"),
+        (but(ITEM, generic_name="片" * 501), "/0/generic_name"),
+        (but(ITEM, generic_name={"a": 1}), "/0/generic_name"),
+        (but(ITEM, surprise=1), "/0/surprise"),
+        ({key: value for key, value in ITEM.items() if key != "unit"}, "/0/unit"),
+    ],
+)
+async def test_a_bad_field_is_named_with_its_rule(desk: Desk, item: dict[str, Any], pointer: str) -> None:
+    await desk.enterprises()
+    refused = await desk.put(AUTHORITY, "/catalogue", [item])
+    assert refused.status_code == 422, refused.text
+    (fault,) = refused.json()["errors"]
+    assert (fault["pointer"], bool(fault["rule"]), bool(fault["allowed"])) == (pointer, True, True)
+    assert (await desk.get(OPERATOR, "/products")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"name": "\\ud800", "kinds": ["manufacturer"], "region": "330000"}]',
+        b'[{"name": "a", "kinds": ["king"], "region": "330000"}]',
+        b'[{"name": "a", "kinds": [], "region": "330000"}]',
+        b"[]",
+        b"{}",
+        b"nonsense",
+        b'[{"name": NaN}]',
+        b"[" * 2_000,
+    ],
+)
+async def test_a_body_that_is_none_is_refused(desk: Desk, body: bytes) -> None:
+    headers = {**desk.caller(*OPERATOR), "content-type": "application/json"}
+    refused = await desk.client.post("/enterprises/bulk", content=body, headers=headers)
+    assert 400 <= refused.status_code < 500, refused.text
+    assert refused.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_thousand_and_one_items_are_too_many(desk: Desk) -> None:
+    item = {"name": "甲", "kinds": ["manufacturer"], "region": "330000"}
+    assert (await desk.post(OPERATOR, "/enterprises/bulk", [item] * 1_001)).status_code == 422
+
+
+async def test_emoji_in_a_name_are_kept_as_they_are(desk: Desk) -> None:
+    item = {"name": "青禾💊制药", "kinds": ["manufacturer"], "region": "330000"}
+    assert (await desk.post(OPERATOR, "/enterprises", item)).json()["name"] == "青禾💊制药"
+
+
+READS = [
+    f"/{what}/{NOBODY}{tail}"
+    for what in ("enterprises", "institutions", "products", "listings", "distributions")
+    for tail in ("", "/timeline")
+]
+
+
+@pytest.mark.parametrize("path", [*READS, f"/products/{NOBODY}/certificates", f"/jobs/{NOBODY}", "/nothing"])
+async def test_what_is_unknown_is_not_there(desk: Desk, path: str) -> None:
+    answer = await desk.get(OPERATOR, path)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", READS)
+async def test_an_id_that_is_none_is_refused(desk: Desk, path: str) -> None:
+    assert (await desk.get(OPERATOR, path.replace(NOBODY, "1' OR '1'='1"))).status_code == 422
+
+
+WRITES: list[tuple[str, Any]] = [
+    (f"/enterprises/{NOBODY}/uscc", {"uscc": MAKER_CODE}),
+    (f"/institutions/{NOBODY}/delivery-points", {"names": ["东院区"]}),
+    (f"/products/{NOBODY}/certificates", {"number": "1"}),
+    (f"/listings/{NOBODY}/submit", None),
+    (f"/listings/{NOBODY}/withdraw", {"reason": "x"}),
+    (f"/listings/{NOBODY}/accept", None),
+    (f"/listings/{NOBODY}/return", {"reason": "x"}),
+    (f"/listings/{NOBODY}/reject", {"reason": "x"}),
+    (f"/listings/{NOBODY}/suspend", {"reason_kind": "supply", "reason": "x"}),
+    (f"/listings/{NOBODY}/resume", {"reason": "x"}),
+    (f"/listings/{NOBODY}/delist", {"reason_kind": "credit", "reason": "x"}),
+    (f"/listings/{NOBODY}/price", {"price_yuan": "1", "reason": "x"}),
+    (f"/listings/{NOBODY}/price/grant", {"reason": "x"}),
+    (f"/listings/{NOBODY}/price/deny", {"reason": "x"}),
+    (f"/distributions/{NOBODY}/end", {"reason": "x"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), WRITES)
+async def test_a_step_with_what_is_unknown_is_not_there_and_is_not_for_hospitals(
+    desk: Desk, path: str, body: Any
+) -> None:
+    assert (await desk.post(OPERATOR, path, body)).status_code == 404
+    if "delivery-points" not in path:
+        assert (await desk.post(HOSPITAL, path, body)).status_code == 403
+
+
+async def test_the_same_key_is_one_registration(desk: Desk) -> None:
+    item = {"name": "青禾制药", "kinds": ["distributor"], "region": "330000"}
+    headers = {**desk.caller(*OPERATOR), "idempotency-key": "k1"}
+
+    async def send(body: dict[str, Any]) -> httpx.Response:
+        return await desk.client.post("/enterprises", json=body, headers=headers)
+
+    first, second = await send(item), await send(item)
+    assert (second.status_code, second.json()) == (201, first.json())
+    assert second.headers["idempotency-replayed"] == "true"
+    assert (await send({**item, "name": "别名"})).status_code == 422
+
+
+async def test_a_cursor_of_another_list_is_refused(desk: Desk) -> None:
+    await desk.enterprises()
+    page = (await desk.get(OPERATOR, "/enterprises", limit=1)).json()
+    assert (await desk.get(OPERATOR, "/products", after=page["next"])).status_code == 400
+    assert (await desk.get(OPERATOR, "/listings", limit=0)).status_code == 422
+    assert (await desk.get(OPERATOR, "/changes", after=-1)).status_code == 422
+    assert (await desk.get(OPERATOR, "/changes", after=2**63)).status_code == 422
+    assert (await desk.get(OPERATOR, "/listings", colour="red")).status_code == 400
+
+
+async def test_a_distributor_may_not_list_and_a_maker_not_accept(desk: Desk) -> None:
+    who = ("distributor", DISTRIBUTOR_CODE, "310100")
+    assert (await desk.post(who, "/products", PRODUCT)).status_code == 403
+    assert (await desk.post(MAKER, f"/listings/{NOBODY}/accept")).status_code == 403
+    assert (await desk.post(MAKER, f"/distributions/{NOBODY}/accept")).status_code == 403

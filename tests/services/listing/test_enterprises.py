@@ -1,0 +1,130 @@
+"""Enterprises over HTTP: one code for good, several names, provisional ones that become known."""
+
+import asyncio
+
+from shared.db import Tx
+from shared.events.listing import EnterpriseRegistered
+from shared.identity import Caller
+from services.listing.handlers.enterprises import register_enterprises
+from services.listing.schemas.enterprises import RegisterEnterprise
+from tests.house import WorkerInHand
+from tests.services.listing.people import AUTHORITY, DISTRIBUTOR, HOSPITAL, MAKER, MAKER_CODE, OTHER_AUTHORITY, Desk
+
+MAKES = {"uscc": MAKER_CODE, "name": "青禾制药有限公司", "kinds": ["manufacturer"], "region": "350200"}
+UNKNOWN = {"name": "云岭 医药（集团）", "kinds": ["distributor"], "region": "330000"}
+
+
+async def test_another_spelling_is_no_other_name_and_another_name_is_an_alias(desk: Desk, worker: WorkerInHand) -> None:
+    first = await desk.post(MAKER, "/enterprises", {**MAKES, "name": "青禾制药（集团）"})
+    assert first.status_code == 201, first.text
+    same = await desk.post(MAKER, "/enterprises", {**MAKES, "name": "青禾制药 (集团)"})
+    assert same.json() == first.json()
+    other = await desk.post(MAKER, "/enterprises", {**MAKES, "name": "青禾药厂", "kinds": ["agent"]})
+    assert (other.json()["aliases"], other.json()["kinds"], other.json()["version"]) == (
+        ["青禾药厂"],
+        ["manufacturer", "agent"],
+        2,
+    )
+    facts = await worker.said()
+    assert [type(fact) for fact in facts] == [EnterpriseRegistered] * 2
+
+
+async def test_a_provisional_enterprise_keeps_its_code_when_its_uscc_becomes_known(
+    desk: Desk, worker: WorkerInHand
+) -> None:
+    made = (await desk.post(AUTHORITY, "/enterprises", UNKNOWN)).json()
+    assert (made["provisional"], made["code"][:5], made["uscc"]) == (True, "PROV-", None)
+    path = f"/enterprises/{made['id']}"
+    assert (await desk.get(AUTHORITY, f"{path}/timeline")).json()["next"][0]["who"] == "authority"
+    assert (await desk.post(OTHER_AUTHORITY, f"{path}/uscc", {"uscc": MAKER_CODE})).status_code == 403
+    known = await desk.post(AUTHORITY, f"{path}/uscc", {"uscc": MAKER_CODE.lower()})
+    assert (known.json()["code"], known.json()["uscc"], known.json()["provisional"]) == (
+        made["code"],
+        MAKER_CODE,
+        False,
+    )
+    again = await desk.post(AUTHORITY, f"{path}/uscc", {"uscc": MAKER_CODE})
+    assert again.json()["version"] == known.json()["version"] == 2
+    other = await desk.post(AUTHORITY, f"{path}/uscc", {"uscc": "91310110666007217T"})
+    assert (other.status_code, other.json()["code"]) == (409, "enterprise_known")
+    under_its_uscc = await desk.post(MAKER, "/enterprises", MAKES)
+    assert (under_its_uscc.json()["id"], under_its_uscc.json()["code"]) == (made["id"], made["code"])
+    by_authority = await desk.post(AUTHORITY, "/enterprises", {**MAKES, "region": "330000"})
+    assert by_authority.json()["id"] == made["id"]
+    assert [fact.provisional for fact in await worker.said() if isinstance(fact, EnterpriseRegistered)] == [
+        True,
+        False,
+        False,
+    ]
+
+
+async def test_two_enterprises_never_share_a_uscc(desk: Desk) -> None:
+    await desk.post(MAKER, "/enterprises", MAKES)
+    made = (await desk.post(AUTHORITY, "/enterprises", UNKNOWN)).json()
+    refused = await desk.post(AUTHORITY, f"/enterprises/{made['id']}/uscc", {"uscc": MAKER_CODE})
+    assert (refused.status_code, refused.json()["code"]) == (409, "enterprise_known")
+    assert "青禾制药有限公司" in refused.json()["detail"]
+
+
+async def test_the_same_enterprise_registered_at_once_by_several_is_one(desk: Desk) -> None:
+    answers = await asyncio.gather(*(desk.post(MAKER, "/enterprises", MAKES) for _ in range(6)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert {answer.json()["version"] for answer in answers} == {1}
+
+
+async def test_a_failing_check_digit_needs_a_reason_and_all_faults_come_together(desk: Desk) -> None:
+    odd = {**UNKNOWN, "uscc": "91350211M00013FA1N"}
+    refused = await desk.post(AUTHORITY, "/enterprises", {**odd, "region": "330000"})
+    assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/override_reason"]
+    assert (await desk.post(AUTHORITY, "/enterprises", {**odd, "override_reason": "早期试点发码"})).status_code == 201
+    both = await desk.post(AUTHORITY, "/enterprises", {**UNKNOWN, "uscc": "9.13301007043059e+17", "region": "990000"})
+    assert [fault["pointer"] for fault in both.json()["errors"]] == ["/region", "/uscc"]
+    assert "spreadsheet" in both.json()["errors"][1]["rule"]
+
+
+async def test_in_bulk_each_is_answered_by_itself_and_the_same_code_counts_up(desk: Desk) -> None:
+    items = [
+        {**MAKES, "region": "330000"},
+        {**MAKES, "region": "330000", "name": "青禾药厂"},
+        {**MAKES, "region": "350000", "uscc": "91310110666007217T"},
+        {**MAKES, "region": "330000", "uscc": "123"},
+    ]
+    answer = (await desk.post(AUTHORITY, "/enterprises/bulk", items)).json()
+    assert [item["status"] for item in answer["items"]] == [201, 201, 403, 422]
+    assert answer["items"][1]["item"]["version"] == 2
+    found = (await desk.get(HOSPITAL, "/enterprises", name="药厂")).json()["items"]
+    assert [one["code"] for one in found] == [MAKER_CODE]
+
+
+async def test_a_hundred_cost_as_many_statements_as_one(tx: Tx) -> None:
+    who = Caller("OPS", frozenset({"operator"}), "000000", "tester")
+
+    def commands(names: str, count: int) -> list[RegisterEnterprise]:
+        return [
+            RegisterEnterprise(name=f"{names}{number}", kinds=["distributor"], region="330000")
+            for number in range(count)
+        ]
+
+    async def cost(names: str, count: int) -> int:
+        before = tx.statements
+        await register_enterprises(tx, who, commands(names, count))
+        await tx.flush()
+        return tx.statements - before
+
+    new = await cost("甲", 1)
+    assert await cost("乙", 100) == new
+    for one in commands("甲", 1):
+        await register_enterprises(tx, who, [one.model_copy(update={"kinds": ["agent"]})])
+    await tx.flush()
+    before = tx.statements
+    changed = [one.model_copy(update={"kinds": ["agent"]}) for one in commands("乙", 100)]
+    await register_enterprises(tx, who, changed)
+    await tx.flush()
+    assert tx.statements - before <= new + 1
+
+
+async def test_who_may_not_register(desk: Desk) -> None:
+    assert (await desk.post(HOSPITAL, "/enterprises", MAKES)).status_code == 403
+    assert (await desk.post(DISTRIBUTOR, "/enterprises", MAKES)).json()["code"] == "not_your_enterprise"
+    assert (await desk.post(MAKER, "/enterprises/bulk", [MAKES])).status_code == 403
