@@ -1,0 +1,343 @@
+"""What brokers, groups and hanging processes do to the event path: nothing lost, nothing doubled, in order, and a clean end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import CommitFailedError, KafkaError
+from uuid_utils.compat import uuid7
+
+from deploy.embedded import free_port
+from deploy.kafka import EmbeddedKafka
+from shared import outbox
+from shared.bus import Bus, BusAway, KafkaBus, Message, Transient
+from shared.outbox import Relay
+from tests.path import PATIENCE_SECONDS, Path, said
+
+THINGS = 12
+"""Enough for each of the three partitions to hold some."""
+
+
+@asynccontextmanager
+async def consuming(path: Path, bus: Bus, apply: Any = None) -> AsyncIterator[asyncio.Event]:
+    """A consumer of the path's group."""
+    stop = asyncio.Event()
+
+    async def again() -> None:
+        while not stop.is_set():
+            with suppress(BusAway):
+                await bus.consume("echo", ["source"], apply or path.consumer.apply, stop)
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(again())
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
+        await bus.stop()
+
+
+@asynccontextmanager
+async def relaying(path: Path, bus: Bus) -> AsyncIterator[asyncio.Event]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(Relay("source", path.said, bus, poll_seconds=0.1).run(stop))
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
+        await bus.stop()
+
+
+async def say_to_all(path: Path, things: Sequence[UUID], numbers: range) -> None:
+    for number in numbers:
+        await path.say(*(fact for thing in things for fact in said(thing, number)))
+
+
+def everything(things: Sequence[UUID], last: int) -> dict[UUID, list[tuple[int, str]]]:
+    return {thing: [(number, "said") for number in range(1, last + 1)] for thing in things}
+
+
+async def test_a_partition_that_moves_in_the_middle_of_a_batch_is_handed_over(kafka_path: Path) -> None:
+    """The second consumer joins while the first is at work; the batch in hand is finished, and done by nobody again."""
+    things = [uuid7() for _ in range(THINGS)]
+    at_work = asyncio.Event()
+    applied: list[int] = []
+
+    async def slowly(messages: Sequence[Message]) -> None:
+        at_work.set()
+        await asyncio.sleep(0.4)
+        await kafka_path.consumer.apply(messages)
+        applied.append(len(messages))
+
+    await say_to_all(kafka_path, things, range(1, 6))
+    async with relaying(kafka_path, kafka_path.make_bus("relay")):
+        async with consuming(kafka_path, kafka_path.make_bus("first"), slowly):
+            await at_work.wait()
+            async with consuming(kafka_path, kafka_path.make_bus("second"), slowly):
+                await say_to_all(kafka_path, things, range(6, 11))
+                await kafka_path.until(THINGS * 10)
+        assert await kafka_path.numbers() == everything(things, 10)
+    assert sum(applied) == THINGS * 10
+
+
+async def test_a_batch_that_outlasts_the_hand_over_is_given_up_and_done_by_the_next(kafka_path: Path) -> None:
+    things = [uuid7() for _ in range(THINGS)]
+    at_work, given_up = asyncio.Event(), asyncio.Event()
+
+    async def for_ever(_: Sequence[Message]) -> None:
+        at_work.set()
+        try:
+            await asyncio.sleep(3_600)
+        finally:
+            given_up.set()
+
+    await say_to_all(kafka_path, things, range(1, 4))
+    async with (
+        relaying(kafka_path, kafka_path.make_bus("relay")),
+        consuming(kafka_path, kafka_path.make_bus("first"), for_ever) as stop,
+    ):
+        await at_work.wait()
+        async with consuming(kafka_path, kafka_path.make_bus("second")):
+            await asyncio.wait_for(given_up.wait(), PATIENCE_SECONDS)
+            stop.set()
+            await kafka_path.until(THINGS * 3)
+    assert await kafka_path.numbers() == everything(things, 3)
+
+
+async def test_a_consumer_that_hangs_and_wakes_late_applies_nothing_twice(kafka_path: Path) -> None:
+    """As after a stalled machine, or a batch slower than max.poll.interval: its partitions are another's by then."""
+    things = [uuid7() for _ in range(THINGS)]
+    asleep, wake = asyncio.Event(), asyncio.Event()
+    late: list[asyncio.Task[None]] = []
+
+    async def later(messages: Sequence[Message]) -> None:
+        asleep.set()
+        await wake.wait()
+        await kafka_path.consumer.apply(messages)
+
+    async def deaf(messages: Sequence[Message]) -> None:
+        task = asyncio.create_task(later(messages))
+        late.append(task)
+        await asyncio.shield(task)
+
+    await say_to_all(kafka_path, things, range(1, 4))
+    async with relaying(kafka_path, kafka_path.make_bus("relay")):
+        async with consuming(kafka_path, kafka_path.make_bus("first"), deaf) as stop:
+            await asleep.wait()
+            stop.set()
+        async with consuming(kafka_path, kafka_path.make_bus("second")):
+            await kafka_path.until(THINGS)
+            wake.set()
+            await asyncio.gather(*late)
+            await kafka_path.until(THINGS * 3)
+    assert await kafka_path.numbers() == everything(things, 3)
+
+
+async def test_offsets_that_cannot_be_committed_double_nothing(
+    kafka_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    things = [uuid7() for _ in range(THINGS)]
+
+    async def refused(*_: object) -> None:
+        raise CommitFailedError("the group has moved on")
+
+    await say_to_all(kafka_path, things, range(1, 4))
+    async with relaying(kafka_path, kafka_path.make_bus("relay")):
+        with monkeypatch.context() as broken:
+            broken.setattr(AIOKafkaConsumer, "commit", refused)
+            async with consuming(kafka_path, kafka_path.make_bus("first")):
+                await kafka_path.until(THINGS * 3)
+        async with consuming(kafka_path, kafka_path.make_bus("second")):  # begins again at the first
+            await say_to_all(kafka_path, things, range(4, 5))
+            await kafka_path.until(THINGS * 4)
+    assert await kafka_path.numbers() == everything(things, 4)
+
+
+async def test_a_producer_that_fails_is_replaced_and_order_stays(
+    kafka_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    things = [uuid7() for _ in range(THINGS)]
+    real, calls = AIOKafkaProducer.send, 0
+
+    async def sometimes(self: AIOKafkaProducer, *given: Any, **more: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls in (7, 40, 41, 90):
+            raise KafkaError("out of order, as after a lost batch")
+        return await real(self, *given, **more)
+
+    monkeypatch.setattr(AIOKafkaProducer, "send", sometimes)
+    async with (
+        relaying(kafka_path, kafka_path.make_bus("relay")),
+        consuming(kafka_path, kafka_path.make_bus("consumer")),
+    ):
+        await say_to_all(kafka_path, things, range(1, 11))
+        await kafka_path.until(THINGS * 10)
+    assert await kafka_path.numbers() == everything(things, 10)
+    assert calls > THINGS * 10
+
+
+async def test_a_fault_of_the_road_holds_its_own_partition_alone(kafka_path: Path) -> None:
+    things = [uuid7() for _ in range(THINGS)]
+    held = {str(things[0])}
+    bus = kafka_path.make_bus("consumer")
+
+    async def cut_for_one(messages: Sequence[Message]) -> None:
+        if held & {one.key for one in messages}:
+            raise Transient("the road is cut")
+        await kafka_path.consumer.apply(messages)
+
+    async with relaying(kafka_path, kafka_path.make_bus("relay")), consuming(kafka_path, bus, cut_for_one):
+        await say_to_all(kafka_path, things, range(1, 2))
+        while not (found := await kafka_path.numbers()) or not bus.held:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert things[0] not in found
+        assert set(bus.held.values()) == {"the road is cut"}
+        held.clear()
+        await kafka_path.until(THINGS)
+        assert bus.held == {}
+    assert await kafka_path.numbers() == everything(things, 1)
+
+
+async def test_a_broker_that_stalls_is_waited_for(kafka_path: Path, kafka: EmbeddedKafka) -> None:
+    things = [uuid7() for _ in range(THINGS)]
+    sender, receiver = kafka_path.make_bus("relay"), kafka_path.make_bus("consumer")
+    async with relaying(kafka_path, sender), consuming(kafka_path, receiver):
+        await say_to_all(kafka_path, things, range(1, 2))
+        await kafka_path.until(THINGS)
+        assert await receiver.away() is None
+        kafka.pause()
+        try:
+            await say_to_all(kafka_path, things, range(2, 4))
+            assert await receiver.away() == "the broker does not answer: TimeoutError"
+            assert await outbox.waiting(kafka_path.said) == THINGS * 2
+        finally:
+            kafka.resume()
+        await kafka_path.until(THINGS * 3)
+    assert await kafka_path.numbers() == everything(things, 3)
+
+
+async def test_a_process_ends_in_time_while_the_broker_stalls(kafka_path: Path, kafka: EmbeddedKafka) -> None:
+    things = [uuid7() for _ in range(THINGS)]
+    loop = asyncio.get_running_loop()
+    try:
+        async with (
+            relaying(kafka_path, kafka_path.make_bus("relay")),
+            consuming(kafka_path, kafka_path.make_bus("consumer")),
+        ):
+            await say_to_all(kafka_path, things, range(1, 2))
+            await kafka_path.until(THINGS)
+            kafka.pause()
+            await say_to_all(kafka_path, things, range(2, 3))
+            await asyncio.sleep(0.3)
+            began = loop.time()
+        assert loop.time() - began < 20
+    finally:
+        kafka.resume()
+    async with (
+        relaying(kafka_path, kafka_path.make_bus("relay")),
+        consuming(kafka_path, kafka_path.make_bus("consumer")),
+    ):
+        await kafka_path.until(THINGS * 2)
+    assert await kafka_path.numbers() == everything(things, 2)
+
+
+async def test_a_broker_that_is_killed_and_comes_back_loses_nothing(kafka_path: Path, kafka: EmbeddedKafka) -> None:
+    things = [uuid7() for _ in range(THINGS)]
+    async with (
+        relaying(kafka_path, kafka_path.make_bus("relay")),
+        consuming(kafka_path, kafka_path.make_bus("consumer")),
+    ):
+        await say_to_all(kafka_path, things, range(1, 4))
+        await asyncio.to_thread(kafka.kill)
+        await say_to_all(kafka_path, things, range(4, 6))
+        await asyncio.to_thread(kafka.restart)
+        await say_to_all(kafka_path, things, range(6, 8))
+        await kafka_path.until(THINGS * 7)
+    assert await kafka_path.numbers() == everything(things, 7)
+
+
+async def test_without_a_broker_a_consumer_says_so_and_stops_at_once() -> None:
+    stop = asyncio.Event()
+    bus = KafkaBus(client_id="x", bootstrap_servers=f"127.0.0.1:{free_port()}")
+    with pytest.raises(BusAway):
+        await bus.consume("x", ["source"], _nothing, stop)
+    with pytest.raises(BusAway):
+        await bus.send([Message("source", "x", b"{}")])
+    assert await bus.away() == "the broker has not let this worker into its group yet"
+    await bus.stop()
+
+
+async def test_a_stop_while_the_topic_is_missing_is_a_stop(kafka: EmbeddedKafka) -> None:
+    stop = asyncio.Event()
+    bus = KafkaBus(client_id="x", bootstrap_servers=kafka.bootstrap)
+    going = asyncio.create_task(bus.consume("x", ["nowhere"], _nothing, stop))
+    await asyncio.sleep(0.5)
+    stop.set()
+    await asyncio.wait_for(going, 10)
+
+
+async def _nothing(_: Sequence[Message]) -> None:
+    raise AssertionError
+
+
+@pytest.mark.parametrize("kind", ["local", "kafka"])
+async def test_a_lead_that_hangs_is_taken_over(
+    make_path: Callable[[str], Awaitable[Path]], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first relay's process stalls between sending and marking, its connection open; it wakes when another leads."""
+    path = await make_path(kind)
+    monkeypatch.setattr(outbox, "SILENT_LEAD_SECONDS", 1)
+    thing = uuid7()
+    stalled, wake, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    bus = path.make_bus("both")
+
+    class Stalls(Relay):
+        async def _send(self, *given: Any) -> None:
+            await super()._send(*given)
+            stalled.set()
+            await wake.wait()
+
+    async with consuming(path, bus):
+        first = asyncio.create_task(Stalls("source", path.said, bus, poll_seconds=0.1).run(stop))
+        await path.say(*said(thing, 1, 2))
+        await stalled.wait()
+        await path.say(*said(thing, 3))
+        second = asyncio.create_task(Relay("source", path.said, bus, poll_seconds=0.1).run(stop))
+        await path.until(3)
+        wake.set()
+        await path.say(*said(thing, 4))
+        await path.until(4)
+        stop.set()
+        await asyncio.gather(first, second)
+    assert await path.numbers() == {thing: [(n, "said") for n in (1, 2, 3, 4)]}
+    assert await outbox.waiting(path.said) == 0
+
+
+async def test_a_lead_is_kept_while_the_broker_takes_its_time(
+    make_path: Callable[[str], Awaitable[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await make_path("local")
+    monkeypatch.setattr(outbox, "SILENT_LEAD_SECONDS", 1)
+    monkeypatch.setattr(outbox, "BEAT_SECONDS", 0.2)
+    thing = uuid7()
+    sends: list[int] = []
+    bus = path.make_bus("both")
+    real = bus.send
+
+    async def slow(messages: Sequence[Message]) -> None:
+        sends.append(len(messages))
+        await asyncio.sleep(2.5)
+        await real(messages)
+
+    bus.send = slow  # type: ignore[method-assign]
+    async with consuming(path, bus), relaying(path, bus):
+        await path.say(*said(thing, 1))
+        await path.until(1)
+    assert sends == [1]
