@@ -32,8 +32,8 @@ DELIVER_BY = NOON + timedelta(hours=72)
 DUE_ON = date(2026, 4, 1)
 
 
-def made(kind: type[Any], **fields: Any) -> Any:
-    """A fact of this kind: the fields, and for the rest what all facts here have in common."""
+def made(fact: type[Any], /, **fields: Any) -> Any:
+    """A fact of this type: the fields, and for the rest what all facts here have in common."""
     common = {
         "institution_code": HOSPITAL,
         "institution_name": "市第一医院",
@@ -48,8 +48,8 @@ def made(kind: type[Any], **fields: Any) -> Any:
         "unit": "盒",
         "delivery_point": None,
     }
-    names = kind.__struct_fields__
-    return kind(**{name: value for name, value in common.items() if name in names} | fields)
+    names = fact.__struct_fields__
+    return fact(**{name: value for name, value in common.items() if name in names} | fields)
 
 
 class Story:
@@ -99,7 +99,7 @@ class Story:
         )
 
     def refused(self, **fields: Any) -> LineRefused:
-        return self._of_line(LineRefused, quantity_refused=self.quantity, reason="停产", **fields)
+        return self._of_line(LineRefused, **({"quantity_refused": self.quantity, "reason": "停产"} | fields))
 
     def closed(self) -> LineClosed:
         return self._of_line(LineClosed, quantity_accepted=0, quantity_unfulfilled=self.quantity, reason="不再需要")

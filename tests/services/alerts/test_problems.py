@@ -20,20 +20,8 @@ from shared.events.alerts import (
 )
 from shared.events.listing import EnterpriseRegistered, InstitutionRegistered
 from tests.house import WorkerInHand
+from tests.services.alerts.desk import CITY, OTHER, PROVINCE, REPORT, REPORTER, RESPONDENT, Desk, Headers
 from tests.services.alerts.facts import HOSPITAL, NOON, OTHER_HOSPITAL, OTHER_SUPPLIER, REGION, SUPPLIER, Story
-
-CITY, PROVINCE = ("authority", "YB330100", "330100"), ("authority", "YB330000", "330000")
-Headers = Callable[..., dict[str, str]]
-
-REPORT = {
-    "kind": "late",
-    "region": REGION,
-    "respondent_code": SUPPLIER,
-    "order_number": "CG-1",
-    "text": "三次未按时送达",
-    "evidence": [{"text": "3 月 2 日未到"}, {"link": "https://files.example.cn/a.pdf"}],
-    "occurred_at": "2026-03-02T03:00:00Z",
-}
 
 
 @pytest.fixture(autouse=True)
@@ -41,41 +29,9 @@ def _noon(driven_clock: Callable[[datetime], None]) -> None:
     driven_clock(NOON)
 
 
-class Desk:
-    """Everybody who takes part in a report, on the API."""
-
-    def __init__(self, client: httpx.AsyncClient, caller: Headers) -> None:
-        self.client, self.caller = client, caller
-
-    async def report(self, who: tuple[str, ...] = ("hospital", HOSPITAL), **fields: Any) -> httpx.Response:
-        return await self.client.post("/problems", json=REPORT | fields, headers=self.caller(*who))
-
-    async def reported(self, who: tuple[str, ...] = ("hospital", HOSPITAL), **fields: Any) -> dict[str, Any]:
-        answer = await self.report(who, **fields)
-        assert answer.status_code == 201, answer.text
-        return dict(answer.json())
-
-    async def act(
-        self, problem: dict[str, Any], step: str, who: tuple[str, ...], match: str | None = None, **body: Any
-    ) -> httpx.Response:
-        headers = self.caller(*who) | {"if-match": match or f'"{problem["version"]}"'}
-        return await self.client.post(f"/problems/{problem['id']}/{step}", json=body, headers=headers)
-
-    async def acted(self, problem: dict[str, Any], step: str, who: tuple[str, ...], **body: Any) -> dict[str, Any]:
-        answer = await self.act(problem, step, who, **body)
-        assert answer.status_code in (200, 201), answer.text
-        return dict(answer.json())
-
-    async def get(self, path: str, who: tuple[str, ...]) -> httpx.Response:
-        return await self.client.get(path, headers=self.caller(*who))
-
-
 @pytest.fixture
 def desk(client: httpx.AsyncClient, caller: Headers) -> Desk:
     return Desk(client, caller)
-
-
-REPORTER, RESPONDENT, OTHER = ("hospital", HOSPITAL), ("distributor", SUPPLIER), ("distributor", OTHER_SUPPLIER)
 
 
 async def to_resolved(desk: Desk) -> dict[str, Any]:
@@ -386,120 +342,3 @@ async def test_many_reports_are_answered_one_by_one(desk: Desk) -> None:
     assert (told["succeeded"], told["refused"]) == (2, 1)
     assert [item["status"] for item in told["items"]] == [201, 422, 201]
     assert told["items"][1]["problem"]["errors"][0]["pointer"] == "/region"
-
-
-BAD = [
-    ({"kind": "boredom"}, "/kind"),
-    ({"kind": None}, "/kind"),
-    ({"region": 330100}, "/region"),
-    ({"region": "33O100"}, "/region"),
-    ({"region": "000000"}, "/region"),
-    ({"region": "440100"}, "/region"),
-    ({"respondent_code": HOSPITAL}, "/respondent_code"),
-    ({"respondent_code": "9.13301007043059e+17"}, "/respondent_code"),
-    ({"respondent_code": "H" * 65}, "/respondent_code"),
-    ({"product_code": "9.13301007043059e+17"}, "/product_code"),
-    ({"order_number": ""}, "/order_number"),
-    ({"text": ""}, "/text"),
-    ({"text": "a\x00b"}, "/text"),
-    ({"text": "a\u202eb"}, "/text"),
-    ({"text": "长" * 4001}, "/text"),
-    ({"text": 7}, "/text"),
-    ({"evidence": "https://example.cn/a"}, "/evidence"),
-    ({"evidence": [{}]}, "/evidence/0"),
-    ({"evidence": [{"text": "a", "link": "https://example.cn/a"}]}, "/evidence/0"),
-    ({"evidence": [{"link": "http://example.cn/a"}]}, "/evidence/0/link"),
-    ({"evidence": [{"link": "javascript:alert(1)"}]}, "/evidence/0/link"),
-    ({"evidence": [{"text": "a"}] * 21}, "/evidence"),
-    ({"occurred_at": "2026-02-30T00:00:00Z"}, "/occurred_at"),
-    ({"occurred_at": "2026-03-02T03:00:00"}, "/occurred_at"),
-    ({"occurred_at": "2026-03-02T04:00:01Z"}, "/occurred_at"),
-    ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "/occurred_at"),
-    ({"occurred_at": "NaN"}, "/occurred_at"),
-    ({"occurred_at": -1e30}, "/occurred_at"),
-    ({"reporter_code": OTHER_HOSPITAL}, "/reporter_code"),
-]
-
-
-@pytest.mark.parametrize(("fields", "pointer"), BAD)
-async def test_a_bad_report_is_refused_with_its_place_and_changes_nothing(
-    desk: Desk, worker: WorkerInHand, fields: dict[str, Any], pointer: str
-) -> None:
-    refused = await desk.report(**fields)
-    assert refused.status_code == 422, refused.text
-    assert pointer in [error["pointer"] for error in refused.json()["errors"]]
-    assert await worker.said() == []
-
-
-async def test_all_faults_of_a_report_are_told_together(desk: Desk) -> None:
-    refused = await desk.report(region="440100", respondent_code="x", occurred_at="2030-01-01T00:00:00Z")
-    assert [error["pointer"] for error in refused.json()["errors"]] == ["/region", "/respondent_code", "/occurred_at"]
-
-
-@pytest.mark.parametrize(
-    "body", [b'{"text": "\\ud800"}', b"{", b"[]", b"null", b'{"text": NaN}', b"\xff\xfe", b'{"occurred_at": 1e999}']
-)
-async def test_a_body_that_cannot_be_read_is_refused(desk: Desk, body: bytes) -> None:
-    headers = desk.caller(*REPORTER) | {"content-type": "application/json"}
-    answer = await desk.client.post("/problems", content=body, headers=headers)
-    assert answer.status_code in (400, 422), answer.text
-
-
-async def test_emoji_in_a_text_are_kept(desk: Desk) -> None:
-    assert (await desk.reported(text="💊 缺货 😡"))["text"] == "💊 缺货 😡"
-
-
-@pytest.mark.parametrize(
-    ("step", "body", "who"),
-    [
-        ("assignment", {}, CITY),
-        ("replies", {"text": "a"}, RESPONDENT),
-        ("resolution", {"finding": "a"}, CITY),
-        ("escalation", {"reason": "a"}, CITY),
-        ("confirmation", {}, REPORTER),
-        ("reopening", {"reason": "a"}, REPORTER),
-    ],
-)
-async def test_an_unknown_a_foreign_and_a_broken_id_are_not_found(
-    desk: Desk, step: str, body: dict[str, Any], who: tuple[str, str]
-) -> None:
-    unknown = {"id": "01a20339-698b-74d1-9de9-040b67a764b1", "version": 1}
-    assert (await desk.act(unknown, step, who, **body)).status_code == 404
-    assert (await desk.act({"id": "x", "version": 1}, step, who, **body)).status_code == 422
-    foreign = (who[0], "X", "440100")
-    assert (await desk.act(await desk.reported(), step, foreign, **body)).status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("step", "body", "role"),
-    [
-        ("assignment", {}, "hospital"),
-        ("replies", {"text": "a"}, "authority"),
-        ("resolution", {"finding": "a"}, "distributor"),
-        ("confirmation", {}, "authority"),
-        ("reopening", {"reason": "a"}, "operator"),
-    ],
-)
-async def test_a_role_that_has_no_part_in_a_step_is_refused(
-    desk: Desk, step: str, body: dict[str, Any], role: str
-) -> None:
-    refused = await desk.act(await desk.reported(), step, (role, HOSPITAL), **body)
-    assert (refused.status_code, refused.json()["code"]) == (403, "role_may_not")
-
-
-@pytest.mark.parametrize("role", ["authority", "operator"])
-async def test_who_handles_reports_does_not_report(desk: Desk, role: str) -> None:
-    assert (await desk.report((role, "X"))).status_code == 403
-
-
-@pytest.mark.parametrize("role", ["hospital", "manufacturer", "distributor", "agency"])
-async def test_each_of_the_four_parties_may_report(desk: Desk, role: str) -> None:
-    problem = await desk.reported((role, "91330100MA29CDCD30"))
-    assert problem["reporter_role"] == role
-
-
-async def test_the_same_request_twice_under_one_key_makes_one_report(desk: Desk, worker: WorkerInHand) -> None:
-    headers = desk.caller(*REPORTER) | {"idempotency-key": "k-1"}
-    answers = [await desk.client.post("/problems", json=REPORT, headers=headers) for _ in range(2)]
-    assert answers[0].json()["id"] == answers[1].json()["id"]
-    assert len(await worker.said()) == 1

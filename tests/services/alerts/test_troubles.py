@@ -1,0 +1,223 @@
+"""Troubles that are told as such are raised at once, and a later remedy resolves them, in whichever order both arrive."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from shared import clock
+from shared.events import Event
+from shared.events.alerts import AlertRaised, AlertResolved
+from tests.house import WorkerInHand
+from tests.services.alerts.facts import (
+    HOSPITAL,
+    NOON,
+    OTHER_HOSPITAL,
+    OTHER_PRODUCT,
+    PRODUCT,
+    Story,
+    flagged,
+    recall,
+    recall_over,
+)
+
+HOUR = timedelta(hours=1)
+Rows = Callable[[], Awaitable[list[dict[str, Any]]]]
+
+
+@pytest.fixture(autouse=True)
+def _noon(driven_clock: Callable[[datetime], None]) -> None:
+    driven_clock(NOON)
+
+
+@pytest.fixture
+def raised(worker: WorkerInHand) -> Rows:
+    async def alerts() -> list[dict[str, Any]]:
+        assert await worker.dead_letters() == []
+        return [dict(row) for row in await worker.database.pool.fetch("SELECT * FROM alerts ORDER BY id")]
+
+    return alerts
+
+
+async def told_at(worker: WorkerInHand, *facts: tuple[int, Event]) -> None:
+    """Seals each fact at its hour, then delivers them in the order given here."""
+    sealed = {}
+    for place, (hour, fact) in sorted(enumerate(facts), key=lambda one: one[1][0]):
+        clock.drive(NOON + HOUR * hour)
+        sealed[place] = worker._message(fact, None)
+    for place in range(len(facts)):
+        await worker.redeliver([sealed[place]])
+
+
+async def test_a_refused_line_is_trouble_at_once(worker: WorkerInHand, raised: Rows) -> None:
+    story = Story()
+    await worker.deliver(story.placed(), story.refused())
+    (alert,) = await raised()
+    assert (alert["kind"], alert["about_id"], alert["state"]) == ("line_refused", str(story.line_id), "open")
+    assert (alert["product_code"], alert["evidence"]["quantity_refused"]) == (PRODUCT, 10)
+    assert [type(fact) for fact in await worker.said()] == [AlertRaised]
+
+
+@pytest.mark.parametrize("first", ["refused", "confirmed"])
+@pytest.mark.parametrize(
+    ("hour", "product_code", "institution_code", "state"),
+    [
+        (2, PRODUCT, HOSPITAL, "resolved"),
+        (1, PRODUCT, HOSPITAL, "open"),
+        (0, PRODUCT, HOSPITAL, "open"),
+        (2, OTHER_PRODUCT, HOSPITAL, "open"),
+        (2, PRODUCT, OTHER_HOSPITAL, "open"),
+    ],
+)
+async def test_a_later_confirmation_of_the_product_at_the_institution_ends_the_trouble(
+    worker: WorkerInHand, raised: Rows, first: str, hour: int, product_code: str, institution_code: str, state: str
+) -> None:
+    refused = (1, Story().refused())
+    confirmed = (
+        hour,
+        Story(order_number="CG-2", product_code=product_code).confirmed(institution_code=institution_code),
+    )
+    await told_at(worker, *([refused, confirmed] if first == "refused" else [confirmed, refused]))
+    (alert,) = await raised()
+    assert (alert["kind"], alert["state"]) == ("line_refused", state)
+
+
+@pytest.mark.parametrize("hours", [(1, 1), (1, 2), (2, 1)])
+@pytest.mark.parametrize("first", ["refused", "confirmed"])
+async def test_a_line_confirmed_in_part_does_not_remedy_its_own_refusal(
+    worker: WorkerInHand, raised: Rows, hours: tuple[int, int], first: str
+) -> None:
+    story = Story()
+    refused, confirmed = (hours[0], story.refused(quantity_refused=4)), (hours[1], story.confirmed(6))
+    await told_at(worker, *([refused, confirmed] if first == "refused" else [confirmed, refused]))
+    assert [row["state"] for row in await raised()] == ["open"]
+
+
+@pytest.mark.parametrize("first", ["failed", "paid"])
+@pytest.mark.parametrize(("hour", "state"), [(2, "resolved"), (0, "open")])
+async def test_a_failed_payment_is_trouble_until_the_sheet_is_paid(
+    worker: WorkerInHand, raised: Rows, first: str, hour: int, state: str
+) -> None:
+    story = Story()
+    failed, paid = (1, story.failed()), (hour, story.paid())
+    await told_at(worker, *([failed, paid] if first == "failed" else [paid, failed]))
+    (alert,) = await raised()
+    assert (alert["kind"], alert["about"], alert["about_id"], alert["state"]) == (
+        "payment_failed",
+        "sheet",
+        str(story.sheet_id),
+        state,
+    )
+
+
+async def test_a_sheet_that_fails_twice_is_one_alert_and_after_a_payment_another(
+    worker: WorkerInHand, raised: Rows
+) -> None:
+    story = Story()
+    await told_at(worker, (1, story.failed()), (2, story.failed()))
+    assert len(await raised()) == 1
+    await told_at(worker, (3, story.paid()), (4, story.failed()))
+    assert [row["state"] for row in await raised()] == ["resolved", "open"]
+
+
+@pytest.mark.parametrize(("kind", "count"), [("sold_twice", 1), ("expired", 1), ("unknown_ident", 0)])
+async def test_a_flagged_code_is_an_alert_when_policy_calls_it_severe(
+    worker: WorkerInHand, raised: Rows, kind: str, count: int
+) -> None:
+    anomaly_id = uuid7()
+    await worker.deliver(flagged(kind, anomaly_id))
+    await worker.deliver(flagged(kind, anomaly_id))
+    assert [row["about_id"] for row in await raised()] == [str(anomaly_id)] * count
+
+
+@pytest.mark.parametrize("first", ["recall", "delivery"])
+async def test_a_recall_concerns_those_who_hold_its_lots_in_either_order(
+    worker: WorkerInHand, raised: Rows, first: str
+) -> None:
+    recall_id = uuid7()
+    facts: list[Event] = [
+        recall(recall_id, "L1", "L9"),
+        Story().accepted(lot="L1"),
+        Story().accepted(lot="L1"),
+        Story().accepted(lot="L1", institution_code=OTHER_HOSPITAL),
+        Story().accepted(lot="L2", institution_code="H33010200061"),
+        Story(product_code=OTHER_PRODUCT).accepted(lot="L1", institution_code="H33010200062"),
+    ]
+    for fact in facts if first == "recall" else reversed(facts):
+        await worker.deliver(fact)
+    rows = await raised()
+    assert {row["kind"] for row in rows} == {"recall"}
+    assert sorted(str(row["institution_code"]) for row in rows) == [HOSPITAL, OTHER_HOSPITAL, "None"]
+    assert {row["region"] for row in rows if row["institution_code"] is None} == {"000000"}
+    await worker.deliver(recall_over(recall_id, "L1", "L9"))
+    assert {row["state"] for row in await raised()} == {"resolved"}
+    await worker.deliver(Story().accepted(lot="L1", institution_code="H33010200063"))
+    assert len(await raised()) == 3
+
+
+async def test_a_recall_whose_end_arrives_first_is_raised_and_resolved(worker: WorkerInHand, raised: Rows) -> None:
+    recall_id = uuid7()
+    await worker.deliver(Story().accepted(lot="L1"))
+    await worker.deliver(recall_over(recall_id, "L1"))
+    await worker.deliver(recall(recall_id, "L1"))
+    assert [row["state"] for row in await raised()] == ["resolved", "resolved"]
+
+
+async def test_trouble_told_again_is_not_raised_again_after_it_was_resolved(worker: WorkerInHand, raised: Rows) -> None:
+    story, recall_id = Story(), uuid7()
+    facts = [story.refused(), story.failed(), recall(recall_id, "L1")]
+    await told_at(worker, *((1, fact) for fact in facts))
+    ends = [Story(order_number="CG-2").confirmed(), story.paid(), recall_over(recall_id, "L1")]
+    await told_at(worker, *((2, fact) for fact in ends))
+    await worker.deliver(*facts)
+    assert [row["state"] for row in await raised()] == ["resolved"] * 3
+    assert [type(fact) for fact in await worker.said()] == [AlertRaised] * 3 + [AlertResolved] * 3
+
+
+async def test_trouble_and_its_remedy_at_once_always_end_resolved(worker: WorkerInHand, raised: Rows) -> None:
+    """The row where both meet is the lock: without it each would overlook the other."""
+    pairs = []
+    for _ in range(20):
+        product_code = f"X{len(pairs):022}"
+        clock.drive(NOON + HOUR)
+        refused = worker._message(Story(product_code=product_code).refused(), None)
+        clock.drive(NOON + 2 * HOUR)
+        confirmed = worker._message(Story(product_code=product_code, order_number="CG-2").confirmed(), None)
+        clock.release()
+        clock.drive(NOON)
+        pairs.append((refused, confirmed))
+    clock.drive(NOON + 3 * HOUR)
+    for refused, confirmed in pairs:
+        await asyncio.gather(worker.redeliver([refused]), worker.redeliver([confirmed]))
+    assert [row["state"] for row in await raised()] == ["resolved"] * 20
+
+
+async def test_a_recall_and_a_delivery_at_once_never_overlook_each_other(worker: WorkerInHand, raised: Rows) -> None:
+    for number in range(20):
+        lot = f"R{number}"
+        opened, accepted = worker._message(recall(uuid7(), lot), None), worker._message(Story().accepted(lot=lot), None)
+        await asyncio.gather(worker.redeliver([opened]), worker.redeliver([accepted]))
+    assert sum(row["institution_code"] is not None for row in await raised()) == 20
+
+
+async def test_a_deadline_and_its_end_at_once_never_leave_an_alert_open(worker: WorkerInHand, raised: Rows) -> None:
+    """The row of the order line is the lock: the later of both sees what the earlier did."""
+    stories = [Story(order_number=f"CG-{number}") for number in range(20)]
+    for story in stories:
+        await worker.deliver(story.placed(), story.confirmed())
+    clock.drive(NOON + 72 * HOUR)
+    ends = [worker._message(story.accepted(), None) for story in stories]
+    await asyncio.gather(worker.meet_deadlines(), *(worker.redeliver([message]) for message in ends))
+    assert {row["state"] for row in await raised()} <= {"resolved"}
+
+
+async def test_codes_and_their_deadline_at_once_never_leave_an_alert_open(worker: WorkerInHand, raised: Rows) -> None:
+    stories = [Story() for _ in range(20)]
+    await worker.deliver(*(story.opened() for story in stories))
+    clock.drive(NOON + 72 * HOUR)
+    ends = [worker._message(story.covered(), None) for story in stories]
+    await asyncio.gather(worker.meet_deadlines(), *(worker.redeliver([message]) for message in ends))
+    assert {row["state"] for row in await raised()} <= {"resolved"}
