@@ -1,0 +1,113 @@
+"""The command line: an expected error is one sentence and exit 1; the contract's files are those the classes make."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from deploy import contract
+from deploy.children import ChildEnded, Children, kept
+from deploy.cli import COMMANDS, app
+from deploy.embedded import DataFolderBusy, is_gone, wait_until
+from deploy.kafka import EmbeddedKafka
+from shared.events import EVENTS
+
+ROOT = Path(__file__).parents[2]
+
+
+def said(*arguments: str, **variables: str) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of a command."""
+    result = CliRunner().invoke(app, arguments, env=variables)
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    status, shown, _ = said(command, "--help")
+    assert status == 0
+    assert f"{command} [OPTIONS]" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("serve", "ordres"), "There is no service 'ordres'; did you mean orders?\n"),
+        (("work", "xyz"), "There is no service 'xyz'; there are listing, orders, settlement, traceability, alerts.\n"),
+        (("serve", "orders"), "The environment does not say what is needed: ORDERS_DATABASE_URL: Field required.\n"),
+        (("token", "--role", "hospitl", "--org", "H1", "--region", "330100"), "did you mean hospital?\n"),
+        (("migrate", "settlement", "--database-url", "postgresql://nobody@127.0.0.1:1/x"), "was not migrated"),
+    ],
+)
+def test_an_expected_error_is_one_sentence(
+    arguments: tuple[str, ...], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ORDERS_DATABASE_URL", raising=False)
+    status, shown, error = said(*arguments)
+    assert (status, shown) == (1, "")
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_a_token_is_printed_alone(tmp_path: Path) -> None:
+    status, shown, error = said(
+        "token", "--role", "hospital", "--org", "H33010200059", "--region", "330100", "--data", str(tmp_path)
+    )
+    assert (status, error) == (0, "")
+    assert shown.count(".") == 2
+
+
+def test_the_contract_in_the_repository_is_what_the_classes_say() -> None:
+    assert contract.stale() == [], "run `make events`"
+
+
+def test_a_stale_contract_is_found_and_mended(tmp_path: Path) -> None:
+    assert contract.write(tmp_path) == sorted(contract.files())
+    assert contract.stale(tmp_path) == []
+    some = f"{min(EVENTS)}.json"
+    (tmp_path / some).write_text("{}")
+    (tmp_path / "left.over.json").write_text("{}")
+    (tmp_path / contract.ASYNCAPI).unlink()
+    assert contract.stale(tmp_path) == sorted([contract.ASYNCAPI, some, "left.over.json"])
+    contract.write(tmp_path)
+    assert contract.stale(tmp_path) == []
+
+
+def test_topics_are_made_mended_and_then_left_alone(tmp_path: Path) -> None:
+    with EmbeddedKafka.start(tmp_path) as kafka:
+        told = {"JICAI_KAFKA_BOOTSTRAP": kafka.bootstrap}
+        assert said("topics", **told)[1].count(": is made, 6 partitions, 1 replicas") == 5
+        assert said("topics", **told) == (0, "Nothing to change.\n", "")
+        shorter = {**told, "JICAI_LIMIT_KAFKA_DAYS": "3", "JICAI_TOPIC_PARTITIONS": "9"}
+        _, mended, _ = said("topics", **shorter)
+        assert mended.count("retention.ms becomes 259200000, was 604800000") == 5
+        assert mended.count("keeps its 6 partitions") == 5
+    status, _, error = said("topics", **told)
+    assert status == 1
+    assert kafka.bootstrap in error
+
+
+def test_a_process_that_ends_is_reported_with_its_log(tmp_path: Path) -> None:
+    with Children(tmp_path) as children:
+        children.start("wrong", ["serve", "ordres"], {})
+        with pytest.raises(ChildEnded, match="wrong ended with status 1; its log ends with:\nThere is no service"):
+            wait_until(lambda: children.check() is not None, 60)
+
+
+def test_what_a_killed_keeper_left_is_ended_by_the_next(tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from deploy.children import Children;"
+        "children = Children(Path(sys.argv[1])).__enter__();"
+        "children.start('left', ['run', '--port', '0', '--data', sys.argv[1] + '/inner'], {});"
+        "print(children.pid('left'), flush=True); os._exit(9)"
+    )
+    left = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+    process = psutil.Process(int(left.stdout))
+    with kept(tmp_path), pytest.raises(DataFolderBusy), kept(tmp_path):
+        pass
+    assert is_gone(process)
+    assert not (tmp_path / "processes.json").exists()
