@@ -82,5 +82,7 @@ def set_up_logging(level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("aiokafka", "uvicorn.access", "alembic"):
+    for noisy in ("uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel("WARNING")
+    # It complains ten times a second while a broker is away; relay, lanes and health say the same in a line.
+    logging.getLogger("aiokafka").setLevel("CRITICAL")

@@ -1,0 +1,176 @@
+"""The worker as a whole: it waits for what is away, is not stopped by one bad deadline, tells its health, ends in time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from shared import clock, deadlines, jobs, telemetry, worker
+from shared.bus import BusAway, LocalBus
+from shared.db import Database, Tx
+from shared.deadlines import Deadline
+from shared.history import BY_ITSELF
+from shared.service import Service
+from shared.settings import Limits
+from shared.worker import Worker
+from tests.house import House
+from tests.toy import toy
+
+
+@pytest.fixture
+def service() -> Service:
+    return toy
+
+
+def of(house: House, service: Service, **limits: Any) -> Worker:
+    told = house.settings(service).model_copy(update={"limits": Limits(poll_seconds=0.05, **limits)})
+    return Worker(service, told, LocalBus([service.name]))
+
+
+@asynccontextmanager
+async def running(made: Worker) -> AsyncIterator[asyncio.Event]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(made.run(stop))
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 40)
+
+
+async def until(reached: Any) -> None:
+    async with asyncio.timeout(20):
+        while not await reached():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def test_a_deadline_that_cannot_be_met_keeps_no_other_waiting(database: Database, house: House) -> None:
+    met: list[str] = []
+
+    async def when_due(tx: Tx, due: Sequence[Deadline]) -> None:
+        if any(one.about == "bad" for one in due):
+            raise LookupError("bad")
+        met.extend(one.about for one in due)
+
+    async def when_other(tx: Tx, due: Sequence[Deadline]) -> None:
+        met.extend(one.about for one in due)
+
+    async with database.transaction() as tx:
+        past = clock.now() - timedelta(seconds=1)
+        await deadlines.put(tx, [Deadline("k", about, past) for about in ("a", "bad", "c")])
+        await deadlines.put(tx, [Deadline("other", "d", past)])
+
+    async def all_met() -> bool:
+        return len(met) == 3
+
+    async with running(of(house, replace(toy, deadlines={"k": when_due, "other": when_other}))):
+        await until(all_met)
+    assert sorted(met) == ["a", "c", "d"]
+    assert await database.pool.fetch("SELECT about FROM deadlines") == [("bad",)]
+
+
+async def test_a_worker_waits_for_its_database_and_goes_on_when_it_comes(
+    database: Database, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tries = Database.open, 0
+
+    async def away(url: str, **how: Any) -> Database:
+        nonlocal tries
+        tries += 1
+        if tries < 4:
+            raise ConnectionRefusedError("nobody listens")
+        return await real(url, **how)
+
+    monkeypatch.setattr(Database, "open", away)
+    made = of(house, toy)
+    assert await made.troubles() == ("the database has not answered yet", [])
+
+    async def open_now() -> bool:
+        return made.database is not None
+
+    async with running(made):
+        await until(open_now)
+        assert await made.troubles() == (None, [])
+    assert tries == 4
+
+
+async def test_health_names_what_is_wrong(database: Database, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = of(house, toy)
+    async with running(made) as stop:
+
+        async def open_now() -> bool:
+            return made.database is not None
+
+        await until(open_now)
+
+        async def away() -> str:
+            return "the broker does not answer: X"
+
+        monkeypatch.setattr(made.bus, "away", away)
+        assert await made.troubles() == (
+            None,
+            ["the broker does not answer: X; events wait in the outbox and on the broker"],
+        )
+        stop.set()
+    reason, beside = await made.troubles()
+    assert reason is not None
+    assert reason.startswith("the database does not answer")
+    assert beside == []
+
+
+async def test_work_that_does_not_end_is_given_up_at_a_stop(
+    database: Database, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "GIVING_UP_SECONDS", 0.1)
+    begun = asyncio.Event()
+
+    async def endless(_: jobs.Job) -> dict[str, int]:
+        begun.set()
+        await asyncio.sleep(3_600)
+        return {}
+
+    async with database.transaction() as tx:
+        jobs.queue(tx, "endless", {}, BY_ITSELF)
+    loop = asyncio.get_running_loop()
+    async with running(of(house, replace(toy, jobs={"endless": endless}), drain_seconds=0.2)):
+        await asyncio.wait_for(begun.wait(), 20)
+        began = loop.time()
+    assert loop.time() - began < 5
+    assert await database.pool.fetchval("SELECT state FROM jobs") == "running"  # its lease ends, another goes on
+
+
+async def test_what_waits_and_what_is_dead_is_measured(
+    database: Database, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = of(house, toy)
+
+    async def unknown() -> int:
+        raise BusAway("no answer")
+
+    monkeypatch.setattr(made.bus, "lag", unknown)
+    made.database = database
+    await database.pool.execute(
+        "INSERT INTO outbox (event_id, type, subject, sequence, payload, recorded_at)"
+        " VALUES (gen_random_uuid(), 't', 's', 1, '', now() - interval '90 seconds')"
+    )
+    async with database.transaction() as tx:
+        for state in ("dead", "waiting", "waiting"):
+            await tx.sql(
+                "INSERT INTO dead_letters (topic, subject, digest, reason, payload, headers, state)"
+                " VALUES ('t', 's', $1, 'r', '', '{}', $2)",
+                uuid7().bytes,
+                state,
+            )
+    await made._measure(database)
+    measured = {
+        "rows": telemetry.OUTBOX_WAITING.labels("toy")._value.get(),
+        "dead": telemetry.DEAD_LETTERS.labels("toy", "dead")._value.get(),
+        "waiting": telemetry.DEAD_LETTERS.labels("toy", "waiting")._value.get(),
+    }
+    assert measured == {"rows": 1, "dead": 1, "waiting": 2}
+    assert 90 <= telemetry.OUTBOX_AGE.labels("toy")._value.get() < 120
