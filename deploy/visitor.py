@@ -24,9 +24,9 @@ class Refused(Exception):
     def __init__(self, method: str, path: str, answer: httpx.Response) -> None:
         self.status = answer.status_code
         self.problem: dict[str, Any] = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-        super().__init__(
-            f"{method} {path} was answered {self.status}: {self.problem.get('detail') or answer.text[:500]}"
-        )
+        faults = "; ".join(f"{one['pointer']}: {one['rule']}" for one in self.problem.get("errors", [])[:5])
+        said = self.problem.get("detail") or answer.text[:500]
+        super().__init__(f"{method} {path} was answered {self.status}: {said} {faults}".rstrip())
 
     @property
     def code(self) -> str:
@@ -95,7 +95,7 @@ class Visitor:
     async def call(self, method: str, path: str, headers: Mapping[str, str], **content: Any) -> Any:
         """One call; raises Refused for any answer that is no success."""
         service, _, rest = path.partition("/")
-        content = {name: value for name, value in content.items() if value not in (None, {})}
+        content = {name: value for name, value in content.items() if value is not None}
         answer = await self._client.request(
             method, f"{self._addresses[service].api}/{rest}", headers=headers, **content
         )

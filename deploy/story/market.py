@@ -42,8 +42,8 @@ async def open_market(cast: Cast, teller: Teller) -> None:
 
 async def _list(cast: Cast, teller: Teller, product: Product) -> None:
     maker = cast.enterprise("maker")
-    listing = await cast.maker.post(
-        "listing/listings",
+    await cast.maker.post(
+        "listing/products",
         {
             "code": product.code,
             "generic_name": product.generic_name,
@@ -53,6 +53,12 @@ async def _list(cast: Cast, teller: Teller, product: Product) -> None:
             "units_per_pack": product.units_per_pack,
             "approval_number": product.approval_number,
             "manufacturer_code": maker.uscc,
+        },
+    )
+    listing = await cast.maker.post(
+        "listing/listings",
+        {
+            "product_code": product.code,
             "region": cast.sample.region,
             "price_yuan": product.price_yuan,
             "category": product.category,

@@ -30,6 +30,8 @@ async def trade(cast: Cast, teller: Teller) -> Traded:
     await teller.later(days=1, hours=2)
     lines = await _accept(cast, teller, shipments)
     refusals = await _scan(cast, teller, lines)
+    await cast.hospital.post(f"orders/orders/{order['id']}/lines/1/closure", {"reason": "余量不再需要"})
+    teller.says(cast.institution.name, "closes line 1: the four wet boxes need not come again (余量不再需要)")
     return Traded(order["id"], price_refusal, refusals)
 
 
@@ -58,7 +60,7 @@ async def _order(cast: Cast, teller: Teller) -> tuple[str, Any]:
         teller.refused(
             cast.institution.name, f"{fault['pointer']} = {fault['given']}: {fault['rule']}, {fault['allowed']}"
         )
-    del wanted["lines"][0]["unit_price_yuan"]  # type: ignore[attr-defined, index]
+    del wanted["lines"][0]["unit_price_yuan"]  # type: ignore[attr-defined]
     order = await cast.hospital.post("orders/orders", wanted)
     teller.says(
         cast.institution.name,
