@@ -1,0 +1,85 @@
+"""The platform's story, told once and run against one process and against ten: it ends the same."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from decimal import Decimal
+
+import orjson
+import pytest
+
+from deploy import story
+from deploy.environment import database_name
+from deploy.story import Told
+from tests.journeys.chain import inspect
+from tests.journeys.conftest import Running
+
+EXPECTED = Told(
+    ordered_yuan=Decimal("4151.00"),
+    accepted_lines=4,
+    payables=4,
+    receipts=4,
+    released_yuan=Decimal("3608.04"),
+    paid_yuan=Decimal("3608.04"),
+    ledger_sum_yuan=Decimal("0.00"),
+    differences=(),
+    line_states=("closed", "fulfilled", "fulfilled"),
+    refusals=("order_refused", "mismatch", "same_person"),
+    alert="resolved",
+    problem="closed",
+)
+
+
+def url_of(running: Running) -> Callable[[str], str]:
+    """The owner's URLs of the databases of a running platform."""
+    known = orjson.loads((running.folder / "postgres" / "jicai.json").read_bytes())
+    server = f"postgresql://jicai:{known['password']}@127.0.0.1:{known['port']}"
+    return lambda service: f"{server}/{database_name(service)}"
+
+
+@pytest.mark.parametrize("command", ["run", "up"])
+async def test_the_story_ends_the_same_in_one_process_and_in_ten(start: Callable[..., Running], command: str) -> None:
+    running = start(command, "--no-story")
+    told = await story.tell(running.addresses, running.token_for)
+    assert told == EXPECTED
+    chain = await inspect(url_of(running))
+    assert chain.accepted == EXPECTED.accepted_lines
+    assert chain.whole, chain
+    assert running.end(signal.SIGTERM) == 0
+
+
+async def test_the_first_start_tells_the_story_and_the_second_keeps_what_came_of_it(
+    start: Callable[..., Running],
+) -> None:
+    first = start("run")
+    assert "In sum: 4 accepted lines = 4 payables = 4 receipts" in first.said
+    assert first.said.splitlines()[-1].startswith("ready: http://127.0.0.1:")
+    assert first.end(signal.SIGINT) == 0
+    second = start("run")
+    assert len(second.said.splitlines()) == 1
+    assert (await inspect(url_of(second))).accepted == EXPECTED.accepted_lines
+
+
+async def test_killed_in_the_middle_the_story_can_be_told_on_and_the_sums_hold(start: Callable[..., Running]) -> None:
+    first = start("run", "--no-story")
+    telling = asyncio.create_task(story.tell(first.addresses, first.token_for))
+    database = url_of(first)
+
+    async def until_accepted() -> None:
+        while (await inspect(database)).accepted == 0 and not telling.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    await asyncio.wait_for(until_accepted(), 120)
+    first.end(signal.SIGKILL)
+    telling.cancel()
+    await asyncio.gather(telling, return_exceptions=True)
+    second = start("run", "--no-story")
+    await _quiet(second)
+    chain = await inspect(url_of(second))
+    assert chain.accepted > 0
+    assert chain.whole, chain
+
+
+async def _quiet(running: Running) -> None:
+    async with story.Visitor(running.addresses, running.token_for) as visitor:
+        await visitor.until_quiet()
