@@ -43,7 +43,8 @@ class _Sorted:
 async def capture_documents(
     tx: Tx, caller: Caller, commands: Sequence[CaptureDocument]
 ) -> list[Document | ServiceError]:
-    """The answer to each stands at its place; a bill that comes again gets the answer it was given. Raises TooManyCodes."""
+    """The answer to each stands at its place; a bill that comes again gets the answer it was given. What a call receives, its
+    other bills may move. Raises TooManyCodes."""
     codes = sum(len(command.codes) + len(command.splits) for command in commands)
     if codes > CODES_PER_CALL:
         raise TooManyCodes(f"{codes} codes in one call, at most {CODES_PER_CALL}; send it in parts.")
@@ -53,9 +54,12 @@ async def capture_documents(
     known = await learn_codes(tx, fresh)
     before = {receipt.id: receipt for receipt in lines.values()}
     after = dict(before)
-    await receive_codes(tx, [bill for bill in fresh if bill.type.move is Move.RECEIVE], known, after)
-    await move_codes(tx, [bill for bill in fresh if bill.type.move is not Move.RECEIVE], known, before, after)
-    captured = {bill.id: _store(tx, caller, bill, after) for bill in fresh}
+    receiving = [bill for bill in fresh if bill.type.move is Move.RECEIVE]
+    moving = [bill for bill in fresh if bill.type.move is not Move.RECEIVE]
+    await receive_codes(tx, receiving, known, after)
+    captured = {bill.id: _store(tx, caller, bill, after) for bill in receiving}
+    await move_codes(tx, moving, known, before, after)
+    captured |= {bill.id: _store(tx, caller, bill, after) for bill in moving}
     await receipt_handlers.settle(tx, caller, "codes_captured", before, after, _details(fresh))
     await await_meanings(tx, {ident for bill in fresh for _, ident in bill.awaiting})
     await await_contents(tx, fresh)

@@ -14,7 +14,7 @@ from services.traceability.queries.units import Holder, change_units, holders, r
 from services.traceability.rules.bills import Bill, Landed
 from services.traceability.rules.documents import Item, Move, Refused
 from services.traceability.rules.receipts import Receipt, count
-from services.traceability.rules.units import Unit, judge_move, judge_receiving, judge_unheld
+from services.traceability.rules.units import Receiving, Unit, judge_move, judge_unheld
 from shared.db import Tx
 
 
@@ -80,8 +80,9 @@ def _named(unit: Unit, known: Knowledge, ident: str) -> Unit:
 
 def _ship(bill: Bill, known: Knowledge) -> None:
     """What a distributor sends is written down; whether it arrives is the hospital's to say."""
+    judge = Receiving.of(bill.goods, known.lots)
     for item in bill.items:
-        refusal = judge_receiving(item, known.meanings.get(item.ident), bill.goods, known.lots)
+        refusal = judge(item, known.meanings.get(item.ident))
         if refusal is not None:
             bill.refused.append(refusal)
         else:

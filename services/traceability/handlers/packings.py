@@ -121,11 +121,13 @@ async def when_open_cases(tx: Tx, due: Sequence[Deadline]) -> None:
         Arrival(code, case.document_id, case.institution_code, case.region, known[_ident(code)].packs_per_unit, None)
         for code, case in origin.items()
     ]
-    landed = await receive(tx, arrivals)
+    left = await receive(tx, arrivals)
     after = dict(before)
     for case in opened:
         if case.receipt_id is not None:
-            inner = sum(known[_ident(code)].packs_per_unit for code in landed if origin[code] is case)
+            inner = sum(
+                known[_ident(code)].packs_per_unit for code in origin if origin[code] is case and code not in left
+            )
             after[case.receipt_id] = count(after[case.receipt_id], inner - case.packs)
     await receipt_handlers.settle(tx, BY_ITSELF, "cases_opened", before, after)
 

@@ -12,7 +12,7 @@ from services.traceability.rules.bills import Bill, Landed
 from services.traceability.rules.documents import Item, Refused
 from services.traceability.rules.identification_codes import Meaning
 from services.traceability.rules.receipts import Receipt, count
-from services.traceability.rules.units import Lots, judge_known, judge_receiving
+from services.traceability.rules.units import Lots, Receiving, judge_known
 from shared import clock, deadlines
 from shared.codes import classify
 from shared.db import Tx
@@ -81,9 +81,10 @@ async def receive_codes(tx: Tx, bills: Sequence[Bill], known: Knowledge, receipt
     """Good codes are received and counted on their line; each other one is refused with the reason."""
     asked: dict[str, tuple[Bill, Arrival]] = {}
     for bill in bills:
+        judge = Receiving.of(bill.goods, known.lots)
         for item in bill.items:
             meaning = known.meanings.get(item.ident)
-            refusal = judge_receiving(item, meaning, bill.goods, known.lots)
+            refusal = judge(item, meaning)
             if refusal is None and item.code in asked:
                 refusal = judge_known(item.code, bill.organisation, asked[item.code][0].organisation, sold=False)
             if refusal is not None:
@@ -91,13 +92,13 @@ async def receive_codes(tx: Tx, bills: Sequence[Bill], known: Knowledge, receipt
                 continue
             packs, awaiting = (meaning.packs_per_unit, None) if meaning else (0, item.ident)
             asked[item.code] = (bill, Arrival(item.code, bill.id, bill.organisation, bill.region, packs, awaiting))
-    landed = await receive(tx, [arrival for _, arrival in asked.values()])
-    where = await holders(tx, [code for code in asked if code not in landed])
+    left = await receive(tx, [arrival for _, arrival in asked.values()])
+    where = await holders(tx, sorted(left))
     for code, (bill, arrival) in asked.items():
-        if code in landed:
-            bill.landed.append(Landed(code, arrival.packs, arrival.awaiting_ident))
-        else:
+        if code in left:
             _refuse_known(bill, code, where.get(code))
+        else:
+            bill.landed.append(Landed(code, arrival.packs, arrival.awaiting_ident))
     for bill in bills:
         if bill.receipt is not None:
             receipts[bill.receipt.id] = count(receipts[bill.receipt.id], bill.packs)

@@ -46,10 +46,18 @@ class Recognised:
     line_product_code: str | None
 
 
+# Of a bill's own facts only its place travels with each code, and only what did not land comes back.
 _RECEIVE = """
-INSERT INTO units (code, document_id, institution_code, region, packs, awaiting_ident)
-SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::text[]) AS u (code) ORDER BY code
-ON CONFLICT DO NOTHING RETURNING code
+WITH asked AS (
+  SELECT u.code, b.document_id, b.institution_code, b.region, u.packs, w.ident
+  FROM unnest($1::text[], $2::int[], $3::int[]) AS u (code, bill, packs)
+  JOIN unnest($4::uuid[], $5::text[], $6::text[]) WITH ORDINALITY AS b (document_id, institution_code, region, bill)
+    ON b.bill = u.bill
+  LEFT JOIN unnest($7::text[], $8::text[]) AS w (code, ident) ON w.code = u.code),
+landed AS (
+  INSERT INTO units (code, document_id, institution_code, region, packs, awaiting_ident)
+  SELECT * FROM asked ORDER BY code ON CONFLICT DO NOTHING RETURNING code)
+SELECT code FROM asked WHERE code NOT IN (SELECT code FROM landed)
 """
 _HELD = """
 SELECT u.code, u.document_id, u.institution_code, u.region, u.packs, u.awaiting_ident, u.state, u.sold_quantity,
@@ -102,17 +110,20 @@ class Opened:
 
 
 async def receive(tx: Tx, arrivals: Sequence[Arrival]) -> set[str]:
-    """Adds the codes that are nowhere yet, and says which those were; the others stay where they are."""
+    """Adds the codes that are nowhere yet; returns the others, which stay where they are."""
     if not arrivals:
         return set()
+    bills: dict[tuple[UUID, str, str], int] = {}
+    places = [bills.setdefault((one.document_id, one.institution_code, one.region), len(bills) + 1) for one in arrivals]
+    waiting = [one for one in arrivals if one.awaiting_ident is not None]
     rows = await tx.sql(
         _RECEIVE,
         [one.code for one in arrivals],
-        [one.document_id for one in arrivals],
-        [one.institution_code for one in arrivals],
-        [one.region for one in arrivals],
+        places,
         [one.packs for one in arrivals],
-        [one.awaiting_ident for one in arrivals],
+        *([bill[part] for bill in bills] for part in range(3)),
+        [one.code for one in waiting],
+        [one.awaiting_ident for one in waiting],
     )
     return {row["code"] for row in rows}
 

@@ -69,14 +69,25 @@ class Lots:
         return product_code is not None and lot_number in self.recalled.get(product_code, frozenset())
 
 
-def judge_receiving(item: Item, meaning: Meaning | None, goods: Goods, lots: Lots) -> Refused | None:
-    """Whether a code may be received as these goods; whether it is received already is the table's to say."""
-    if meaning is not None and goods.product_code not in (None, meaning.product_code):
-        return Refused(
-            item.code, "mismatch", f"the code means {meaning.product_code}, the line is {goods.product_code} (串换)"
-        )
-    product_code = goods.product_code or (meaning.product_code if meaning else None)
-    return barred(item.code, product_code, goods.lot_number, goods.expires_on, goods.on, lots)
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """Whether codes may be received as these goods; whether one is received already is the table's to say."""
+
+    goods: Goods
+    bar: Refused | None
+    """Why nothing of the line's lot may be received."""
+
+    @classmethod
+    def of(cls, goods: Goods, lots: Lots) -> "Receiving":
+        bar = barred("", goods.product_code, goods.lot_number, goods.expires_on, goods.on, lots)
+        return cls(goods, bar)
+
+    def __call__(self, item: Item, meaning: Meaning | None) -> Refused | None:
+        """None: it may be."""
+        if meaning is not None and self.goods.product_code not in (None, meaning.product_code):
+            rule = f"the code means {meaning.product_code}, the line is {self.goods.product_code} (串换)"
+            return Refused(item.code, "mismatch", rule)
+        return None if self.bar is None else replace(self.bar, code=item.code)
 
 
 def barred(
