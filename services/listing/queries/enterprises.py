@@ -105,7 +105,7 @@ async def enterprises_page(
         spoken = sa.func.array_to_string(enterprises.c.name_keys, "\n")
         wanted = wanted.where(spoken.contains(normal_name(name), autoescape=True))
     if kind is not None:
-        wanted = wanted.where(kind == sa.any_(enterprises.c.kinds))
+        wanted = wanted.where(sa.literal(kind) == sa.any_(enterprises.c.kinds))
     if after is not None:
         wanted = wanted.where(enterprises.c.id > after)
     return await tx.all(Enterprise, wanted)

@@ -17,11 +17,16 @@ OF_THE_MAKER = {
 COLUMNS = tuple(name for name in Product.__slots__ if name not in OF_THE_MAKER)
 MADE = products.join(enterprises, enterprises.c.code == products.c.manufacturer_code)
 
-_CODES = sa.bindparam("codes", type_=sa.ARRAY(sa.Text))
+# The codes come as a table and not as `= ANY`: so the plan goes from them to the products, whatever the statistics say.
+_WANTED = (
+    sa.func.unnest(sa.cast(sa.bindparam("codes"), sa.ARRAY(sa.Text)))
+    .table_valued("code", name="wanted")
+    .render_derived()
+)
 _ALL = sa.select(
     *(OF_THE_MAKER[name] if name in OF_THE_MAKER else products.c[name] for name in Product.__slots__)
 ).select_from(MADE)
-_BY_CODES = _ALL.where(products.c.code == sa.any_(_CODES)).order_by(products.c.id)
+_BY_CODES = _ALL.join(_WANTED, _WANTED.c.code == products.c.code).order_by(products.c.id)
 _BY_CODES_LOCKED = _BY_CODES.with_for_update(of=products)
 _BY_ID = _ALL.where(products.c.id == sa.bindparam("id"))
 _BY_ID_LOCKED = _BY_ID.with_for_update(of=products)

@@ -181,9 +181,13 @@ class ListingView(View):
     @classmethod
     def of(cls, listing: Listing, product: Product) -> "ListingView":
         """The view of a listing in hand."""
-        own = {name: getattr(listing, name) for name in cls.model_fields if hasattr(listing, name)}
-        its = {name: getattr(product, name) for name in cls.model_fields if name not in own and name != "product_kind"}
+        own = {name: getattr(listing, name) for name in _OF_LISTING}
+        its = {name: getattr(product, name) for name in _OF_PRODUCT}
         return cls(**its, **own, product_kind=product.kind)
+
+
+_OF_LISTING = tuple(name for name in ListingView.model_fields if name in Listing.__slots__)
+_OF_PRODUCT = tuple(name for name in ListingView.model_fields if name in Product.__slots__ and name not in _OF_LISTING)
 
 
 class ChangedListing(ListingView):

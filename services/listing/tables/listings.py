@@ -7,7 +7,6 @@ from services.listing.rules.listings import LIVE, TRADED, Category, State
 from services.listing.tables.base import among, metadata
 from services.listing.tables.products import products
 
-
 listings = sa.Table(
     "listings",
     metadata,

@@ -93,7 +93,7 @@ async def test_the_authority_records_what_was_agreed_elsewhere(desk: Desk, worke
     assert [item["status"] for item in recorded["items"]] == [200, 200, 403, 200]
     assert recorded["items"][0]["item"]["id"] == path[15:]
     assert recorded["items"][1]["item"]["id"] == recorded["items"][3]["item"]["id"]
-    assert {item["item"]["state"] for item in recorded["items"] if "item" in item and item["item"]} == {"active"}
+    assert {item["item"]["state"] for item in recorded["items"] if item.get("item")} == {"active"}
     facts = [fact for fact in await worker.said() if isinstance(fact, DistributionConfirmed)]
     assert [fact.region for fact in facts] == ["330000", "330100"]
     deeds = (await desk.get(AUTHORITY, f"{path}/timeline")).json()["deeds"]

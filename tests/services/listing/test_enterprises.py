@@ -2,11 +2,11 @@
 
 import asyncio
 
+from services.listing.handlers.enterprises import register_enterprises
+from services.listing.schemas.enterprises import RegisterEnterprise
 from shared.db import Tx
 from shared.events.listing import EnterpriseRegistered
 from shared.identity import Caller
-from services.listing.handlers.enterprises import register_enterprises
-from services.listing.schemas.enterprises import RegisterEnterprise
 from tests.house import WorkerInHand
 from tests.services.listing.people import AUTHORITY, DISTRIBUTOR, HOSPITAL, MAKER, MAKER_CODE, OTHER_AUTHORITY, Desk
 

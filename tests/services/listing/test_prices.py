@@ -1,6 +1,7 @@
 """Prices over HTTP: set by the authority, lowered by the maker, asked for and decided."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -73,7 +74,7 @@ async def test_many_prices_at_once_and_two_at_once_make_no_gap(
     await asyncio.gather(*(desk.post(AUTHORITY, f"{path}/price", priced(str(yuan))) for yuan in (1, 2, 3)))
     facts = [fact for fact in await worker.said() if isinstance(fact, ProductPriceChanged)]
     assert len(facts) == 5
-    for before, after in zip(facts, facts[1:], strict=False):
+    for before, after in itertools.pairwise(facts):
         assert after.previous_price_yuan == before.listing.price_yuan
     rows = await worker.database.pool.fetch("SELECT sequence FROM outbox WHERE subject = $1 ORDER BY id", path[10:])
     assert [row["sequence"] for row in rows] == list(range(1, 7))
