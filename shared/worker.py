@@ -137,7 +137,9 @@ class Worker:
 
     async def _deadlines(self, database: Database, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            met = sum([await self._meet(database, kind, due) for kind, due in self.service.deadlines.items()])
+            waiting = await deadlines.kinds_due(database)
+            wanted = [(kind, due) for kind, due in self.service.deadlines.items() if kind in waiting]
+            met = sum([await self._meet(database, kind, due) for kind, due in wanted])
             if not met:
                 poll = DRIVEN_POLL_SECONDS if clock.driven() else self.settings.limits.poll_seconds
                 await _pause(stop, poll)
