@@ -4,7 +4,7 @@ NotFound            PayableNotFound  SheetNotFound  RunNotFound  PaymentNotFound
 Forbidden           NotTheInstitution  SamePerson
 Conflict            PayableNotHeld  SheetNotOpen  RunNotOpen  RunNotSent  NothingToPay  PaymentNotOpen
 PreconditionFailed  SheetChanged
-Unprocessable       DisputeRefused  RunRefused  ResultFileRefused
+Unprocessable       DisputeRefused  RunRefused  ResultFileRefused  PeriodRefused
 Unavailable         BankAway
 """
 
@@ -73,6 +73,10 @@ class RunRefused(Unprocessable):
 
 class ResultFileRefused(Unprocessable):
     title = "The result file cannot be read"
+
+
+class PeriodRefused(Unprocessable):
+    title = "There is no such period"
 
 
 class BankAway(Unavailable):

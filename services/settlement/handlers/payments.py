@@ -16,7 +16,7 @@ from uuid import UUID
 
 from services.settlement.errors import BankAway, PaymentNotFound, PaymentNotOpen
 from services.settlement.gateways import Bank, ResultRow, read_results
-from services.settlement.handlers.runs import SEND_RUN
+from services.settlement.handlers.runs import ASK_BANK, LONGEST, SEND_RUN, promise_asking
 from services.settlement.handlers.sheets import parties_of_sheet, store
 from services.settlement.queries import payments as queries
 from services.settlement.queries import runs as run_queries
@@ -36,7 +36,6 @@ from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 from shared.jobs import Job
 
-ASK_BANK = "ask_bank"
 ORDERS_A_CALL = 500
 LINES_AN_EVENT = 1_000
 CHANGING = ("state", "reason", "sent_at", "answered_at", "paid_at", "version")
@@ -63,9 +62,7 @@ async def send_run(bank_of: Callable[[], Bank], job: Job) -> dict[str, Any]:
     async with job.step() as tx:
         counts = await queries.count_by_state(tx, run_id)
         if counts.get(rules.SENDING):
-            asked_times = int(job.params.get("asked_times", 0))
-            again = clock.now() + rules.ask_again_after(asked_times)
-            await deadlines.put(tx, [Deadline(ASK_BANK, str(run_id), again)])
+            await promise_asking(tx, [run_id], rules.ask_again_after(int(job.params.get("asked_times", 0))))
     return counts
 
 
@@ -89,7 +86,9 @@ async def reserve(tx: Tx, run_id: UUID, after: UUID) -> list[Payment]:
 
 async def when_ask_bank(tx: Tx, due: Sequence[Deadline]) -> None:
     """Queues a job that asks for what a run's bank has not answered; it waits longer each time."""
-    for run_id, asked_times in await run_queries.count_asking(tx, [UUID(deadline.about) for deadline in due]):
+    asking = await run_queries.count_asking(tx, [UUID(deadline.about) for deadline in due])
+    await promise_asking(tx, [run_id for run_id, _ in asking], LONGEST)
+    for run_id, asked_times in asking:
         params = {"run_id": str(run_id), "asked_times": asked_times}
         jobs.queue(tx, SEND_RUN, params, BY_ITSELF, natural_key=f"{run_id}:{asked_times}")
 

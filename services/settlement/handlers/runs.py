@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,19 +16,22 @@ from services.settlement.queries import runs as queries
 from services.settlement.queries import sheets as sheet_queries
 from services.settlement.rules import runs as rules
 from services.settlement.rules import sheets as sheet_rules
-from services.settlement.rules.payments import PLANNED, WITHDRAWN, Payment
+from services.settlement.rules.payments import ASK_AGAIN_LONGEST_SECONDS, PLANNED, WITHDRAWN, Payment
 from services.settlement.rules.runs import Run
 from services.settlement.rules.sheets import Sheet
 from services.settlement.schemas.runs import MOST_SHEETS, MakePaymentRun, RejectRun
 from services.settlement.tables import payment_runs, payments
-from shared import clock, history, jobs
+from shared import clock, deadlines, history, jobs
 from shared.db import Tx
+from shared.deadlines import Deadline
 from shared.errors import Fault
 from shared.history import Parties
 from shared.identity import Caller
 
 SEND_RUN = "send_run"
+ASK_BANK = "ask_bank"
 DECIDED = ("state", "decided_by_organisation", "decided_by", "decided_at", "reason", "job_id", "version")
+LONGEST = timedelta(seconds=ASK_AGAIN_LONGEST_SECONDS)
 
 
 async def make_run(tx: Tx, caller: Caller, command: MakePaymentRun) -> Run:
@@ -109,7 +113,14 @@ async def approve_run(tx: Tx, caller: Caller, run_id: UUID) -> Run:
     run = await queries.get_run(tx, run_id, lock=True)
     after = rules.decided(run, "approve", caller.organisation, caller.person, clock.now())
     job_id = jobs.queue(tx, SEND_RUN, {"run_id": str(run_id)}, caller, natural_key=f"{run_id}:0")
+    await promise_asking(tx, [run_id], LONGEST)
     return await _store(tx, caller, after, job_id, "approved", {"amount_yuan": run.amount_yuan})
+
+
+async def promise_asking(tx: Tx, run_ids: Sequence[UUID], after: timedelta) -> None:
+    """Sets when the bank is asked again; set before a job begins too, so that a job that dies for good strands nothing."""
+    at = clock.now() + after
+    await deadlines.put(tx, [Deadline(ASK_BANK, str(run_id), at) for run_id in run_ids])
 
 
 async def reject_run(tx: Tx, caller: Caller, run_id: UUID, command: RejectRun) -> Run:

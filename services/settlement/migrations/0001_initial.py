@@ -2,6 +2,7 @@
 
 Revision 0001, after None.
 """
+# ruff: noqa: E501
 
 import sqlalchemy as sa
 from alembic import op
@@ -213,13 +214,13 @@ def upgrade() -> None:
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint("(state = 'empty') = (line_count = 0)", name=op.f("ck_sheets_empty")),
-        sa.CheckConstraint("date_trunc('month', month::timestamp) = month", name=op.f("ck_sheets_month")),
         sa.CheckConstraint(
             "state IN ('issued', 'disputed', 'confirmed', 'reviewed', 'in_run', 'paid', 'empty')",
             name=op.f("ck_sheets_state"),
         ),
         sa.CheckConstraint("amount_yuan >= 0 AND line_count >= 0", name=op.f("ck_sheets_not_negative")),
         sa.CheckConstraint("disputed_yuan >= 0 AND disputed_count >= 0", name=op.f("ck_sheets_disputed_not_negative")),
+        sa.CheckConstraint("extract(day FROM month) = 1", name=op.f("ck_sheets_month")),
         sa.CheckConstraint("version >= 1", name=op.f("ck_sheets_version")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sheets")),
         sa.UniqueConstraint(
@@ -276,15 +277,13 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.CheckConstraint(
-            "date_trunc('month', accepted_month::timestamp) = accepted_month", name=op.f("ck_payables_month")
-        ),
         sa.CheckConstraint("(held_reason IS NULL) = (held_yuan = 0)", name=op.f("ck_payables_held")),
         sa.CheckConstraint(
             "0 <= paid_yuan AND paid_yuan <= sheeted_yuan AND 0 <= held_yuan AND sheeted_yuan + held_yuan <= released_yuan",
             name=op.f("ck_payables_steps"),
         ),
         sa.CheckConstraint("amount_yuan = round(quantity * unit_price_yuan, 2)", name=op.f("ck_payables_amount")),
+        sa.CheckConstraint("extract(day FROM accepted_month) = 1", name=op.f("ck_payables_month")),
         sa.CheckConstraint("quantity > 0 AND unit_price_yuan > 0", name=op.f("ck_payables_positive")),
         sa.CheckConstraint("quantity_released BETWEEN 0 AND quantity", name=op.f("ck_payables_released_quantity")),
         sa.CheckConstraint(

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from services.settlement.queries import ledger as queries
 from services.settlement.router.payables import CodeHere
-from services.settlement.rules.reconciliation import differences
+from services.settlement.rules.reconciliation import check_period, differences
 from services.settlement.schemas.ledger import (
     BalanceView,
     LedgerView,
@@ -21,6 +22,7 @@ from shared.http import Edge, Page, PagingHere, TxHere
 
 router = APIRouter(route_class=Edge, tags=["ledger"])
 
+DayHere = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
 KindHere = Annotated[
     Literal[
         "opened",
@@ -68,10 +70,11 @@ async def list_entries(
 @router.get("/reconciliation")
 async def get_reconciliation(
     tx: TxHere,
-    first: Annotated[date, Query(alias="from", description="first day of acceptance, in Shanghai")],
-    last: Annotated[date, Query(alias="to", description="last day of acceptance, inclusive")],
+    first: Annotated[DayHere, Query(alias="from", description="first day of acceptance, in Shanghai")],
+    last: Annotated[DayHere, Query(alias="to", description="last day of acceptance, inclusive")],
 ) -> ReconciliationView:
     """How far what was accepted in a time has come, counted from the payables and, apart from them, from the ledger."""
+    check_period(first, last)
     totals = await queries.totals(tx, first, last)
     booked = await queries.booked_between(tx, first, last)
     return ReconciliationView(

@@ -13,11 +13,11 @@ from services.settlement.rules.payables import next_step
 from services.settlement.schemas.payables import PayableView, ResolveDispute, ResolveDisputeOf, WaitsFor
 from shared import history
 from shared.history import NextStep, TimelineView
-from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers, only
+from shared.http import BulkAnswer, CallerHere, Code, Edge, Page, PagingHere, TxHere, answers, only
 
 router = APIRouter(route_class=Edge, prefix="/payables", tags=["payables"])
 
-CodeHere = Annotated[str | None, Query(max_length=64, description="code of an organisation")]
+CodeHere = Annotated[Code | None, Query(description="code of an organisation")]
 
 
 def _first_day(given: object) -> object:

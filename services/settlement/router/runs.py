@@ -4,7 +4,6 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import Response as PlainResponse
 
 from services.settlement.errors import RunNotSent
 from services.settlement.gateways import RESULT_LIMITS, payment_file
@@ -89,8 +88,8 @@ async def reject_payment_run(run_id: UUID, command: RejectRun, caller: CallerHer
     return RunView.of(await reject_run(tx, caller, run_id, command))
 
 
-@router.get("/{run_id}/payment-file", response_class=PlainResponse)
-async def get_payment_file(run_id: UUID, tx: TxHere) -> PlainResponse:
+@router.get("/{run_id}/payment-file", response_class=Response)
+async def get_payment_file(run_id: UUID, tx: TxHere) -> Response:
     """The payments that the bank has not answered for, as CSV; 409 until all of them have been reserved."""
     run = await queries.get_run(tx, run_id)
     counts = await payment_queries.count_by_state(tx, run_id)
@@ -101,7 +100,7 @@ async def get_payment_file(run_id: UUID, tx: TxHere) -> PlainResponse:
         )
     orders = await payment_queries.payments_of_run(tx, run_id, payment_rules.SENDING)
     headers = {"content-disposition": f'attachment; filename="payments-{run_id}.csv"'}
-    return PlainResponse(payment_file(orders), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(payment_file(orders), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.post("/{run_id}/result-file", openapi_extra=RESULT_FILE)

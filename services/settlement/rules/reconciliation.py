@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
+from services.settlement.errors import PeriodRefused
 from services.settlement.rules.ledger import Account
+from shared.errors import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,13 @@ class Totals:
     held_yuan: Decimal
     paid: int
     paid_yuan: Decimal
+
+
+def check_period(first: date, last: date) -> None:
+    """Raises PeriodRefused for a period that ends before it begins."""
+    if last < first:
+        fault = Fault("query/to", last, f"lies before the first day, {first}", f"{first} or later")
+        raise PeriodRefused(f"The period from {first} to {last} ends before it begins.", faults=[fault])
 
 
 def differences(totals: Totals, booked: Mapping[str, Decimal]) -> list[str]:

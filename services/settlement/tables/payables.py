@@ -48,7 +48,7 @@ payables = sa.Table(
         name="steps",
     ),
     sa.CheckConstraint("(held_reason IS NULL) = (held_yuan = 0)", name="held"),
-    sa.CheckConstraint("date_trunc('month', accepted_month::timestamp) = accepted_month", name="month"),
+    sa.CheckConstraint("extract(day FROM accepted_month) = 1", name="month"),
     sa.CheckConstraint("version >= 1 AND entries >= 0", name="counts"),
     info=PARTIES,
 )
