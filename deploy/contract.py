@@ -1,4 +1,7 @@
-"""The contract of the events as files: a JSON Schema per event and one AsyncAPI page, both made from the classes."""
+"""The contract of the events as files: a JSON Schema and an example per event and one AsyncAPI page, made from the classes.
+
+Beside them, in `released/`, stand the schemas that others rely on already; they change only when a version is released.
+"""
 
 import json
 from collections.abc import Iterator
@@ -7,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from deploy import examples, released
+from deploy.embedded import CannotStart
 from deploy.services import NAMES
 from shared.envelope import CONTENT_TYPE, Envelope
 from shared.events import EVENTS, topic_of
@@ -14,28 +19,55 @@ from shared.migrations import ROOT
 
 FOLDER = ROOT / "docs" / "events"
 ASYNCAPI = "asyncapi.yaml"
+EXAMPLES, RELEASED = "examples", "released"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class ContractBroken(CannotStart):
+    """A change that the others would not survive; it needs a new version of the event."""
 
 
 def files() -> dict[str, str]:
     """Every file of the contract by its name."""
     made = {f"{event_type}.json": _pretty(_schema(event_type)) for event_type in sorted(EVENTS)}
-    return made | {ASYNCAPI: "".join(_yaml(_asyncapi())).lstrip("\n") + "\n"}
+    shown = {f"{EXAMPLES}/{event_type}.json": _pretty(_example(event_type)) for event_type in sorted(EVENTS)}
+    return made | shown | {ASYNCAPI: "".join(_yaml(_asyncapi())).lstrip("\n") + "\n"}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The present schema of each event."""
+    return {event_type: _schema(event_type) for event_type in sorted(EVENTS)}
+
+
+def release(folder: Path = FOLDER) -> list[str]:
+    """From now on others rely on the present schemas; raises ContractBroken when they break the released ones."""
+    known = released.read(folder / RELEASED)
+    if breaks := released.broken(known, schemas()):
+        raise ContractBroken("; ".join(breaks))
+    (folder / RELEASED).mkdir(parents=True, exist_ok=True)
+    fresh = {name: schema for name, schema in schemas().items() if known.get(name) != schema}
+    for name, schema in fresh.items():
+        (folder / RELEASED / f"{name}.json").write_text(_pretty(schema), encoding="utf-8")
+    return sorted(fresh)
 
 
 def stale(folder: Path = FOLDER) -> list[str]:
     """Which files are missing, differ or are too many."""
     wanted = files()
-    known = {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()} if folder.exists() else {}
+    known = {
+        file.relative_to(folder).as_posix(): file.read_text(encoding="utf-8")
+        for file in folder.rglob("*")
+        if file.is_file() and file.parent.name != RELEASED
+    }
     return sorted(name for name in wanted.keys() | known.keys() if wanted.get(name) != known.get(name))
 
 
 def write(folder: Path = FOLDER) -> list[str]:
     """Brings the folder up to date; returns what changed."""
     changed, wanted = stale(folder), files()
-    folder.mkdir(parents=True, exist_ok=True)
     for name in changed:
         if name in wanted:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(wanted[name], encoding="utf-8")
         else:
             (folder / name).unlink()
@@ -44,6 +76,10 @@ def write(folder: Path = FOLDER) -> list[str]:
 
 def _schema(event_type: str) -> dict[str, Any]:
     return {"$schema": DIALECT, "$id": event_type, **msgspec.json.schema(EVENTS[event_type])}
+
+
+def _example(event_type: str) -> Any:
+    return json.loads(examples.example(EVENTS[event_type]))
 
 
 def _pretty(value: Any) -> str:
@@ -90,6 +126,7 @@ def _message(contract: Any) -> dict[str, Any]:
         "title": contract.__name__,
         "summary": _first_line(contract),
         "contentType": CONTENT_TYPE,
+        "examples": [{"payload": _example(contract.TYPE)}],
         "payload": {
             "allOf": [
                 {"$ref": "#/components/schemas/Envelope"},

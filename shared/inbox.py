@@ -19,7 +19,7 @@ from shared.bus import Message, Transient
 from shared.db import EVERYTHING, NOT_MIGRATED, PLATFORM, TOO_SLOW, TRANSIENT, Database, Tx
 from shared.envelope import Envelope, Unreadable, unseal
 from shared.errors import ServiceError, Unavailable
-from shared.events import Event, read
+from shared.events import Event, read, version_of
 
 E = TypeVar("E", bound=Event)
 log = logging.getLogger(__name__)
@@ -122,7 +122,9 @@ class Consumer:
         self.database = database
         self._handlers = handlers
         self._types = {kind.TYPE: kind for kind in handlers}
-        self._stems = {kind.TYPE.rsplit(".v", 1)[0] for kind in handlers}
+        self._versions: dict[str, list[int]] = {}
+        for stem, version in map(version_of, self._types):
+            self._versions.setdefault(stem, []).append(int(version))
 
     async def apply(self, messages: Sequence[Message]) -> None:
         """Applies a batch of one partition; raises Transient when it must come again."""
@@ -155,9 +157,14 @@ class Consumer:
             envelope = unseal(message.value, message.headers)
         except Unreadable as error:
             return Unread(message, dead_letters.subject_of_key(message.key), str(error))
-        kind = self._types.get(envelope.type)
-        if kind is None:
-            return self._unhandled(envelope, message)
+        best = self._best_of(envelope)
+        if best is None:
+            reason = f"{envelope.type} is a version that is not read here"
+            return Unread(message, envelope.subject, reason, envelope.id)
+        if best != envelope.type:
+            telemetry.EVENTS.labels(self.service, envelope.type, "skipped").inc()
+            return None
+        kind = self._types[best]
         try:
             data = read(kind, envelope.data)
         except Unreadable as error:
@@ -173,13 +180,17 @@ class Consumer:
             message=message,
         )
 
-    def _unhandled(self, envelope: Envelope, message: Message) -> Unread | None:
-        """Skips what nobody here handles; an unknown major version of what is handled is a dead letter."""
-        if envelope.type.rsplit(".v", 1)[0] in self._stems:
-            reason = f"{envelope.type} is a version that is not read here"
-            return Unread(message, envelope.subject, reason, envelope.id)
-        telemetry.EVENTS.labels(self.service, envelope.type, "skipped").inc()
-        return None
+    def _best_of(self, envelope: Envelope) -> str | None:
+        """The type in which the fact is taken here: the newest version that is read, or "" where nobody asks for it.
+
+        None: this service handles it, and in none of the versions in which it is said.
+        """
+        stem, version = version_of(envelope.type)
+        if stem not in self._versions:
+            return ""
+        said = set((envelope.versions or "").split()) | {version}
+        readable = [known for known in self._versions[stem] if str(known) in said]
+        return f"{stem}.v{max(readable)}" if readable else None
 
     async def _together(self, items: Sequence[Item]) -> None:
         began = clock.elapsed()

@@ -8,6 +8,7 @@ because each sends the unmarked rows in their order and marks only what is safe.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -21,7 +22,7 @@ from shared.bus import Bus, BusAway, Message
 from shared.db import PLATFORM, TRANSIENT, Database, Tx, lock_number
 from shared.envelope import seal
 from shared.errors import Unprocessable
-from shared.events import Event, source_of, subject_of
+from shared.events import Event, source_of, subject_of, version_of
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +65,20 @@ class EventTooLarge(Unprocessable):
     """An event that no broker would take; what it says must be said in parts."""
 
 
-def record(tx: Tx, event: Event, sequence: int) -> None:
+def record(tx: Tx, event: Event, sequence: int, beside: Sequence[Event] = ()) -> None:
     """Says an event: recorded with the change it tells of, sent after the commit. `sequence` is the aggregate's version.
 
+    `beside`: the same fact in other versions of its type; each consumer takes the newest that it reads.
     Raises EventTooLarge when its bytes are more than EVENT_BYTES.
     """
+    said = (event, *beside)
+    versions = " ".join(sorted(version_of(one.TYPE)[1] for one in said)) if beside else None
+    for one in said:
+        tx.add(outbox, _row(one, sequence, versions))
+    tx.wakes_relay = True
+
+
+def _row(event: Event, sequence: int, versions: str | None) -> dict[str, Any]:
     event_id = uuid7()
     payload = seal(
         event_id=event_id,
@@ -80,18 +90,17 @@ def record(tx: Tx, event: Event, sequence: int) -> None:
         data=event,
         request_id=telemetry.request_id.get(),
         traceparent=telemetry.traceparent.get(),
+        versions=versions,
     )
     if len(payload) > EVENT_BYTES:
         raise EventTooLarge(f"The event {event.TYPE} would be {len(payload)} bytes, at most {EVENT_BYTES} can travel.")
-    row = {
+    return {
         "event_id": event_id,
         "type": event.TYPE,
         "subject": subject_of(event),
         "sequence": sequence,
         "payload": payload,
     }
-    tx.add(outbox, row)
-    tx.wakes_relay = True
 
 
 class Bell:

@@ -13,15 +13,20 @@ class ContractStale(CannotStart):
 
 
 def events(
-    *, check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when a file is stale.")] = False
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when a file is stale.")] = False,
+    release: Annotated[bool, typer.Option("--release", help="From now on others rely on the present schemas.")] = False,
 ) -> None:
-    """Writes a JSON Schema per event and asyncapi.yaml into docs/events."""
+    """Writes a JSON Schema and an example per event and asyncapi.yaml into docs/events."""
     if check:
         if stale := contract.stale():
             raise ContractStale(f"Stale in docs/events: {', '.join(stale)}; run `make events`.")
         return
     for name in contract.write():
         typer.echo(f"docs/events/{name}")
+    if release:
+        for name in contract.release():
+            typer.echo(f"{name}: released")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -54,6 +54,12 @@ def topic_of(contract: type[Event]) -> str:
     return contract.TYPE.split(".")[2]
 
 
+def version_of(event_type: str) -> tuple[str, str]:
+    """What an event is about without its major version, and that version: `cn.jicai.orders.order.placed` and `1`."""
+    stem, _, version = event_type.rpartition(".v")
+    return stem, version
+
+
 def read(contract: type[E], data: msgspec.Raw) -> E:
     """The fact in these bytes; raises Unreadable with the field that is wrong."""
     decoder = _decoders.get(contract)
