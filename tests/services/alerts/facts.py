@@ -1,5 +1,6 @@
 """Facts of the other services as the tests of alerts tell them: one hospital, one distributor, one product, one day."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from shared import clock
+from shared.events import Event
 from shared.events.orders import (
     AcceptedLine,
     DeliveryAccepted,
@@ -20,6 +22,7 @@ from shared.events.orders import (
 )
 from shared.events.settlement import PaidLine, PayableOpened, PayableReleased, PaymentFailed, PaymentPaid
 from shared.events.traceability import CodeFlagged, CoverageShort, CoverageVerified, RecallClosed, RecallOpened
+from shared.inbox import Received
 
 HOSPITAL, OTHER_HOSPITAL = "H33010200059", "H33010200060"
 SUPPLIER, OTHER_SUPPLIER = "91330100MA27XYXY10", "91330100MA28ABAB20"
@@ -204,3 +207,10 @@ def recall(recall_id: UUID, *lots: str) -> RecallOpened:
 
 def recall_over(recall_id: UUID, *lots: str) -> RecallClosed:
     return made(RecallClosed, recall_id=recall_id, lot_numbers=lots, closed_at=clock.now())
+
+
+def received(facts: Sequence[Event]) -> list[Received[Any]]:
+    """As the inbox hands them over; what is not told here is not read by a handler."""
+    told: dict[str, Any] = {"id": uuid7(), "subject": "s", "sequence": 1, "time": NOON}
+    names = Received.__dataclass_fields__
+    return [Received(**(dict.fromkeys(names) | told | {"data": fact})) for fact in facts]  # type: ignore[arg-type]

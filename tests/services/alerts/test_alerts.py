@@ -168,17 +168,6 @@ async def test_what_resolves_by_itself_is_not_resolved_by_hand(unconfirmed: dict
     assert (refusal.status_code, refusal.json()["code"]) == (409, "resolves_by_itself")
 
 
-async def test_a_hand_and_a_remedy_at_once_resolve_once(
-    refused: dict[str, Any], worker: WorkerInHand, get: Any, post: Any
-) -> None:
-    clock.drive(NOON + timedelta(hours=1))
-    remedy = worker._message(Story(order_number="CG-2").confirmed(), None)
-    await asyncio.gather(worker.redeliver([remedy]), post(f"/alerts/{refused['id']}/resolution", CITY, {"reason": "x"}))
-    shown = (await get(f"/alerts/{refused['id']}", CITY)).json()
-    assert (shown["state"], shown["version"]) == ("resolved", 2)
-    assert sum(isinstance(fact, AlertResolved) for fact in await worker.said()) == 1
-
-
 async def test_a_list_is_filtered(unconfirmed: dict[str, Any], worker: WorkerInHand, get: Any) -> None:
     await worker.deliver(Story().refused(), flagged("expired"))
     for query, count in [

@@ -201,23 +201,3 @@ async def test_a_recall_and_a_delivery_at_once_never_overlook_each_other(worker:
         opened, accepted = worker._message(recall(uuid7(), lot), None), worker._message(Story().accepted(lot=lot), None)
         await asyncio.gather(worker.redeliver([opened]), worker.redeliver([accepted]))
     assert sum(row["institution_code"] is not None for row in await raised()) == 20
-
-
-async def test_a_deadline_and_its_end_at_once_never_leave_an_alert_open(worker: WorkerInHand, raised: Rows) -> None:
-    """The row of the order line is the lock: the later of both sees what the earlier did."""
-    stories = [Story(order_number=f"CG-{number}") for number in range(20)]
-    for story in stories:
-        await worker.deliver(story.placed(), story.confirmed())
-    clock.drive(NOON + 72 * HOUR)
-    ends = [worker._message(story.accepted(), None) for story in stories]
-    await asyncio.gather(worker.meet_deadlines(), *(worker.redeliver([message]) for message in ends))
-    assert {row["state"] for row in await raised()} <= {"resolved"}
-
-
-async def test_codes_and_their_deadline_at_once_never_leave_an_alert_open(worker: WorkerInHand, raised: Rows) -> None:
-    stories = [Story() for _ in range(20)]
-    await worker.deliver(*(story.opened() for story in stories))
-    clock.drive(NOON + 72 * HOUR)
-    ends = [worker._message(story.covered(), None) for story in stories]
-    await asyncio.gather(worker.meet_deadlines(), *(worker.redeliver([message]) for message in ends))
-    assert {row["state"] for row in await raised()} <= {"resolved"}

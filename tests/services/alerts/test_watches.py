@@ -11,7 +11,6 @@ from shared import clock
 from shared.db import Tx
 from shared.events import Event
 from shared.events.alerts import AlertRaised, AlertResolved
-from shared.inbox import Received
 from tests.house import WorkerInHand
 from tests.services.alerts.facts import (
     CONFIRM_BY,
@@ -21,6 +20,7 @@ from tests.services.alerts.facts import (
     OTHER_SUPPLIER,
     SUPPLIER,
     Story,
+    received,
 )
 
 LATE = timedelta(seconds=1)
@@ -291,13 +291,6 @@ async def test_the_same_facts_under_new_ids_raise_and_resolve_nothing_twice(work
         await worker.deliver(*story_end)
     assert len(await raised()) == 3
     assert [type(fact) for fact in await worker.said()] == [AlertRaised] * 3 + [AlertResolved] * 3
-
-
-def received(facts: Sequence[Event]) -> list[Received[Any]]:
-    """As the inbox hands them over; what is not told here is not read by a handler."""
-    told = {"id": Story().order_id, "subject": "s", "sequence": 1, "time": NOON}
-    names = Received.__dataclass_fields__
-    return [Received(**(dict.fromkeys(names) | told | {"data": fact})) for fact in facts]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
