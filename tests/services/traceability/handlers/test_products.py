@@ -1,0 +1,43 @@
+"""What listings say of a product: the latest word stands, whichever listing said it, and in whatever order it came."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.traceability.handlers.products import on_product_listed
+from services.traceability.queries.products import products_by_code
+from shared.db import Tx
+from tests.services.traceability.scenes import PRODUCT, listed
+
+EARLIER = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = EARLIER + timedelta(days=1)
+
+
+@dataclass
+class Told:
+    data: Any
+    time: datetime
+
+
+def told(units_per_pack: int, at: datetime) -> Any:
+    return Told(listed(units_per_pack=units_per_pack), at)
+
+
+@pytest.mark.parametrize("batches", [[[12, 24]], [[24, 12]], [[12], [24]], [[24], [12]], [[24], [24], [12]]], ids=str)
+async def test_the_latest_word_stands(tx: Tx, batches: list[list[int]]) -> None:
+    when = {12: EARLIER, 24: LATER}
+    for batch in batches:
+        await on_product_listed(tx, [told(size, when[size]) for size in batch])
+    assert (await products_by_code(tx, [PRODUCT]))[PRODUCT].units_per_pack == 24
+
+
+async def test_an_agent_speaks_for_the_product_as_its_maker_does(tx: Tx) -> None:
+    await on_product_listed(tx, [Told(listed(agent_code="AGENT"), LATER)])
+    assert (await products_by_code(tx, [PRODUCT, "unheard of"]))[PRODUCT].agent_code == "AGENT"
+
+
+async def test_many_listings_cost_one_statement(tx: Tx) -> None:
+    await on_product_listed(tx, [Told(listed(f"P{number}"), LATER) for number in range(200)])
+    assert tx.statements == 1
