@@ -19,38 +19,43 @@ from shared.identity import Caller
 
 _PAID_SIGN = {Posting.PAID: 1, Posting.BOUNCED: -1}
 
-# Payables are locked in the order of their ids, as everywhere; one that stands on two of the sheets is booked twice.
+# Payables are locked in the order of their ids, as everywhere; one that stands on two of the sheets is booked twice. What is
+# known of a payable travels with it in arrays: two lists that are joined anew have no index, and cost their product.
 _BOOK_SHEETS = """
-WITH lines AS (
-    SELECT l.payable_id, l.sheet_id, g.payment_id, l.amount_yuan,
-        row_number() OVER (PARTITION BY l.payable_id ORDER BY l.sheet_id) AS place
+WITH sums AS (
+    SELECT l.payable_id, sum(l.amount_yuan) AS yuan, count(*)::int AS places,
+        array_agg(l.sheet_id ORDER BY l.sheet_id) AS sheet_ids,
+        array_agg(g.payment_id ORDER BY l.sheet_id) AS payment_ids,
+        array_agg(l.amount_yuan ORDER BY l.sheet_id) AS amounts
     FROM sheet_lines AS l
     JOIN unnest($1::uuid[], $2::uuid[]) AS g(sheet_id, payment_id) ON g.sheet_id = l.sheet_id
-    WHERE l.disputed_at IS NULL
+    WHERE l.disputed_at IS NULL GROUP BY l.payable_id
 ), locked AS (
-    SELECT p.id FROM payables AS p WHERE p.id IN (SELECT payable_id FROM lines) ORDER BY p.id FOR UPDATE
-), sums AS (
-    SELECT payable_id, sum(amount_yuan) AS yuan, count(*)::int AS places FROM lines GROUP BY payable_id
+    SELECT p.id, s.yuan, s.places, s.sheet_ids, s.payment_ids, s.amounts
+    FROM payables AS p JOIN sums AS s ON s.payable_id = p.id ORDER BY p.id FOR UPDATE OF p
 ), moved AS (
-    UPDATE payables AS p SET paid_yuan = p.paid_yuan + $3::int * s.yuan, entries = p.entries + s.places
-    FROM sums AS s JOIN locked AS k ON k.id = s.payable_id WHERE p.id = s.payable_id
-    RETURNING p.id, p.shipment_line_id, p.order_id, p.order_line_id, p.paid_yuan, p.entries - s.places AS base,
-        p.institution_code, p.distributor_code, p.region
+    UPDATE payables AS p SET paid_yuan = p.paid_yuan + $3::int * k.yuan, entries = p.entries + k.places
+    FROM locked AS k WHERE p.id = k.id
+    RETURNING p.id, p.shipment_line_id, p.order_id, p.order_line_id, p.paid_yuan, p.entries - k.places AS base,
+        p.institution_code, p.distributor_code, p.region, k.sheet_ids, k.payment_ids, k.amounts
+), lines AS (
+    SELECT m.*, l.sheet_id, l.payment_id, l.amount_yuan, l.place::int AS place
+    FROM moved AS m, unnest(m.sheet_ids, m.payment_ids, m.amounts)
+        WITH ORDINALITY AS l(sheet_id, payment_id, amount_yuan, place)
 ), booked AS (
     INSERT INTO transfers (payable_id, step, kind, debit_account, credit_account, amount_yuan, booked_at, sheet_id,
         payment_id, institution_code, distributor_code, region)
-    SELECT m.id, m.base + l.place, $4, $5, $6, l.amount_yuan, $7, l.sheet_id, l.payment_id, m.institution_code,
-        m.distributor_code, m.region
-    FROM lines AS l JOIN moved AS m ON m.id = l.payable_id ORDER BY m.id
+    SELECT id, base + place, $4, $5, $6, amount_yuan, $7, sheet_id, payment_id, institution_code, distributor_code, region
+    FROM lines ORDER BY id, place
 ), noted AS (
     INSERT INTO history (about, action, detail, at, organisation, person, request_id, institution_code, supplier_code,
         region)
-    SELECT m.id::text, $4, jsonb_build_object('sheet_id', l.sheet_id, 'payment_id', l.payment_id,
-        'amount_yuan', l.amount_yuan::text), $7, $8, $9, $10, m.institution_code, m.distributor_code, m.region
-    FROM lines AS l JOIN moved AS m ON m.id = l.payable_id
+    SELECT id::text, $4, jsonb_build_object('sheet_id', sheet_id, 'payment_id', payment_id,
+        'amount_yuan', amount_yuan::text), $7, $8, $9, $10, institution_code, distributor_code, region
+    FROM lines
 )
-SELECT l.payment_id, m.id AS payable_id, m.shipment_line_id, m.order_id, m.order_line_id, l.amount_yuan, m.paid_yuan
-FROM lines AS l JOIN moved AS m ON m.id = l.payable_id ORDER BY l.payment_id, m.id
+SELECT payment_id, id AS payable_id, shipment_line_id, order_id, order_line_id, amount_yuan, paid_yuan
+FROM lines ORDER BY payment_id, id
 """
 
 
