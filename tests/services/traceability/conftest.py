@@ -12,6 +12,7 @@ from tests.services.traceability.scenes import (
     OTHER_MAKER,
     OTHER_PRODUCT,
     Desk,
+    Line,
     listed,
 )
 
@@ -23,4 +24,12 @@ async def desk(client: httpx.AsyncClient, caller: Callable[..., dict[str, str]],
     made = Desk(client, caller)
     await made.codes(IDENT)
     await made.codes(OTHER_IDENT, OTHER_PRODUCT, who=OTHER_MAKER)
+    return made
+
+
+@pytest.fixture
+async def line(desk: Desk, worker: WorkerInHand) -> Line:
+    """Ten boxes, shipped and accepted."""
+    made = Line(10)
+    await worker.deliver(made.dispatched(), made.accepted())
     return made

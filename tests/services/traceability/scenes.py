@@ -18,6 +18,8 @@ from shared.events.orders import (
     ShipmentDispatched,
     ShippedLine,
 )
+from shared.events.traceability import CodeFlagged
+from tests.house import WorkerInHand
 
 HOSPITAL, OTHER_HOSPITAL = "H33010200059", "H33010200060"
 DISTRIBUTOR, MAKER, OTHER_MAKER = "91330100MA27XL0Q3D", "91350200MA31E12PXF", "913502000728319549"
@@ -221,3 +223,16 @@ def reasons(answer: dict[str, Any]) -> dict[str, str]:
 
 def line_of(answer: dict[str, Any]) -> UUID:
     return UUID(answer["shipment_line_id"])
+
+
+def recall(*lots: str) -> dict[str, Any]:
+    return {
+        "product_code": "XA01ABD075A002010100483",
+        "lot_numbers": list(lots) or ["240101"],
+        "reason": "particles",
+    }
+
+
+async def flagged(worker: WorkerInHand) -> list[tuple[str, str]]:
+    """What was said of codes: the kind and the code."""
+    return [(fact.kind, fact.code) for fact in await worker.said() if isinstance(fact, CodeFlagged)]

@@ -1,23 +1,19 @@
 """Bills: good codes land, each bad one is refused by itself with its reason, and one bill has one answer."""
 
 import asyncio
-from datetime import date, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
 from services.traceability.handlers.documents import capture_documents
 from services.traceability.schemas.documents import CaptureDocument
 from shared import clock
-from shared.events.traceability import CodeFlagged, CoverageShort, CoverageVerified
+from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.identity import Caller
 from tests.house import WorkerInHand
 from tests.services.traceability.scenes import (
-    CASE_IDENT,
     DISTRIBUTOR,
     HOSPITAL,
-    IDENT,
-    MAKER,
     OTHER_HOSPITAL,
     OTHER_IDENT,
     Desk,
@@ -25,22 +21,11 @@ from tests.services.traceability.scenes import (
     bill,
     box,
     boxes,
+    flagged,
     reasons,
 )
 
 UNKNOWN_IDENT = "8100000"
-
-
-@pytest.fixture
-async def line(desk: Desk, worker: WorkerInHand) -> Line:
-    """Ten boxes, shipped and accepted."""
-    made = Line(10)
-    await worker.deliver(made.dispatched(), made.accepted())
-    return made
-
-
-async def flagged(worker: WorkerInHand) -> list[tuple[str, str]]:
-    return [(fact.kind, fact.code) for fact in await worker.said() if isinstance(fact, CodeFlagged)]
 
 
 async def test_good_codes_land_and_each_bad_one_says_why(desk: Desk, line: Line) -> None:
@@ -248,225 +233,3 @@ async def test_the_same_bill_twice_at_once_is_one(desk: Desk, line: Line, worker
     assert len({answer["id"] for (answer,) in answers}) == 1
     assert (await desk.receipt(line))["packs_captured"] == 5
     assert await worker.database.pool.fetchval("SELECT count(*) FROM documents") == 1
-
-
-class TestCases:
-    """A case counts for what lies in it."""
-
-    @pytest.fixture
-    async def case(self, desk: Desk) -> str:
-        """A case of four boxes whose map is known."""
-        await desk.codes(CASE_IDENT, level=3, packs=4)
-        code = box(1, CASE_IDENT)
-        packed = await desk.post(MAKER, "/packings/bulk", [{"parent": code, "children": boxes(4)}])
-        assert packed.json()["succeeded"] == 1, packed.text
-        return code
-
-    async def test_a_case_is_received_as_the_boxes_in_it(self, desk: Desk, line: Line, case: str) -> None:
-        (answer,) = await desk.capture(line.bill([case, box(2)]))
-        assert (answer["accepted"], answer["packs"]) == (4, 4)
-        life = (await desk.get(HOSPITAL, f"/codes/{box(3)}")).json()
-        assert (life["lies_in"], life["received"]["bill_number"]) == ([case], "B1")
-
-    async def test_a_box_received_before_its_case_counts_once(self, desk: Desk, line: Line, case: str) -> None:
-        await desk.capture(line.bill([box(2)], "B0"))
-        (answer,) = await desk.capture(line.bill([case]))
-        assert (answer["accepted"], reasons(answer)) == (3, {box(2): "already_received"})
-        assert (await desk.receipt(line))["packs_captured"] == 4
-
-    async def test_a_case_without_a_map_counts_by_its_size_until_the_map_comes(
-        self, desk: Desk, line: Line, worker: WorkerInHand
-    ) -> None:
-        await desk.codes(CASE_IDENT, level=3, packs=4)
-        code = box(9, CASE_IDENT)
-        (answer,) = await desk.capture(line.bill([code]))
-        assert (answer["accepted"], answer["packs"]) == (1, 4)
-        await worker.meet_deadlines()
-        assert (await desk.get(HOSPITAL, f"/codes/{code}")).json()["received"]["packs"] == 4
-        await desk.post(MAKER, "/packings/bulk", [{"parent": code, "children": boxes(3)}])
-        await worker.meet_deadlines()
-        assert (await desk.receipt(line))["packs_captured"] == 3
-        (again,) = await desk.capture(line.bill([box(1)], "B2"))
-        assert reasons(again) == {box(1): "already_received"}
-
-    async def test_a_box_in_a_box_in_a_case_is_found(self, desk: Desk, line: Line) -> None:
-        middle = "8385795"
-        await desk.codes(CASE_IDENT, level=3, packs=6)
-        await desk.codes(middle, level=2, packs=3)
-        case, inner = box(1, CASE_IDENT), [box(1, middle), box(2, middle)]
-        await desk.post(
-            MAKER,
-            "/packings/bulk",
-            [{"parent": case, "children": inner}, {"parent": inner[0], "children": boxes(3)}],
-        )
-        (answer,) = await desk.capture(line.bill([case]))
-        assert (answer["accepted"], answer["packs"]) == (4, 6)
-
-    async def test_a_case_of_several_products_must_be_opened(self, desk: Desk, line: Line) -> None:
-        await desk.codes(CASE_IDENT, level=3, packs=2)
-        case = box(1, CASE_IDENT)
-        await desk.post("operator", "/packings/bulk", [{"parent": case, "children": [box(1), box(1, OTHER_IDENT)]}])
-        (answer,) = await desk.capture(line.bill([case]))
-        assert reasons(answer) == {case: "mixed_case"}
-
-
-class TestMoves:
-    """What was received is sold once, and comes back as what it was."""
-
-    @pytest.fixture
-    async def stock(self, desk: Desk, line: Line) -> list[str]:
-        codes = boxes(5)
-        await desk.capture(line.bill(codes, "IN"))
-        return codes
-
-    async def test_a_box_is_sold_once(self, desk: Desk, stock: list[str], worker: WorkerInHand) -> None:
-        (first,) = await desk.capture(bill(stock[:2], "S1"))
-        (again,) = await desk.capture(bill(stock[:1], "S2"))
-        assert (first["accepted"], reasons(again)) == (2, {stock[0]: "already_sold"})
-        anomaly = (await desk.get(HOSPITAL, "/anomalies", kind="already_sold")).json()["items"][0]
-        assert (anomaly["severity"], anomaly["code"]) == ("medium", stock[0])
-
-    async def test_a_box_sold_elsewhere_weighs_more(self, desk: Desk, stock: list[str]) -> None:
-        await desk.capture(bill(stock[:1], "S1"))
-        (again,) = await desk.capture(bill(stock[:2], "S1"), who=OTHER_HOSPITAL)
-        assert reasons(again) == {stock[0]: "already_sold", stock[1]: "no_inbound"}
-        found = (await desk.get(OTHER_HOSPITAL, "/anomalies")).json()["items"]
-        assert {(one["kind"], one["severity"]) for one in found} == {("already_sold", "high"), ("no_inbound", "high")}
-        assert HOSPITAL not in str(found) + str(again)
-
-    async def test_a_pack_is_sold_in_parts_up_to_what_it_holds(self, desk: Desk, stock: list[str]) -> None:
-        def split(number: str, quantity: int) -> dict[str, Any]:
-            return bill([], number, splits=[{"code": stock[0], "quantity": quantity}])
-
-        parts = [await desk.capture(split(f"S{place}", quantity)) for place, quantity in enumerate((20, 4, 1))]
-        assert [answer["accepted"] for (answer,) in parts] == [1, 1, 0]
-        assert reasons(parts[2][0]) == {stock[0]: "already_sold"}
-        (whole,) = await desk.capture(bill(stock[:1], "S9"))
-        assert reasons(whole) == {stock[0]: "already_sold"}
-        back = {"reason_code": "1", "reason": "not needed"}
-        (returned,) = await desk.capture(bill([], "R1", "116", splits=[{"code": stock[0], "quantity": 24}], **back))
-        (over,) = await desk.capture(bill([], "R2", "116", splits=[{"code": stock[0], "quantity": 1}], **back))
-        assert (returned["accepted"], reasons(over)) == (1, {stock[0]: "not_sold"})
-        (whole,) = await desk.capture(bill(stock[:1], "S10"))
-        assert whole["accepted"] == 1
-
-    async def test_a_return_lets_a_box_be_sold_again(self, desk: Desk, stock: list[str]) -> None:
-        await desk.capture(bill(stock[:1], "S1"))
-        (back,) = await desk.capture(bill(stock[:2], "R1", "103", reason_code="1", reason="ward"))
-        (again,) = await desk.capture(bill(stock[:1], "S2"))
-        assert (back["accepted"], reasons(back), again["accepted"]) == (1, {stock[1]: "not_sold"}, 1)
-        life = (await desk.get(HOSPITAL, f"/codes/{stock[0]}")).json()
-        assert [move["move"] for move in life["movements"]] == ["sell", "take_back", "sell"]
-        assert life["received"]["state"] == "O"
-
-    async def test_placeholders_are_counted_without_a_check(self, desk: Desk, stock: list[str]) -> None:
-        (answer,) = await desk.capture(bill(["9" * 20, "9" * 20, stock[0]], "S1"))
-        assert (answer["placeholders"], answer["accepted"], answer["refused"]) == (2, 1, [])
-
-    async def test_selling_as_another_product_is_a_mismatch(self, desk: Desk, stock: list[str]) -> None:
-        (answer,) = await desk.capture(bill(stock[:1], "S1", product_code="XA02BCP073A001010100484"))
-        assert reasons(answer) == {stock[0]: "mismatch"}
-
-    async def test_what_goes_back_to_the_distributor_no_longer_covers_and_may_be_received_elsewhere(
-        self, desk: Desk, stock: list[str], line: Line, worker: WorkerInHand
-    ) -> None:
-        why = {"reason_code": "3", "reason": "damaged carton"}
-        (back,) = await desk.capture(bill(stock[:2], "R1", "202", **why))
-        assert back["accepted"] == 2
-        assert (await desk.receipt(line))["packs_captured"] == 3
-        elsewhere = Line(10, hospital=OTHER_HOSPITAL)
-        await worker.deliver(elsewhere.dispatched())
-        (landed,) = await desk.capture(elsewhere.bill(stock[:2]), who=OTHER_HOSPITAL)
-        assert landed["accepted"] == 2
-        life = (await desk.get(HOSPITAL, f"/codes/{stock[0]}")).json()
-        assert (life["received"], [move["move"] for move in life["movements"]]) == (None, ["send_back"])
-
-    async def test_what_is_passed_on_still_covers(self, desk: Desk, stock: list[str], line: Line) -> None:
-        await desk.capture(bill(stock[:2], "P1", "209"))
-        (landed,) = await desk.capture(bill(stock[:2], "P1", "107"), who=OTHER_HOSPITAL)
-        assert landed["accepted"] == 2
-        assert (await desk.receipt(line))["packs_captured"] == 5
-
-    async def test_what_was_destroyed_is_never_sold(self, desk: Desk, stock: list[str]) -> None:
-        witness = {"name": "王", "id_number": "330102199001011234"}
-        (destroyed,) = await desk.capture(
-            bill(stock[:1], "W1", "205", executor=witness, supervisor={**witness, "name": "李"})
-        )
-        (sold,) = await desk.capture(bill(stock[:1], "S1"))
-        assert (destroyed["accepted"], reasons(sold)) == (1, {stock[0]: "written_off"})
-
-    async def test_two_sales_of_one_box_at_once_are_one(self, desk: Desk, stock: list[str]) -> None:
-        answers = await asyncio.gather(*(desk.capture(bill(stock, f"S{number}")) for number in range(3)))
-        assert sum(answer["accepted"] for (answer,) in answers) == len(stock)
-
-    async def test_recalled_and_expired_goods_are_not_sold(
-        self, desk: Desk, stock: list[str], worker: WorkerInHand
-    ) -> None:
-        await desk.post(MAKER, "/recalls", recall())
-        (sold,) = await desk.capture(bill(stock, "S1"))
-        assert set(reasons(sold).values()) == {"recalled"}
-
-    async def test_several_bills_of_one_call_see_what_the_ones_before_did(self, desk: Desk, stock: list[str]) -> None:
-        first, second, third = await desk.capture(
-            bill(stock[:1], "S1"),
-            bill(stock[:1], "R1", "116", reason_code="1", reason="x"),
-            bill(stock[:2], "S2"),
-        )
-        assert [first["accepted"], second["accepted"], third["accepted"]] == [1, 1, 2]
-
-
-def recall(*lots: str) -> dict[str, Any]:
-    return {
-        "product_code": "XA01ABD075A002010100483",
-        "lot_numbers": list(lots) or ["240101"],
-        "reason": "particles",
-    }
-
-
-class TestRecalls:
-    """Recalled lots are refused, and whoever holds them is found."""
-
-    async def test_recalled_lots_are_refused_until_the_recall_is_closed(
-        self, desk: Desk, line: Line, worker: WorkerInHand
-    ) -> None:
-        opened = (await desk.post(MAKER, "/recalls", recall())).json()
-        (refused,) = await desk.capture(line.bill(boxes(3)))
-        assert set(reasons(refused).values()) == {"recalled"}
-        assert [kind for kind, _ in await flagged(worker)] == ["recalled"]
-        closed = await desk.post(MAKER, f"/recalls/{opened['id']}/close", {"reason": "all back"})
-        assert closed.json()["state"] == "closed"
-        (landed,) = await desk.capture(line.bill(boxes(3), "B2"))
-        assert landed["accepted"] == 3
-        again = await desk.post(MAKER, f"/recalls/{opened['id']}/close", {"reason": "all back"})
-        assert again.json()["code"] == "recall_not_open"
-        names = [type(fact).__name__ for fact in await worker.said()]
-        assert names.count("RecallOpened") == names.count("RecallClosed") == 1
-
-    async def test_holders_are_found_at_the_opening_and_later_and_shown_by_scope(
-        self, desk: Desk, line: Line, worker: WorkerInHand
-    ) -> None:
-        opened = (await desk.post(MAKER, "/recalls", recall())).json()
-        await worker.meet_deadlines()
-        later = Line(4, hospital=OTHER_HOSPITAL)
-        await worker.deliver(later.dispatched(), later.accepted())
-        await worker.meet_deadlines()
-        path = f"/recalls/{opened['id']}"
-
-        async def held(who: str) -> dict[str, int]:
-            shown = (await desk.get(who, path)).json()
-            return {one["institution_code"]: one["packs"] for one in shown["held_by"]}
-
-        assert await held(MAKER) == {HOSPITAL: 10, OTHER_HOSPITAL: 4}
-        assert await held("authority") == {HOSPITAL: 10, OTHER_HOSPITAL: 4}
-        assert await held(HOSPITAL) == {HOSPITAL: 10}
-        assert await held("far authority") == {}
-
-    async def test_goods_of_another_lot_are_not_touched(self, desk: Desk, line: Line, worker: WorkerInHand) -> None:
-        await desk.post(MAKER, "/recalls", recall("999999"))
-        (answer,) = await desk.capture(line.bill(boxes(3)))
-        assert answer["accepted"] == 3
-
-
-def test_no_scene_expires_before_it_is_played() -> None:
-    assert date(2027, 12, 31) > clock.today()
-    assert IDENT != CASE_IDENT
