@@ -22,7 +22,10 @@ COMMANDS = {
     "token": "token",
     "topics": "topics",
     "events": "events",
+    "import": "sheets",
     "replay": "replay",
+    "audit": "audit",
+    "dead": "dead",
 }
 """Command and the module of deploy/commands that has it; the module adds its commands by `add_to`."""
 

@@ -113,6 +113,8 @@ def compiled(statement: sa.Executable) -> Compiled:
     known = _compiled.get(statement)
     if known is None:
         built = statement.compile(dialect=_dialect)  # type: ignore[attr-defined]
+        if built.post_compile_params:
+            raise TypeError("in_() of a list has another text for each length; write `column == sa.any_(parameter)`")
         order = tuple(built.positiontup or ())
         required = {name for name, bind in built.binds.items() if bind.required}
         defaults = {name: value for name, value in built.params.items() if name not in required}

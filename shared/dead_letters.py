@@ -69,7 +69,7 @@ _LOCK = lock_number("dead_letters")
 GET = sa.select(dead_letters).where(dead_letters.c.id == sa.bindparam("id"))
 OPEN = (
     sa.select(dead_letters)
-    .where(dead_letters.c.state.in_(["dead", "waiting"]), dead_letters.c.id > sa.bindparam("after"))
+    .where(sa.text("state IN ('dead', 'waiting')"), dead_letters.c.id > sa.bindparam("after"))
     .order_by(dead_letters.c.id)
     .limit(sa.bindparam("rows"))
 )
