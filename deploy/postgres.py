@@ -36,6 +36,7 @@ from deploy.embedded import (
 )
 
 SUPERUSER = "jicai"
+REMEMBERED = "jicai.json"
 SYSTEM_USER = "jicai_postgres"
 START_TIMEOUT_SECONDS = 30.0
 PID_FILE_LINES = 8  # process, folder, start, port, socket, address, shared memory, status
@@ -66,6 +67,16 @@ class _Remembered(msgspec.Struct, frozen=True):
 
     password: str
     port: int | None = None
+
+
+def server_url(data_dir: Path) -> str:
+    """Where the PostgreSQL that runs on a data folder answers, without a database; raises CannotStart where none was."""
+    file = data_dir / "postgres" / REMEMBERED
+    try:
+        known = msgspec.json.decode(file.read_bytes(), type=_Remembered)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise CannotStart(f"No PostgreSQL was ever started on {data_dir}: {error}") from error
+    return f"postgresql://{SUPERUSER}:{known.password}@{LOOPBACK}:{known.port}"
 
 
 def _programs() -> Path:
@@ -189,7 +200,7 @@ class EmbeddedPostgres:
                 self._make_cluster()
             os.listdir(self._cluster)
             self._end_orphan()
-            self._remembered = msgspec.json.decode((self._cluster / "jicai.json").read_bytes(), type=_Remembered)
+            self._remembered = msgspec.json.decode((self._cluster / REMEMBERED).read_bytes(), type=_Remembered)
 
     def _make_cluster(self) -> None:
         """Built aside and renamed when whole, so that a crash in the middle leaves no half cluster."""
@@ -214,7 +225,7 @@ class EmbeddedPostgres:
         password_file.unlink()
         if done != 0:
             raise ServerNotReady(f"PostgreSQL could not make its cluster in {aside}:\n{log_tail(self._log)}")
-        _write_private(aside / "jicai.json", msgspec.json.encode(secret).decode(), owner)
+        _write_private(aside / REMEMBERED, msgspec.json.encode(secret).decode(), owner)
         aside.rename(self._cluster)
 
     def _end_orphan(self) -> None:
@@ -251,7 +262,7 @@ class EmbeddedPostgres:
             self._settle_failed_start(log_tail(self._log, since), deadline)
         remembered = _Remembered(password=self._remembered.password, port=self.port)
         if remembered != self._remembered:
-            _write_private(self._cluster / "jicai.json", msgspec.json.encode(remembered).decode(), owner)
+            _write_private(self._cluster / REMEMBERED, msgspec.json.encode(remembered).decode(), owner)
             self._remembered = remembered
 
     def _command(self) -> Iterator[str]:

@@ -5,13 +5,13 @@ import signal
 from collections.abc import Callable
 from decimal import Decimal
 
-import orjson
 import pytest
 
 from deploy import story
+from deploy.chain import inspect
 from deploy.environment import database_name
+from deploy.postgres import server_url
 from deploy.story import Told
-from tests.journeys.chain import inspect
 from tests.journeys.conftest import Running
 
 EXPECTED = Told(
@@ -32,8 +32,7 @@ EXPECTED = Told(
 
 def url_of(running: Running) -> Callable[[str], str]:
     """The owner's URLs of the databases of a running platform."""
-    known = orjson.loads((running.folder / "postgres" / "jicai.json").read_bytes())
-    server = f"postgresql://jicai:{known['password']}@127.0.0.1:{known['port']}"
+    server = server_url(running.folder)
     return lambda service: f"{server}/{database_name(service)}"
 
 
