@@ -4,7 +4,8 @@ Invariant: it may be killed anywhere and started again; it asks the platform wha
 """
 
 import asyncio
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -25,7 +26,7 @@ from deploy.replay.plan import Plan, read
 from deploy.replay.reconcile import Outcome, reconcile
 from deploy.replay.refused import ApiRefusals
 from deploy.replay.stage import ReplayStopped, Seconds, Stage
-from deploy.visitor import Refused, Visitor
+from deploy.visitor import NotQuiet, Refused, Visitor
 from shared import clock
 
 TOKEN_DAYS = 7.0
@@ -55,15 +56,30 @@ def play(asked: Asked, console: Console) -> bool:
             where, process = running.enter_context(platform)
             bar.step()
         memory = Memory(process)
-        try:
+        with _said_plainly():
             outcome = asyncio.run(_played(asked, plan, where, seconds, memory))
-        except* (httpx.TransportError, ConnectionError) as away:
-            raise ReplayStopped(f"The platform went away ({away.exceptions[0]!r}); start the replay again.") from away
-        except* Refused as refusal:
-            raise ReplayStopped(str(refusal.exceptions[0])) from refusal
     _write(asked.data_dir, plan, outcome, seconds, memory)
     _show(console, plan, outcome, seconds, memory)
     return not outcome.differences
+
+
+@contextmanager
+def _said_plainly() -> Iterator[None]:
+    """Of everything that failed beside each other, the first cause, in one sentence."""
+    try:
+        yield
+    except* (ReplayStopped, NotQuiet, Refused) as stopped:
+        raise ReplayStopped(str(_first(stopped))) from stopped
+    except* (httpx.TransportError, ConnectionError) as away:
+        raise ReplayStopped(f"The platform went away ({_first(away)!r}); start the replay again.") from away
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """A single cause, however deep."""
+    cause: BaseException = group
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return cause
 
 
 async def _played(asked: Asked, plan: Plan, where: Addresses, seconds: Seconds, memory: Memory) -> Outcome:
