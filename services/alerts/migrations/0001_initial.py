@@ -176,6 +176,11 @@ def upgrade() -> None:
             "(state = 'resolved') = (resolved_at IS NOT NULL AND resolution IS NOT NULL)",
             name=op.f("ck_alerts_resolved"),
         ),
+        sa.CheckConstraint(
+            "kind IN ('order_unconfirmed', 'delivery_overdue', 'coverage_short', 'payment_overdue', 'line_refused', 'payment_failed', 'code_flagged', 'recall')",  # noqa: E501  one list
+            name=op.f("ck_alerts_kind"),
+        ),
+        sa.CheckConstraint("region ~ '^[0-9]{6}$'", name=op.f("ck_alerts_region")),
         sa.CheckConstraint("state IN ('open', 'resolved')", name=op.f("ck_alerts_state")),
         sa.CheckConstraint("version > 0", name=op.f("ck_alerts_version")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
@@ -252,9 +257,10 @@ def upgrade() -> None:
         sa.CheckConstraint("(state = 'closed') = (act_by IS NULL)", name=op.f("ck_problems_act_by")),
         sa.CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name=op.f("ck_problems_closed")),
         sa.CheckConstraint(
-            "kind IN ('no_supply', 'late', 'short_ship', 'refuse_delivery', 'refuse_sign', 'quality', 'price', 'system', 'low_use', 'payment')",
+            "kind IN ('no_supply', 'late', 'short_ship', 'refuse_delivery', 'refuse_sign', 'quality', 'price', 'system', 'low_use', 'payment')",  # noqa: E501  one list
             name=op.f("ck_problems_kind"),
         ),
+        sa.CheckConstraint("region ~ '^[0-9]{6}$' AND handling_region ~ '^[0-9]{6}$'", name=op.f("ck_problems_region")),
         sa.CheckConstraint("state <> 'assigned' OR assignee_code IS NOT NULL", name=op.f("ck_problems_assigned")),
         sa.CheckConstraint(
             "state <> 'resolved' OR (finding IS NOT NULL AND resolved_at IS NOT NULL)",

@@ -18,15 +18,8 @@ from shared.db import Tx
 LINKED = 100
 """Related things that one view lists at most, newest first."""
 
-_STORE = """
-UPDATE problems p SET state = u.state, handling_region = u.handling_region, assignee_code = u.assignee_code,
-  act_by = u.act_by, finding = u.finding, resolved_at = u.resolved_at, closed_at = u.closed_at,
-  overdue_steps = u.overdue_steps, version = u.version
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[],
-  $8::timestamptz[], $9::integer[], $10::integer[])
-  AS u(id, state, handling_region, assignee_code, act_by, finding, resolved_at, closed_at, overdue_steps, version)
-WHERE p.id = u.id
-"""
+CHANGING = ("id", "state", "handling_region", "assignee_code", "act_by", "finding", "resolved_at", "closed_at",
+            "overdue_steps", "version")  # fmt: skip
 # Replies follow their report to a new assignee, who must be able to read what was said before.
 _HAND_OVER = """
 UPDATE replies r SET assignee_code = u.assignee_code FROM unnest($1::uuid[], $2::text[]) AS u(problem_id, assignee_code)
@@ -78,9 +71,7 @@ async def lock_problems(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Problem]:
 
 async def store(tx: Tx, changed: Sequence[Problem]) -> None:
     """Stores the steps of locked problems."""
-    names = ("id", "state", "handling_region", "assignee_code", "act_by", "finding", "resolved_at", "closed_at",
-             "overdue_steps", "version")  # fmt: skip
-    await tx.sql(_STORE, *([getattr(problem, name) for problem in changed] for name in names))
+    await tx.change(problems, [{name: getattr(problem, name) for name in CHANGING} for problem in changed])
 
 
 async def hand_over(tx: Tx, assigned: Sequence[Problem]) -> None:

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.alerts.rules.alerts import Kind
 from services.alerts.tables.base import metadata
 from shared.db import private
 
@@ -30,6 +31,8 @@ alerts = sa.Table(
     sa.Column("resolution", sa.Text),
     sa.Column("version", sa.Integer, nullable=False),
     sa.UniqueConstraint("kind", "about_id", "cause"),
+    sa.CheckConstraint(f"kind IN ({', '.join(repr(str(kind)) for kind in Kind)})", name="kind"),
+    sa.CheckConstraint("region ~ '^[0-9]{6}$'", name="region"),
     sa.CheckConstraint("state IN ('open', 'resolved')", name="state"),
     sa.CheckConstraint("(state = 'resolved') = (resolved_at IS NOT NULL AND resolution IS NOT NULL)", name="resolved"),
     sa.CheckConstraint("version > 0", name="version"),

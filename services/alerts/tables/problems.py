@@ -41,6 +41,7 @@ problems = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.CheckConstraint(f"kind IN ({_one_of(Kind)})", name="kind"),
     sa.CheckConstraint(f"state IN ({_one_of(State)})", name="state"),
+    sa.CheckConstraint("region ~ '^[0-9]{6}$' AND handling_region ~ '^[0-9]{6}$'", name="region"),
     sa.CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed"),
     sa.CheckConstraint("(state = 'closed') = (act_by IS NULL)", name="act_by"),
     sa.CheckConstraint("state <> 'assigned' OR assignee_code IS NOT NULL", name="assigned"),

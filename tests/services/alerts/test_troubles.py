@@ -123,7 +123,7 @@ async def test_a_sheet_that_fails_twice_is_one_alert_and_after_a_payment_another
     assert [row["state"] for row in await raised()] == ["resolved", "open"]
 
 
-@pytest.mark.parametrize(("kind", "count"), [("sold_twice", 1), ("expired", 1), ("unknown_ident", 0)])
+@pytest.mark.parametrize(("kind", "count"), [("already_sold", 1), ("expired", 1), ("unknown", 0)])
 async def test_a_flagged_code_is_an_alert_when_policy_calls_it_severe(
     worker: WorkerInHand, raised: Rows, kind: str, count: int
 ) -> None:
