@@ -18,18 +18,20 @@ from deploy.embedded import free_port, wait_until
 from deploy.issuer import make_token
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 class Running:
     """A platform of the toy that has said `ready:`."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder, self.base = folder, f"http://127.0.0.1:{port}"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         # Polling so seldom shows that a commit wakes the relay, and a stop every loop.
-        self.child = launch(folder, port, JICAI_LIMIT_POLL_SECONDS="60")
+        self.child = launch(folder, 0, JICAI_LIMIT_POLL_SECONDS="60")
         assert self.child.stdout is not None
         self.said = self.child.stdout.readline()
+        assert self.said.startswith("ready: http://127.0.0.1:"), self.child.communicate(timeout=PATIENCE_SECONDS)
+        self.base = self.said.split()[1]
 
     def call(self, method: str, path: str, role: str = "hospital", **given: Any) -> Any:
         token = make_token(self.folder, organisation="H33010200059", roles=[role], region="330100")
@@ -72,13 +74,17 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Running]]:
     running: list[Running] = []
 
     def started() -> Running:
-        running.append(Running(tmp_path / "data", free_port()))
+        running.append(Running(tmp_path / "data"))
         return running[-1]
 
     yield started
     for one in running:
-        if one.child.poll() is None:
-            one.end(signal.SIGTERM)
+        one.child.terminate()
+        try:
+            one.child.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            one.child.kill()
+            one.child.wait()
         for pipe in (one.child.stdout, one.child.stderr):
             assert pipe is not None
             pipe.close()

@@ -28,6 +28,6 @@ if __name__ == "__main__":
     platform.bring_to_head = make_tables
     try:
         log_to_file(Path(sys.argv[1]), "run")
-        platform.run([toy], Path(sys.argv[1]), int(sys.argv[2]))
+        platform.run([toy], Path(sys.argv[1]), int(sys.argv[2]), tell=False)
     except CannotStart as refusal:
         sys.exit(str(refusal))
