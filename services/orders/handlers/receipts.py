@@ -1,11 +1,12 @@
 """Learns what became of accepted goods: how far codes cover them, and what was paid.
 
-Natural keys: a shipment line has one receipt, whose newest total counts; a payment pays a payable once.
+Natural keys: a shipment line has one receipt, whose newest total counts; a payable has one total paid, of which the
+largest counts.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from services.orders.errors import ShipmentNotFound
@@ -42,47 +43,50 @@ async def on_coverage(tx: Tx, events: Sequence[Received[CoverageVerified] | Rece
 
 
 async def on_payment_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None:
-    """What the bank paid for lines; the same part of a payment again pays nothing more."""
-    paid = [(event.data, line) for event in events for line in event.data.lines]
-    lines = await _shipment_lines(tx, {line.shipment_line_id for _, line in paid})
-    rows = [
-        {
-            "payment_id": payment.payment_id,
-            "payable_id": line.payable_id,
-            **{name: lines[line.shipment_line_id][name] for name in ("order_id", "order_line_id")},
-            **{
-                name: lines[line.shipment_line_id][name]
-                for name in ("institution_code", "distributor_code", "manufacturer_code", "region")
-            },
-            "amount_yuan": line.amount_yuan,
-            "paid_at": payment.paid_at,
-        }
-        for payment, line in paid
-    ]
-    _note_paid(tx, paid, lines, await pay(tx, rows))
+    """What the bank paid for lines: a total of each payable, of which the largest counts."""
+    largest: dict[UUID, tuple[PaymentPaid, PaidLine]] = {}
+    for event in events:
+        for line in event.data.lines:
+            known = largest.get(line.payable_id)
+            if known is None or known[1].amount_yuan < line.amount_yuan:
+                largest[line.payable_id] = (event.data, line)
+    lines = await _shipment_lines(tx, {line.shipment_line_id for _, line in largest.values()})
+    rows = [_row(*largest[payable_id], lines) for payable_id in sorted(largest)]
+    grown = await pay(tx, rows)
+    _note_paid(tx, [row for row in rows if row["payable_id"] in grown], lines, largest)
+
+
+def _row(payment: PaymentPaid, paid: PaidLine, lines: dict[UUID, Record]) -> dict[str, Any]:
+    line = lines[paid.shipment_line_id]
+    same = ("order_id", "order_line_id", "institution_code", "distributor_code", "manufacturer_code", "region")
+    return {
+        "payable_id": paid.payable_id,
+        "payment_id": payment.payment_id,
+        **{name: line[name] for name in same},
+        "amount_yuan": paid.amount_yuan,
+        "paid_at": payment.paid_at,
+    }
 
 
 def _note_paid(
     tx: Tx,
-    paid: Sequence[tuple[PaymentPaid, PaidLine]],
+    rows: Sequence[dict[str, Any]],
     lines: dict[UUID, Record],
-    new: Collection[tuple[UUID, UUID]],
+    largest: dict[UUID, tuple[PaymentPaid, PaidLine]],
 ) -> None:
-    by_order: dict[tuple[UUID, UUID], list[tuple[Record, Decimal]]] = defaultdict(list)
-    told: set[tuple[UUID, UUID]] = set()
-    for payment, line in paid:
-        key = (payment.payment_id, line.payable_id)
-        if key in new and key not in told:
-            told.add(key)
-            record = lines[line.shipment_line_id]
-            by_order[record["order_id"], payment.payment_id].append((record, line.amount_yuan))
-    for (order_id, payment_id), parts in by_order.items():
+    """One deed for each payment of an order, with the totals paid so far of what it paid for."""
+    by_payment: dict[tuple[UUID, UUID], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_payment[row["order_id"], row["payment_id"]].append(row)
+    for (order_id, payment_id), parts in by_payment.items():
+        numbers = {lines[largest[row["payable_id"]][1].shipment_line_id]["line_number"] for row in parts}
         detail = {
             "payment_id": str(payment_id),
-            "yuan": str(sum(amount for _, amount in parts)),
-            "lines": sorted({record["line_number"] for record, _ in parts}),
+            "yuan_in_total": str(sum(row["amount_yuan"] for row in parts)),
+            "lines": sorted(numbers),
         }
-        history.note(tx, BY_ITSELF, order_id, "paid", _parties(parts[0][0]), detail)
+        parties = Parties(parts[0]["institution_code"], parts[0]["distributor_code"], parts[0]["region"])
+        history.note(tx, BY_ITSELF, order_id, "paid", parties, detail)
 
 
 async def _shipment_lines(tx: Tx, ids: Collection[UUID]) -> dict[UUID, Record]:

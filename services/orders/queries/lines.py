@@ -1,7 +1,7 @@
 """Reads lines of orders, with what traceability and settlement said of them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from services.orders.queries.scope import Reach, reach_of, scoped, within
+from services.orders.queries.scope import Reach, of_party, reach_of, scoped, within
 from services.orders.rules.lines import Line, LineState
 from services.orders.tables import line_payments, order_lines, orders, shipment_lines
 from shared.db import Tx
@@ -27,6 +27,8 @@ _PAID = (
     .label("paid_yuan")
 )
 COLUMNS = tuple(field.name for field in fields(Line) if field.name in order_lines.c)
+_PLACED = tuple(field.name for field in fields(Line) if field.name in order_lines.c and field.default is MISSING)
+"""What a line is placed with: the rest begins as the table's own defaults say, and need not travel."""
 _ALL = sa.select(*(order_lines.c[name] for name in COLUMNS), _TRACED, _PAID)
 
 
@@ -46,14 +48,14 @@ _HEAD = tuple(field.name for field in fields(InboxLine) if field.name != "line")
 
 
 def row_of(line: Line) -> dict[str, Any]:
-    """The row that a line is kept in."""
-    return {name: getattr(line, name) for name in COLUMNS}
+    """The row of a line that is placed now."""
+    return {name: getattr(line, name) for name in _PLACED}
 
 
 @lru_cache
 def _of_orders(reach: Reach) -> sa.Executable:
     ids = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
-    wanted = _ALL.where(order_lines.c.order_id == sa.any_(ids), within(reach, order_lines))
+    wanted = _ALL.where(order_lines.c.order_id == sa.any_(ids), of_party(reach, order_lines))
     return wanted.order_by(order_lines.c.order_id, order_lines.c.line_number)
 
 
@@ -84,16 +86,20 @@ async def lines_page(
     ]
 
 
+# What was paid of a payable is a total that grows: the largest counts, in whichever order payments are told.
 _PAY = """
-INSERT INTO line_payments (payment_id, payable_id, order_id, order_line_id, institution_code, distributor_code,
+INSERT INTO line_payments (payable_id, payment_id, order_id, order_line_id, institution_code, distributor_code,
     manufacturer_code, region, amount_yuan, paid_at)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::numeric[], $10::timestamptz[])
-ON CONFLICT DO NOTHING RETURNING payment_id, payable_id
+ON CONFLICT (payable_id) DO UPDATE
+SET payment_id = excluded.payment_id, amount_yuan = excluded.amount_yuan, paid_at = excluded.paid_at
+WHERE line_payments.amount_yuan < excluded.amount_yuan
+RETURNING payable_id
 """
 
 
-async def pay(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> set[tuple[UUID, UUID]]:
-    """Keeps payments of lines; returns the (payment, payable) that were not known before."""
+async def pay(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+    """Keeps what was paid of payables, one row each; returns those of which more was paid than was known."""
     columns = [[row[column.name] for row in rows] for column in line_payments.c]
-    return {(row["payment_id"], row["payable_id"]) for row in await tx.sql(_PAY, *columns)}
+    return {row["payable_id"] for row in await tx.sql(_PAY, *columns)}

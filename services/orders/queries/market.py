@@ -43,9 +43,11 @@ SELECT
             AND d.region IN (SELECT region FROM areas)
     ) AS distributions,
     ARRAY(
-        SELECT ROW(o.id, o.institution_code, o.order_number)
-        FROM unnest($1::text[], $2::text[]) AS asked (institution_code, order_number)
-        JOIN orders AS o USING (institution_code, order_number)
+        SELECT ROW(o.id, asked.code, asked.number)
+        FROM unnest($1::text[], $2::text[]) AS asked (code, number)
+        CROSS JOIN LATERAL (
+            SELECT id FROM orders WHERE order_number = asked.number AND institution_code || '' = asked.code OFFSET 0
+        ) AS o
     ) AS known
 """
 

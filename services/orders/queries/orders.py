@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from services.orders.errors import OrderNotFound
 from services.orders.queries.lines import lines_of
-from services.orders.queries.scope import Reach, reach_of, scoped, within
+from services.orders.queries.scope import Reach, of_party, reach_of, scoped, within
 from services.orders.rules.orders import Book, Order
-from services.orders.tables import order_lines, orders, shipments
+from services.orders.tables import order_lines, orders
 from shared import clock
 from shared.db import Tx
 
@@ -33,30 +33,35 @@ _IDS = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
 
 @lru_cache
 def _by_ids(reach: Reach) -> sa.Executable:
-    return _ALL.where(orders.c.id == sa.any_(_IDS), within(reach, orders))
+    return _ALL.where(orders.c.id == sa.any_(_IDS), of_party(reach, orders))
+
+
+# Each number is looked up by itself (OFFSET keeps the planner from joining otherwise) and by the index of numbers (the
+# empty text keeps it from the one of institutions), so that the plan is right from the first order on: plans are made
+# once, maybe while the tables are empty.
+_MEANT = sa.text("""orders.id = ANY (ARRAY(
+    SELECT unnest(CAST(:ids AS uuid[]))
+    UNION ALL
+    SELECT named.id FROM unnest(CAST(:codes AS text[]), CAST(:numbers AS text[])) AS asked (code, number)
+    CROSS JOIN LATERAL (
+        SELECT id FROM orders WHERE order_number = asked.number AND institution_code || '' = asked.code OFFSET 0
+    ) AS named
+    UNION ALL
+    SELECT order_id FROM shipments WHERE id = ANY (CAST(:shipment_ids AS uuid[]))
+))""")
 
 
 @lru_cache
 def _locked(reach: Reach) -> sa.Executable:
-    codes = sa.bindparam("codes", type_=sa.ARRAY(sa.Text))
-    numbers = sa.bindparam("numbers", type_=sa.ARRAY(sa.Text))
-    asked = sa.func.unnest(codes, numbers).table_valued("code", "number").render_derived(name="asked")
-    named = orders.alias("named")
-    by_number = sa.select(named.c.id).join(
-        asked, sa.and_(named.c.institution_code == asked.c.code, named.c.order_number == asked.c.number)
-    )
-    shipped = sa.bindparam("shipment_ids", type_=sa.ARRAY(sa.Uuid))
-    by_shipment = sa.select(shipments.c.order_id).where(shipments.c.id == sa.any_(shipped))
-    wanted = sa.union_all(sa.select(sa.func.unnest(_IDS)), by_number, by_shipment)
-    return _ALL.where(orders.c.id.in_(wanted), within(reach, orders)).order_by(orders.c.id).with_for_update()
+    return _ALL.where(_MEANT, of_party(reach, orders)).order_by(orders.c.id).with_for_update()
 
 
 @lru_cache
 def _by_number(reach: Reach) -> sa.Executable:
     return _ALL.where(
-        orders.c.institution_code == sa.bindparam("institution_code"),
         orders.c.order_number == sa.bindparam("order_number"),
-        within(reach, orders),
+        orders.c.institution_code + "" == sa.bindparam("institution_code"),
+        of_party(reach, orders),
     )
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.orders.errors import ShipmentNotFound
-from services.orders.queries.scope import Reach, reach_of, scoped, within
+from services.orders.queries.scope import Reach, of_party, reach_of, scoped, within
 from services.orders.rules.shipments import Load, Shipment, ShipmentLine
 from services.orders.tables import shipment_lines, shipments
 from shared.db import Record, Tx
@@ -36,22 +36,27 @@ FROM shipment_lines WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
 @lru_cache
 def _by_ids(reach: Reach) -> sa.Executable:
     ids = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
-    return _ALL.where(shipments.c.id == sa.any_(ids), within(reach, shipments))
+    return _ALL.where(shipments.c.id == sa.any_(ids), of_party(reach, shipments))
+
+
+# Each number is looked up by itself and by the index of numbers, as in queries/orders.py.
+_NUMBERED = sa.text("""shipments.id = ANY (ARRAY(
+    SELECT named.id FROM unnest(CAST(:codes AS text[]), CAST(:numbers AS text[])) AS asked (code, number)
+    CROSS JOIN LATERAL (
+        SELECT id FROM shipments WHERE shipment_number = asked.number AND distributor_code || '' = asked.code OFFSET 0
+    ) AS named
+))""")
 
 
 @lru_cache
 def _by_numbers(reach: Reach) -> sa.Executable:
-    codes = sa.bindparam("codes", type_=sa.ARRAY(sa.Text))
-    numbers = sa.bindparam("numbers", type_=sa.ARRAY(sa.Text))
-    asked = sa.func.unnest(codes, numbers).table_valued("code", "number").render_derived(name="asked")
-    same = sa.and_(shipments.c.distributor_code == asked.c.code, shipments.c.shipment_number == asked.c.number)
-    return _ALL.join(asked, same).where(within(reach, shipments))
+    return _ALL.where(_NUMBERED, of_party(reach, shipments))
 
 
 @lru_cache
 def _lines_of(reach: Reach) -> sa.Executable:
     ids = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
-    wanted = _LINES.where(shipment_lines.c.shipment_id == sa.any_(ids), within(reach, shipment_lines))
+    wanted = _LINES.where(shipment_lines.c.shipment_id == sa.any_(ids), of_party(reach, shipment_lines))
     return wanted.order_by(shipment_lines.c.shipment_id, shipment_lines.c.place)
 
 

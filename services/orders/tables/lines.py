@@ -1,6 +1,6 @@
 """Lines of orders with what became of every unit, and what was paid for them.
 
-Natural keys: one line per number of an order, one payment of a payable per bank payment.
+Natural keys: one line per number of an order, one total paid per payable.
 """
 
 import sqlalchemy as sa
@@ -33,12 +33,12 @@ order_lines = sa.Table(
     sa.Column("amount_yuan", sa.Numeric(18, 2), nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("quantity_ordered", sa.Integer, nullable=False),
-    sa.Column("quantity_confirmed", sa.Integer, nullable=False),
-    sa.Column("quantity_refused", sa.Integer, nullable=False),
-    sa.Column("quantity_shipped", sa.Integer, nullable=False),
-    sa.Column("quantity_accepted", sa.Integer, nullable=False),
-    sa.Column("quantity_rejected", sa.Integer, nullable=False),
-    sa.Column("quantity_closed", sa.Integer, nullable=False),
+    sa.Column("quantity_confirmed", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("quantity_refused", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("quantity_shipped", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("quantity_accepted", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("quantity_rejected", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("quantity_closed", sa.Integer, nullable=False, server_default="0"),
     sa.Column("deliver_by", sa.DateTime(timezone=True)),
     sa.Column("reason", sa.Text),
     sa.UniqueConstraint("order_id", "line_number"),
@@ -75,8 +75,8 @@ order_lines = sa.Table(
 line_payments = sa.Table(
     "line_payments",
     metadata,
-    sa.Column("payment_id", sa.Uuid, primary_key=True),
     sa.Column("payable_id", sa.Uuid, primary_key=True),
+    sa.Column("payment_id", sa.Uuid, nullable=False),
     sa.Column("order_id", sa.Uuid, nullable=False),
     sa.Column("order_line_id", sa.Uuid, sa.ForeignKey(order_lines.c.id), nullable=False),
     sa.Column("institution_code", sa.Text, nullable=False),

@@ -23,7 +23,7 @@ orders = sa.Table(
     sa.Column("lines_active", sa.Integer, nullable=False),
     sa.Column("lines_cancelled", sa.Integer, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.UniqueConstraint("institution_code", "order_number"),
+    sa.UniqueConstraint("order_number", "institution_code"),
     sa.CheckConstraint(
         "least(lines_pending, lines_active, lines_cancelled) >= 0"
         " AND lines_pending + lines_active + lines_cancelled <= line_count AND line_count > 0",

@@ -26,7 +26,7 @@ shipments = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.UniqueConstraint("distributor_code", "shipment_number"),
+    sa.UniqueConstraint("shipment_number", "distributor_code"),
     sa.CheckConstraint("state IN ('dispatched', 'receiving', 'received', 'cancelled')", name="state"),
     sa.CheckConstraint("version > 0", name="version"),
     sa.Index("ix_shipments_order_id", "order_id"),

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from shared.events.listing import (
     DeliveryPoint,
@@ -18,6 +18,7 @@ from shared.events.listing import (
     ProductResumed,
     ProductSuspended,
 )
+from shared.inbox import Received
 
 SPACE = UUID("00000000-0000-0000-0000-00000000c0de")
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -27,6 +28,12 @@ DISTRIBUTOR, OTHER_DISTRIBUTOR = "91330100MA27XF6Q6M", "91330100MA2AXB1R2T"
 PROVISIONAL = "PROV-0123456789AB"
 MAKER, OTHER_MAKER = "91350200MA31E12PXF", "91350200MA31E99999"
 ASPIRIN, STATIN, UNKNOWN = "XA02BCA030A001010100001", "XC07ABB040A001020100002", "XZ99ZZZ999Z999999999999"
+
+
+def received(fact: Any, sequence: int) -> Received[Any]:
+    """A fact as a handler is given it, without the way it came."""
+    ways: dict[str, Any] = dict.fromkeys(Received.__dataclass_fields__)
+    return Received(**{**ways, "data": fact, "id": uuid4(), "sequence": sequence})
 
 
 def listed(product: str = ASPIRIN, price: str = "12.3450", **changes: Any) -> ListedProduct:

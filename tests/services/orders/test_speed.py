@@ -1,0 +1,95 @@
+"""A list costs as many statements as one item; what is placed is written by one statement."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from services.orders.handlers.acceptances import accept_shipments
+from services.orders.handlers.confirmations import confirm_lines
+from services.orders.handlers.orders import Cancelling, Closing, cancel_orders, close_lines, place_orders
+from services.orders.handlers.receipts import on_coverage, on_payment_paid
+from services.orders.handlers.shipments import CallingBack, cancel_shipments, dispatch_shipments
+from services.orders.schemas.lines import ConfirmLinesOf
+from services.orders.schemas.orders import PlaceOrder
+from services.orders.schemas.shipments import AcceptShipmentOf, DispatchShipment
+from shared.db import Database, Scope, Tx
+from shared.errors import ServiceError
+from shared.identity import Caller
+from tests.services.orders.conftest import Hand
+from tests.services.orders.facts import DISTRIBUTOR, HOSPITAL, goods, order, received, wanted
+from tests.services.orders.test_receipts import coverage, payment
+
+BUYER = Caller(HOSPITAL, frozenset({"hospital"}), "330100", "tester")
+SELLER = Caller(DISTRIBUTOR, frozenset({"distributor"}), "330100", "tester")
+Begin = Callable[..., AbstractAsyncContextManager[Tx]]
+
+
+async def cost(tx: Tx, doing: Awaitable[Any]) -> tuple[int, Any]:
+    """Statements from the first read to the last write, BEGIN and COMMIT apart."""
+    before = tx.statements
+    done = await doing
+    await tx.flush()
+    if isinstance(done, list):
+        assert not [one for one in done if isinstance(one, ServiceError)]
+    return tx.statements - before, done
+
+
+@pytest.mark.parametrize("count", [1, 50])
+async def test_placing_reads_once_and_writes_once(hand: Hand, begin: Begin, count: int) -> None:
+    commands = [PlaceOrder(**order(f"CG-{number}", wanted(), wanted(), wanted())) for number in range(count)]
+    async with begin(Scope("own", HOSPITAL)) as tx:
+        statements, placed = await cost(tx, place_orders(tx, BUYER, commands))
+        assert (statements, len(placed)) == (2, count)
+        again, same = await cost(tx, place_orders(tx, BUYER, commands))
+        assert (again, [book.order.id for book in same]) == (3, [book.order.id for book in placed])
+
+
+@pytest.mark.parametrize("count", [1, 20])
+async def test_each_call_costs_the_same_for_one_and_for_many(hand: Hand, database: Database, count: int) -> None:
+    costs = {}
+    own, seller = Scope("own", HOSPITAL), Scope("own", DISTRIBUTOR)
+
+    async def does(name: str, scope: Scope, handler: Any, who: Caller, commands: Any) -> Any:
+        async with database.transaction(scope) as tx:
+            costs[name], done = await cost(tx, handler(tx, who, commands))
+            return done
+
+    placing = [PlaceOrder(**order(f"CG-{number}", wanted(), wanted())) for number in range(count)]
+    books = await does("place", own, place_orders, BUYER, placing)
+    ids = [book.order.id for book in books]
+    answer = [{"line_number": 1, "quantity": 60, "reason": "short"}]
+    confirming = [ConfirmLinesOf(order_id=order_id, lines=answer) for order_id in ids]  # type: ignore[arg-type]
+    await does("confirm", seller, confirm_lines, SELLER, confirming)
+    sending = [
+        DispatchShipment(order_id=order_id, shipment_number=f"PS-{order_id}-{part}", lines=[goods(quantity=20)])  # type: ignore[arg-type]
+        for order_id in ids
+        for part in range(2)
+    ]
+    loads = await does("ship", seller, dispatch_shipments, SELLER, sending)
+    calling = [CallingBack(load.shipment.id, "x") for load in loads[::2]]
+    await does("call back", seller, cancel_shipments, SELLER, calling)
+    accepting = [
+        AcceptShipmentOf(
+            shipment_id=load.shipment.id,
+            lines=[{"shipment_line_id": load.lines[0].id, "accepted": 19, "rejected": 1, "reason": "wet"}],  # type: ignore[list-item]
+        )
+        for load in loads[1::2]
+    ]
+    await does("accept", own, accept_shipments, BUYER, accepting)
+    await does("close", own, close_lines, BUYER, [Closing(order_id, 1, "x") for order_id in ids])
+    await does("cancel", own, cancel_orders, BUYER, [Cancelling(order_id, "x") for order_id in ids])
+    assert costs == {"place": 2, "confirm": 4, "ship": 5, "call back": 6, "accept": 6, "close": 4, "cancel": 4}
+
+
+@pytest.mark.parametrize("count", [1, 20])
+async def test_what_others_say_costs_the_same_for_one_and_for_many(hand: Hand, tx: Tx, count: int) -> None:
+    placed = await hand.place()
+    await hand.confirm(placed["id"], (1, 100))
+    shipment = await hand.accept(await hand.ship(placed["id"], "PS-1", *[goods(quantity=2)] * count))
+
+    covered = [received(coverage(line, shipment, 1), place) for place, line in enumerate(shipment["lines"], 1)]
+    assert (await cost(tx, on_coverage(tx, covered)))[0] == 3
+    paid = [received(payment(shipment, {place: "1.00"}), 1) for place in range(count)]
+    assert (await cost(tx, on_payment_paid(tx, paid)))[0] == 3
