@@ -1,0 +1,78 @@
+"""Behind the scoped queries the database itself shows each organisation only its own rows; examples are what they show."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from services.orders.schemas.lines import CloseLine, ConfirmLines, ConfirmLinesOf
+from services.orders.schemas.orders import CancelOrder, PlaceOrder
+from services.orders.schemas.shipments import AcceptShipment, AcceptShipmentOf, CancelShipment, DispatchShipment
+from shared.db import Database, Scope, Tx
+from shared.http import Command
+from tests.services.orders.conftest import Hand
+from tests.services.orders.facts import (
+    DISTRIBUTOR,
+    HOSPITAL,
+    MAKER,
+    OTHER_DISTRIBUTOR,
+    OTHER_HOSPITAL,
+    STATIN,
+    order,
+    wanted,
+)
+
+TABLES = ("orders", "order_lines", "shipments", "shipment_lines")
+
+
+@pytest.mark.parametrize(
+    ("scope", "rows"),
+    [
+        (Scope("own", HOSPITAL), [1, 2, 1, 1]),
+        (Scope("own", DISTRIBUTOR), [1, 1, 1, 1]),
+        (Scope("own", OTHER_DISTRIBUTOR), [1, 1, 0, 0]),
+        (Scope("own", MAKER), [1, 1, 0, 1]),
+        (Scope("own", OTHER_HOSPITAL), [0, 0, 0, 0]),
+        (Scope("region", "A", "3301"), [1, 2, 1, 1]),
+        (Scope("region", "A", "3302"), [0, 0, 0, 0]),
+        (Scope("all"), [1, 2, 1, 1]),
+        (Scope(), [0, 0, 0, 0]),
+    ],
+    ids=str,
+)
+async def test_the_database_shows_only_rows_within_reach(
+    hand: Hand, begin: Callable[..., AbstractAsyncContextManager[Tx]], scope: Scope, rows: list[int]
+) -> None:
+    placed = await hand.place(order("CG-1", wanted(), wanted(STATIN, 5, OTHER_DISTRIBUTOR)))
+    await hand.confirm(placed["id"], (1, 100))
+    await hand.accept(await hand.ship(placed["id"]))
+    async with begin(scope) as tx:
+        assert [(await tx.sql(f"SELECT count(*) FROM {table}"))[0][0] for table in TABLES] == rows
+
+
+async def test_the_worker_sees_every_row(hand: Hand, database: Database) -> None:
+    await hand.place()
+    async with database.transaction() as tx:
+        assert (await tx.sql("SELECT count(*) FROM orders"))[0][0] == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        PlaceOrder,
+        CancelOrder,
+        CloseLine,
+        ConfirmLines,
+        ConfirmLinesOf,
+        DispatchShipment,
+        CancelShipment,
+        AcceptShipment,
+        AcceptShipmentOf,
+    ],
+)
+def test_every_command_shows_an_example_that_is_read(command: type[Command]) -> None:
+    extra = command.model_config["json_schema_extra"]
+    assert isinstance(extra, dict)
+    examples = extra["examples"]
+    assert isinstance(examples, list)
+    assert [command.model_validate(example) for example in examples]
