@@ -1,7 +1,12 @@
 """A case counts for what lies in it, whenever its map comes."""
 
+import asyncio
+
 import pytest
 
+from services.traceability.handlers.packings import upload_packings
+from services.traceability.schemas.packings import UploadPacking
+from shared.identity import Caller
 from tests.house import WorkerInHand
 from tests.services.traceability.scenes import (
     CASE_IDENT,
@@ -76,3 +81,31 @@ async def test_a_case_of_several_products_must_be_opened(desk: Desk, line: Line)
     await desk.post("operator", "/packings/bulk", [{"parent": case, "children": [box(1), box(1, OTHER_IDENT)]}])
     (answer,) = await desk.capture(line.bill([case]))
     assert reasons(answer) == {case: "mixed_case"}
+
+
+async def test_one_box_packed_into_two_cases_at_once_lies_in_one(desk: Desk) -> None:
+    await desk.codes(CASE_IDENT, level=3, packs=4)
+    answers = await asyncio.gather(
+        *(
+            desk.post(MAKER, "/packings/bulk", [{"parent": box(number, CASE_IDENT), "children": boxes(3)}])
+            for number in range(3)
+        )
+    )
+    items = [answer.json()["items"][0] for answer in answers]
+    assert sorted(item["status"] for item in items) == [201, 409, 409]
+
+
+async def test_packings_cost_as_many_statements_for_many_as_for_one(desk: Desk, worker: WorkerInHand) -> None:
+    await desk.codes(CASE_IDENT, level=3, packs=4)
+    caller = Caller(MAKER, frozenset({"manufacturer"}), "350200", "tester")
+    costs = []
+    for first, count in ((1, 1), (100, 100)):
+        packings = [
+            UploadPacking(parent=box(first + number, CASE_IDENT), children=boxes(4, first * 10 + 4 * number))
+            for number in range(count)
+        ]
+        async with worker.database.transaction() as tx:
+            await upload_packings(tx, caller, packings)
+            await tx.flush()
+        costs.append(tx.statements)
+    assert costs[0] == costs[1] <= 6

@@ -1,5 +1,7 @@
 """Recalled lots are refused, and whoever holds them is found."""
 
+import asyncio
+
 from tests.house import WorkerInHand
 from tests.services.traceability.scenes import (
     HOSPITAL,
@@ -55,3 +57,10 @@ async def test_goods_of_another_lot_are_not_touched(desk: Desk, line: Line, work
     await desk.post(MAKER, "/recalls", recall("999999"))
     (answer,) = await desk.capture(line.bill(boxes(3)))
     assert answer["accepted"] == 3
+
+
+async def test_a_recall_closed_twice_at_once_is_closed_once(desk: Desk) -> None:
+    opened = (await desk.post(MAKER, "/recalls", recall())).json()
+    path = f"/recalls/{opened['id']}/close"
+    answers = await asyncio.gather(*(desk.post(MAKER, path, {"reason": "all back"}) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]

@@ -1,5 +1,6 @@
 """Who sees what: a hospital and a distributor their own, an authority its region, and a foreign row is not there."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -154,3 +155,12 @@ async def test_a_gs1_code_is_found_with_its_slash(desk: Desk, line: Line) -> Non
     assert (answer["accepted"], answer["packs"]) == (1, 1)
     life = (await desk.get(HOSPITAL, f"/codes/{code}")).json()
     assert (life["code"], life["family"], life["level"]) == (code, "gs1", 1)
+
+
+async def test_an_anomaly_is_decided_once_by_two_who_read_the_same(desk: Desk, line: Line) -> None:
+    anomaly = (await desk.get(HOSPITAL, "/anomalies")).json()["items"][0]
+    path = f"/anomalies/{anomaly['id']}/close"
+    answers = await asyncio.gather(
+        *(desk.post("authority", path, {"finding": f"finding {number}"}, if_match='"1"') for number in range(4))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
