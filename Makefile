@@ -36,12 +36,13 @@ up: setup ## the five services as five processes, with their own PostgreSQL and 
 test: setup ## every test, on real servers
 	$(BIN)/python -m pytest
 
-check: setup ## formatting, lint, types, the direction of imports, generated files
+check: setup ## formatting, lint, types, the direction of imports, generated files, contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/jicai events --check
+	$(BIN)/python -m tests.lint
 
 bench: setup ## measure, and compare with the floors
 	$(BIN)/python -m tests.bench

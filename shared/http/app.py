@@ -1,11 +1,13 @@
 """Makes the HTTP face of a service: its routes behind the edge, problems, health, metrics, the id of each request."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
+from starlette.routing import BaseRoute
 
 from shared import clock
 from shared.access import Access
@@ -56,6 +58,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
 
     app = FastAPIOffline(  # /docs with its assets, for places without the network
         title=service.title,
+        description=f"The HTTP API of {service.name}. Refusals are problem details (RFC 9457) with a stable `code`.",
         version="1",
         lifespan=lifespan,
         responses={status: {"model": problems.Problem, "description": "Problem details"} for status in REFUSALS},
@@ -67,8 +70,22 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     for router in (*service.routers, jobs.router, dead_letters.router, audit.router):
         app.include_router(router)
     _operations(app, settings)
-    access.check_complete(route.name for route in app.routes if isinstance(route, Edge))
+    known = list(_routes([app.router]))
+    tags = {str(tag) for route in known if isinstance(route, APIRoute) for tag in route.tags}
+    app.openapi_tags = [{"name": tag} for tag in sorted(tags)]
+    access.check_complete(route.name for route in known if isinstance(route, Edge))
     return app
+
+
+def _routes(routers: Iterable[APIRouter]) -> Iterator[BaseRoute]:
+    """The routes themselves: an app only refers to the routers that it includes, and so does a router."""
+    for router in routers:
+        for route in router.routes:
+            included = getattr(route, "original_router", None)
+            if included is None:
+                yield route
+            else:
+                yield from _routes([included])
 
 
 def _operations(app: FastAPI, settings: ServiceSettings) -> None:
