@@ -132,10 +132,15 @@ TRADE: list[dict[str, str]] = [
     _line("C1", "2023-02-01 00:00:00", SYRUP, "3.7"),  # the same product twice in one order
     _line("C2", "2023-02-28 12:00:00", DROPS, "18.4", **_DAMAGED),
     _line("C3", "不是时间", DROPS, "18.4"),  # row 30: no time
+    _line("C4", "2023-02-28 13:00:00", SYRUP, "37000037"),  # row 31: more than the platform takes at once
+    _line("C4", "2023-02-28 13:00:00", DROPS, "18.4"),
 ]
-ROWS, ORDERED, ORDERS = 29, 23, 20
+TOO_MANY = 100_000_100
+"""Sale units of the line that the platform refuses."""
+ROWS, LINES, ORDERS = 31, 25, 21
 REFUSED = {"repeated": 1, "unlisted": 2, "quantity": 2, "faulty": 1}
-UNITS = 10 + 10 + 10 + 10 + 100 + 1 + 1 + 1 + 1 + 4000 + 55 + 100 + 10 + 10
+UNITS = 10 + 10 + 10 + 10 + 100 + 1 + 1 + 1 + 1 + 4000 + 55 + 100 + 10 + 10 + 10
+"""Without those of the line that the platform refuses."""
 
 
 def catalogue_rows() -> list[list[str]]:
