@@ -1,6 +1,7 @@
 """The statements of the longest table: receive many codes, load and change those held, recognise those that waited.
 
 Statements that lock do it in the order of the codes, after the receipts, so that two documents never lock each other out.
+Plans are made once, maybe while the table is empty, so each statement names its codes by `= ANY`, which goes by the index.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,7 +70,8 @@ ORDER BY u.code FOR UPDATE OF u
 """
 _CHANGE = """
 UPDATE units SET state = n.state, sold_quantity = n.sold_quantity
-FROM unnest($1::text[], $2::text[], $3::int[]) AS n (code, state, sold_quantity) WHERE units.code = n.code
+FROM unnest($1::text[], $2::text[], $3::int[]) AS n (code, state, sold_quantity)
+WHERE units.code = ANY($1::text[]) AND units.code = n.code
 """
 _LEAVE = "DELETE FROM units WHERE code = ANY($1::text[])"
 _REACH = "SELECT set_config('app.reach', $1, true)"
@@ -84,7 +86,7 @@ _RECOGNISE = """
 UPDATE units u SET awaiting_ident = NULL, packs = m.packs
 FROM unnest($1::text[], $2::text[], $3::int[]) AS m (ident, product_code, packs), documents d
   LEFT JOIN receipts r ON r.id = d.receipt_id
-WHERE u.awaiting_ident = m.ident AND d.id = u.document_id
+WHERE u.awaiting_ident = ANY($1::text[]) AND u.awaiting_ident = m.ident AND d.id = u.document_id
 RETURNING u.code, u.document_id, d.receipt_id, u.institution_code, u.region, u.packs, m.product_code AS meant,
   r.product_code AS line_product_code
 """
