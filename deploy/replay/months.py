@@ -20,12 +20,16 @@ BANK_HOURS = 58
 
 async def settle(stage: Stage, month: date) -> None:
     """Everything of a month and of those before; raises ReplayStopped."""
+    with stage.seconds.phase("settlement", len(stage.plan.months)) as bar:
+        await _settle(stage, month)
+        bar.step()
+
+
+async def _settle(stage: Stage, month: date) -> None:
     after = clock.start_of_day(clock.next_month(month))
-    with stage.seconds.phase("settlement"):
-        await stage.drive(after)
-        await stage.visitor.until_quiet()
-        if not await _waiting(stage):
-            return
+    await stage.drive(after)
+    await stage.visitor.until_quiet()
+    if await _waiting(stage):
         await stage.drive(after + timedelta(hours=CONFIRM_HOURS))
         await _confirm(stage)
         await stage.drive(after + timedelta(hours=REVIEW_HOURS))

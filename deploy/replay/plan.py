@@ -53,6 +53,11 @@ class Plan:
         return days
 
     @property
+    def months(self) -> list[dt.date]:
+        """The months that have orders."""
+        return sorted({day.replace(day=1) for day in self.days})
+
+    @property
     def rows_of_provisional(self) -> int:
         """Rows of the trade whose distributor has no intact code."""
         return sum(mention.distributor.uscc is None for mention in self.trade.named)

@@ -46,7 +46,7 @@ class Asked:
 
 def play(asked: Asked, console: Console) -> bool:
     """Plays everything and reports; False when something does not reconcile. Raises CannotStart."""
-    with Seconds() as seconds, ExitStack() as running:
+    with Seconds(console) as seconds, ExitStack() as running:
         with seconds.phase("read") as bar:
             plan = read(asked.data, asked.mapping)
             bar.step()
@@ -117,8 +117,9 @@ async def _months(stage: Stage, days: Days) -> None:
             await days.play(day, orders, bar)
     if month is not None:
         await months.settle(stage, month)
-    with stage.seconds.phase("quiet"):
+    with stage.seconds.phase("quiet") as bar:
         await stage.visitor.until_quiet()
+        bar.step()
 
 
 def _write(data_dir: Path, plan: Plan, outcome: Outcome, seconds: Seconds, memory: Memory) -> None:
@@ -145,34 +146,37 @@ def _show(console: Console, plan: Plan, outcome: Outcome, seconds: Seconds, memo
         counted = by_whom.setdefault((one.reason, one.by), [0, 0])
         counted[0] += 1
         counted[1] += one.yuan
-    table.add_row("rows of the sheet", f"{outcome.rows:,}", f"{outcome.yuan_in:,}")
+    table.add_row("rows of the sheet", f"{outcome.rows:,}", f"{outcome.yuan_in:,.2f}")
     for (reason, by), (count, yuan) in by_whom.items():
-        table.add_row(f"  refused by the {by}: {reason}", f"{count:,}", f"{yuan:,}")
-    table.add_row("  ordered", f"{outcome.ordered:,}", f"{outcome.yuan_ordered:,}")
+        table.add_row(f"  refused by the {by}: {reason}", f"{count:,}", f"{yuan:,.2f}")
+    table.add_row("  ordered", f"{outcome.ordered:,}", f"{outcome.yuan_ordered:,.2f}")
     table.add_row("orders", f"{figures['orders']:,}", "")
-    table.add_row("lines accepted", f"{figures['lines_accepted']:,}", f"{outcome.lines.yuan_accepted:,}")
-    table.add_row("payables", f"{figures['payables']:,}", f"{outcome.payables.yuan:,}")
-    table.add_row("  paid", "", f"{outcome.payables.paid:,}")
+    table.add_row("lines accepted", f"{figures['lines_accepted']:,}", f"{outcome.lines.yuan_accepted:,.2f}")
+    table.add_row("payables", f"{figures['payables']:,}", f"{outcome.payables.yuan:,.2f}")
+    table.add_row("  paid", "", f"{outcome.payables.paid:,.2f}")
     table.add_row("codes captured", f"{figures['codes_captured']:,}", "")
     table.add_row("lines covered by codes", f"{figures['lines_covered']:,}", "")
     table.add_row("alerts raised", f"{outcome.alerts_raised:,}", "")
-    table.add_row("sum of the ledger", "", f"{outcome.ledger_sum:,}")
+    table.add_row("sum of the ledger", "", f"{outcome.ledger_sum:,.2f}")
     console.print(table)
     names = outcome.provisional[:LONGEST_LIST]
     more = len(outcome.provisional) - len(names)
     console.print(
         f"Provisional, known by their exact names alone: {len(outcome.provisional)} enterprises, who deliver"
-        f" {outcome.lines.of_provisional:,} lines: {'、'.join(names)}{f' and {more} more' if more else ''}"
+        f" {outcome.lines.of_provisional:,} lines: {'、'.join(names)}{f' and {more} more' if more else ''}",
+        soft_wrap=True,
     )
     catalogue = plan.catalogue
     console.print(
         f"Catalogue: {len(catalogue.listed)} products listed, {len(catalogue.merged)} rows merged,"
-        f" {len(catalogue.unlisted)} not listed (replay-catalogue.csv)."
+        f" {len(catalogue.unlisted)} not listed (replay-catalogue.csv).",
+        soft_wrap=True,
     )
     console.print(
         "Seconds: " + ", ".join(f"{name} {spent:.1f}" for name, spent in seconds.of.items()),
         f"Memory of the platform: {memory.peak_mb:,} MB at most.",
         sep="\n",
+        soft_wrap=True,
     )
     for difference in outcome.differences:
-        console.print(f"Does not reconcile: {difference}", style="bold red")
+        console.print(f"Does not reconcile: {difference}", style="bold red", soft_wrap=True)

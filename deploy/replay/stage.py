@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.embedded import CannotStart
@@ -35,10 +36,17 @@ class ReplayStopped(CannotStart):
 class Seconds:
     """The seconds each phase took, with a bar for each on the terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
         self.of: dict[str, float] = {}
+        self._console = console
+        self._said: set[str] = set()
         self._progress = Progress(
-            TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+            TextColumn("{task.description:<22}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
         )
 
     def __enter__(self) -> "Seconds":
@@ -59,6 +67,14 @@ class Seconds:
             yield Bar(self._progress, task)
         finally:
             self.of[name] = self.of.get(name, 0.0) + clock.elapsed() - started
+            self._say(name)
+
+    def _say(self, name: str) -> None:
+        """Where there is no terminal, a line for each phase that is over."""
+        (task,) = (task for task in self._progress.tasks if task.description == name)
+        if task.finished and name not in self._said and not self._console.is_terminal:
+            self._said.add(name)
+            self._console.print(f"{name}: {task.total:,.0f} done, {self.of[name]:.1f} s")
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
