@@ -96,15 +96,13 @@ class KafkaBus:
                 headers = list(message.headers)
                 sent.append(await producer.send(message.topic, message.value, message.key.encode(), headers=headers))
             await asyncio.gather(*sent)
-        except (KafkaError, OSError) as error:
-            self._leave()
-            raise BusAway(repr(error)) from error
-        except asyncio.CancelledError:
-            self._leave()
-            raise
-        finally:
-            for future in sent:
+        except BaseException as error:
+            for future in sent:  # what they raise too is the same story, and said once
                 future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._leave()
+            if isinstance(error, KafkaError | OSError):
+                raise BusAway(repr(error)) from error
+            raise
 
     async def consume(self, group: str, topics: Sequence[str], apply: Apply, stop: asyncio.Event) -> None:
         """Reads every partition it is given by the group, each in its lane; leaves the group when told to stop."""

@@ -1,0 +1,43 @@
+"""`python -m tests.bench [name …]`: measures the event path beside its anchors and writes .data/bench.json.
+
+N=1000000 in the environment: how many events the long ones take (100,000 unless told).
+"""
+
+import asyncio
+import os
+import sys
+import time
+
+import uvloop
+from rich.console import Console
+
+from tests.bench import consumer, latency, memory, relay
+from tests.bench.harness import Bench, Figure, ground, tell
+
+BENCHES: dict[str, Bench] = {
+    "relay": relay.bench,
+    "local": latency.local,
+    "latency": latency.kafka,
+    "consumer": consumer.bench,
+    "memory": memory.bench,
+}
+
+
+async def main(names: list[str]) -> int:
+    console = Console()
+    if unknown := set(names) - set(BENCHES):
+        console.print(f"No benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}.")
+        return 2
+    figures: list[Figure] = []
+    async with ground(int(os.environ.get("N", "100000"))) as servers:
+        for name in names or BENCHES:
+            began = time.perf_counter()
+            figures += await BENCHES[name](servers)
+            console.print(f"{name}: {time.perf_counter() - began:.0f} s", style="dim")
+    tell(console, figures)
+    return int(any(one.met is False for one in figures))
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.exit(runner.run(main(sys.argv[1:])))

@@ -1,0 +1,131 @@
+"""From the commit of a fact to its committed effect: over LocalBus with five listeners, over Kafka at 100 deliveries a second."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+from rich.console import Console
+
+from services.settlement.app import service as settlement
+from shared import outbox
+from shared.bus import Bus, LocalBus, Message
+from shared.db import Database
+from shared.inbox import Consumer
+from shared.outbox import Relay
+from tests.bench.deliveries import delivery
+from tests.bench.harness import Figure, Ground, below, histogram, percentile
+from tests.echo import Said, echo, faults, source
+from tests.path import OwnTopic
+
+LISTENERS = 5
+LOCAL_FACTS, LOCAL_PER_SECOND = 500, 20
+DELIVERIES, DELIVERIES_PER_SECOND = 3_000, 100
+
+
+class Watch:
+    """When each subject's fact was committed, and how long after it the last of its effects was."""
+
+    def __init__(self, effects: int) -> None:
+        self.seconds: list[float] = []
+        self._effects = effects
+        self._since: dict[str, float] = {}
+        self._seen: dict[str, int] = {}
+
+    def said(self, subject: str) -> None:
+        self._since[subject] = time.perf_counter()
+
+    def applied(self, messages: Sequence[Message]) -> None:
+        now = time.perf_counter()
+        for one in messages:
+            seen = self._seen[one.key] = self._seen.get(one.key, 0) + 1
+            if seen == self._effects:
+                self.seconds.append(now - self._since[one.key])
+
+
+async def local(servers: Ground) -> list[Figure]:
+    """One fact, five services that write it down."""
+    faults.__init__()  # type: ignore[misc]
+    listening = [replace(echo, name=f"echo{number}") for number in range(LISTENERS)]
+    consumers = [Consumer(one.name, await servers.house.database(one), one.handlers) for one in listening]
+    watch = Watch(LISTENERS)
+    bus = LocalBus([one.service for one in consumers])
+    said = await servers.house.database(source)
+
+    async def say() -> UUID:
+        thing = uuid4()
+        async with said.transaction() as tx:
+            outbox.record(tx, Said(thing_id=thing, number=1), 1)
+            watch.said(str(thing))  # a little early: what is measured holds the commit as well
+        return thing
+
+    await _run(bus, bus, said, consumers, watch, say, ["source"], LOCAL_FACTS, LOCAL_PER_SECOND)
+    histogram(Console(), "LocalBus: fact → applied by all", watch.seconds)
+    return [below("LocalBus: fact → applied by all, p99", percentile(watch.seconds, 0.99) * 1000, 50, "ms")]
+
+
+async def kafka(servers: Ground) -> list[Figure]:
+    """Deliveries of three lines from the outbox of orders to payables, ledger, history and outbox of settlement."""
+    topic = await servers.topic(6)
+    said, settled = await servers.house.database(source), await servers.house.database(settlement)
+    consumer = Consumer("settlement", settled, settlement.handlers)
+    watch = Watch(1)
+    sending, receiving = (
+        OwnTopic(topic, client_id=name, bootstrap_servers=servers.kafka.bootstrap) for name in ("relay", "consumer")
+    )
+
+    async def say() -> UUID:
+        fact = delivery()
+        async with said.transaction() as tx:
+            outbox.record(tx, fact, 1)
+            watch.said(str(fact.shipment_id))
+        return fact.shipment_id
+
+    await _run(sending, receiving, said, [consumer], watch, say, ["orders"], DELIVERIES, DELIVERIES_PER_SECOND)
+    histogram(Console(), f"outbox → applied over Kafka at {DELIVERIES_PER_SECOND}/s", watch.seconds)
+    return [
+        below("outbox → applied over Kafka, p50", percentile(watch.seconds, 0.5) * 1000, 50, "ms"),
+        below("outbox → applied over Kafka, p99", percentile(watch.seconds, 0.99) * 1000, 500, "ms"),
+    ]
+
+
+async def _run(
+    sending: Bus,
+    receiving: Bus,
+    said: Database,
+    consumers: Sequence[Consumer],
+    watch: Watch,
+    say: object,
+    topics: Sequence[str],
+    count: int,
+    per_second: int,
+) -> None:
+    """Says `count` facts at an even pace and waits until all are applied."""
+    stop = asyncio.Event()
+    relay = Relay("source", said, sending)
+    said.wake = relay.wake
+
+    def watched(consumer: Consumer) -> object:
+        async def apply(messages: Sequence[Message]) -> None:
+            await consumer.apply(messages)
+            watch.applied(messages)
+
+        return apply
+
+    tasks = [
+        asyncio.create_task(receiving.consume(one.service, topics, watched(one), stop))  # type: ignore[arg-type]
+        for one in consumers
+    ]
+    tasks.append(asyncio.create_task(relay.run(stop)))
+    await asyncio.sleep(5)
+    began = time.perf_counter()
+    for number in range(count):
+        await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
+        await say()  # type: ignore[operator]
+    async with asyncio.timeout(120):
+        while len(watch.seconds) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.gather(*tasks)
+    await sending.stop()

@@ -1,0 +1,61 @@
+"""Memory of a worker over many events: after all of them, against after the first tenth."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import psutil
+from aiokafka import AIOKafkaProducer
+
+from deploy.environment import Embedded
+from services.settlement.app import service as settlement
+from shared.bus import ensure_topics
+from tests.bench.deliveries import sealed
+from tests.bench.harness import Figure, Ground, at_most
+
+AHEAD = 20_000
+"""So many events wait on the broker at most, so that the worker always has work."""
+
+
+async def bench(servers: Ground) -> list[Figure]:
+    """A worker of settlement in a process of its own, fed with deliveries."""
+    await servers.house.empty(settlement)
+    await ensure_topics(
+        ["orders", "traceability", "settlement"], partitions=2, bootstrap_servers=servers.kafka.bootstrap
+    )
+    owner = await servers.house.database(settlement)
+    embedded = Embedded(
+        servers.house.data_dir, {"settlement": servers.house.url(settlement)}, kafka_bootstrap=servers.kafka.bootstrap
+    )
+    worker = await asyncio.create_subprocess_exec(
+        Path(sys.executable).parent / "jicai",
+        *("work", "settlement", "--ops-port", "0"),
+        env={**os.environ, **embedded.variables("settlement")},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=servers.kafka.bootstrap, compression_type="lz4", linger_ms=20)
+    await producer.start()
+    seen = psutil.Process(worker.pid)
+    sent, resident = 0, {}
+    marks = (servers.scale // 10, servers.scale)
+    try:
+        while len(resident) < len(marks):
+            applied = await owner.pool.fetchval("SELECT count(*) FROM inbox")
+            for mark in marks:
+                if applied >= mark and mark not in resident:
+                    resident[mark] = seen.memory_info().rss / 2**20
+            while sent < min(servers.scale, applied + AHEAD):
+                batch = [sealed() for _ in range(500)]
+                await asyncio.gather(
+                    *[await producer.send("orders", payload, str(subject).encode()) for subject, payload in batch]
+                )
+                sent += len(batch)
+            await asyncio.sleep(0.2)
+    finally:
+        worker.terminate()
+        await worker.wait()
+        await producer.stop()
+    name = f"memory of a worker after {marks[1]:,} events, against {marks[0]:,}"
+    return [at_most(name, resident[marks[1]], resident[marks[0]], 1.1, "MiB")]
