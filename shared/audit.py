@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from shared.db import Database
 from shared.history import history, history_heads
+from shared.reach import seen
 
 # The first row whose hash is not what it and its predecessor give; `about` narrows nothing, so all chains are walked.
 _BROKEN = """
@@ -77,10 +78,10 @@ def _day(day: date, rows: int, found: int) -> str:
 def page_of(
     organisation: str | None, about: str | None, since: datetime | None, until: datetime | None
 ) -> sa.Select[tuple[object, ...]]:
-    """History after a row, oldest first, filtered."""
+    """History after a row within the caller's reach, oldest first, filtered."""
     wanted = (
         sa.select(history)
-        .where(history.c.id > sa.bindparam("after"))
+        .where(history.c.id > sa.bindparam("after"), seen(history))
         .order_by(history.c.id)
         .limit(sa.bindparam("rows"))
     )

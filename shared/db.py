@@ -90,9 +90,9 @@ PLATFORM = metadata()
 """The tables that every service's own database has: outbox, inbox, dead letters, deadlines, history, jobs, …"""
 
 
-def private(own: Sequence[str], region: str | None = None) -> dict[str, Any]:
-    """`info` of a private table: the columns that name its parties and its region; walls.py makes the policy of it."""
-    return {"private": {"own": tuple(own), "region": region}}
+def private(own: Sequence[str], region: str | None = None, also: Sequence[str] = ()) -> dict[str, Any]:
+    """`info` of a private table: the columns of its parties and region, SQL that widens them; walls.py has the policy."""
+    return {"private": {"own": tuple(own), "region": region, "also": tuple(also)}}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from shared import clock, telemetry
 from shared.db import PLATFORM, Tx, private
 from shared.identity import Caller
+from shared.reach import scope_of, seen
 
 history = sa.Table(
     "history",
@@ -51,7 +52,7 @@ history_heads = sa.Table(
 
 _OF = sa.select(
     history.c.at, history.c.action, history.c.organisation, history.c.person, history.c.detail, history.c.request_id
-).where(history.c.about == sa.bindparam("about")).order_by(history.c.id)  # fmt: skip
+).where(history.c.about == sa.bindparam("about"), seen(history)).order_by(history.c.id)  # fmt: skip
 
 BY_ITSELF = Caller(organisation="platform", roles=frozenset(), region="000000", person="by itself")
 """Who acts when nobody asked: an event arrived, a clock ran out."""
@@ -130,5 +131,5 @@ class TimelineView(BaseModel):
 
 async def timeline(tx: Tx, about: UUID | str, state: str, next_steps: Sequence[NextStep]) -> TimelineView:
     """The timeline of a thing that the caller may see; load the thing first."""
-    deeds = [Deed(**row) for row in await tx.rows(_OF, about=str(about))]
+    deeds = [Deed(**row) for row in await tx.rows(_OF, about=str(about), **scope_of(tx))]
     return TimelineView(id=str(about), state=state, deeds=deeds, next=list(next_steps))

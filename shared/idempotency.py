@@ -13,7 +13,7 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.db import PLATFORM, Tx, lock_number
+from shared.db import PLATFORM, Tx, lock_number, private
 from shared.errors import BadRequest, Conflict, Unprocessable
 
 KEY_CHARACTERS = 255
@@ -29,6 +29,7 @@ idempotency_keys = sa.Table(
     sa.Column("headers", JSONB, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    info=private(("organisation",)),
 )
 sa.Index("ix_idempotency_keys_recorded_at", idempotency_keys.c.recorded_at)
 

@@ -20,6 +20,7 @@ from uuid_utils.compat import uuid7
 from shared.db import PLATFORM, TRANSIENT, Database, Tx, private
 from shared.errors import ServiceError
 from shared.identity import Caller
+from shared.reach import seen
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ job_files = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("part", sa.Integer, primary_key=True),
     sa.Column("bytes", sa.LargeBinary, nullable=False),
+    info={"belongs_to": "EXISTS (SELECT FROM jobs WHERE jobs.id = job_id)"},
 )
 
 # A lease lasts 60 seconds and is renewed by every step.
@@ -193,10 +195,11 @@ class JobRow:
     ended_at: datetime | None
 
 
-GET = sa.select(*(jobs.c[name] for name in JobRow.__annotations__)).where(jobs.c.id == sa.bindparam("id"))
+GET = sa.select(*(jobs.c[name] for name in JobRow.__annotations__)).where(jobs.c.id == sa.bindparam("id"), seen(jobs))
 FILE = (
     sa.select(job_files.c.bytes)
-    .where(job_files.c.job_id == sa.bindparam("job_id"), job_files.c.name == sa.bindparam("name"))
+    .join_from(job_files, jobs)
+    .where(job_files.c.job_id == sa.bindparam("job_id"), job_files.c.name == sa.bindparam("name"), seen(jobs))
     .order_by(job_files.c.part)
 )
 

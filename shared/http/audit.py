@@ -10,6 +10,7 @@ from shared import audit
 from shared.http.edge import Edge, TxHere
 from shared.http.paging import PagingHere
 from shared.http.schemas import Page, View
+from shared.reach import scope_of
 
 router = APIRouter(route_class=Edge, tags=["audit"])
 
@@ -48,7 +49,9 @@ async def list_audit(
 ) -> Page[AuditView]:
     """Everything that was done, the oldest first."""
     after = int(paging.after[0]) if paging.after else 0
-    found = await tx.rows(audit.page_of(organisation, about, since, until), after=after, rows=paging.rows)
+    found = await tx.rows(
+        audit.page_of(organisation, about, since, until), after=after, rows=paging.rows, **scope_of(tx)
+    )
     return paging.page(
         found, lambda row: AuditView(**{**row, "hash": bytes(row["hash"]).hex()}), key=lambda row: [row["id"]]
     )

@@ -10,6 +10,7 @@ from shared import jobs
 from shared.errors import NotFound, TooLarge
 from shared.http.edge import Edge, TxHere
 from shared.http.schemas import View
+from shared.reach import scope_of
 
 REFUSED_FILE = "refused"
 
@@ -66,7 +67,7 @@ async def get_job(job_id: UUID, tx: TxHere) -> JobView:
 async def get_refused(job_id: UUID, tx: TxHere) -> Response:
     """The refused rows as a sheet that can be mended and sent again."""
     await _job(tx, job_id)
-    parts = await tx.rows(jobs.FILE, job_id=job_id, name=REFUSED_FILE)
+    parts = await tx.rows(jobs.FILE, job_id=job_id, name=REFUSED_FILE, **scope_of(tx))
     if not parts:
         raise NothingRefused(f"Job {job_id} has refused nothing so far.")
     media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -75,7 +76,7 @@ async def get_refused(job_id: UUID, tx: TxHere) -> Response:
 
 
 async def _job(tx: TxHere, job_id: UUID) -> jobs.JobRow:
-    found = await tx.one(jobs.JobRow, jobs.GET, id=job_id)
+    found = await tx.one(jobs.JobRow, jobs.GET, id=job_id, **scope_of(tx))
     if found is None:
         raise JobNotFound(f"There is no job {job_id} that you may see.")
     return found

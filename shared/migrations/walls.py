@@ -53,20 +53,25 @@ def _grants(table: sa.Table, roles: Iterable[str]) -> Iterator[str]:
 
 
 def _policies(table: sa.Table, api: str, worker: str) -> Iterator[str]:
-    private = table.info.get("private")
-    if private is None:
+    if not table.info.keys() & {"private", "belongs_to"}:
         return
     name = table.name
     yield f'ALTER TABLE "{name}" ENABLE ROW LEVEL SECURITY'
     for policy in ("scoped", "adding", "platform"):
         yield f'DROP POLICY IF EXISTS {policy} ON "{name}"'
-    seen = visible(table)
-    yield f'CREATE POLICY scoped ON "{name}" TO {api} USING ({seen}) WITH CHECK ({seen})'
+    if "belongs_to" in table.info:  # seen with what it belongs to, which may be written by the same statement
+        yield f'CREATE POLICY scoped ON "{name}" TO {api} USING ({table.info["belongs_to"]}) WITH CHECK (true)'
+    else:
+        seen = visible(table)
+        yield f'CREATE POLICY scoped ON "{name}" TO {api} USING ({seen}) WITH CHECK ({seen})'
     yield f'CREATE POLICY platform ON "{name}" TO {worker} USING (true) WITH CHECK (true)'
 
 
 def visible(table: sa.Table) -> str:
-    """The condition under which a row may be seen; each setting is read once per statement."""
+    """The condition under which a row may be seen; each setting is read once per statement.
+
+    What the table adds to it (`also`) may name the caller's organisation as `{organisation}`.
+    """
     private = table.info["private"]
     reach = "(SELECT current_setting('app.reach', true))"
     organisation = "(SELECT nullif(current_setting('app.org', true), ''))"
@@ -77,4 +82,5 @@ def visible(table: sa.Table) -> str:
     if private["region"]:
         region = "(SELECT current_setting('app.region', true))"
         conditions.append(f"({reach} = 'region' AND \"{private['region']}\" ^@ {region})")
+    conditions += [condition.format(organisation=organisation) for condition in private["also"]]
     return " OR ".join(conditions)

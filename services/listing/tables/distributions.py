@@ -1,10 +1,11 @@
-"""Distribution relations. No row-level security: who delivers is public, proposals are kept apart by scoped queries."""
+"""Distribution relations. Who delivers is public; what was only proposed is seen by its parties and the region."""
 
 import sqlalchemy as sa
 
 from services.listing.tables.base import metadata
 from services.listing.tables.enterprises import enterprises
 from services.listing.tables.products import products
+from shared.db import private
 
 distributions = sa.Table(
     "distributions",
@@ -27,6 +28,7 @@ distributions = sa.Table(
     sa.CheckConstraint("state IN ('proposed', 'active', 'rejected', 'ended')", name="state"),
     sa.CheckConstraint("valid_to >= valid_from", name="validity"),
     sa.CheckConstraint("state <> 'active' OR version > 0", name="said_when_active"),
+    info=private(("manufacturer_code", "agent_code", "distributor_code"), "region", also=("version > 0",)),
 )
 sa.Index(
     "uq_distributions_open",

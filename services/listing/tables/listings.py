@@ -1,11 +1,16 @@
-"""Listings and the counter of their changes. No row-level security: what is traded is public, and the rest is kept
-apart by the scoped queries."""
+"""Listings and the counter of their changes. What is public is seen by all, the rest by the maker's side and the region."""
 
 import sqlalchemy as sa
 
-from services.listing.rules.listings import LIVE, TRADED, Category, State
+from services.listing.rules.listings import LIVE, PUBLIC, TRADED, Category, State
 from services.listing.tables.base import among, metadata
 from services.listing.tables.products import products
+from shared.db import private
+
+_OF_THE_MAKER = (
+    "EXISTS (SELECT FROM products WHERE products.code = product_code"
+    " AND {organisation} IN (products.manufacturer_code, products.agent_code))"
+)
 
 listings = sa.Table(
     "listings",
@@ -36,6 +41,7 @@ listings = sa.Table(
     sa.CheckConstraint("wanted_price_yuan IS NULL OR state IN ('listed', 'suspended')", name="wanted_price"),
     sa.CheckConstraint("state <> 'public_notice' OR notice_until IS NOT NULL", name="notice"),
     sa.CheckConstraint(f"version > 0 OR NOT ({among('state', TRADED)})", name="said_when_traded"),
+    info=private(("proposed_by",), "region", also=(among("state", PUBLIC), _OF_THE_MAKER)),
 )
 sa.Index(
     "uq_listings_live",
