@@ -96,17 +96,23 @@ def _start(data_dir: Path, command: str) -> psutil.Process:
     return psutil.Process(child.pid)
 
 
-class Memory:
-    """The most that the platform's own processes held together, looked at twice a second; databases and brokers apart."""
+class Burden:
+    """What the platform's own processes held and used, looked at twice a second; databases and brokers apart."""
 
     def __init__(self, holder: psutil.Process) -> None:
         self._holder = holder
         self._seen: dict[int, int] = {}
+        self._used: dict[int, float] = {}
 
     @property
     def peak_mb(self) -> float:
         """The sum of each process's most."""
         return round(sum(self._seen.values()) / 1_000_000, 1)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Seconds of processor that they used, since each began."""
+        return round(sum(self._used.values()), 1)
 
     async def watch(self) -> None:
         """Looks until it is cancelled."""
@@ -116,4 +122,6 @@ class Memory:
                     if process.name().startswith("python"):
                         held = process.memory_info().rss
                         self._seen[process.pid] = max(self._seen.get(process.pid, 0), held)
+                        used = process.cpu_times()
+                        self._used[process.pid] = used.user + used.system
             await asyncio.sleep(SAMPLE_SECONDS)

@@ -20,7 +20,7 @@ from deploy.addresses import Addresses
 from deploy.issuer import make_token
 from deploy.replay import host, master, months, refused
 from deploy.replay.days import Days
-from deploy.replay.host import Memory
+from deploy.replay.host import Burden
 from deploy.replay.mapping import ReplayMapping
 from deploy.replay.plan import Plan, read
 from deploy.replay.reconcile import Outcome, reconcile
@@ -55,11 +55,11 @@ def play(asked: Asked, console: Console) -> bool:
             platform = host.platform(asked.data_dir, asked.bus, asked.mapping.policy, start)
             where, process = running.enter_context(platform)
             bar.step()
-        memory = Memory(process)
+        burden = Burden(process)
         with _said_plainly():
-            outcome = asyncio.run(_played(asked, plan, where, seconds, memory))
-    _write(asked.data_dir, plan, outcome, seconds, memory)
-    _show(console, plan, outcome, seconds, memory)
+            outcome = asyncio.run(_played(asked, plan, where, seconds, burden))
+    _write(asked.data_dir, plan, outcome, seconds, burden)
+    _show(console, plan, outcome, seconds, burden)
     return not outcome.differences
 
 
@@ -82,13 +82,13 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return cause
 
 
-async def _played(asked: Asked, plan: Plan, where: Addresses, seconds: Seconds, memory: Memory) -> Outcome:
+async def _played(asked: Asked, plan: Plan, where: Addresses, seconds: Seconds, burden: Burden) -> Outcome:
     def token_for(role: str, organisation: str, region: str, person: str) -> str:
         return make_token(
             asked.data_dir, organisation=organisation, roles=[role], region=region, person=person, days=TOKEN_DAYS
         )
 
-    watching = asyncio.create_task(memory.watch())
+    watching = asyncio.create_task(burden.watch())
     try:
         async with Visitor(where, token_for) as visitor:
             stage = Stage(visitor, plan, asked.data_dir, seconds)
@@ -122,20 +122,20 @@ async def _months(stage: Stage, days: Days) -> None:
         bar.step()
 
 
-def _write(data_dir: Path, plan: Plan, outcome: Outcome, seconds: Seconds, memory: Memory) -> None:
+def _write(data_dir: Path, plan: Plan, outcome: Outcome, seconds: Seconds, burden: Burden) -> None:
     refused.write(data_dir / "replay-refused.csv", plan, outcome.refused)
     refused.write_catalogue(data_dir / "replay-catalogue.csv", plan)
     (data_dir / "replay.json").write_bytes(
-        msgspec.json.format(msgspec.json.encode(_report(outcome, seconds, memory)), indent=2) + b"\n"
+        msgspec.json.format(msgspec.json.encode(_report(outcome, seconds, burden)), indent=2) + b"\n"
     )
 
 
-def _report(outcome: Outcome, seconds: Seconds, memory: Memory) -> dict[str, Any]:
+def _report(outcome: Outcome, seconds: Seconds, burden: Burden) -> dict[str, Any]:
     measured = {name: round(spent, 1) for name, spent in seconds.of.items()}
-    return {**outcome.figures(), "seconds": measured, "peak_memory_mb": memory.peak_mb}
+    return {**outcome.figures(), "seconds": measured, "peak_memory_mb": burden.peak_mb}
 
 
-def _show(console: Console, plan: Plan, outcome: Outcome, seconds: Seconds, memory: Memory) -> None:
+def _show(console: Console, plan: Plan, outcome: Outcome, seconds: Seconds, burden: Burden) -> None:
     table = Table(title="Reconciliation", title_justify="left")
     table.add_column("what")
     table.add_column("count", justify="right")
@@ -174,7 +174,7 @@ def _show(console: Console, plan: Plan, outcome: Outcome, seconds: Seconds, memo
     )
     console.print(
         "Seconds: " + ", ".join(f"{name} {spent:.1f}" for name, spent in seconds.of.items()),
-        f"Memory of the platform: {memory.peak_mb:,} MB at most.",
+        f"The platform held {burden.peak_mb:,} MB at most and used {burden.cpu_seconds:,} s of processor.",
         sep="\n",
         soft_wrap=True,
     )

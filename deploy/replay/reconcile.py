@@ -238,7 +238,8 @@ async def _receipts(stage: Stage) -> Receipts:
 
 
 async def _alerts(stage: Stage) -> int:
+    """Those of the replayed days, and of the month in which the last of them is settled."""
     plan = stage.plan
-    last = clock.local_date(stage.now) if stage.now else plan.last
-    period = {"raised_from": plan.first.isoformat(), "raised_to": max(last, plan.last).isoformat()}
+    settled = clock.month_end(clock.next_month(plan.last))
+    period = {"raised_from": plan.first.isoformat(), "raised_to": settled.isoformat()}
     return sum([1 async for _ in stage.pages(stage.operator, "alerts/alerts", **period)])
