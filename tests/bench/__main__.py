@@ -1,4 +1,4 @@
-"""`python -m tests.bench [name …]`: measures the event path beside its anchors and writes .data/bench.json.
+"""`python -m tests.bench [name …]`: measures the event path and the HTTP face beside their anchors and writes .data/bench.json.
 
 N=1000000 in the environment: how many events the long ones take (100,000 unless told).
 """
@@ -11,7 +11,7 @@ import time
 import uvloop
 from rich.console import Console
 
-from tests.bench import consumer, latency, memory, relay
+from tests.bench import consumer, http_orders, latency, memory, relay
 from tests.bench.harness import Bench, Figure, ground, tell
 
 BENCHES: dict[str, Bench] = {
@@ -20,6 +20,7 @@ BENCHES: dict[str, Bench] = {
     "latency": latency.kafka,
     "consumer": consumer.bench,
     "memory": memory.bench,
+    "http": http_orders.bench,
 }
 
 
