@@ -82,6 +82,18 @@ class Children:
                 tail = log_tail(log_file(self._data_dir, name))
                 raise ChildEnded(f"{name} ended with status {status}; its log ends with:\n{tail}")
 
+    def ended(self) -> dict[str, int]:
+        """Those that have ended by themselves, with their status."""
+        return {name: status for name, child in self._running.items() if (status := child.poll()) is not None}
+
+    def end(self, name: str, steps: tuple[tuple[signal.Signals, float], ...] = STOPPING) -> None:
+        """Ends one of them, if it still runs, and forgets it; `start` brings it back."""
+        child = self._running.pop(name)
+        if child.poll() is None:
+            end_process(psutil.Process(child.pid), steps)
+        reap(child)
+        self._remember()
+
     def pid(self, name: str) -> int:
         """The process id of one of them."""
         return self._running[name].pid

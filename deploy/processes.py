@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -60,14 +60,15 @@ def up(services: Sequence[Service], data_dir: Path, base_port: int, *, tell: boo
             make_topics(NAMES, told(TopicSettings, kafka_bootstrap=kafka.bootstrap), lambda _: None)
             jwks_file(data_dir)
             embedded = Embedded(data_dir, urls, kafka.bootstrap)
-            where = _start(children, embedded, ports)
+            where = start(children, embedded, ports)
             try:
                 _watch(children, data_dir, where, tell=fresh and tell)
             finally:
                 addresses.addresses_file(data_dir).unlink(missing_ok=True)
 
 
-def _start(children: Children, embedded: Embedded, ports: dict[str, tuple[int, int]]) -> dict[str, Address]:
+def start(children: Children, embedded: Embedded, ports: Mapping[str, tuple[int, int]]) -> dict[str, Address]:
+    """Starts an API and a worker for each service; says where they will answer."""
     for name, (api, ops) in ports.items():
         variables = embedded.variables(name)
         children.start(f"{name}-api", ["serve", name, "--port", str(api)], variables)
@@ -80,7 +81,7 @@ def _start(children: Children, embedded: Embedded, ports: dict[str, tuple[int, i
 
 def _watch(children: Children, data_dir: Path, where: dict[str, Address], *, tell: bool) -> None:
     """Waits until all are ready, says so, and stays until one ends or we are told to stop."""
-    _until_ready(children, [url for address in where.values() for url in (address.api, address.ops)])
+    until_ready(children, [url for address in where.values() for url in (address.api, address.ops)])
     addresses.write(data_dir, where)
     if tell:
         asyncio.run(story.tell(where, token_maker(data_dir)))
@@ -90,7 +91,8 @@ def _watch(children: Children, data_dir: Path, where: dict[str, Address], *, tel
         time.sleep(WATCH_SECONDS)
 
 
-def _until_ready(children: Children, urls: Sequence[str]) -> None:
+def until_ready(children: Children, urls: Sequence[str]) -> None:
+    """Waits until every one of these answers that it is ready; raises ServerNotReady, or ChildEnded."""
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     waiting = list(urls)
     with httpx.Client(timeout=2, trust_env=False) as client:

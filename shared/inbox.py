@@ -14,7 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from shared import clock, dead_letters, telemetry
+from shared import clock, crash, dead_letters, telemetry
 from shared.bus import Message, Transient
 from shared.db import EVERYTHING, NOT_MIGRATED, PLATFORM, TOO_SLOW, TRANSIENT, Database, Tx
 from shared.envelope import Envelope, Unreadable, unseal
@@ -198,8 +198,12 @@ class Consumer:
         async with self.database.transaction(EVERYTHING) as tx:
             free = await self._free(tx, items, outcomes)
             fresh = await accept(tx, free) if free else []
+            crash.at("consumer: after inbox")
             for wave in waves(fresh):
                 await self.handle(tx, wave)
+            await tx.flush()
+            crash.at("consumer: before commit")
+        crash.at("consumer: after commit")
         outcomes["applied"].extend(fresh)
         if len(fresh) < len(free):
             chosen = {event.id for event in fresh}
@@ -210,6 +214,7 @@ class Consumer:
         """Lets the handler of a wave act, on behalf of the request that it came from."""
         with telemetry.belonging_to(*wave.common()):
             await self._handlers[type(wave[0].data)](tx, wave)
+            crash.at("consumer: inside handler")
 
     async def _free(self, tx: Tx, items: Sequence[Item], outcomes: Mapping[str, list[Item]]) -> Sequence[Received[Any]]:
         """The events that nothing stands before. What cannot be read becomes a dead letter, and from there on its subject

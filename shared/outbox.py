@@ -17,7 +17,7 @@ import asyncpg
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from shared import clock, telemetry
+from shared import clock, crash, telemetry
 from shared.bus import Bus, BusAway, Message
 from shared.db import PLATFORM, TRANSIENT, Database, Tx, lock_number
 from shared.envelope import seal
@@ -192,8 +192,11 @@ class Relay:
         waiting = await connection.fetch(_NEXT, self._rows)
         if not waiting:
             return 0
+        crash.at("relay: before send")
         await self._send(connection, [Message(self._service, row["subject"], row["payload"]) for row in waiting], stop)
+        crash.at("relay: before mark")
         await connection.execute(_MARK, [row["id"] for row in waiting])
+        crash.at("relay: after mark")
         telemetry.RELAY_ROUNDS.labels(self._service).inc()
         telemetry.EVENTS_SENT.labels(self._service).inc(len(waiting))
         return len(waiting)
@@ -207,6 +210,7 @@ class Relay:
                     raise BusAway("the broker has not taken the events yet; they stay in the outbox")
                 await connection.execute("SELECT 1")
             sending.result()
+            crash.at("relay: after send")
         finally:
             if not sending.done():
                 sending.cancel()

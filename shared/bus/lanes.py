@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared import telemetry
+from shared import crash, telemetry
 from shared.bus.base import Apply, Message, Transient
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             polled = await self._consumer.getmany(place, timeout_ms=POLL_MS, max_records=self._batch_messages)
             if not (records := polled.get(place)):
                 continue
+            crash.at("consumer: after poll")
             self._applying.add(place)
             try:
                 await self._apply([_message(record) for record in records])
@@ -82,6 +83,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             else:
                 times = 0
                 self._let_go(_name(place))
+                crash.at("consumer: before offset")
                 await self._commit(place, records[-1].offset + 1)
             finally:
                 self._applying.discard(place)

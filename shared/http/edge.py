@@ -15,7 +15,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from shared import idempotency
+from shared import crash, idempotency
 from shared.access import Access
 from shared.db import Database, Tx
 from shared.errors import BadRequest, Conflict, Fault, PreconditionFailed, PreconditionRequired, UnsupportedMedia
@@ -84,10 +84,14 @@ class Edge(APIRoute):
                 try:
                     async with runtime.database.transaction(scope) as tx:
                         request.state.tx = tx
-                        return await _once(tx, key, endpoint, request)
+                        answer = await _once(tx, key, endpoint, request)
+                        crash.at("request: before commit")
                 except MET as error:
                     if attempt == TRIES:
                         raise Busy("Nothing was changed; send it again.", headers={"Retry-After": "1"}) from error
+                else:
+                    crash.at("request: before answer")
+                    return answer
             raise AssertionError("the loop returns or raises")
 
         return handle

@@ -1,0 +1,248 @@
+"""Counts what became of everything, from tables and topics alone: nothing lost, nothing doubled, nothing out of order.
+
+Invariant: every count is of rows that contradict each other, so zero is the only right answer, whatever was played.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from deploy import chain
+from deploy.chain import SERVICES, Chain
+from deploy.services import load
+from shared.bus import Message
+from shared.envelope import unseal
+from shared.events import topic_of
+from tests.faults.load import Answered
+
+OUTBOX = "SELECT event_id, type, subject, sequence, sent_at IS NOT NULL AS sent, recorded_at FROM outbox ORDER BY id"
+INBOX = "SELECT event_id, received_at FROM inbox"
+# What the owner of a promise must find: `about` of its kind, still waiting.
+DEADLINES = "SELECT kind, about FROM deadlines"
+ALERTS = "SELECT about_id FROM alerts WHERE kind = 'order_unconfirmed' AND state = 'open'"
+PENDING = "SELECT DISTINCT order_id::text AS id FROM order_lines WHERE state = 'pending'"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An event as its producer's outbox has it."""
+
+    id: UUID
+    type: str
+    subject: str
+    sequence: int
+    sent: bool
+    recorded_at: datetime
+
+
+@dataclass(slots=True)
+class Findings:
+    """Everything that contradicts; all zero: the platform kept its word."""
+
+    unsent: int = 0
+    not_on_topic: int = 0
+    not_applied: int = 0
+    dead_letters: int = 0
+    lines_without_payable: int = 0
+    lines_without_receipt: int = 0
+    answered_and_gone: int = 0
+    deadlines_lost: int = 0
+    applied_from_nowhere: int = 0
+    effects_doubled: int = 0
+    gaps_in_outbox: int = 0
+    steps_back_on_topic: int = 0
+    applied_out_of_order: int = 0
+    amounts_that_differ: int = 0
+    ledger_unbalanced: int = 0
+    ledger_sum: str = "0"
+
+    LOST = (
+        *("unsent", "not_on_topic", "not_applied", "dead_letters", "lines_without_payable", "lines_without_receipt"),
+        *("answered_and_gone", "deadlines_lost"),
+    )
+    DOUBLED = ("applied_from_nowhere", "effects_doubled")
+    DISORDER = ("gaps_in_outbox", "steps_back_on_topic", "applied_out_of_order")
+
+    def sum(self, names: Iterable[str]) -> int:
+        """Some of the counts together."""
+        return sum(getattr(self, name) for name in names)
+
+    @property
+    def wrong(self) -> dict[str, Any]:
+        """What is not zero."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: count for name, count in found.items() if float(count) != 0}
+
+
+@dataclass(slots=True)
+class Books:
+    """What is in the tables and on the topics, read once."""
+
+    said: dict[str, list[Said]] = field(default_factory=dict)
+    applied: dict[str, dict[UUID, datetime]] = field(default_factory=dict)
+    heard_types: dict[str, set[str]] = field(default_factory=dict)
+    topics: list[Message] = field(default_factory=list)
+
+    @property
+    def events(self) -> int:
+        """How many events were recorded."""
+        return sum(map(len, self.said.values()))
+
+    def waits(self) -> list[tuple[float, float]]:
+        """From record to effect, of every event at every consumer: seconds since 1970."""
+        every = (one for said in self.said.values() for one in said)
+        return [
+            (one.recorded_at.timestamp(), applied[one.id].timestamp())
+            for one in every
+            for applied in self.applied.values()
+            if one.id in applied
+        ]
+
+
+async def read(url_of: Callable[[str], str], topics: Sequence[Message]) -> Books:
+    """Reads the outboxes and inboxes of all five, as their owner."""
+    books = Books(topics=list(topics))
+    for name in SERVICES:
+        connection = await asyncpg.connect(url_of(name))
+        try:
+            books.said[name] = said_of(await connection.fetch(OUTBOX))
+            rows = await connection.fetch(INBOX)
+            books.applied[name] = {row["event_id"]: row["received_at"] for row in rows}
+        finally:
+            await connection.close()
+        books.heard_types[name] = {kind.TYPE for kind in load(name).handlers}
+    return books
+
+
+def said_of(rows: Iterable[Any]) -> list[Said]:
+    """Rows of OUTBOX as values."""
+    return [Said(*row.values()) for row in rows]
+
+
+def check_path(books: Books) -> Findings:
+    """What the way from the outboxes over the topics to the inboxes has done."""
+    found = Findings()
+    everything = {one.id for said in books.said.values() for one in said}
+    found.unsent = sum(not one.sent for said in books.said.values() for one in said)
+    found.gaps_in_outbox = sum(out_of_step((one.subject, one.sequence) for one in said) for said in books.said.values())
+    first = first_of(books.topics)
+    found.not_on_topic = len(everything - {event_id for event_id, _, _ in first})
+    found.steps_back_on_topic = out_of_step((subject, sequence) for _, subject, sequence in first)
+    for name, applied in books.applied.items():
+        for said in books.said.values():
+            meant = [one for one in said if one.type in books.heard_types[name]]
+            found.not_applied += sum(one.id not in applied for one in meant)
+            found.applied_out_of_order += overtaken(meant, applied)
+        found.applied_from_nowhere += len(applied.keys() - everything)
+    return found
+
+
+def out_of_step(steps: Iterable[tuple[str, int]]) -> int:
+    """How many do not follow the one before of the same subject by exactly one; the first is 1."""
+    reached: defaultdict[str, int] = defaultdict(int)
+    wrong = 0
+    for subject, sequence in steps:
+        wrong += sequence != reached[subject] + 1
+        reached[subject] = sequence
+    return wrong
+
+
+def first_of(messages: Iterable[Message]) -> list[tuple[UUID, str, int]]:
+    """Each event where it first stands on its topic: id, topic and subject, sequence. Repeats are allowed, and left out."""
+    seen: set[UUID] = set()
+    first: list[tuple[UUID, str, int]] = []
+    for message in messages:
+        envelope = unseal(message.value, message.headers)
+        if envelope.id not in seen:
+            seen.add(envelope.id)
+            first.append((envelope.id, f"{message.topic} {envelope.subject}", int(envelope.sequence)))
+    return first
+
+
+def overtaken(said: Iterable[Said], applied: Mapping[UUID, datetime]) -> int:
+    """How many events were applied before an earlier one of their subject."""
+    latest: dict[str, datetime] = {}
+    wrong = 0
+    for one in said:
+        if (at := applied.get(one.id)) is None:
+            continue
+        before = latest.get(one.subject, at)
+        wrong += at < before
+        latest[one.subject] = max(at, before)
+    return wrong
+
+
+def doubled(effects: Iterable[Any]) -> int:
+    """How many effects stand there more than once."""
+    return sum(times - 1 for times in Counter(effects).values())
+
+
+def check_chain(found: Findings, links: Chain) -> None:
+    """Adds what does not agree between accepted lines, payables, receipts and the ledger."""
+    found.lines_without_payable = links.without_payable
+    found.lines_without_receipt = links.without_receipt
+    found.effects_doubled += links.doubled + links.payables_without_line + links.receipts_without_line
+    found.amounts_that_differ = links.other_amounts
+    found.ledger_unbalanced = links.unbalanced
+    found.ledger_sum = str(links.ledger_sum.normalize())
+    found.dead_letters = links.dead
+
+
+async def check(url_of: Callable[[str], str], books: Books, answered: Answered) -> Findings:
+    """Everything, on the five databases and the books read of them."""
+    found = check_path(books)
+    check_chain(found, await chain.inspect(url_of))
+    found.effects_doubled += doubled(_opened(books))
+    found.answered_and_gone = await _gone(url_of, answered)
+    found.deadlines_lost = await _deadlines_lost(url_of, books)
+    return found
+
+
+def _opened(books: Books) -> list[tuple[str, str]]:
+    """What is said once of each thing: that it has begun."""
+    firsts = (".order.placed.", ".payable.opened.", ".receipt.expected.", ".shipment.dispatched.")
+    return [
+        (one.type, one.subject)
+        for said in books.said.values()
+        for one in said
+        if any(first in one.type for first in firsts)
+    ]
+
+
+async def _gone(url_of: Callable[[str], str], answered: Answered) -> int:
+    """What a client was told had happened, and is not in the tables."""
+    connection = await asyncpg.connect(url_of("orders"))
+    try:
+        orders = {str(row["id"]) for row in await connection.fetch("SELECT id FROM orders")}
+        accepted = "SELECT id FROM shipment_lines WHERE quantity_accepted > 0"
+        lines = {str(row["id"]) for row in await connection.fetch(accepted)}
+    finally:
+        await connection.close()
+    return len(answered.orders - orders) + len(answered.accepted - lines)
+
+
+async def _deadlines_lost(url_of: Callable[[str], str], books: Books) -> int:
+    """Promises without a row that keeps them: payments not overdue yet, and orders that nobody answered and nobody saw."""
+    alerts, orders = await asyncpg.connect(url_of("alerts")), await asyncpg.connect(url_of("orders"))
+    try:
+        waiting = {(row["kind"], row["about"]) for row in await alerts.fetch(DEADLINES)}
+        raised = {row["about_id"] for row in await alerts.fetch(ALERTS)}
+        pending = {row["id"] for row in await orders.fetch(PENDING)}
+        owed = await alerts.fetch("SELECT shipment_line_id::text AS id FROM receipts WHERE payable_id IS NOT NULL")
+    finally:
+        await alerts.close()
+        await orders.close()
+    unseen = sum(about not in raised and ("order_unconfirmed", about) not in waiting for about in pending)
+    opened = sum(".payable.opened." in one.type for one in books.said["settlement"])
+    kept = sum(("payment_overdue", row["id"]) in waiting for row in owed)
+    return unseen + opened - kept
+
+
+def topics() -> list[str]:
+    """Every topic that somebody listens to, and with them all that are checked."""
+    return sorted({topic_of(kind) for name in SERVICES for kind in load(name).handlers} | set(SERVICES))

@@ -1,0 +1,216 @@
+"""The load: orders placed, confirmed, shipped, accepted and captured over HTTP, by clients that do not give up.
+
+Invariant: whatever a client does not know the end of, it sends again under the same key and the same numbers, as a
+hospital's system would; what it was answered is written down, so that a lost answer can be told from a lost order.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+
+from deploy.story.cast import Cast, assemble, load
+from deploy.story.market import open_market
+from deploy.story.teller import Teller
+from deploy.visitor import Person, Refused, Visitor
+from shared import clock
+
+MARKET_OPENED_DAYS_AGO = 60
+TRIES = 2_000
+LONGEST_PAUSE_SECONDS = 1.0
+PASSING_STATUS = {429, 500, 502, 503, 504}
+PASSING_CODES = {"busy", "still_running", "receipt_not_known_yet"}
+UNANSWERED_EVERY = 20
+"""Of so many orders one is never confirmed, so that there is a deadline to keep."""
+UNCAPTURED_EVERY = 10
+EVENTS_PER_ORDER = 20
+"""About."""
+
+
+class NeverTaken(AssertionError):
+    """The platform refused what it may not refuse, or never answered."""
+
+
+@dataclass(slots=True)
+class Answered:
+    """What the platform has said yes to, and how long each call waited: from its first try to its answer."""
+
+    orders: set[str] = field(default_factory=set)
+    unanswered: set[str] = field(default_factory=set)
+    accepted: set[str] = field(default_factory=set)
+    calls: list[tuple[float, float]] = field(default_factory=list)
+    retries: int = 0
+
+
+@dataclass(slots=True)
+class Load:
+    """Some clients side by side, each taking one batch of orders after the other through its life."""
+
+    visitor: Visitor
+    cast: Cast
+    orders_per_call: int
+    may_go_on: Callable[[], bool]
+    answered: Answered = field(default_factory=Answered)
+    _numbers: "count[int]" = field(default_factory=lambda: count(1))
+    _serials: "count[int]" = field(default_factory=lambda: count(1))
+
+    @property
+    def operator(self) -> Person:
+        """Who acts for all: bulk calls name the party."""
+        return self.visitor.person("operator", "OPERATOR", self.cast.sample.region, "faults")
+
+    async def play(self, stop: asyncio.Event, clients: int) -> None:
+        """Until told to stop; every batch that was begun is played to its end."""
+        async with asyncio.TaskGroup() as together:
+            for _ in range(clients):
+                together.create_task(self._client(stop))
+
+    async def _client(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            if self.may_go_on():
+                await self._batch([next(self._numbers) for _ in range(self.orders_per_call)])
+            else:
+                await asyncio.sleep(0.1)
+
+    async def _batch(self, numbers: list[int]) -> None:
+        orders = await self._bulk("orders/orders/bulk", [self._order(number) for number in numbers])
+        self.answered.orders.update(order["id"] for order in orders)
+        silent = {order["id"] for order, number in zip(orders, numbers, strict=True) if number % UNANSWERED_EVERY == 0}
+        self.answered.unanswered |= silent
+        answered = [order for order in orders if order["id"] not in silent]
+        await self._bulk("orders/confirmations/bulk", [one for order in answered for one in _confirmations(order)])
+        shipments = await self._bulk("orders/shipments/bulk", [one for order in answered for one in _shipments(order)])
+        received = await self._bulk("orders/acceptances/bulk", [_acceptance(shipment) for shipment in shipments])
+        self.answered.accepted |= {line["id"] for shipment in received for line in shipment["lines"]}
+        bills = [
+            self._bill(line) for place, one in enumerate(shipments) if place % UNCAPTURED_EVERY for line in one["lines"]
+        ]
+        await self._capture([bill for bill in bills if bill is not None])
+
+    def _order(self, number: int) -> dict[str, Any]:
+        cast = self.cast
+        a, b = cast.enterprise("dealer_a").uscc, cast.enterprise("dealer_b").uscc
+        wanted = (("tablets", 2, a), ("pills", 1, b), ("slices", 3, a))
+        return {
+            "order_number": f"F-{number:07d}",
+            "institution_code": cast.institution.code,
+            "lines": [
+                {"product_code": cast.product(key).code, "quantity": quantity, "distributor_code": dealer}
+                for key, quantity, dealer in wanted
+            ],
+        }
+
+    def _bill(self, line: dict[str, Any]) -> dict[str, Any] | None:
+        product = next(one for one in self.cast.sample.products if one.code == line["product_code"])
+        if product.ident is None:
+            return None
+        return {
+            "bill_number": f"B-{line['id']}",
+            "bill_type": "102",
+            "organisation_code": self.cast.institution.code,
+            "shipment_line_id": line["id"],
+            "codes": [f"{product.ident}{next(self._serials):013d}" for _ in range(line["quantity"])],
+        }
+
+    async def _bulk(self, path: str, commands: list[Any]) -> list[Any]:
+        return [one["item"] for one in await self._items(path, commands, lambda left: left)]
+
+    async def _capture(self, bills: list[Any]) -> None:
+        await self._items("traceability/documents", bills, lambda left: {"documents": left})
+
+    async def _items(self, path: str, commands: list[Any], body: Callable[[list[Any]], Any]) -> list[Any]:
+        """One answer for each; items that are refused for a passing reason are sent again, in a call of their own."""
+        done: dict[int, Any] = {}
+        for _ in range(TRIES):
+            left = [place for place in range(len(commands)) if place not in done]
+            if not left:
+                return [done[place] for place in range(len(commands))]
+            answer = await self._call(path, body([commands[place] for place in left]))
+            for place, item in zip(left, answer["items"], strict=True):
+                problem = item.get("problem")
+                if problem is None:
+                    done[place] = item
+                elif problem["code"] not in PASSING_CODES:
+                    raise NeverTaken(f"{path}: {problem}")
+            await asyncio.sleep(0.2 if len(done) < len(commands) else 0)
+        raise NeverTaken(f"{path}: {len(commands) - len(done)} items were never taken")
+
+    async def _call(self, path: str, body: Any) -> Any:
+        """One call under one key, until it is answered."""
+        key = f"{random.getrandbits(64):016x}"
+        began = clock.wall_seconds()
+        for attempt in range(TRIES):
+            try:
+                answer = await self.operator.post(path, body, key=key)
+            except Refused as refusal:
+                if refusal.status not in PASSING_STATUS and refusal.code not in PASSING_CODES:
+                    raise NeverTaken(str(refusal)) from refusal
+            except httpx.TransportError:
+                pass
+            else:
+                self.answered.calls.append((began, clock.wall_seconds()))
+                return answer
+            self.answered.retries += 1
+            await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1))
+        raise NeverTaken(f"{path} was never answered")
+
+
+async def market(visitor: Visitor) -> Cast:
+    """Opens the market of the story some weeks ago, then gives the platform the real time."""
+    cast = assemble(load(), visitor)
+    began = clock.start_of_day(clock.today() - timedelta(days=MARKET_OPENED_DAYS_AGO)) + timedelta(hours=9)
+    teller = Teller(visitor, began)
+    await teller.on(began)
+    await open_market(cast, teller)
+    await visitor.release_clock()
+    await visitor.until_quiet()
+    return cast
+
+
+def _shares(order: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The lines of each distributor."""
+    shares: dict[str, list[dict[str, Any]]] = {}
+    for line in order["lines"]:
+        shares.setdefault(line["distributor_code"], []).append(line)
+    return shares
+
+
+def _confirmations(order: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "order_id": order["id"],
+            "distributor_code": code,
+            "lines": [{"line_number": one["line_number"], "quantity": one["quantity_ordered"]} for one in lines],
+        }
+        for code, lines in _shares(order).items()
+    ]
+
+
+def _shipments(order: dict[str, Any]) -> list[dict[str, Any]]:
+    today = clock.today()
+    lot = {
+        "lot_number": f"L{today:%y%m}",
+        "produced_on": (today - timedelta(days=100)).isoformat(),
+        "expires_on": (today + timedelta(days=600)).isoformat(),
+    }
+    return [
+        {
+            "shipment_number": f"S-{order['order_number']}",
+            "order_id": order["id"],
+            "distributor_code": code,
+            "lines": [{"line_number": one["line_number"], "quantity": one["quantity_ordered"], **lot} for one in lines],
+        }
+        for code, lines in _shares(order).items()
+    ]
+
+
+def _acceptance(shipment: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "shipment_id": shipment["id"],
+        "lines": [{"shipment_line_id": one["id"], "accepted": one["quantity"]} for one in shipment["lines"]],
+    }
