@@ -196,3 +196,16 @@ def test_release_and_forbidding_both_return_to_real_time() -> None:
     clock.drive(MIDNIGHT - timedelta(days=400))
     clock.allow_driving(False)
     assert not clock.driven()
+
+
+def test_a_driven_clock_begins_where_it_came_to_and_is_not_set_back(drivable: None) -> None:
+    clock.allow_driving(True, LAST_SECOND)
+    assert clock.now() == LAST_SECOND
+    clock.drive(MIDNIGHT)
+    clock.allow_driving(True, LAST_SECOND)
+    assert clock.now() == MIDNIGHT
+
+
+def test_where_driving_is_forbidden_a_start_says_nothing() -> None:
+    clock.allow_driving(False, LAST_SECOND)
+    assert not clock.driven()
