@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PORT ?= 8000
-N ?= 1
+N ?= 20000
 DATA ?= data
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -47,7 +47,7 @@ check: setup ## formatting, lint, types, the direction of imports, generated fil
 bench: setup ## measure, and compare with the floors
 	$(BIN)/python -m tests.bench
 
-faults: setup ## kill and restart everything N=1 times over, then count
+faults: setup ## kill, stop and confuse everything while about N=20000 events are made, then count
 	$(BIN)/python -m tests.faults $(N)
 
 replay: setup ## play the sheets in the folder DATA=data through the platform

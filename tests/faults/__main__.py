@@ -5,8 +5,10 @@ import random
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from deploy.logs import log_to_file
+from deploy.server import stoppable
 from tests.faults.run import run, write
 
 FILE = Path(".data") / "faults.json"
@@ -15,18 +17,22 @@ DEFAULT_EVENTS = 20_000
 
 def main() -> int:
     """Runs, writes the figures, says what was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("events", nargs="?", type=int, default=DEFAULT_EVENTS)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="the order of the faults")
-    parser.add_argument("--keep", type=Path, help="a folder for data and logs that is left as it is")
+    parser.add_argument("--keep", type=Path, help="a folder in which data and logs are left")
+    parser.add_argument("--out", type=Path, default=FILE, help="where the figures are written")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="jicai-faults-", ignore_cleanup_errors=True) as made:
+    done: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="jicai-faults-", ignore_cleanup_errors=True) as made, stoppable():
         folder = (given.keep or Path(made)) / "data"
         log_to_file(folder, "faults")
-        figures = run(folder, given.events, given.seed)
-    write(FILE, figures)
-    sys.stdout.write(FILE.read_text())
-    return 1 if figures["wrong"] else 0
+        done.append(run(folder, given.events, given.seed))
+    if not done:  # told to stop
+        return 1
+    write(given.out, done[0])
+    sys.stdout.write(given.out.read_text())
+    return 1 if done[0]["wrong"] else 0
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Invariant: every count is of rows that contradict each other, so zero is the onl
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -22,10 +22,12 @@ from tests.faults.load import Answered
 
 OUTBOX = "SELECT event_id, type, subject, sequence, sent_at IS NOT NULL AS sent, recorded_at FROM outbox ORDER BY id"
 INBOX = "SELECT event_id, received_at FROM inbox"
-# What the owner of a promise must find: `about` of its kind, still waiting.
 DEADLINES = "SELECT kind, about FROM deadlines"
-ALERTS = "SELECT about_id FROM alerts WHERE kind = 'order_unconfirmed' AND state = 'open'"
-PENDING = "SELECT DISTINCT order_id::text AS id FROM order_lines WHERE state = 'pending'"
+ALERTS = "SELECT kind, about_id FROM alerts WHERE state = 'open'"
+# What somebody must be told of in time: orders without an answer, lines without their codes, lines without their money.
+PENDING = "SELECT DISTINCT order_id::text, distributor_code AS dealer FROM order_lines WHERE state = 'pending'"
+SHORT = "SELECT id::text, shipment_line_id::text AS line FROM payables WHERE codes_required AND quantity_released < quantity"
+OWED = "SELECT id::text, shipment_line_id::text AS line FROM payables WHERE paid_yuan < amount_yuan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,20 +229,30 @@ async def _gone(url_of: Callable[[str], str], answered: Answered) -> int:
 
 
 async def _deadlines_lost(url_of: Callable[[str], str], books: Books) -> int:
-    """Promises without a row that keeps them: payments not overdue yet, and orders that nobody answered and nobody saw."""
-    alerts, orders = await asyncpg.connect(url_of("alerts")), await asyncpg.connect(url_of("orders"))
+    """Promises that no row keeps and nobody was told of, by what the others' tables say that there must be."""
+    alerts, orders, settlement = [await asyncpg.connect(url_of(name)) for name in ("alerts", "orders", "settlement")]
     try:
-        waiting = {(row["kind"], row["about"]) for row in await alerts.fetch(DEADLINES)}
-        raised = {row["about_id"] for row in await alerts.fetch(ALERTS)}
-        pending = {row["id"] for row in await orders.fetch(PENDING)}
-        owed = await alerts.fetch("SELECT shipment_line_id::text AS id FROM receipts WHERE payable_id IS NOT NULL")
+        kept = {(row["kind"], row["about"]) for row in await alerts.fetch(DEADLINES)}
+        raised = {(row["kind"], row["about_id"]) for row in await alerts.fetch(ALERTS)}
+        pending = await orders.fetch(PENDING)
+        short = await settlement.fetch(SHORT)
+        owed = await settlement.fetch(OWED)
     finally:
-        await alerts.close()
-        await orders.close()
-    unseen = sum(about not in raised and ("order_unconfirmed", about) not in waiting for about in pending)
-    opened = sum(".payable.opened." in one.type for one in books.said["settlement"])
-    kept = sum(("payment_overdue", row["id"]) in waiting for row in owed)
-    return unseen + opened - kept
+        for one in (alerts, orders, settlement):
+            await one.close()
+    promised = [
+        *(("order_unconfirmed", row["order_id"], f"{row['order_id']}:{row['dealer']}") for row in pending),
+        *(("coverage_short", row["line"], row["id"]) for row in short),
+        *(("payment_overdue", row["line"], row["id"]) for row in owed),
+    ]
+    return unkept(promised, kept, raised)
+
+
+def unkept(
+    promised: Iterable[tuple[str, str, str]], kept: Container[tuple[str, str]], raised: Container[tuple[str, str]]
+) -> int:
+    """Of promises (kind, what its deadline is about, what its alert is about): those with neither deadline nor alert."""
+    return sum((kind, about) not in kept and (kind, told) not in raised for kind, about, told in promised)
 
 
 def topics() -> list[str]:

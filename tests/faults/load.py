@@ -28,8 +28,8 @@ PASSING_CODES = {"busy", "still_running", "receipt_not_known_yet"}
 UNANSWERED_EVERY = 20
 """Of so many orders one is never confirmed, so that there is a deadline to keep."""
 UNCAPTURED_EVERY = 10
-EVENTS_PER_ORDER = 20
-"""About."""
+SLOWLY_SECONDS = 6.0
+"""A client that is ahead of the faults waits up to so long between two batches."""
 
 
 class NeverTaken(AssertionError):
@@ -72,10 +72,9 @@ class Load:
 
     async def _client(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            if self.may_go_on():
-                await self._batch([next(self._numbers) for _ in range(self.orders_per_call)])
-            else:
-                await asyncio.sleep(0.1)
+            await self._batch([next(self._numbers) for _ in range(self.orders_per_call)])
+            if not self.may_go_on():
+                await asyncio.sleep(random.uniform(0, SLOWLY_SECONDS))
 
     async def _batch(self, numbers: list[int]) -> None:
         orders = await self._bulk("orders/orders/bulk", [self._order(number) for number in numbers])

@@ -230,3 +230,10 @@ def test_steps_count_from_one_without_a_gap() -> None:
     assert checker.out_of_step([("a", 1), ("a", 3)]) == 1
     assert checker.out_of_step([("a", 1), ("a", 2), ("a", 1)]) == 1
     assert checker.out_of_step([("a", 1), ("a", 1)]) == 1
+
+
+def test_a_promise_needs_a_deadline_or_an_alert() -> None:
+    promised = [("order_unconfirmed", "o1", "o1:d"), ("payment_overdue", "l1", "p1")]
+    assert checker.unkept(promised, {("payment_overdue", "l1")}, {("order_unconfirmed", "o1:d")}) == 0
+    assert checker.unkept(promised, {("payment_overdue", "l1")}, set()) == 1
+    assert checker.unkept(promised, set(), {("coverage_short", "p1")}) == 2
