@@ -201,24 +201,25 @@ def orders_of(rows: Iterable[TradeRow], enterprises: Enterprises) -> list[Order]
     """Rows with the same institution code and order number are one order, whatever the drug; oldest order first."""
     together: dict[tuple[str, str], list[TradeRow]] = defaultdict(list)
     for row in rows:
-        together[row.institution_code, row.order_number].append(row)
+        together[row.mention.institution_code, row.order_number].append(row)
     taken: Counter[str] = Counter()
     orders: list[Order] = []
-    for same in sorted(together.values(), key=lambda same: (min(row.ordered_at for row in same), same[0].number)):
+    for same in sorted(
+        together.values(), key=lambda same: (min(row.ordered_at for row in same), same[0].mention.number)
+    ):
         lines: list[Line] = []
         for row in same:
-            first_serial = taken[row.product_code]
-            taken[row.product_code] += row.quantity
-            distributor = enterprises.key_of(row.distributor)
-            lines.append(Line(row.number, row.product_code, row.quantity, row.amount_yuan, distributor, first_serial))
+            product, distributor = row.mention.product_code, enterprises.key_of(row.mention.distributor)
+            lines.append(Line(row.mention.number, product, row.quantity, row.amount_yuan, distributor, taken[product]))
+            taken[product] += row.quantity
         first = same[0]
         orders.append(
             Order(
-                institution_code=first.institution_code,
+                institution_code=first.mention.institution_code,
                 order_number=first.order_number,
-                region=first.region,
+                region=first.mention.region,
                 ordered_at=min(row.ordered_at for row in same),
-                received_by=first.institution_name,
+                received_by=first.mention.institution_name,
                 lines=tuple(lines),
             )
         )

@@ -69,21 +69,30 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class TradeRow:
-    """One line that a hospital ordered."""
+class Mention:
+    """Who is named in one row, whatever becomes of it: the master data of the sheet."""
 
     number: int
     province: str
     region: str
-    product_code: str
     institution_code: str
     institution_name: str
     institution_grade: str | None
+    product_code: str
+    distributor: Named
+    agent: Named | None
+    manufacturer: Named | None
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRow:
+    """One line that a hospital ordered."""
+
+    mention: Mention
     order_number: str
     ordered_at: dt.datetime
     amount_yuan: Decimal
     quantity: int
-    distributor: Named
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +116,12 @@ class Trade:
     refused: list[RefusedRow] = field(default_factory=list)
     yuan: Decimal = Decimal(0)
     cells: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    named: list["Mention"] = field(default_factory=list)
+    named: list[Mention] = field(default_factory=list)
 
     @property
     def count(self) -> int:
         """Rows of the sheet."""
         return len(self.cells)
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """Who is named in one row, whatever becomes of it: the master data of the sheet."""
-
-    number: int
-    province: str
-    region: str
-    institution_code: str
-    institution_name: str
-    institution_grade: str | None
-    product_code: str
-    distributor: Named
-    agent: Named | None
-    manufacturer: Named | None
 
 
 def read_catalogue(data: Path, mapping: ReplayMapping) -> list[CatalogueRow]:
@@ -218,22 +211,7 @@ def _take(trade: Trade, row: Row, binder: Binder, prices: Mapping[str, Decimal],
     except RowRefused as uneven:
         refuse(QUANTITY, *(_priced(fault, price) for fault in uneven.refusals))
         return
-    trade.rows.append(
-        TradeRow(
-            number=row.number,
-            province=mention.province,
-            region=mention.region,
-            product_code=mention.product_code,
-            institution_code=mention.institution_code,
-            institution_name=mention.institution_name,
-            institution_grade=mention.institution_grade,
-            order_number=order_number,
-            ordered_at=ordered_at,
-            amount_yuan=amount,
-            quantity=quantity,
-            distributor=mention.distributor,
-        )
-    )
+    trade.rows.append(TradeRow(mention, order_number, ordered_at, amount, quantity))
 
 
 def _mention(row: Row, fields: RowReader) -> Mention:
