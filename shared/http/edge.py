@@ -159,12 +159,12 @@ async def _once(
     return response
 
 
-def _tx(request: Request) -> Tx:
+async def _tx(request: Request) -> Tx:
     tx: Tx = request.state.tx
     return tx
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
 
@@ -175,7 +175,9 @@ CallerHere = Annotated[Caller, Depends(_caller)]
 """Who sent this request."""
 
 
-def _key_required(idempotency_key: Annotated[str | None, Header(max_length=idempotency.KEY_CHARACTERS)] = None) -> None:
+async def _key_required(
+    idempotency_key: Annotated[str | None, Header(max_length=idempotency.KEY_CHARACTERS)] = None,
+) -> None:
     if not idempotency_key:
         raise KeyMissing("Send `Idempotency-Key` with a value of your own; send the same one when you try again.")
 

@@ -66,7 +66,7 @@ def _unseal(cursor: str, secret: bytes) -> list[Any]:
     return key
 
 
-def _paging(
+async def _paging(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows of a page")] = DEFAULT_ROWS,
     after: Annotated[str | None, Query(max_length=1_000, description="`next` of the page before")] = None,

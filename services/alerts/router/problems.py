@@ -36,7 +36,7 @@ router = APIRouter(route_class=Edge, prefix="/problems", tags=["problems"])
 Day = Annotated[date, Query(ge=date(2000, 1, 1), le=date(2200, 1, 1), description="a day in Shanghai")]
 
 
-def _match(request: Request) -> Match:
+async def _match(request: Request) -> Match:
     return partial(check_match, request)
 
 
