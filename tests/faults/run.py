@@ -36,6 +36,9 @@ EVENTS_A_ROUND = 10_000
 SMALL = 5_000
 BROKER_STOPPED_SECONDS = {True: 5.0, False: 30.0}
 AHEAD_OF_FAULTS = 0.05
+AHEAD_OF_LOAD = 0.1
+WAITS_FOR_LOAD_SECONDS = 60
+"""A fault waits at most so long for the load to catch up: a platform that is down makes none."""
 CLIENTS = 3
 EVENTS_A_CALL = 4_000
 """Of so many wanted events, one more order is placed by a call."""
@@ -56,6 +59,11 @@ class Progress:
     planned: int
     events: int = 0
     done: int = 0
+
+    @property
+    def fault_may_come(self) -> bool:
+        """The faults are not ahead of the load."""
+        return self.done / self.planned <= self.events / self.wanted + AHEAD_OF_LOAD
 
     @property
     def load_may_go_on(self) -> bool:
@@ -100,6 +108,10 @@ async def play(stand: Stand, wanted: int, seed: int) -> tuple[Findings, dict[str
 
 async def _make_trouble(trouble: Trouble, deck: Sequence[tuple[str, Any]], progress: Progress) -> None:
     for kind, fault in deck:
+        for _ in range(WAITS_FOR_LOAD_SECONDS):
+            if progress.fault_may_come:
+                break
+            await asyncio.sleep(1)
         for _ in range(TRIES_OF_A_FAULT):
             if await trouble.make(kind, fault):
                 break
