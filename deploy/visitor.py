@@ -14,6 +14,8 @@ from deploy.addresses import Address, Addresses
 TokenFor = Callable[..., str]
 """`token_for(role, organisation, region, person)`: a bearer token."""
 
+CONNECTIONS = httpx.Limits(max_connections=20, keepalive_expiry=2)
+"""A connection that rests is closed from this side, before the server closes it under a request: it does after 5 s."""
 QUIET_LOOKS = 2
 LOOK_SECONDS = 0.05
 
@@ -77,7 +79,7 @@ class Visitor:
     def __init__(self, addresses: Addresses, token_for: TokenFor) -> None:
         self._addresses = addresses
         self._token_for = token_for
-        self._client = httpx.AsyncClient(timeout=120, limits=httpx.Limits(max_connections=20))
+        self._client = httpx.AsyncClient(timeout=120, limits=CONNECTIONS)
 
     async def __aenter__(self) -> Self:
         return self

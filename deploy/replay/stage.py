@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -24,6 +25,7 @@ PAGE_ROWS = 500
 BULK_ITEMS = 1_000
 TRIES = 60
 WAIT_SECONDS = 0.1
+TRIES_OF_A_CONNECTION = 3
 PASSING = {"busy", "receipt_not_known_yet"}
 """Codes of refusals that pass by themselves."""
 UNAVAILABLE, TOO_MANY = 503, 429
@@ -182,13 +184,17 @@ def accepted(path: str, item: Mapping[str, Any]) -> Any:
 
 
 async def again(visitor: Visitor, method: str, path: str, headers: Mapping[str, str], **content: Any) -> Any:
-    """A call that is repeated while the platform says that it is busy; raises Refused."""
+    """A call that is repeated while the platform says that it is busy, or when its connection was lost: everything sent here
+    has a natural key or an Idempotency-Key. Raises Refused."""
     for attempt in range(1, TRIES + 1):
         try:
             return await visitor.call(method, path, headers, **content)
         except Refused as refusal:
             passing = refusal.status in {UNAVAILABLE, TOO_MANY} or refusal.code in PASSING
             if not passing or attempt == TRIES:
+                raise
+        except (httpx.ReadError, httpx.RemoteProtocolError):  # the connection was closed under the request
+            if attempt >= TRIES_OF_A_CONNECTION:
                 raise
         await asyncio.sleep(WAIT_SECONDS)
     raise AssertionError("the loop returns or raises")

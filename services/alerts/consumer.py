@@ -3,10 +3,12 @@
 An event that concerns two things is handed to both, in one transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from services.alerts.handlers import order_lines, organisations, problems, receipts, troubles
 from services.alerts.handlers.problems import STEP
+from services.alerts.queries.watches import take_turn
 from services.alerts.rules.alerts import Kind
 from shared.db import Tx
 from shared.deadlines import Deadlines
@@ -42,24 +44,34 @@ async def on_payments_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> N
     await troubles.remedy_failed(tx, events)
 
 
+def in_turn(handler: Callable[[Tx, Sequence[Any]], Awaitable[None]]) -> Callable[[Tx, Sequence[Any]], Awaitable[None]]:
+    """A handler that changes what is watched, one transaction after the other."""
+
+    async def handle(tx: Tx, things: Sequence[Any]) -> None:
+        await take_turn(tx)
+        await handler(tx, things)
+
+    return handle
+
+
 HANDLERS: Handlers = {
     EnterpriseRegistered: organisations.on_enterprises_registered,
     InstitutionRegistered: organisations.on_institutions_registered,
-    OrderPlaced: order_lines.on_orders_placed,
-    OrderCancelled: order_lines.on_orders_cancelled,
-    LineConfirmed: on_lines_confirmed,
-    LineRefused: on_lines_refused,
-    LineClosed: order_lines.on_lines_closed,
-    DeliveryAccepted: receipts.on_deliveries_accepted,
-    PayableOpened: receipts.on_payables_opened,
-    PayableReleased: receipts.on_payables_released,
-    PaymentPaid: on_payments_paid,
-    PaymentFailed: troubles.on_payments_failed,
-    CoverageVerified: receipts.on_coverages_verified,
-    CoverageShort: receipts.on_coverages_short,
-    CodeFlagged: troubles.on_codes_flagged,
-    RecallOpened: troubles.on_recalls_opened,
-    RecallClosed: troubles.on_recalls_closed,
+    OrderPlaced: in_turn(order_lines.on_orders_placed),
+    OrderCancelled: in_turn(order_lines.on_orders_cancelled),
+    LineConfirmed: in_turn(on_lines_confirmed),
+    LineRefused: in_turn(on_lines_refused),
+    LineClosed: in_turn(order_lines.on_lines_closed),
+    DeliveryAccepted: in_turn(receipts.on_deliveries_accepted),
+    PayableOpened: in_turn(receipts.on_payables_opened),
+    PayableReleased: in_turn(receipts.on_payables_released),
+    PaymentPaid: in_turn(on_payments_paid),
+    PaymentFailed: in_turn(troubles.on_payments_failed),
+    CoverageVerified: in_turn(receipts.on_coverages_verified),
+    CoverageShort: in_turn(receipts.on_coverages_short),
+    CodeFlagged: in_turn(troubles.on_codes_flagged),
+    RecallOpened: in_turn(troubles.on_recalls_opened),
+    RecallClosed: in_turn(troubles.on_recalls_closed),
 }
 DEADLINES: Deadlines = {
     Kind.ORDER_UNCONFIRMED: order_lines.when_orders_unconfirmed,

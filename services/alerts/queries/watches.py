@@ -38,6 +38,7 @@ TOTALS = ("paid_yuan",)
 """Columns that hold a total which only rises, so that the largest is the newest."""
 
 RECALLS = lock_number("alerts:recalls")
+TURN = lock_number("alerts:turn")
 """A recall takes this lock alone, deliveries share it, so that neither overlooks the other."""
 
 _dialect = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
@@ -168,6 +169,13 @@ async def answered_keys(tx: Tx, order_ids: Sequence[UUID]) -> list[str]:
     """The orders at the distributors that have answered every line, as an unconfirmed alert names them."""
     found = await tx.rows(_ANSWERED_ORDERS, ids=order_ids)
     return [unconfirmed_key(row["order_id"], row["supplier_code"]) for row in found]
+
+
+async def take_turn(tx: Tx) -> None:
+    """Lets one transaction at a time change what is watched. Facts about one order line come by five subjects, and so in
+    several partitions at once; each batch locks lines wave after wave, and no order of ids within a wave keeps two batches
+    from waiting for each other."""
+    await tx.sql("SELECT pg_advisory_xact_lock($1)", TURN)
 
 
 async def recall_lock(tx: Tx, *, alone: bool) -> None:
