@@ -17,10 +17,11 @@ $$
 
 _CHAIN = """
 CREATE OR REPLACE FUNCTION jicai_chain_history() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public AS $$
+SET search_path = public SET enable_seqscan = off AS $$
 DECLARE before bytea;
 BEGIN
-  SELECT h.hash INTO before FROM history h WHERE h.about = NEW.about ORDER BY h.id DESC LIMIT 1;
+  -- By (about, id), whatever the statistics say: "+ 0" keeps the planner from walking back through all of history.
+  SELECT h.hash INTO before FROM history h WHERE h.about = NEW.about ORDER BY h.id + 0 DESC LIMIT 1;
   NEW.hash := jicai_history_hash(before, NEW);
   RETURN NEW;
 END $$
