@@ -9,19 +9,17 @@ import asyncio
 import dataclasses
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 import asyncpg
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
 from shared.errors import Unavailable
 from shared.policy import Policy
+from shared.statements import columns, compiled, unnest, update
 
 Record = asyncpg.Record
 T = TypeVar("T")
@@ -77,9 +75,6 @@ PROBE_SECONDS = 2
 ANSWER_SECONDS = 5
 """A statement that the server has not ended this long after its time-out has lost its connection."""
 
-_dialect = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
-_compiled: WeakKeyDictionary[sa.Executable, "Compiled"] = WeakKeyDictionary()
-
 
 def metadata() -> sa.MetaData:
     """An empty collection of tables with the project's names for constraints."""
@@ -93,33 +88,6 @@ PLATFORM = metadata()
 def private(own: Sequence[str], region: str | None = None, also: Sequence[str] = ()) -> dict[str, Any]:
     """`info` of a private table: the columns of its parties and region, SQL that widens them; walls.py has the policy."""
     return {"private": {"own": tuple(own), "region": region, "also": tuple(also)}}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Compiled:
-    """A statement as text with $n in it, and which parameter goes where."""
-
-    text: str
-    order: tuple[str, ...]
-    defaults: Mapping[str, Any]
-
-    def arguments(self, given: Mapping[str, Any]) -> list[Any]:
-        """Values in the order of $1, $2, …; raises KeyError for one that is missing."""
-        return [given[name] if name in given else self.defaults[name] for name in self.order]
-
-
-def compiled(statement: sa.Executable) -> Compiled:
-    """Compiles a Core statement for asyncpg; module-level statements are compiled once."""
-    known = _compiled.get(statement)
-    if known is None:
-        built = statement.compile(dialect=_dialect)  # type: ignore[attr-defined]
-        if built.post_compile_params:
-            raise TypeError("in_() of a list has another text for each length; write `column == sa.any_(parameter)`")
-        order = tuple(built.positiontup or ())
-        required = {name for name, bind in built.binds.items() if bind.required}
-        defaults = {name: value for name, value in built.params.items() if name not in required}
-        known = _compiled[statement] = Compiled(built.string, order, defaults)
-    return known
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -148,52 +116,6 @@ class Scope:
 
 EVERYTHING = Scope(reach="all")
 """What a worker sees: it acts for the platform, not for a caller."""
-
-
-def _array_literal(values: Iterable[str] | None) -> str | None:
-    if values is None:
-        return None
-    escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return "{" + ",".join(f'"{value}"' for value in escaped) + "}"
-
-
-@lru_cache(maxsize=512)
-def _unnest(table: sa.Table, names: tuple[str, ...], first: int, *, skip_repeated: bool) -> str:
-    """INSERT … SELECT … FROM unnest($n::type[], …); array columns travel as text, for unnest flattens."""
-    kinds = [table.c[name].type for name in names]
-    shown = [kind.compile(dialect=_dialect) for kind in kinds]
-    carried = ["TEXT" if isinstance(kind, sa.ARRAY) else text for kind, text in zip(kinds, shown, strict=True)]
-    arrays = ", ".join(f"${first + place}::{text}[]" for place, text in enumerate(carried))
-    picked = ", ".join(
-        f'u."{name}"::{text}' if isinstance(kind, sa.ARRAY) else f'u."{name}"'
-        for name, kind, text in zip(names, kinds, shown, strict=True)
-    )
-    columns = ", ".join(f'"{name}"' for name in names)
-    tail = " ON CONFLICT DO NOTHING" if skip_repeated else ""
-    return f'INSERT INTO "{table.name}" ({columns}) SELECT {picked} FROM unnest({arrays}) AS u({columns}){tail}'  # noqa: S608  names are declared
-
-
-@lru_cache(maxsize=512)
-def _update(table: sa.Table, names: tuple[str, ...]) -> str:
-    """UPDATE … FROM unnest($n::type[], …) by `id`; array columns travel as text, as in `_unnest`."""
-    kinds = {name: table.c[name].type for name in names}
-    shown = {name: kind.compile(dialect=_dialect) for name, kind in kinds.items()}
-    arrays = ", ".join(
-        f"${place}::{'TEXT' if isinstance(kinds[name], sa.ARRAY) else shown[name]}[]"
-        for place, name in enumerate(names, 1)
-    )
-    sets = ", ".join(f'"{name}" = u."{name}"::{shown[name]}' for name in names if name != "id")
-    columns = ", ".join(f'"{name}"' for name in names)
-    return f'UPDATE "{table.name}" AS t SET {sets} FROM unnest({arrays}) AS u({columns}) WHERE t.id = u.id'  # noqa: S608  names are declared
-
-
-def _columns(table: sa.Table, names: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    return [
-        [_array_literal(row[name]) for row in rows]
-        if isinstance(table.c[name].type, sa.ARRAY)
-        else [row[name] for row in rows]
-        for name in names
-    ]
 
 
 def _values(into: type[T], records: Sequence[Record]) -> list[T]:
@@ -264,7 +186,7 @@ class Tx:
         """Sets columns of many rows, each found by its `id`, in one statement; all rows with the same columns."""
         if rows:
             names = tuple(rows[0])
-            await self.sql(_update(table, names), *_columns(table, names, rows))
+            await self.sql(update(table, names), *columns(table, names, rows))
 
     async def flush(self) -> None:
         """Writes what was added, all tables in one statement; foreign keys are checked at its end."""
@@ -275,8 +197,8 @@ class Tx:
         arguments: list[Any] = []
         for (table, skip_repeated), rows in added.items():
             names = tuple(rows[0])
-            parts.append(_unnest(table, names, len(arguments) + 1, skip_repeated=skip_repeated))
-            arguments.extend(_columns(table, names, rows))
+            parts.append(unnest(table, names, len(arguments) + 1, skip_repeated=skip_repeated))
+            arguments.extend(columns(table, names, rows))
         text = parts[-1]
         if len(parts) > 1:
             chained = ", ".join(f"w{place} AS ({part})" for place, part in enumerate(parts[:-1]))
