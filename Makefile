@@ -42,6 +42,8 @@ check: setup ## formatting, lint, types, the direction of imports, generated fil
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/jicai events --check
+	$(BIN)/jicai access --check
+	$(BIN)/jicai errors --check
 	$(BIN)/python -m tests.lint
 
 bench: setup ## measure, and compare with the floors

@@ -24,6 +24,8 @@ COMMANDS = {
     "events": "events",
     "import": "sheets",
     "replay": "replay",
+    "access": "access",
+    "errors": "errors",
     "audit": "audit",
     "dead": "dead",
 }

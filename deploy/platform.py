@@ -21,7 +21,7 @@ from deploy.server import address_of, reserved, serve, stoppable, until_told
 from deploy.visitor import TokenFor
 from shared import clock
 from shared.bus import LocalBus
-from shared.http import create_app, operations, problems
+from shared.http import create_app, error_pages, operations, problems
 from shared.http.edge import Runtime
 from shared.http.operations import HealthView, InFlightView
 from shared.service import Service
@@ -69,6 +69,7 @@ class Platform:
             """Where the services are."""
             return {name: f"/{name}" for name in self.apps}
 
+        root.include_router(error_pages.router)
         operations.install(root, ready=self._ready, flight=self._in_flight, may_drive=self.may_drive)
         for name, app in self.apps.items():
             root.mount(f"/{name}", app)

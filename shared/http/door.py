@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from shared import clock, telemetry
 from shared.errors import ServiceError, TooLarge, Unavailable, UnsupportedMedia
-from shared.http import problems
+from shared.http import problems, words
 from shared.settings import Limits
 
 SAFETY = (
@@ -59,6 +59,7 @@ class Door:
         request_id = _printable(given.get(b"x-request-id")) or str(uuid7())
         known = telemetry.request_id.set(request_id)
         trace = telemetry.traceparent.set(_printable(given.get(b"traceparent")))
+        spoken = words.language.set(words.preferred(_printable(given.get(b"accept-language"))))
         started = clock.elapsed()
         status = 0
 
@@ -85,6 +86,7 @@ class Door:
             telemetry.REQUESTS.labels(self._service, operation, status).observe(clock.elapsed() - started)
             telemetry.request_id.reset(known)
             telemetry.traceparent.reset(trace)
+            words.language.reset(spoken)
 
     async def _enter(self, scope: Scope, given: dict[bytes, bytes], receive: Receive, send: Send) -> None:
         try:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from shared import telemetry
 from shared.db import TRANSIENT
 from shared.errors import ServiceError, Unavailable
+from shared.http import words
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +63,17 @@ def pointer(location: Sequence[Any]) -> str:
     return "/".join(parts)
 
 
+def page_of(code: str) -> str:
+    """Where every API tells what a code means."""
+    return f"/errors/{code}"
+
+
 def problem_of(error: ServiceError) -> Problem:
     """The answer to an expected refusal."""
     return Problem(
-        type=f"urn:jicai:error:{error.code}",
+        type=page_of(error.code),
         code=error.code,
-        title=error.title,
+        title=words.title(error.code, error.title),
         status=error.status,
         detail=error.detail,
         request_id=telemetry.request_id.get(),
@@ -104,15 +110,22 @@ async def _invalid(_: Request, error: Exception) -> Response:
     faults = [_fault(found) for found in error.errors()]
     count = len(faults)
     problem = Problem(
-        type="urn:jicai:error:invalid_request",
-        code="invalid_request",
-        title="The request does not have the expected form",
+        **_by_the_edge("invalid_request"),
         status=422,
-        detail=f"{count} {'fault' if count == 1 else 'faults'} in the request; nothing was changed.",
+        detail=words.detail(
+            "invalid_request",
+            f"{count} {'fault' if count == 1 else 'faults'} in the request; nothing was changed.",
+            count=count,
+        ),
         request_id=telemetry.request_id.get(),
         errors=faults,
     )
     return answer(problem)
+
+
+def _by_the_edge(code: str) -> dict[str, str]:
+    _, english = words.BY_THE_EDGE.get(code, (0, code.replace("_", " ").capitalize()))
+    return {"type": page_of(code), "code": code, "title": words.title(code, english)}
 
 
 def _fault(found: dict[str, Any]) -> FaultView:
@@ -124,7 +137,7 @@ def _fault(found: dict[str, Any]) -> FaultView:
         pointer=pointer(found["loc"]),
         code=found["type"],
         given=shown(found.get("input")),
-        rule=found["msg"],
+        rule=words.rule(found["type"], found["msg"], context),
         allowed=str(allowed or found["msg"]),
     )
 
@@ -138,9 +151,7 @@ async def _from_router(request: Request, error: Exception) -> Response:
         detail = f"{request.method} is not answered at {shown(request.url.path)}; allowed: {(error.headers or {}).get('Allow')}"
     code = _ROUTER_CODES.get(error.status_code, f"http_{error.status_code}")
     problem = Problem(
-        type=f"urn:jicai:error:{code}",
-        code=code,
-        title=code.replace("_", " ").capitalize(),
+        **_by_the_edge(code),
         status=error.status_code,
         detail=detail,
         request_id=telemetry.request_id.get(),
@@ -158,9 +169,7 @@ def internal(error: Exception) -> Response:
         return answer(problem_of(away), {"Retry-After": "2"})
     log.error("a request failed", exc_info=error)
     problem = Problem(
-        type="urn:jicai:error:internal",
-        code="internal",
-        title="Something went wrong here",
+        **_by_the_edge("internal"),
         status=500,
         detail="The fault is ours and was logged under this request id.",
         request_id=telemetry.request_id.get(),

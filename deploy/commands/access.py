@@ -1,0 +1,49 @@
+"""`jicai access`: who may do what with whose rows, printed from the matrix."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from deploy import pages
+from shared.access import Access
+from shared.identity import ROLES
+
+PAGE = "access.md"
+HEAD = """# Who may do what
+
+Made by `jicai access` from `shared/access/`. **own**: rows of which the caller's organisation is a party. **region**: rows of
+the caller's region and those under it. **all**: every row. Empty: the role may not. A token may carry narrower scopes:
+`<service>:read` for reading, `<service>:write` for everything else.
+"""
+
+
+def access(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when the page is stale.")] = False,
+) -> None:
+    """Writes docs/access.md from the access matrix."""
+    for name in pages.bring(pages.DOCS, {PAGE: page()}, check=check, command="access"):
+        typer.echo(f"docs/{name}")
+
+
+def page() -> str:
+    """The whole matrix as Markdown, a table per service."""
+    return HEAD + "".join(
+        f"\n## {name}\n\n" + "\n".join(_table(name, document)) + "\n" for name, document in pages.openapi().items()
+    )
+
+
+def _table(name: str, document: Mapping[str, Any]) -> Iterator[str]:
+    yield "| operation | request | " + " | ".join(ROLES) + " |"
+    yield "| --- " * (len(ROLES) + 2) + "|"
+    matrix = Access.of(name).matrix
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if (row := matrix.get(operation["operationId"])) is not None:
+                reaches = " | ".join(row.get(role, "") for role in ROLES)
+                yield f"| {operation['operationId']} | {method.upper()} {path} | {reaches} |"
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(access)

@@ -1,0 +1,22 @@
+"""What each code means, as text: where the `type` of a problem leads."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from shared.errors import NotFound
+from shared.http import words
+
+router = APIRouter(tags=["operations"])
+
+
+class NoSuchPage(NotFound):
+    title = "No such code of an error"
+
+
+@router.get("/errors/{code}", operation_id="get_error_page", response_class=Response)
+async def get_error_page(code: str) -> Response:
+    """What a code of a problem means, in English and Chinese."""
+    page = words.page(code)
+    if page is None:
+        raise NoSuchPage(f"No answer here carries the code {code[:100]!r}.")
+    return Response(page, media_type="text/markdown")

@@ -1,0 +1,106 @@
+"""The words of a refusal in the reader's language: English unless Chinese is preferred; ids and amounts are never changed."""
+
+import tomllib
+from collections.abc import Mapping
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from shared.errors import ServiceError
+
+ENGLISH, CHINESE = "en", "zh"
+
+language: ContextVar[str] = ContextVar("language", default=ENGLISH)
+"""What the present request is answered in; set at the door."""
+
+BY_THE_EDGE = {
+    "invalid_request": (422, "The request does not have the expected form"),
+    "internal": (500, "Something went wrong here"),
+    "no_such_path": (404, "No such path"),
+    "method_not_allowed": (405, "Method not allowed"),
+    "unreadable_body": (400, "Unreadable body"),
+}
+"""The codes that no class of the error tree carries: status and title."""
+
+
+@cache
+def chinese() -> Mapping[str, Mapping[str, str]]:
+    """The Chinese words: titles by code, rules by pydantic's error type, details by code."""
+    return tomllib.loads((Path(__file__).parent / "zh.toml").read_text(encoding="utf-8"))
+
+
+def preferred(accept_language: str | None) -> str:
+    """The language of an Accept-Language header that we have and that weighs most (RFC 9110 §12.5.4)."""
+    best, weight = ENGLISH, 0.0
+    for part in (accept_language or "").split(",")[:20]:
+        name, _, quality = part.strip().partition(";")
+        stem = name.strip().lower().partition("-")[0]
+        if stem in (ENGLISH, CHINESE) and _quality(quality) > weight:
+            best, weight = stem, _quality(quality)
+    return best
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text.strip().removeprefix("q=")) if text.strip() else 1.0
+    except ValueError:
+        return 0.0
+
+
+def title(code: str, english: str) -> str:
+    """The title of a code in the language of this request."""
+    return chinese()["titles"].get(code, english) if language.get() == CHINESE else english
+
+
+def detail(code: str, english: str, **numbers: Any) -> str:
+    """What is said in full, where there are words for it."""
+    found = chinese()["details"].get(code) if language.get() == CHINESE else None
+    return found.format(**numbers) if found else english
+
+
+def rule(kind: str, english: str, context: Mapping[str, Any]) -> str:
+    """The rule that pydantic found broken, by the type of its error."""
+    found = chinese()["rules"].get(kind) if language.get() == CHINESE else None
+    try:
+        return found.format(**context) if found else english
+    except KeyError:
+        return english
+
+
+def error_classes() -> dict[str, list[type[ServiceError]]]:
+    """Every refusal that this process knows, by its code; the roots of the tree are codes too."""
+    found: dict[str, list[type[ServiceError]]] = {}
+    waiting = list(ServiceError.__subclasses__())
+    while waiting:
+        one = waiting.pop()
+        waiting += one.__subclasses__()
+        if one not in found.setdefault(one.code, []):
+            found[one.code].append(one)
+    return {code: sorted(found[code], key=lambda one: one.__module__) for code in sorted(found)}
+
+
+def codes() -> list[str]:
+    """Every code that an answer of this process can carry."""
+    return sorted({*error_classes(), *BY_THE_EDGE})
+
+
+def page(code: str) -> str | None:
+    """What a code means, as Markdown; None for a code that nobody here uses."""
+    classes = error_classes().get(code, [])
+    if not classes and code not in BY_THE_EDGE:
+        return None
+    status, heading = (classes[0].status, classes[0].title) if classes else BY_THE_EDGE[code]
+    lines = [f"# {code}", "", f"HTTP {status}", "", f"* {heading}", f"* {chinese()['titles'].get(code, heading)}", ""]
+    for one in classes:
+        words = " ".join((one.__doc__ or "").split())
+        lines.append(f"{_who(one)}: {one.title}. {words}".rstrip())
+    if not classes:
+        lines.append(f"Every service: {heading}.")
+    lines += ["", "`detail` says what was given and what is allowed; `errors` names each place by a JSON Pointer.", ""]
+    return "\n".join(lines)
+
+
+def _who(one: type[ServiceError]) -> str:
+    parts = one.__module__.split(".")
+    return parts[1] if parts[0] == "services" else "Every service"

@@ -1,0 +1,72 @@
+"""Refusals speak the reader's language, every code has a title in both and a page, and nothing else is ever translated."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from deploy.services import load_all
+from shared.http import words
+from shared.service import Service
+from tests.toy import let_in, toy
+
+let_in()
+load_all()
+
+CHINESE = {"accept-language": "zh-CN,zh;q=0.9,en;q=0.8"}
+
+
+@pytest.fixture
+def service() -> Service:
+    return toy
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, "en"),
+        ("zh", "zh"),
+        ("zh-CN,en;q=0.8", "zh"),
+        ("en;q=0.9,zh;q=0.8", "en"),
+        ("fr,zh;q=0.1", "zh"),
+        ("fr", "en"),
+        ("zh;q=0", "en"),
+        ("zh;q=x", "en"),
+        (",;,", "en"),
+    ],
+)
+def test_the_language_that_weighs_most_is_spoken(header: str | None, expected: str) -> None:
+    assert words.preferred(header) == expected
+
+
+def test_every_code_has_a_title_in_chinese_and_no_title_is_of_no_code() -> None:
+    ours = {
+        code
+        for code, classes in words.error_classes().items()
+        if classes[0].__module__.startswith(("shared", "services"))
+    }
+    assert set(words.chinese()["titles"]) == ours | set(words.BY_THE_EDGE)
+
+
+async def test_a_refusal_in_chinese_keeps_ids_and_amounts(
+    client: httpx.AsyncClient, caller: Callable[..., dict[str, str]]
+) -> None:
+    headers = caller("hospital", "H33010200059") | CHINESE
+    answer = await client.post("/things", json={"nam": "x"}, headers=headers)
+    problem = answer.json()
+    assert problem["title"] == "请求的格式不符合要求"
+    assert problem["detail"] == "请求中有 2 处错误,未作任何更改。"
+    assert {(one["pointer"], one["rule"]) for one in problem["errors"]} == {("/name", "必填"), ("/nam", "不识别的字段")}
+    nowhere = (await client.get("/nowhere", headers=CHINESE)).json()
+    assert (nowhere["code"], nowhere["title"]) == ("no_such_path", "没有这个路径")
+    assert (await client.get("/things")).json()["title"] == "A token is needed"
+    assert (await client.get("/things", headers=CHINESE)).json()["title"] == "需要令牌"
+
+
+async def test_the_type_of_a_problem_leads_to_its_page(client: httpx.AsyncClient) -> None:
+    problem = (await client.get("/things")).json()
+    page = await client.get(problem["type"])
+    assert page.status_code == 200
+    assert page.text.startswith("# no_token\n\nHTTP 401\n")
+    assert "需要令牌" in page.text
+    assert (await client.get("/errors/nothing_of_the_kind")).json()["code"] == "no_such_page"
