@@ -45,6 +45,7 @@ TRANSIENT = (
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the connection was cut between two words of a statement
     ConnectionError,
     OSError,
     TimeoutError,

@@ -162,7 +162,8 @@ class Relay:
             await connection.execute("SELECT pg_advisory_unlock_all()")
             await connection.execute(_OVERHEARD, "0")
         except BaseException:
-            connection.terminate()  # and the lead is free, whatever state the connection was in
+            with suppress(asyncpg.InterfaceError):  # the pool has noticed its loss already
+                connection.terminate()  # and the lead is free, whatever state the connection was in
             raise
 
     async def _relay(self, connection: Any, stop: asyncio.Event) -> None:

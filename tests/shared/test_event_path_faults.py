@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import CommitFailedError, KafkaError
@@ -15,8 +16,11 @@ from deploy.embedded import free_port
 from deploy.kafka import EmbeddedKafka
 from shared import outbox
 from shared.bus import Bus, BusAway, KafkaBus, Message, Transient
+from shared.inbox import Consumer
 from shared.outbox import Relay
-from tests.path import PATIENCE_SECONDS, Path, said
+from tests.echo import Said, source
+from tests.house import House
+from tests.path import PATIENCE_SECONDS, Path, message, said
 
 THINGS = 12
 """Enough for each of the three partitions to hold some."""
@@ -341,3 +345,42 @@ async def test_a_lead_is_kept_while_the_broker_takes_its_time(
         await path.say(*said(thing, 1))
         await path.until(1)
     assert sends == [1]
+
+
+async def test_a_lead_whose_connection_is_cut_says_why_and_leads_again(
+    make_path: Callable[[str], Awaitable[Path]], house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = await make_path("local")
+    thing = uuid7()
+    bus = path.make_bus("both")
+    async with consuming(path, bus), relaying(path, bus):
+        await path.say(*said(thing, 1))
+        await path.until(1)
+        with caplog.at_level("WARNING", logger="shared.outbox"):
+            owner = await asyncpg.connect(house.url(source))
+            await owner.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+            await owner.close()
+            await path.say(*said(thing, 2))
+            await path.until(2)
+    assert await path.numbers() == {thing: [(1, "said"), (2, "said")]}
+    reasons = [record.__dict__["reason"] for record in caplog.records if record.message == "relay waits"]
+    assert reasons
+    assert not [reason for reason in reasons if "terminate()" in reason]
+
+
+async def test_a_connection_that_is_cut_in_the_middle_of_a_statement_makes_no_dead_letter(
+    make_path: Callable[[str], Awaitable[Path]],
+) -> None:
+    """asyncpg then speaks of its own state, not of the connection."""
+    path = await make_path("local")
+
+    async def cut(*_: Any) -> None:
+        raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+
+    with pytest.raises(Transient):
+        await Consumer("echo", path.heard, {Said: cut}).apply([message(fact) for fact in said(uuid7(), 1, 2)])
+    assert await path.heard.pool.fetchval("SELECT count(*) FROM dead_letters") == 0
+    assert await path.heard.pool.fetchval("SELECT count(*) FROM inbox") == 0
