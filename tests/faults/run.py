@@ -21,6 +21,7 @@ from uuid_utils.compat import uuid7
 
 from deploy.chain import SERVICES
 from deploy.platform import token_maker
+from deploy.server import SIGNALS
 from deploy.visitor import Refused, Visitor
 from shared import clock, crash
 from shared.bus import BusAway, KafkaBus, Message
@@ -234,8 +235,18 @@ def _figures(
 def run(data_dir: Path, wanted: int, seed: int) -> dict[str, Any]:
     """A platform on a fresh folder, everything played on it; the figures."""
     with standing(data_dir) as stand:
-        _, figures = asyncio.run(play(stand, wanted, seed))
-    return figures
+        return asyncio.run(_until_told(stand, wanted, seed))
+
+
+async def _until_told(stand: Stand, wanted: int, seed: int) -> dict[str, Any]:
+    """Plays; Ctrl-C and SIGTERM cancel what is played, and then everything is ended in order."""
+    playing = asyncio.create_task(play(stand, wanted, seed))
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, playing.cancel)
+    await asyncio.wait({playing})
+    if playing.cancelled():
+        raise KeyboardInterrupt
+    return playing.result()[1]
 
 
 def write(file: Path, figures: dict[str, Any]) -> None:
