@@ -70,10 +70,10 @@ async def test_five_hundred_at_once_with_one_key_are_one_thing_and_equal_answers
     async def until_answered() -> bytes:
         while True:
             answer = await client.post("/things", json=CHAIR, headers=headers)
-            if answer.status_code != 409:
+            if answer.status_code not in (409, 503):  # 503: too many wait for a connection; it says when to come again
                 assert answer.status_code == 201, answer.text
                 return answer.content
-            assert answer.headers["retry-after"] == "1"
+            assert int(answer.headers["retry-after"]) >= 1
             await asyncio.sleep(0.05)
 
     answers = await asyncio.gather(*(until_answered() for _ in range(500)))
