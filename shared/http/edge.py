@@ -28,7 +28,19 @@ TRIES = 3
 """Of a request that met another one in the database: deadlock, serialisation, the same natural key at once."""
 
 MET = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+READS = {"GET", "HEAD"}
 KEPT_HEADERS = ("content-type", "location", "etag")
+
+
+KEY_MEANS = "a value of your own; sent again with the same body it gives the first answer again"
+KEY_SHOWN = {
+    "name": "idempotency-key",
+    "in": "header",
+    "required": False,
+    "description": f"{KEY_MEANS}; optional here, for what is written has a key of its own",
+    "schema": {"type": "string", "maxLength": idempotency.KEY_CHARACTERS, "title": "Idempotency-Key"},
+}
+"""How a write that does not demand the header shows it."""
 
 
 class UnknownParameter(BadRequest):
@@ -62,12 +74,17 @@ class Runtime:
 class Edge(APIRoute):
     """The route class of every service."""
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **how: Any) -> None:
+        if not set(how.get("methods") or ()) <= READS and KeyRequired not in (how.get("dependencies") or ()):
+            how["openapi_extra"] = (how.get("openapi_extra") or {}) | {"parameters": [KEY_SHOWN]}
+        super().__init__(path, endpoint, **how)
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         endpoint = super().get_route_handler()
         parameters = sorted(_parameters(self.dependant))
         operation = self.name
         takes_json = self.body_field is not None
-        writes = not (self.methods or set()) <= {"GET", "HEAD"}
+        writes = not (self.methods or set()) <= READS
 
         async def handle(request: Request) -> Response:
             runtime: Runtime = request.app.state.runtime
@@ -175,9 +192,7 @@ CallerHere = Annotated[Caller, Depends(_caller)]
 """Who sent this request."""
 
 
-async def _key_required(
-    idempotency_key: Annotated[str | None, Header(max_length=idempotency.KEY_CHARACTERS)] = None,
-) -> None:
+async def _key_required(idempotency_key: Annotated[str | None, Header(description=KEY_MEANS)] = None) -> None:
     if not idempotency_key:
         raise KeyMissing("Send `Idempotency-Key` with a value of your own; send the same one when you try again.")
 

@@ -28,7 +28,19 @@ from services.alerts.schemas.problems import (
 )
 from shared import clock, history
 from shared.history import NextStep, TimelineView
-from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers, check_match, etag, only
+from shared.http import (
+    BulkAnswer,
+    CallerHere,
+    Edge,
+    KeyRequired,
+    Page,
+    PagingHere,
+    TxHere,
+    answers,
+    check_match,
+    etag,
+    only,
+)
 from shared.http.schemas import Code
 
 router = APIRouter(route_class=Edge, prefix="/problems", tags=["problems"])
@@ -44,13 +56,13 @@ MatchHere = Annotated[Match, Depends(_match)]
 """The `If-Match` of this request, held against the version under lock."""
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, dependencies=[KeyRequired])
 async def report_problem(command: ReportProblem, caller: CallerHere, tx: TxHere, response: Response) -> ProblemView:
     """Reports a problem to the authority of the region; it must be assigned by `act_by`."""
     return _answer(response, only(await handlers.report_problems(tx, caller, [command])))
 
 
-@router.post("/bulk")
+@router.post("/bulk", dependencies=[KeyRequired])
 async def report_problems_in_bulk(
     commands: Annotated[list[ReportProblem], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[ProblemView]:

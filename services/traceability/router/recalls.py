@@ -18,12 +18,12 @@ from services.traceability.schemas.recalls import (
 )
 from shared import history
 from shared.history import NextStep, TimelineView
-from shared.http import CallerHere, Edge, Page, PagingHere, TxHere, etag
+from shared.http import CallerHere, Edge, KeyRequired, Page, PagingHere, TxHere, etag
 
 router = APIRouter(route_class=Edge, prefix="/recalls", tags=["recalls"])
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, dependencies=[KeyRequired])
 async def open_recall(command: OpenRecall, caller: CallerHere, tx: TxHere, response: Response) -> RecallView:
     """Recalls lots: they may not be received, used or sold from now on; who holds them is found within seconds."""
     return _shown(await handlers.open_recall(tx, caller, command), response)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -29,7 +30,8 @@ class Desk:
         self.client, self.caller = client, caller
 
     async def report(self, who: tuple[str, ...] = ("hospital", HOSPITAL), **fields: Any) -> httpx.Response:
-        return await self.client.post("/problems", json=REPORT | fields, headers=self.caller(*who))
+        headers = self.caller(*who) | {"idempotency-key": str(uuid4())}
+        return await self.client.post("/problems", json=REPORT | fields, headers=headers)
 
     async def reported(self, who: tuple[str, ...] = ("hospital", HOSPITAL), **fields: Any) -> dict[str, Any]:
         answer = await self.report(who, **fields)

@@ -74,7 +74,7 @@ async def test_all_faults_of_a_report_are_told_together(desk: Desk) -> None:
     "body", [b'{"text": "\\ud800"}', b"{", b"[]", b"null", b'{"text": NaN}', b"\xff\xfe", b'{"occurred_at": 1e999}']
 )
 async def test_a_body_that_cannot_be_read_is_refused(desk: Desk, body: bytes) -> None:
-    headers = desk.caller(*REPORTER) | {"content-type": "application/json"}
+    headers = desk.caller(*REPORTER) | {"content-type": "application/json", "idempotency-key": "k"}
     answer = await desk.client.post("/problems", content=body, headers=headers)
     assert answer.status_code in (400, 422), answer.text
 

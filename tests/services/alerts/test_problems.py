@@ -337,7 +337,9 @@ async def test_a_list_is_filtered_and_paged(desk: Desk, worker: WorkerInHand) ->
 
 async def test_many_reports_are_answered_one_by_one(desk: Desk) -> None:
     bodies = [REPORT, REPORT | {"region": "440100"}, REPORT | {"kind": "price"}]
-    answer = await desk.client.post("/problems/bulk", json=bodies, headers=desk.caller(*REPORTER))
+    answer = await desk.client.post(
+        "/problems/bulk", json=bodies, headers=desk.caller(*REPORTER) | {"idempotency-key": "bulk"}
+    )
     told = answer.json()
     assert (told["succeeded"], told["refused"]) == (2, 1)
     assert [item["status"] for item in told["items"]] == [201, 422, 201]

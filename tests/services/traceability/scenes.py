@@ -186,7 +186,8 @@ class Desk:
 
     async def post(self, who: str, path: str, body: Any, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.client.post(path, json=body, headers={**self.as_(who), **named})
+        once = {"idempotency-key": str(uuid4())} if path == "/recalls" else {}
+        return await self.client.post(path, json=body, headers={**self.as_(who), **once, **named})
 
     async def get(self, who: str, path: str, **params: Any) -> httpx.Response:
         return await self.client.get(path, params=params, headers=self.as_(who))
