@@ -28,6 +28,8 @@ COMMANDS = {
     "errors": "errors",
     "audit": "audit",
     "dead": "dead",
+    "republish": "again",
+    "rebuild": "again",
 }
 """Command and the module of deploy/commands that has it; the module adds its commands by `add_to`."""
 

@@ -9,6 +9,7 @@ from sqlalchemy import MetaData
 from shared.deadlines import Deadlines
 from shared.inbox import Handlers
 from shared.jobs import Jobs
+from shared.republish import Projection, Republish
 from shared.settings import ServiceSettings
 
 
@@ -24,6 +25,8 @@ class Service:
     handlers: Handlers
     deadlines: Deadlines = field(default_factory=dict)
     jobs: Jobs = field(default_factory=dict)
+    republish: Republish = field(default_factory=dict)
+    projections: Mapping[str, Projection] = field(default_factory=dict)
 
     @property
     def package(self) -> str:

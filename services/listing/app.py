@@ -15,4 +15,5 @@ service = Service(
     handlers=consumer.HANDLERS,
     deadlines=consumer.DEADLINES,
     jobs=consumer.JOBS,
+    republish=consumer.REPUBLISH,
 )

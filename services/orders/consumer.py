@@ -1,6 +1,14 @@
 """What happens in orders by itself: it learns from listing what may be ordered, from others what became of goods."""
 
 from services.orders.handlers import market, receipts
+from services.orders.tables import (
+    distribution_ends,
+    distributions,
+    enterprises,
+    institutions,
+    listing_states,
+    listings,
+)
 from shared.deadlines import Deadlines
 from shared.events.listing import (
     DistributionConfirmed,
@@ -16,6 +24,7 @@ from shared.events.listing import (
 from shared.events.settlement import PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.inbox import Handlers
+from shared.republish import Projection
 
 HANDLERS: Handlers = {
     EnterpriseRegistered: market.on_enterprise_registered,
@@ -33,3 +42,10 @@ HANDLERS: Handlers = {
 }
 DEADLINES: Deadlines = {}
 """None: `confirm_by` and `deliver_by` travel in the events, and alerts watches them."""
+PROJECTIONS = {
+    "market": Projection(
+        (enterprises, institutions, listings, listing_states, distributions, distribution_ends),
+        source="listing",
+        kinds=("enterprises", "institutions", "listings", "distributions"),
+    )
+}

@@ -4,6 +4,7 @@ N=1000000 in the environment: how many events the long ones take (100,000 unless
 """
 
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -25,6 +26,7 @@ BENCHES: dict[str, Bench] = {
 
 
 async def main(names: list[str]) -> int:
+    logging.getLogger("aiokafka").setLevel("CRITICAL")
     console = Console()
     if unknown := set(names) - set(BENCHES):
         console.print(f"No benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}.")

@@ -82,7 +82,7 @@ class Desk:
         """
         before = self.listings.get(after.id)
         product = self.products[after.product_code]
-        fact = _fact(before, after, product, reason or after.reason or "")
+        fact = fact_of(before, after, product, reason or after.reason or "")
         if fact is not None and (noted_in is not None or _tells(before, after, product)):
             after = replace(after, version=after.version + 1)
             outbox.record(self.tx, fact, after.version)
@@ -133,7 +133,7 @@ def _tells(before: Listing | None, after: Listing, product: Product) -> bool:
     return before is None or before.state != after.state or _whole(before, product) != _whole(after, product)
 
 
-def _fact(before: Listing | None, after: Listing, product: Product, reason: str) -> Event | None:
+def fact_of(before: Listing | None, after: Listing, product: Product, reason: str) -> Event | None:
     """What the other services must hear of a change; None while a listing is not traded yet."""
     whole = _whole(after, product)
     match before.state if before else None, after.state:

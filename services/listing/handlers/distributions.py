@@ -191,26 +191,28 @@ def _say(tx: Tx, caller: Caller, before: Distribution | None, after: Distributio
     history.note(tx, caller, after.id, action, parties, detail)
     if after.version == (before.version if before else 0):
         return
-    if after.state == State.ACTIVE:
-        confirmed = DistributionConfirmed(
-            distribution_id=after.id,
-            region=after.region,
-            product_code=after.product_code,
-            manufacturer_code=after.manufacturer_code,
-            distributor_code=after.distributor_code,
-            distributor_name=after.distributor_name,
-            valid_from=after.valid_from,
-            valid_to=after.valid_to,
+    outbox.record(tx, fact_of(after), after.version)
+
+
+def fact_of(relation: Distribution) -> DistributionConfirmed | DistributionEnded:
+    """What the others hear of a relation that was confirmed once, as it stands."""
+    if relation.state == State.ACTIVE:
+        return DistributionConfirmed(
+            distribution_id=relation.id,
+            region=relation.region,
+            product_code=relation.product_code,
+            manufacturer_code=relation.manufacturer_code,
+            distributor_code=relation.distributor_code,
+            distributor_name=relation.distributor_name,
+            valid_from=relation.valid_from,
+            valid_to=relation.valid_to,
         )
-        outbox.record(tx, confirmed, after.version)
-        return
-    ended = DistributionEnded(
-        distribution_id=after.id,
-        region=after.region,
-        product_code=after.product_code,
-        manufacturer_code=after.manufacturer_code,
-        distributor_code=after.distributor_code,
-        ended_on=after.ended_on or clock.today(),
-        reason=after.reason or "",
+    return DistributionEnded(
+        distribution_id=relation.id,
+        region=relation.region,
+        product_code=relation.product_code,
+        manufacturer_code=relation.manufacturer_code,
+        distributor_code=relation.distributor_code,
+        ended_on=relation.ended_on or clock.today(),
+        reason=relation.reason or "",
     )
-    outbox.record(tx, ended, after.version)

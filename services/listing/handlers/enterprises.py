@@ -106,7 +106,12 @@ def _say(tx: Tx, caller: Caller, enterprise: Enterprise, action: str, region: st
     }
     parties = Parties(supplier_code=enterprise.code, third_code=enterprise.uscc, region=region)
     history.note(tx, caller, enterprise.id, action, parties, detail)
-    registered = EnterpriseRegistered(
+    outbox.record(tx, fact_of(enterprise), enterprise.version)
+
+
+def fact_of(enterprise: Enterprise) -> EnterpriseRegistered:
+    """What the others hear of an enterprise, whole."""
+    return EnterpriseRegistered(
         enterprise_id=enterprise.id,
         enterprise_code=enterprise.code,
         name=enterprise.name,
@@ -116,4 +121,3 @@ def _say(tx: Tx, caller: Caller, enterprise: Enterprise, action: str, region: st
         active=enterprise.active,
         region=enterprise.region,
     )
-    outbox.record(tx, registered, enterprise.version)

@@ -102,7 +102,12 @@ def _say(tx: Tx, caller: Caller, institution: Institution, action: str) -> None:
     }
     parties = Parties(institution_code=institution.code, region=institution.region)
     history.note(tx, caller, institution.id, action, parties, detail)
-    fact = InstitutionRegistered(
+    outbox.record(tx, fact_of(institution), institution.version)
+
+
+def fact_of(institution: Institution) -> InstitutionRegistered:
+    """What the others hear of an institution, whole."""
+    return InstitutionRegistered(
         institution_id=institution.id,
         institution_code=institution.code,
         name=institution.name,
@@ -115,4 +120,3 @@ def _say(tx: Tx, caller: Caller, institution: Institution, action: str) -> None:
             DeliveryPoint(delivery_point_id=point.id, name=point.name) for point in institution.delivery_points
         ),
     )
-    outbox.record(tx, fact, institution.version)

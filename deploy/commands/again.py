@@ -1,0 +1,96 @@
+"""`jicai republish` and `jicai rebuild`: state sent again, and a projection emptied and filled from it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Coroutine
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+
+from deploy.commands.options import ServiceName
+from deploy.embedded import CannotStart
+from deploy.services import load
+from deploy.wiring import told
+from shared import republish
+from shared.db import TRANSIENT, Database
+from shared.policy import Policy
+from shared.service import Service
+
+
+class NothingOfThatName(CannotStart):
+    """A kind or a projection that the service does not have."""
+
+
+class DatabaseAway(CannotStart):
+    """The database of a service cannot be used."""
+
+
+def republish_kind(
+    service: ServiceName, kind: Annotated[str, typer.Argument(help="What is said again, such as enterprises.")]
+) -> None:
+    """Sends the present state of one kind again, as ordinary events; harmless for who has it already."""
+    loaded = load(service)
+    _known(loaded, "says nothing again", kind, loaded.republish)
+    _run(_say_again(loaded, kind))
+
+
+def rebuild(
+    service: ServiceName, projection: Annotated[str, typer.Argument(help="What is emptied and filled, such as market.")]
+) -> None:
+    """Empties a projection, and has its source send everything again. Until that has arrived, the service knows nothing
+    of it and refuses what needs it. Reads the settings of both services."""
+    loaded = load(service)
+    _known(loaded, "has no projection", projection, loaded.projections)
+    wanted = loaded.projections[projection]
+    source = load(wanted.source)
+
+    async def work() -> None:
+        async with _database(source) as _:
+            pass  # before anything is emptied, the source must be there to fill it
+        async with _database(loaded) as database:
+            await republish.empty(database, wanted)
+        typer.echo(f"{service}: {projection} is empty.")
+        for kind in wanted.kinds:
+            await _say_again(source, kind)
+
+    _run(work())
+
+
+async def _say_again(service: Service, kind: str) -> None:
+    async with _database(service) as database:
+        count = await republish.republish(database, service.republish[kind])
+    typer.echo(f"{service.name}: {count} {kind} are said again.")
+
+
+def _known(service: Service, lack: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise NothingOfThatName(f"{service.name} {lack} named {name!r}; there are {', '.join(known) or 'none'}.")
+
+
+@asynccontextmanager
+async def _database(service: Service) -> AsyncIterator[Database]:
+    settings = told(service.settings)
+    database = await Database.open(
+        settings.database_url,
+        role=settings.worker_role,
+        policy=Policy.load(settings.policy_files),
+        connections=2,
+        statement_seconds=settings.limits.statement_seconds,
+        name=f"{service.name} again",
+    )
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    try:
+        asyncio.run(work)
+    except TRANSIENT as error:
+        raise DatabaseAway(f"A database cannot be used: {error}") from error
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("republish")(republish_kind)
+    app.command()(rebuild)
