@@ -15,6 +15,9 @@ from starlette.types import ASGIApp
 from deploy.embedded import LOOPBACK, CannotStart
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+KEEP_ALIVE_SECONDS = 75
+"""A resting connection is kept longer than clients and proxies keep theirs (60 s is usual), so that they close it, and
+not we under a request that is on its way."""
 
 
 class PortTaken(CannotStart):
@@ -70,6 +73,7 @@ async def serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(drain_seconds),
     )
     server = _Server(config)

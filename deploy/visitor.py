@@ -15,7 +15,8 @@ TokenFor = Callable[..., str]
 """`token_for(role, organisation, region, person)`: a bearer token."""
 
 CONNECTIONS = httpx.Limits(max_connections=20, keepalive_expiry=2)
-"""A connection that rests is closed from this side, before the server closes it under a request: it does after 5 s."""
+"""A connection that rests is closed from this side, before a server closes it under a request."""
+TRIES = 3
 QUIET_LOOKS = 2
 LOOK_SECONDS = 0.05
 
@@ -152,7 +153,15 @@ class Visitor:
         return address.ops if address.api.startswith(address.ops) else address.api
 
     async def _operate(self, method: str, base: str, path: str, **content: Any) -> Any:
-        answer = await self._client.request(method, f"{base}{path}", **content)
-        if not answer.is_success:
-            raise Refused(method, path, answer)
-        return answer.json()
+        """What operations ask may be asked again when the connection is lost under it."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                answer = await self._client.request(method, f"{base}{path}", **content)
+            except (httpx.ReadError, httpx.RemoteProtocolError):
+                if attempt == TRIES:
+                    raise
+                continue
+            if not answer.is_success:
+                raise Refused(method, path, answer)
+            return answer.json()
+        raise AssertionError("the loop returns or raises")

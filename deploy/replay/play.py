@@ -71,7 +71,9 @@ def _said_plainly() -> Iterator[None]:
     except* (ReplayStopped, NotQuiet, Refused) as stopped:
         raise ReplayStopped(str(_first(stopped))) from stopped
     except* (httpx.TransportError, ConnectionError) as away:
-        raise ReplayStopped(f"The platform went away ({_first(away)!r}); start the replay again.") from away
+        cause = _first(away)
+        asked = f"{cause.request.method} {cause.request.url.path}" if isinstance(cause, httpx.RequestError) else ""
+        raise ReplayStopped(f"The platform went away at {asked} ({cause!r}); start the replay again.") from away
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
