@@ -41,7 +41,9 @@ async def bench(servers: Ground) -> list[Figure]:
     await _produce(servers, topic)
 
     async def prepare() -> None:
-        await servers.house.empty(settlement)  # and no ANALYZE: plans made for empty tables read the full ones row by row
+        await servers.house.empty(
+            settlement
+        )  # and no ANALYZE: plans made for empty tables read the full ones row by row
 
     async def ours() -> None:
         await _consume(servers, topic, database)
