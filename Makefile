@@ -30,8 +30,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 run: setup ## the whole platform in one process, on PORT=8000, with its own PostgreSQL in .data
 	$(BIN)/jicai run --port $(PORT)
 
-up: setup ## the five services as five processes, with their own PostgreSQL and Kafka
-	$(BIN)/jicai up
+up: setup ## the five services as ten processes from PORT=8000 on, with their own PostgreSQL and Kafka
+	$(BIN)/jicai up --port $(PORT)
 
 test: setup ## every test, on real servers
 	$(BIN)/python -m pytest
@@ -44,6 +44,7 @@ check: setup ## formatting, lint, types, the direction of imports, generated fil
 	$(BIN)/jicai events --check
 	$(BIN)/jicai access --check
 	$(BIN)/jicai errors --check
+	$(BIN)/python -m pytest tests/test_tidy.py
 	$(BIN)/python -m tests.lint
 
 bench: setup ## measure, and compare with the floors

@@ -30,7 +30,10 @@ def audit(
 ) -> None:
     """Walks every chain of history and the chain across the services; exit status 1 names what is not as it was."""
     server = url or server_url(data.expanduser().resolve())
-    faults = asyncio.run(_audit(server))
+    try:
+        faults = asyncio.run(_audit(server))
+    except OSError as away:
+        raise NotWhole(f"No PostgreSQL answers there now; start the platform first ({away}).") from away
     if faults:
         raise NotWhole("\n".join(faults))
 

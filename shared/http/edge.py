@@ -17,8 +17,17 @@ from starlette.responses import Response
 
 from shared import crash, idempotency
 from shared.access import Access
+from shared.codes import is_clean_text
 from shared.db import Database, Tx
-from shared.errors import BadRequest, Conflict, Fault, PreconditionFailed, PreconditionRequired, UnsupportedMedia
+from shared.errors import (
+    BadRequest,
+    Conflict,
+    Fault,
+    PreconditionFailed,
+    PreconditionRequired,
+    Unprocessable,
+    UnsupportedMedia,
+)
 from shared.http.rates import Rates
 from shared.identity import Caller, Verifier
 from shared.policy import Policy
@@ -45,6 +54,10 @@ KEY_SHOWN = {
 
 class UnknownParameter(BadRequest):
     title = "A query parameter is not read here"
+
+
+class ValueNotStorable(Unprocessable):
+    title = "A value cannot be stored or compared here"
 
 
 class NotJson(UnsupportedMedia):
@@ -94,6 +107,7 @@ class Edge(APIRoute):
             request.state.caller = caller
             runtime.rates.take(caller.organisation, operation)
             _known_parameters(request, parameters)
+            _storable(request)
             if takes_json:
                 _is_json(request)
             key = await _key(request, caller, operation) if writes else None
@@ -103,6 +117,8 @@ class Edge(APIRoute):
                         request.state.tx = tx
                         answer = await _once(tx, key, endpoint, request)
                         crash.at("request: before commit")
+                except asyncpg.DataError as error:
+                    raise ValueNotStorable("A value is of a size or form that is not kept here.") from error
                 except MET as error:
                     if attempt == TRIES:
                         raise Busy("Nothing was changed; send it again.", headers={"Retry-After": "1"}) from error
@@ -144,6 +160,19 @@ def _known_parameters(request: Request, parameters: Sequence[str]) -> None:
     ]
     if faults:
         raise UnknownParameter(faults[0].rule.capitalize() + f" ({faults[0].pointer}).", faults=faults)
+
+
+def _storable(request: Request) -> None:
+    """Refuses text in the address that no column could hold: NUL, other control characters, lone surrogates."""
+    given = [("query", name, value) for name, value in request.query_params.multi_items()]
+    given += [("path", name, str(value)) for name, value in request.path_params.items()]
+    faults = [
+        Fault(f"{where}/{name}", value, "holds a character that cannot be stored or shown", "text", "unclean")
+        for where, name, value in given
+        if not is_clean_text(value, len(value))
+    ]
+    if faults:
+        raise ValueNotStorable(f"{faults[0].pointer} {faults[0].rule}.", faults=faults)
 
 
 async def _key(request: Request, caller: Caller, operation: str) -> idempotency.Key | None:

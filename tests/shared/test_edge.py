@@ -152,3 +152,11 @@ async def test_a_router_s_own_refusals_are_problems_too(client: httpx.AsyncClien
 async def test_every_answer_says_that_it_is_nobody_s_to_keep(client: httpx.AsyncClient) -> None:
     answer = await client.get("/health/live")
     assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
+async def test_what_no_column_could_hold_is_refused_in_the_address_too(
+    client: httpx.AsyncClient, caller: Caller
+) -> None:
+    operator = caller("operator", "jicai-operator")
+    for address in ("/audit?about=%00", "/audit?organisation=%E2%80%AE", "/dead-letters/99999999999999999999999"):
+        assert problem(await client.get(address, headers=operator)) == (422, "value_not_storable")
