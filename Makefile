@@ -12,10 +12,10 @@ STAMP := .venv/.installed
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
-.PHONY: help setup run up test check bench faults replay events requirements format clean
+.PHONY: help setup run up test check bench bench-scale faults replay events requirements format clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-14s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## make .venv with everything pinned, if it is missing or older than its pins
 
@@ -49,6 +49,9 @@ check: setup ## formatting, lint, types, the direction of imports, generated fil
 
 bench: setup ## measure, and compare with the floors
 	$(BIN)/python -m tests.bench
+
+bench-scale: setup ## measure what takes long: the memory of a worker over 1,000,000 events
+	N=1000000 $(BIN)/python -m tests.bench memory
 
 faults: setup ## kill, stop and confuse everything while about N=20000 events are made, then count
 	$(BIN)/python -m tests.faults $(N)
