@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
-.PHONY: help setup run up test check bench bench-scale faults replay events requirements format clean
+.PHONY: help setup run up test test-long check bench bench-scale faults replay events requirements format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ up: setup ## the five services as ten processes from PORT=8000 on, with their ow
 
 test: setup ## every test, on real servers
 	$(BIN)/python -m pytest
+
+test-long: setup ## the tests that take minutes: real faults under load
+	$(BIN)/python -m pytest -m long
 
 check: setup ## formatting, lint, types, the direction of imports, generated files, contracts
 	$(BIN)/ruff format --check .

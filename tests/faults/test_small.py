@@ -1,4 +1,4 @@
-"""A small run of the fault test, as part of every test run: each fault and each named step at least once, and only zeros."""
+"""A small run of the fault test: each fault and each named step at least once, and only zeros; minutes, so `make test-long`."""
 
 import json
 import subprocess
@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from shared import crash
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 EVENTS = 2_000
