@@ -18,6 +18,8 @@ from shared.service import Service
 HERE = Path(__file__).parent
 NODE = Path(sys.executable).parent
 INSTALLED = HERE / "node_modules" / ".package-lock.json"
+AUTHORITY = "NODE_EXTRA_CA_CERTS"
+"""Where Node looks for one more authority; a machine that has its own says so at least to pip."""
 
 
 def main() -> int:
@@ -42,9 +44,8 @@ def install() -> None:
 def run(program: str, *arguments: str) -> int:
     """The exit status of a program of Node, run beside package.json."""
     path = f"{NODE}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return subprocess.run(
-        [NODE / program, *arguments], cwd=HERE, env={**os.environ, "PATH": path}, check=False
-    ).returncode
+    environment = {AUTHORITY: os.environ.get("PIP_CERT", ""), **os.environ, "PATH": path}
+    return subprocess.run([NODE / program, *arguments], cwd=HERE, env=environment, check=False).returncode
 
 
 def dump(service: Service, folder: Path) -> str:
