@@ -1,11 +1,11 @@
 """`jicai import`: sends a sheet to listing, shows how far its job is, and brings back what was refused to be mended."""
 
 import asyncio
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 
 from deploy import addresses
@@ -20,24 +20,32 @@ TYPES = {suffix: content_type for content_type, suffix in SHEET_TYPES.items()}
 
 
 class SheetNotTaken(CannotStart):
-    """The file is not there, of another kind, or was refused as a whole."""
+    """The file was refused as a whole."""
+
+
+class Kind(StrEnum):
+    """What a sheet holds."""
+
+    ENTERPRISES = "enterprises"
+    INSTITUTIONS = "institutions"
+    PRODUCTS = "products"
+    DISTRIBUTIONS = "distributions"
 
 
 def import_sheet(
-    kind: Annotated[
-        str, typer.Argument(help="enterprises, institutions, products (with their listings) or distributions.")
-    ],
+    kind: Annotated[Kind, typer.Argument(help="What the sheet holds; products come with their listings.")],
     file: Annotated[Path, typer.Argument(help="xlsx, or CSV in UTF-8 or GB18030.")],
     mapping: Annotated[str, typer.Option(help="Which column means what: a shipped mapping.")] = "standard",
     region: Annotated[str, typer.Option(help="Six digits of GB/T 2260.")] = "000000",
     data: Data = DATA,
 ) -> None:
-    """Sends a sheet to the platform that runs on the data folder; refused rows come back beside it."""
+    """Sends a sheet to the platform that runs on the data folder; refused rows come back beside it.
+
+    Exit status 0: every row landed. 1: rows, or the sheet as a whole, were refused. 2: nothing was sent.
+    """
+    suffix = _suffix_of(file)
     data = data.expanduser().resolve()
     where = addresses.read(data)
-    suffix = file.suffix.lower()
-    if suffix not in TYPES or not file.is_file():
-        raise SheetNotTaken(f"{file} is no file that is read here; allowed: {', '.join(TYPES)}.")
 
     async def send() -> dict[str, Any]:
         async with Visitor(where, token_maker(data)) as visitor:
@@ -45,12 +53,50 @@ def import_sheet(
             try:
                 return await _follow(operator, kind, file, TYPES[suffix], mapping)
             except Refused as refused:
-                raise SheetNotTaken(str(refused)) from refused
+                raise SheetNotTaken(_said(refused, file)) from refused
 
     job = asyncio.run(send())
-    Console().print(f"{file.name}: {job['done']} rows read, {job['refused']} refused, job {job['state']}")
     if job["state"] == "failed":
-        raise SheetNotTaken(f"The sheet was refused: {job['result']}")
+        raise SheetNotTaken(f"{file.name} was refused: {job['result']}")
+    _tell(file, job)
+    if job["refused"]:
+        raise typer.Exit(1)
+
+
+def _suffix_of(file: Path) -> str:
+    """Raises BadParameter, which ends with status 2."""
+    if not file.exists():
+        raise typer.BadParameter(f"{file} does not exist.", param_hint="FILE")
+    if not file.is_file():
+        raise typer.BadParameter(f"{file} is a folder.", param_hint="FILE")
+    suffix = file.suffix.lower()
+    if suffix not in TYPES:
+        raise typer.BadParameter(f"{file} is not called {' or '.join(TYPES)}.", param_hint="FILE")
+    return suffix
+
+
+def _said(refused: Refused, file: Path) -> str:
+    """What the platform says of the sheet, and of each fault only what was not said yet."""
+    said = str(refused.problem.get("detail") or refused)
+    faults = [one for one in refused.problem.get("errors", []) if one["rule"] not in said]
+    return "\n".join([f"{file.name}: {said}", *(f"  {one['rule']}; accepted: {one['allowed']}" for one in faults)])
+
+
+def _tell(file: Path, job: dict[str, Any]) -> None:
+    typer.echo(f"{file.name}: {job['done']} rows read, {job['done'] - job['refused']} landed, {job['refused']} refused")
+    result = job["result"] or {}
+    for name, what in (
+        ("columns_absent", "not in the sheet"),
+        ("columns_unread", "not read, as no field asks for them"),
+    ):
+        if columns := result.get(name):
+            typer.echo(f"Columns {what}: {', '.join(columns)}")
+    if job["refused"]:
+        typer.echo(f"Refused rows, to be mended and sent again: {_refused_file(file)}")
+
+
+def _refused_file(file: Path) -> Path:
+    return file.with_name(f"{file.stem}-refused.xlsx")
 
 
 async def _follow(operator: Person, kind: str, file: Path, content_type: str, mapping: str) -> dict[str, Any]:
@@ -65,10 +111,8 @@ async def _follow(operator: Person, kind: str, file: Path, content_type: str, ma
                 break
             await asyncio.sleep(LOOK_SECONDS)
     if job["refused"]:
-        refused = file.with_name(f"{file.stem}-refused.xlsx")
         sheet: bytes = await operator.get(f"listing/jobs/{taken['job_id']}/refused")
-        await asyncio.to_thread(refused.write_bytes, sheet)
-        Console().print(f"Refused rows, to be mended and sent again: {refused}")
+        await asyncio.to_thread(_refused_file(file).write_bytes, sheet)
     return job
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from shared.imports.derive import OF_ONE, OF_SEVERAL
 from shared.imports.folding import folded
-from shared.imports.refusals import SheetRefused
+from shared.imports.refusals import Refusal, SheetRefused
 from shared.imports.sheet import Row
 
 _EMPTY: Lookup[str, str | None] = {}
@@ -86,30 +86,45 @@ class Mapping:
                 allowed=f"all of {', '.join(required)}",
             )
 
-    def bind(self, header: Sequence[str]) -> "Binder":
-        """Raises SheetRefused naming the columns that are missing or stand in the header twice."""
-        return Binder(self, header)
+    def bind(self, header: Sequence[str], optional: Collection[str] = (), either: Sequence[str] = ()) -> "Binder":
+        """The columns of `optional` fields may be missing, but not those of all fields of `either`.
+
+        Raises SheetRefused naming all columns that are missing, or one that stands in the header twice.
+        """
+        binder = Binder(self, header)
+        _refuse_missing(self, binder, header, optional, either)
+        return binder
 
 
 class Binder:
-    """Turns rows of one sheet into fields; `columns` says which column each field came from, for refusals."""
+    """Turns rows of one sheet into fields; `columns` says which column each field came from, for refusals.
+
+    `absent` are the fields whose column is missing, which every row is without; `unread` the columns nobody asked for.
+    """
 
     def __init__(self, mapping: Mapping, header: Sequence[str]) -> None:
         self._fixed: dict[str, str | None] = {}
         self._columns: list[tuple[str, int, FromColumn, dict[str, str]]] = []
         self._derived: list[tuple[str, Derived]] = []
         self.columns: dict[str, str] = {}
+        self.absent: list[str] = []
         for name, source in mapping.fields.items():
             match source:
                 case FromColumn(column=column):
                     place = _place_of(column, header)
-                    self.columns[name] = header[place]
-                    self._columns.append((name, place, source, dict(source.values)))
+                    self.columns[name] = column if place is None else header[place]
+                    if place is None:
+                        self.absent.append(name)
+                        self._fixed[name] = None
+                    else:
+                        self._columns.append((name, place, source, dict(source.values)))
                 case Fixed(value=value):
                     self._fixed[name] = value
                 case Derived(by=by):
                     self._derived.append((name, source))
                     self.columns[name] = " / ".join(self.columns.get(part, part) for part in by)
+        read = {place for _, place, _, _ in self._columns}
+        self.unread = [name for place, name in enumerate(header) if place not in read and name]
 
     def __call__(self, row: Row, given: Lookup[str, str | None] = _EMPTY) -> dict[str, str | None]:
         """Fields of a row. A derivation that needs what is not in `given` (yet) is None."""
@@ -202,8 +217,8 @@ def _refined(text: str, source: FromColumn, translated: dict[str, str]) -> str |
     return value or None
 
 
-def _place_of(column: str, header: Sequence[str]) -> int:
-    """The column of this name, or else the only one that differs from it in width and spaces alone."""
+def _place_of(column: str, header: Sequence[str]) -> int | None:
+    """The column of this name, or else the only one that differs from it in width, case and spaces alone."""
     for same in (str, folded):
         places = [place for place, name in enumerate(header) if same(name) == same(column)]
         if len(places) > 1:
@@ -215,14 +230,55 @@ def _place_of(column: str, header: Sequence[str]) -> int:
             )
         if places:
             return places[0]
-    raise _unknown("missing_column", "column", column, header, "row 1")
+    return None
+
+
+def _refuse_missing(
+    mapping: Mapping, binder: Binder, header: Sequence[str], optional: Collection[str], either: Sequence[str]
+) -> None:
+    """Raises SheetRefused with a fault for each column that must be there and is not."""
+    needed = [(name,) for name in binder.absent if name not in optional]
+    if either and all(name in binder.absent for name in either if name in mapping.fields):
+        needed.append(tuple(name for name in either if name in mapping.fields))
+    if not needed:
+        return
+    missing = [_Missing(names, [binder.columns[name] for name in names], binder.unread) for names in needed]
+    count = "a column is" if len(missing) == 1 else f"{len(missing)} columns are"
+    raise SheetRefused(
+        "missing_column",
+        f"{count} missing from the header: {', '.join(one.said() for one in missing)}",
+        where="row 1",
+        found=", ".join(header),
+        faults=tuple(one.fault() for one in missing),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """A field, or several of which one would do, that no column of the header gives."""
+
+    fields: Sequence[str]
+    columns: Sequence[str]
+    unread: Sequence[str]
+
+    def said(self) -> str:
+        near = difflib.get_close_matches(self.columns[0], self.unread, n=3, cutoff=0.5)
+        return " or ".join(self.columns) + (f" (near: {', '.join(near)})" if near else "")
+
+    def fault(self) -> Refusal:
+        return Refusal(
+            1,
+            " or ".join(self.columns),
+            "",
+            f"no column gives {' or '.join(self.fields)}",
+            f"a header {' or '.join(self.columns)}, whatever its width, case and spaces",
+        )
 
 
 def _unknown(code: str, what: str, given: str, known: Sequence[str], where: str = "") -> SheetRefused:
     near = difflib.get_close_matches(given, known, n=3, cutoff=0.5)
     hint = f"; near: {', '.join(near)}" if near else ""
-    verb = "is missing from the header" if code == "missing_column" else "is not known"
-    return SheetRefused(code, f"{what} {given!r} {verb}{hint}", where=where, allowed=", ".join(known))
+    return SheetRefused(code, f"{what} {given!r} is not known{hint}", where=where, allowed=", ".join(known))
 
 
 def _wrong(where: str, allowed: str) -> SheetRefused:

@@ -1,11 +1,11 @@
-"""Opens a sheet that someone sent, by what the file is and not by what it is called.
+"""Opens a sheet that someone sent, by what the file is; a name that says something else is refused.
 
 Invariant: whatever the bytes are, the answer is a Sheet within its limits or a SheetRefused that says why.
 """
 
 from pathlib import Path
 
-from shared.imports.csv_source import CsvSource
+from shared.imports.csv_source import CsvSource, detected_encoding
 from shared.imports.refusals import SheetRefused
 from shared.imports.sheet import Sheet, SheetLimits
 from shared.imports.xlsx_source import XlsxSource
@@ -37,7 +37,9 @@ def open_sheet(path: Path, *, sheet: str | None = None, limits: SheetLimits = _D
     with path.open("rb") as file:
         head = file.read(len(_OLE))
     _refuse_foreign(path, head)
-    source = XlsxSource(path, sheet, limits) if head.startswith(_ZIP) else CsvSource(path, limits)
+    workbook = head.startswith(_ZIP)
+    _refuse_misnamed(path, workbook=workbook)
+    source = XlsxSource(path, sheet, limits) if workbook else CsvSource(path, limits)
     try:
         return Sheet(source, limits)
     except SheetRefused:
@@ -55,6 +57,31 @@ def _refuse_foreign(path: Path, head: bytes) -> None:
     for mark, what in _FOREIGN.items():
         if head.startswith(mark):
             raise SheetRefused("unknown_sheet_type", f"the file is {what}", allowed=_KINDS)
+
+
+def _refuse_misnamed(path: Path, *, workbook: bool) -> None:
+    match path.suffix.lower():
+        case ".csv" if workbook:
+            raise SheetRefused(
+                "sheet_misnamed",
+                "the file was sent as .csv and is a zip, as workbooks are",
+                allowed="a workbook as .xlsx",
+            )
+        case ".xlsx" if not workbook:
+            what = "plain text" if _is_text(path) else "no workbook"
+            raise SheetRefused(
+                "sheet_misnamed",
+                f"the file was sent as .xlsx and is {what}",
+                allowed="a workbook as .xlsx, text with commas as .csv",
+            )
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        detected_encoding(path)
+    except SheetRefused:
+        return False
+    return True
 
 
 def _holds(path: Path, wanted: bytes) -> bool:

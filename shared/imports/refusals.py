@@ -32,19 +32,6 @@ _QUOTED = re.compile(rf"'+{_FORMULA}")
 _XML_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
-class SheetRefused(ValueError):
-    """A whole file, mapping or header that cannot be taken; `where` is a row, byte, part or key, or empty."""
-
-    def __init__(self, code: str, detail: str, *, where: str = "", allowed: str = "") -> None:
-        self.code = code
-        self.detail = detail
-        self.where = where
-        self.allowed = allowed
-        place = f" ({where})" if where else ""
-        rule = f"; accepted: {allowed}" if allowed else ""
-        super().__init__(f"{detail}{place}{rule}")
-
-
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """One fault of one row: `row` is the number in the sheet as it was sent, `column` the name in its header."""
@@ -54,6 +41,33 @@ class Refusal:
     given: str
     rule: str
     allowed: str
+
+
+class SheetRefused(ValueError):
+    """A whole file, mapping or header that cannot be taken; `where` is a row, byte, part or key, or empty.
+
+    `found` is what the file holds instead; `faults` are the parts of a refusal that has several.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        where: str = "",
+        allowed: str = "",
+        found: str = "",
+        faults: tuple[Refusal, ...] = (),
+    ) -> None:
+        self.code = code
+        self.detail = detail
+        self.where = where
+        self.allowed = allowed
+        self.faults = faults
+        place = f" ({where})" if where else ""
+        seen = f"; found: {found}" if found else ""
+        rule = f"; accepted: {allowed}" if allowed else ""
+        super().__init__(f"{detail}{place}{seen}{rule}")
 
 
 def shortened(given: str) -> str:

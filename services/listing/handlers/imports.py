@@ -54,7 +54,7 @@ def _check(kind: str, mapping: str, path: Path) -> None:
     columns = mapping_of(kind, mapping)
     try:
         with open_sheet(path, sheet=columns.sheet) as sheet:
-            columns.bind(sheet.header)
+            KINDS[kind].bind(columns, sheet.header)
             if path.stat().st_size <= READ_WHOLE_BYTES:
                 _count(sheet)
     except SheetRefused as error:
@@ -82,13 +82,19 @@ async def run_import(job: Job) -> dict[str, Any]:
         try:
             sheet = await asyncio.to_thread(open_sheet, path, sheet=columns.sheet)
             with sheet:
-                binder = columns.bind(sheet.header)
+                binder = kind.bind(columns, sheet.header)
                 await _land(job, kind, sheet, binder)
                 if job.refused and not job.cursor.get("returned"):
                     await _return_refused(job, sheet.header, Path(folder), columns.sheet)
         except SheetRefused as error:
             raise import_refused(error) from error
-    return {"rows": job.done, "landed": job.done - job.refused, "refused": job.refused}
+    return {
+        "rows": job.done,
+        "landed": job.done - job.refused,
+        "refused": job.refused,
+        "columns_absent": [binder.columns[name] for name in binder.absent],
+        "columns_unread": binder.unread,
+    }
 
 
 async def _land(job: Job, kind: SheetKind, sheet: Sheet, binder: Binder) -> None:

@@ -174,8 +174,17 @@ class SheetKind:
 
     @property
     def optional(self) -> tuple[str, ...]:
-        """Fields that a mapping may leave out."""
+        """Fields that a mapping, or a sheet, may leave out."""
         return tuple(name for name in self.command.model_fields if name not in self.needed)
+
+    @property
+    def either(self) -> tuple[str, ...]:
+        """Fields of which a sheet has at least one."""
+        return (f"{self.code_or_name}_code", f"{self.code_or_name}_name") if self.code_or_name else ()
+
+    def bind(self, mapping: ColumnMapping, header: Sequence[str]) -> Binder:
+        """The mapping tied to a sheet; raises SheetRefused with every column that is missing."""
+        return mapping.bind(header, self.optional, self.either)
 
 
 KINDS: Mapping[str, SheetKind] = MappingProxyType(
@@ -253,5 +262,6 @@ def _column(binder: Binder, pointer: str) -> str:
 
 def import_refused(error: SheetRefused) -> ImportRefused:
     """A sheet that cannot be taken, as an answer."""
-    fault = Fault(error.where or "sheet", None, error.detail, error.allowed, error.code)
-    return ImportRefused(str(error), faults=[fault])
+    faults = [Fault(error.where, None, one.rule, one.allowed, error.code) for one in error.faults]
+    whole = Fault(error.where or "sheet", None, error.detail, error.allowed, error.code)
+    return ImportRefused(str(error), faults=faults or [whole])

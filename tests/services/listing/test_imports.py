@@ -70,7 +70,7 @@ async def test_good_rows_land_and_bad_ones_come_back_with_column_given_rule_and_
     )
     job = await imported(desk, worker, "enterprises", sheet.encode("gb18030"))
     assert (job["state"], job["done"], job["total"], job["refused"]) == ("done", 5, 5, 3)
-    assert job["result"] == {"rows": 5, "landed": 2, "refused": 3}
+    assert job["result"] == {"rows": 5, "landed": 2, "refused": 3, "columns_absent": [], "columns_unread": []}
     _, rows = await returned(desk, job)
     assert rows[0][-5:] == list(REFUSAL_COLUMNS)
     where = {row[0]: row[-5:] for row in rows[1:]}
@@ -197,6 +197,9 @@ async def test_a_job_that_was_killed_goes_on_behind_its_last_step_and_doubles_no
         ),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", XLSX, "old Office"),
         ((ENTERPRISES + '"' + "甲" * 40_000).encode(), "text/csv", "quotation"),
+        ((ENTERPRISES + "甲,生产企业,330000,,\n").encode(), XLSX, "sent as .xlsx and is plain text"),
+        (b"\x00\x01\x02", XLSX, "sent as .xlsx and is no workbook"),
+        (b"PK\x03\x04" + b"\0" * 30, "text/csv", "sent as .csv and is a zip"),
     ],
 )
 async def test_a_sheet_that_cannot_be_read_is_refused_at_once(
@@ -206,6 +209,29 @@ async def test_a_sheet_that_cannot_be_read_is_refused_at_once(
     assert (refused.status_code, refused.json()["code"]) == (422, "import_refused"), refused.text
     assert says in refused.json()["detail"]
     assert await worker.database.pool.fetchval("SELECT count(*) FROM jobs") == 0
+
+
+async def test_every_missing_column_is_a_fault_and_what_was_found_is_said_once(desk: Desk) -> None:
+    refused = await desk.send(AUTHORITY, "products", "通用名,最小销售单位,挂网价,区划代码\n甲,盒,1,330000\n".encode())
+    problem = refused.json()
+    assert (refused.status_code, problem["code"]) == (422, "import_refused"), refused.text
+    assert problem["detail"].count("通用名, 最小销售单位, 挂网价, 区划代码") == 1
+    assert "挂网价格 (near: 挂网价)" in problem["detail"]
+    assert [fault["rule"] for fault in problem["errors"]] == [
+        "no column gives code",
+        "no column gives price_yuan",
+        "no column gives category",
+        "no column gives manufacturer_code or manufacturer_name",
+    ]
+    assert all(fault["code"] == "missing_column" for fault in problem["errors"])
+
+
+async def test_optional_columns_may_be_absent_and_the_job_says_which_were(desk: Desk, worker: WorkerInHand) -> None:
+    sheet = "企业名称,企业类型,所属区划代码,联系人\n青禾制药有限公司,生产企业,330000,某\n".encode()
+    job = await imported(desk, worker, "enterprises", sheet)
+    assert (job["state"], job["result"]["landed"]) == ("done", 1), job
+    assert job["result"]["columns_absent"] == ["统一社会信用代码", "校验位说明"]
+    assert job["result"]["columns_unread"] == ["联系人"]
 
 
 async def test_what_else_is_refused_of_an_upload(desk: Desk) -> None:

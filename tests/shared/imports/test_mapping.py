@@ -117,9 +117,33 @@ def test_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 def test_missing_column_names_the_header_and_what_is_near(tmp_path: Path) -> None:
     mapping = _load(tmp_path, "[columns]\na = '医保药品代码'")
-    with pytest.raises(SheetRefused, match=r"'医保药品代码'.*near: 药品代码.*accepted: 药品代码, 价格") as caught:
+    with pytest.raises(SheetRefused, match=r"医保药品代码 \(near: 药品代码\).*found: 药品代码, 价格") as caught:
         mapping.bind(("药品代码", "价格"))
     assert caught.value.code == "missing_column"
+    assert "accepted" not in str(caught.value)
+
+
+def test_all_missing_columns_are_named_at_once_with_what_each_accepts(tmp_path: Path) -> None:
+    mapping = _load(tmp_path, "[columns]\na = '医保编码'\nb = '价格'\nc = '批次'\nd = '企业代码'\ne = '企业名称'")
+    with pytest.raises(SheetRefused) as caught:
+        mapping.bind(("别的", "批次"), optional=("c", "d", "e"), either=("d", "e"))
+    assert str(caught.value) == (
+        "3 columns are missing from the header: 医保编码, 价格, 企业代码 or 企业名称 (row 1); found: 别的, 批次"
+    )
+    said = [(fault.rule, fault.allowed) for fault in caught.value.faults]
+    assert said == [
+        ("no column gives a", "a header 医保编码, whatever its width, case and spaces"),
+        ("no column gives b", "a header 价格, whatever its width, case and spaces"),
+        ("no column gives d or e", "a header 企业代码 or 企业名称, whatever its width, case and spaces"),
+    ]
+
+
+def test_an_optional_column_may_be_absent_and_one_of_two_is_enough(tmp_path: Path) -> None:
+    mapping = _load(tmp_path, "[columns]\na = '医保编码'\nc = '批次'\nd = '企业代码'\ne = '企业名称'")
+    binder = mapping.bind(("企业名称", "医保编码", "备注"), optional=("c", "d", "e"), either=("d", "e"))
+    assert binder(Row(2, ("甲", "X1", "!"))) == {"a": "X1", "c": None, "d": None, "e": "甲"}
+    assert (binder.absent, binder.unread) == (["c", "d"], ["备注"])
+    assert binder.columns["c"] == "批次"
 
 
 @pytest.mark.parametrize("header", [("价格", "价格"), ("价格(元)", "价格（元）")])
