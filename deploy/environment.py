@@ -17,7 +17,7 @@ from shared.service import Service
 from shared.settings import ServiceSettings
 
 PRODUCTION = "JICAI_PRODUCTION"
-"""Set: nothing here may drive the clock."""
+"""Set: nothing here may drive the clock, and the issuer for trying out is not trusted."""
 
 
 def database_name(service: str) -> str:
@@ -54,24 +54,17 @@ class Embedded:
             "issuer": issuer.ISSUER,
             "jwks": str(issuer.jwks_file(self.data_dir)),
             "policy_files": [str(file) for file in sorted((self.data_dir / "policy").glob("*.toml"))],
+            "embedded": PRODUCTION not in os.environ,
             "driven_clock": PRODUCTION not in os.environ,
-            **clock_start(self.data_dir),
+            "clock_file": str(clock_file(self.data_dir)),
         }
         return {name: value for name, value in told.items() if _variable(service, name) not in os.environ}
 
 
 def clock_file(data_dir: Path) -> Path:
-    """Where a replay keeps the instant its clock has come to: a platform that is started again begins there, because at
+    """Where a driven clock keeps the instant it has come to: a platform that is started again goes on there, because at
     real time every promise of the past would be broken at once."""
     return data_dir / "clock"
-
-
-def clock_start(data_dir: Path) -> dict[str, str]:
-    """The setting that the file makes; none where there is no file."""
-    try:
-        return {"clock_start": clock_file(data_dir).read_text(encoding="ascii").strip()}
-    except FileNotFoundError:
-        return {}
 
 
 def _variable(service: str, name: str) -> str:

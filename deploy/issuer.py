@@ -16,8 +16,8 @@ from deploy.embedded import CannotStart, writable
 from deploy.services import NAMES
 from shared import clock
 from shared.identity import ROLES
+from shared.settings import EMBEDDED_ISSUER as ISSUER
 
-ISSUER = "urn:jicai:embedded"
 ALGORITHM = "ES256"
 DAY_SECONDS = 86_400
 

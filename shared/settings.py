@@ -6,8 +6,11 @@ Each service reads its own prefix (`ORDERS_DATABASE_URL`, `LISTING_DATABASE_URL`
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EMBEDDED_ISSUER = "urn:jicai:embedded"
+"""Who signs the tokens of the embedded default, and is trusted nowhere else."""
 
 
 class Limits(BaseSettings):
@@ -36,6 +39,14 @@ class Limits(BaseSettings):
     pool_wait_seconds: float = Field(5, gt=0)
     drain_seconds: float = Field(20, gt=0)
     poll_seconds: float = Field(1, gt=0)
+    token_characters: int = Field(8_192, gt=0, description="of a bearer token; longer ones are not looked at")
+    remembered_tokens: int = Field(10_000, gt=0, description="verified ones, until they expire")
+    jwks_seconds: float = Field(3_600, gt=0, description="how old an issuer's keys grow before they are fetched again")
+    jwks_refetch_seconds: float = Field(
+        30, gt=0, description="between two fetches, however many unknown keys are named"
+    )
+    jwks_retry_seconds: float = Field(1, gt=0, description="between two fetches as long as there is no key at all")
+    jwks_wait_seconds: float = Field(5, gt=0, description="for an issuer's answer")
 
     @model_validator(mode="after")
     def _inbox_remembers_longer(self) -> Self:
@@ -63,9 +74,11 @@ class ServiceSettings(BaseSettings):
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
     issuer: str = Field("", description="`iss` that tokens must carry")
-    jwks: str = Field("", description="address (https) or file of the issuer's public keys")
+    jwks: str = Field("", description="address (https) or file of its public keys; unless set the issuer is asked")
     audience: str = Field("", description="`aud` that tokens must carry; the service's name unless set")
+    issuers_file: Path | None = Field(None, description="TOML file of more issuers, and for whom each may speak")
+    embedded: bool = Field(default=False, description="the embedded default, which trusts the issuer it carries")
     policy_files: tuple[Path, ...] = Field((), description="TOML files laid over the shipped policy, last wins")
     driven_clock: bool = Field(default=False, description="the clock may be driven; never in production")
-    clock_start: AwareDatetime | None = Field(None, description="where a driven clock stands from the first moment on")
+    clock_file: Path | None = Field(None, description="where a driven clock keeps what it shows, and goes on from")
     limits: Limits = Field(default_factory=Limits)

@@ -14,7 +14,7 @@ HEAD = """# Who may do what
 
 Made by `jicai access` from `shared/access/`. **own**: rows of which the caller's organisation is a party. **region**: rows of
 the caller's region and those under it. **all**: every row. Empty: the role may not. A token may carry narrower scopes:
-`<service>:read` for reading, `<service>:write` for everything else.
+`<service>:read` for reading, `<service>:write` for everything else, `<service>:<operation>` for that one alone.
 """
 
 

@@ -6,6 +6,8 @@
     operator = "all"          # every row
 
 An operation without an entry fails at start; a role that is not named may not. With several roles the widest holds.
+A token with scopes may do what its roles may and its scopes name: `orders:read`, `orders:write`, or one operation alone,
+`orders:place_order`.
 """
 
 import tomllib
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from shared.db import Scope
 from shared.errors import Forbidden
-from shared.identity import ROLES, Caller
+from shared.identity import REALM, ROLES, Caller
 
 WIDTH = {"own": 1, "region": 2, "all": 3}
 
@@ -68,8 +70,10 @@ class Access:
                 f" {', '.join(sorted(caller.roles))}."
             )
         needed = f"{self.service}:{'write' if writes else 'read'}"
-        if caller.scopes is not None and needed not in caller.scopes:
+        if caller.scopes is not None and caller.scopes.isdisjoint({needed, f"{self.service}:{operation}"}):
             raise ScopeTooNarrow(
-                f"{operation} needs the scope {needed}; the token has {' '.join(sorted(caller.scopes))}."
+                f"{operation} needs the scope {needed} or {self.service}:{operation};"
+                f" the token has {' '.join(sorted(caller.scopes))}.",
+                headers={"WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{needed}"'},
             )
         return Scope(max(reaches, key=WIDTH.__getitem__), caller.organisation, caller.region_prefix)

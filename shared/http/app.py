@@ -1,13 +1,12 @@
 """Makes the HTTP face of a service: its routes behind the edge, problems, health, metrics, the id of each request."""
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
-from starlette.routing import BaseRoute
 
 from shared import clock
 from shared.access import Access
@@ -15,8 +14,9 @@ from shared.db import Database
 from shared.http import audit, dead_letters, error_pages, jobs, operations, problems
 from shared.http.door import Door
 from shared.http.edge import Edge, Runtime
+from shared.http.paths import routes_of
 from shared.http.rates import Rates
-from shared.identity import Verifier
+from shared.identity import Verifier, trusted
 from shared.outbox import Bell
 from shared.policy import Policy
 from shared.service import Service
@@ -32,6 +32,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         policy = Policy.load(settings.policy_files)
+        verifier = Verifier(trusted(settings), service.name, settings.limits)
         database = await Database.open(
             settings.database_url,
             role=settings.api_role,
@@ -46,14 +47,15 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
             settings=settings,
             policy=policy,
             access=access,
-            verifier=Verifier(issuer=settings.issuer, jwks=settings.jwks, audience=settings.audience or service.name),
+            verifier=verifier,
             database=database,
             rates=Rates(settings.limits.requests_per_second, settings.limits.requests_burst),
         )
-        clock.allow_driving(settings.driven_clock, settings.clock_start)
+        clock.allow_driving(settings.driven_clock, settings.clock_file)
         try:
             yield
         finally:
+            await verifier.close()
             await database.close()
 
     app = FastAPIOffline(  # /docs with its assets, for places without the network
@@ -70,22 +72,11 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     for router in (*service.routers, jobs.router, dead_letters.router, audit.router, error_pages.router):
         app.include_router(router)
     _operations(app, settings)
-    known = list(_routes([app.router]))
+    known = list(routes_of([app.router]))
     tags = {str(tag) for route in known if isinstance(route, APIRoute) for tag in route.tags}
     app.openapi_tags = [{"name": tag} for tag in sorted(tags)]
     access.check_complete(route.name for route in known if isinstance(route, Edge))
     return app
-
-
-def _routes(routers: Iterable[APIRouter]) -> Iterator[BaseRoute]:
-    """The routes themselves: an app only refers to the routers that it includes, and so does a router."""
-    for router in routers:
-        for route in router.routes:
-            included = getattr(route, "original_router", None)
-            if included is None:
-                yield route
-            else:
-                yield from _routes([included])
 
 
 def _operations(app: FastAPI, settings: ServiceSettings) -> None:

@@ -14,8 +14,9 @@ from joserfc.jwk import ECKey
 
 from deploy.issuer import ISSUER, TokenImpossible, jwks_file, make_token
 from deploy.services import NAMES
-from shared import clock, identity
-from shared.identity import NoToken, TokenRefused, Verifier
+from shared import clock
+from shared.identity import Issuer, NoToken, TokenRefused, Verifier
+from shared.settings import Limits
 
 WHO = {"organisation": "H33010200059", "roles": ["hospital"], "region": "330100"}
 
@@ -26,12 +27,14 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def verifier(data_dir: Path, audience: str = "orders") -> Verifier:
-    return Verifier(issuer=ISSUER, jwks=str(jwks_file(data_dir)), audience=audience)
+    everybody = {"organisations": ["*"], "roles": ["*"], "regions": ["*"]}
+    issuer = Issuer(issuer=ISSUER, jwks=str(jwks_file(data_dir)), **everybody)
+    return Verifier([issuer], audience, Limits(jwks_refetch_seconds=0.001))
 
 
 def claims(**other: Any) -> dict[str, Any]:
     now = int(clock.wall_seconds())
-    good = {"iss": ISSUER, "aud": list(NAMES), "org": "H1", "roles": ["hospital"], "region": "330100"}
+    good = {"iss": ISSUER, "aud": list(NAMES), "sub": "wang", "org": "H1", "roles": ["hospital"], "region": "330100"}
     return {**good, "iat": now, "nbf": now, "exp": now + 60, **other}
 
 
@@ -115,8 +118,7 @@ async def test_the_key_of_another_issuer_is_refused(data_dir: Path, tmp_path: Pa
     assert "signature" in await refused(data_dir, f"{head}.{body}.{foreign}")
 
 
-async def test_a_new_key_of_the_issuer_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "REFETCH_SECONDS", 0)
+async def test_a_new_key_of_the_issuer_is_fetched(tmp_path: Path) -> None:
     known = verifier(tmp_path)
     await known.caller(f"Bearer {make_token(tmp_path, **WHO)}")
     for file in (tmp_path / "keys").iterdir():

@@ -1,0 +1,18 @@
+"""Who is calling: an organisation, its roles and its region, out of a signed token, and nothing that the caller says."""
+
+from shared.identity.base import REALM, ROLES, Caller, IssuerAway, NoToken, TokenRefused
+from shared.identity.issuers import Issuer, IssuersWrong, trusted
+from shared.identity.verifier import Verifier
+
+__all__ = [
+    "REALM",
+    "ROLES",
+    "Caller",
+    "Issuer",
+    "IssuerAway",
+    "IssuersWrong",
+    "NoToken",
+    "TokenRefused",
+    "Verifier",
+    "trusted",
+]
