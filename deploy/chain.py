@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from uuid import UUID
 
 import asyncpg
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What does not agree, in both directions; all empty or zero: the platform lost and doubled nothing."""
+    """What does not agree, in both directions; all empty or zero: the platform lost and doubled nothing.
+
+    `paid_untold`: payables of which orders does not know what settlement paid; `told_unpaid`: paid in orders alone.
+    """
 
     accepted: int
     without_payable: int
@@ -18,6 +22,8 @@ class Chain:
     receipts_without_line: int
     doubled: int
     other_amounts: int
+    paid_untold: int
+    told_unpaid: int
     ledger_sum: Decimal
     unbalanced: int
     gaps: int
@@ -35,6 +41,8 @@ class Chain:
                 self.receipts_without_line,
                 self.doubled,
                 self.other_amounts,
+                self.paid_untold,
+                self.told_unpaid,
                 self.ledger_sum,
                 self.unbalanced,
                 self.gaps,
@@ -69,6 +77,11 @@ SELECT count(*) FROM (
 ) AS sums WHERE (amount_yuan, released_yuan, paid_yuan) <> (opened, released, paid)
 """
 
+UNSENT = "SELECT count(*) FROM outbox WHERE sent_at IS NULL"
+DEAD = "SELECT count(*) FROM dead_letters WHERE state IN ('dead', 'waiting')"
+PAID = "SELECT id, paid_yuan AS yuan FROM payables WHERE paid_yuan > 0"
+TOLD = "SELECT payable_id AS id, amount_yuan AS yuan FROM line_payments WHERE amount_yuan > 0"
+
 
 async def inspect(url_of: Callable[[str], str]) -> Chain:
     """Reads all five databases, as their owner."""
@@ -84,6 +97,8 @@ async def inspect(url_of: Callable[[str], str]) -> Chain:
         receipts = await databases["traceability"].fetch(
             "SELECT shipment_line_id AS id, quantity_accepted AS units FROM receipts WHERE quantity_accepted > 0"
         )
+        paid: dict[UUID, Decimal] = {row["id"]: row["yuan"] for row in await databases["settlement"].fetch(PAID)}
+        told: dict[UUID, Decimal] = {row["id"]: row["yuan"] for row in await databases["orders"].fetch(TOLD)}
         accepted = {row["id"]: row for row in lines}
         owed = {row["id"]: row for row in payables}
         expected = {row["id"] for row in receipts}
@@ -100,18 +115,13 @@ async def inspect(url_of: Callable[[str], str]) -> Chain:
                 for key, row in accepted.items()
                 if key in owed
             ),
+            paid_untold=sum(told.get(key) != yuan for key, yuan in paid.items()),
+            told_unpaid=len(told.keys() - paid.keys()),
             ledger_sum=ledger_sum,
             unbalanced=await databases["settlement"].fetchval(UNBALANCED),
             gaps=sum([await one.fetchval(GAPS) for one in databases.values()]),
-            unsent=sum(
-                [await one.fetchval("SELECT count(*) FROM outbox WHERE sent_at IS NULL") for one in databases.values()]
-            ),
-            dead=sum(
-                [
-                    await one.fetchval("SELECT count(*) FROM dead_letters WHERE state IN ('dead', 'waiting')")
-                    for one in databases.values()
-                ]
-            ),
+            unsent=sum([await one.fetchval(UNSENT) for one in databases.values()]),
+            dead=sum([await one.fetchval(DEAD) for one in databases.values()]),
         )
     finally:
         for one in databases.values():

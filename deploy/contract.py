@@ -35,8 +35,8 @@ def files() -> dict[str, str]:
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The present schema of each event."""
-    return {event_type: _schema(event_type) for event_type in sorted(EVENTS)}
+    """The present schema of each event, as it is written."""
+    return {event_type: json.loads(_pretty(_schema(event_type))) for event_type in sorted(EVENTS)}
 
 
 def release(folder: Path = FOLDER) -> list[str]:

@@ -56,7 +56,9 @@ async def _audit(server: str) -> list[str]:
     faults += [f"across the services: {links}"] if not links.whole else []
     console = Console()
     console.print(table)
-    console.print(f"{links.accepted} accepted lines, each with one payable and one receipt: {links.whole}")
+    console.print(
+        f"{links.accepted} accepted lines, each with one payable and one receipt, paid as settlement says: {links.whole}"
+    )
     return faults
 
 

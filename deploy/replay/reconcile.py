@@ -30,6 +30,8 @@ class Lines:
     accepted: dict[str, int] = field(default_factory=dict)
     """units accepted, by line"""
     yuan_accepted: Decimal = ZERO
+    paid: dict[str, Decimal] = field(default_factory=dict)
+    """yuan that orders says are paid, by line; only where it is more than nothing"""
     of_provisional: int = 0
 
 
@@ -40,6 +42,8 @@ class Payables:
     per_line: Counter[str] = field(default_factory=Counter)
     yuan: Decimal = ZERO
     paid: Decimal = ZERO
+    paid_of: dict[str, Decimal] = field(default_factory=dict)
+    """yuan that settlement says are paid, by order line; only where it is more than nothing"""
 
 
 @dataclass(slots=True)
@@ -175,10 +179,19 @@ def differences(plan: Plan, found: Outcome, refusals: ApiRefusals) -> list[str]:
         stray = sum(line not in lines.accepted for line in held)
         if without or stray:
             said.append(f"{without} accepted lines have not exactly one {name}, {stray} have one and no accepted line")
+    said += paid_otherwise(payables.paid_of, lines.paid)
     same("codes captured = units accepted", receipts.codes, sum(lines.accepted.values()))
     same("lines covered = lines accepted", receipts.covered, len(lines.accepted))
     same("ledger sum = 0", found.ledger_sum, ZERO)
     return said
+
+
+def paid_otherwise(paid: dict[str, Decimal], told: dict[str, Decimal]) -> list[str]:
+    """Where orders does not say of a line what settlement paid for it, in both directions."""
+    untold = [line for line, yuan in paid.items() if told.get(line) != yuan]
+    unpaid = [line for line in told if line not in paid]
+    said = [f"{len(untold)} lines are paid and orders says otherwise, {untold[0]} among them"] if untold else []
+    return said + ([f"{len(unpaid)} lines are paid in orders alone, {unpaid[0]} among them"] if unpaid else [])
 
 
 def told_otherwise(found: Outcome, told: dict[str, Any]) -> list[str]:
@@ -215,6 +228,8 @@ async def _lines(stage: Stage, provisional: set[str]) -> Lines:
         found.of_provisional += line["distributor_code"] in provisional
         if line["quantity_accepted"]:
             found.accepted[line["id"]] = line["quantity_accepted"]
+            if paid := Decimal(line["paid_yuan"]):
+                found.paid[line["id"]] = paid
             found.yuan_accepted += money.amount(line["quantity_accepted"], Decimal(line["unit_price_yuan"]))
     return found
 
@@ -224,7 +239,9 @@ async def _payables(stage: Stage) -> Payables:
     async for payable in _of_the_days(stage, "settlement/payables", "accepted_at"):
         found.per_line[payable["order_line_id"]] += 1
         found.yuan += Decimal(payable["amount_yuan"])
-        found.paid += Decimal(payable["paid_yuan"])
+        if paid := Decimal(payable["paid_yuan"]):
+            found.paid += paid
+            found.paid_of[payable["order_line_id"]] = found.paid_of.get(payable["order_line_id"], ZERO) + paid
     return found
 
 

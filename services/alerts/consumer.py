@@ -44,6 +44,12 @@ async def on_payments_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> N
     await troubles.remedy_failed(tx, events)
 
 
+async def on_payments_failed(tx: Tx, events: Sequence[Received[PaymentFailed]]) -> None:
+    """A failure takes back what the payment had paid, and is trouble."""
+    await receipts.on_payments_failed(tx, events)
+    await troubles.on_payments_failed(tx, events)
+
+
 def in_turn(handler: Callable[[Tx, Sequence[Any]], Awaitable[None]]) -> Callable[[Tx, Sequence[Any]], Awaitable[None]]:
     """A handler that changes what is watched, one transaction after the other."""
 
@@ -66,7 +72,7 @@ HANDLERS: Handlers = {
     PayableOpened: in_turn(receipts.on_payables_opened),
     PayableReleased: in_turn(receipts.on_payables_released),
     PaymentPaid: in_turn(on_payments_paid),
-    PaymentFailed: in_turn(troubles.on_payments_failed),
+    PaymentFailed: in_turn(on_payments_failed),
     CoverageVerified: in_turn(receipts.on_coverages_verified),
     CoverageShort: in_turn(receipts.on_coverages_short),
     CodeFlagged: in_turn(troubles.on_codes_flagged),

@@ -21,7 +21,7 @@ from shared.events.listing import (
     ProductResumed,
     ProductSuspended,
 )
-from shared.events.settlement import PaymentPaid
+from shared.events.settlement import PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.inbox import Handlers
 from shared.republish import Projection
@@ -38,7 +38,8 @@ HANDLERS: Handlers = {
     DistributionEnded: market.on_distribution_ended,
     CoverageVerified: receipts.on_coverage,
     CoverageShort: receipts.on_coverage,
-    PaymentPaid: receipts.on_payment_paid,
+    PaymentPaid: receipts.on_payment,
+    PaymentFailed: receipts.on_payment,
 }
 DEADLINES: Deadlines = {}
 """None: `confirm_by` and `deliver_by` travel in the events, and alerts watches them."""

@@ -114,13 +114,15 @@ class PaymentSent(Event, frozen=True, kw_only=True):
 
 
 class PaidLine(Value, frozen=True, kw_only=True):
-    """A payable that was paid, by how much in total."""
+    """How much of a payable is paid in total. `step` rises with every movement of its money: of two totals of one payable,
+    which payments of any order may tell, the one of the higher step is the newer."""
 
     payable_id: UUID
     shipment_line_id: UUID
     order_id: UUID
     order_line_id: UUID
     amount_yuan: Decimal
+    step: int = 0
 
 
 @event("cn.jicai.settlement.payment.paid.v1", subject="payment_id")
@@ -140,7 +142,10 @@ class PaymentPaid(Event, frozen=True, kw_only=True):
 
 @event("cn.jicai.settlement.payment.failed.v1", subject="payment_id")
 class PaymentFailed(Event, frozen=True, kw_only=True):
-    """The bank refused or sent the money back; the sheet is payable again."""
+    """The bank refused, or sent back what it had paid (`returned`); the sheet is payable again.
+
+    Said in parts of at most 1,000 lines, each with what is paid of its payable now; `amount_yuan` is the whole payment's.
+    """
 
     payment_id: UUID
     run_id: UUID
@@ -150,3 +155,5 @@ class PaymentFailed(Event, frozen=True, kw_only=True):
     region: str
     amount_yuan: Decimal
     reason: str
+    returned: bool = False
+    lines: tuple[PaidLine, ...] = ()

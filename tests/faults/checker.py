@@ -189,7 +189,7 @@ def check_chain(found: Findings, links: Chain) -> None:
     found.lines_without_payable = links.without_payable
     found.lines_without_receipt = links.without_receipt
     found.effects_doubled += links.doubled + links.payables_without_line + links.receipts_without_line
-    found.amounts_that_differ = links.other_amounts
+    found.amounts_that_differ = links.other_amounts + links.paid_untold + links.told_unpaid
     found.ledger_unbalanced = links.unbalanced
     found.ledger_sum = str(links.ledger_sum.normalize())
     found.dead_letters = links.dead

@@ -213,6 +213,8 @@ def of(**wrong: Any) -> Chain:
         ({"receipts_without_line": 1}, ["effects_doubled"]),
         ({"doubled": 1}, ["effects_doubled"]),
         ({"other_amounts": 1}, ["amounts_that_differ"]),
+        ({"paid_untold": 1}, ["amounts_that_differ"]),
+        ({"told_unpaid": 1}, ["amounts_that_differ"]),
         ({"ledger_sum": Decimal("0.01")}, ["ledger_sum"]),
         ({"unbalanced": 1}, ["ledger_unbalanced"]),
         ({"dead": 1}, ["dead_letters"]),

@@ -4,7 +4,7 @@ Deadlines are set once, as for order lines. Deliveries, payables, coverage and p
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from shared import clock, deadlines, money
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.events.orders import DeliveryAccepted
-from shared.events.settlement import PayableOpened, PayableReleased, PaymentPaid
+from shared.events.settlement import PayableOpened, PayableReleased, PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.inbox import Received
 
@@ -95,8 +95,7 @@ async def on_payables_opened(tx: Tx, events: Sequence[Received[PayableOpened]]) 
             hours = tx.policy.find("alerts.coverage_hours", receipt.region, clock.local_date(receipt.accepted_at)).value
             wanted.append(Deadline(Kind.COVERAGE_SHORT, about, receipt.accepted_at + timedelta(hours=hours)))
         if not receipt.paid and receipt.due_on is not None:
-            late_from = clock.start_of_day(receipt.due_on + timedelta(days=1))
-            wanted.append(Deadline(Kind.PAYMENT_OVERDUE, about, late_from))
+            wanted.append(_payment_due(receipt, receipt.due_on))
     await deadlines.put(tx, wanted)
 
 
@@ -130,20 +129,7 @@ async def on_coverages_short(tx: Tx, events: Sequence[Received[CoverageShort]]) 
 
 async def on_payments_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None:
     """Money came: payables that are paid in full are no longer overdue."""
-    rows = [
-        {
-            "shipment_line_id": line.shipment_line_id,
-            "order_id": line.order_id,
-            "order_line_id": line.order_line_id,
-            "institution_code": event.data.institution_code,
-            "supplier_code": event.data.distributor_code,
-            "region": event.data.region,
-            "paid_yuan": line.amount_yuan,
-        }
-        for event in events
-        for line in event.data.lines
-    ]
-    receipts = await queries.fill_receipts(tx, sorted(rows, key=lambda row: row["paid_yuan"]))
+    receipts = await _fill_paid(tx, events)
     await resolve_alerts(
         tx,
         [
@@ -156,6 +142,39 @@ async def on_payments_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> N
             if receipt.paid
         ],
     )
+
+
+async def on_payments_failed(tx: Tx, events: Sequence[Received[PaymentFailed]]) -> None:
+    """Money did not come, or came back: what is owed again is asked for when its due date is over, at once if it was."""
+    receipts = await _fill_paid(tx, events)
+    await deadlines.put(
+        tx, [_payment_due(receipt, receipt.due_on) for receipt in receipts if receipt.due_on and not receipt.paid]
+    )
+
+
+async def _fill_paid(
+    tx: Tx, events: Sequence[Received[PaymentPaid]] | Sequence[Received[PaymentFailed]]
+) -> list[WatchedReceipt]:
+    rows = [
+        {
+            "shipment_line_id": line.shipment_line_id,
+            "order_id": line.order_id,
+            "order_line_id": line.order_line_id,
+            "institution_code": event.data.institution_code,
+            "supplier_code": event.data.distributor_code,
+            "region": event.data.region,
+            "paid_yuan": line.amount_yuan,
+            "paid_step": line.step,
+        }
+        for event in events
+        for line in event.data.lines
+    ]
+    return await queries.fill_receipts(tx, sorted(rows, key=lambda row: (row["paid_step"], row["paid_yuan"])))
+
+
+def _payment_due(receipt: WatchedReceipt, due_on: date) -> Deadline:
+    late_from = clock.start_of_day(due_on + timedelta(days=1))
+    return Deadline(Kind.PAYMENT_OVERDUE, str(receipt.shipment_line_id), late_from)
 
 
 async def when_coverages_short(tx: Tx, due: Sequence[Deadline]) -> None:

@@ -314,6 +314,7 @@ def upgrade() -> None:
         sa.Column("quantity_covered", sa.Integer(), nullable=True),
         sa.Column("covered_version", sa.Integer(), nullable=True),
         sa.Column("paid_yuan", sa.Numeric(precision=18, scale=2), nullable=True),
+        sa.Column("paid_step", sa.Integer(), nullable=True),
         sa.Column("opened_event", sa.Uuid(), nullable=True),
         sa.PrimaryKeyConstraint("shipment_line_id", name=op.f("pk_receipts")),
         sa.UniqueConstraint("payable_id", name=op.f("uq_receipts_payable_id")),

@@ -34,8 +34,8 @@ VERSIONED = {
 }
 """Columns that follow the newest version, and which column tells it; `organisations` alone has a plain version."""
 
-TOTALS = ("paid_yuan",)
-"""Columns that hold a total which only rises, so that the largest is the newest."""
+PAID = ("paid_step", "paid_yuan")
+"""A total and the step of the payable's money that it is of: the newest step holds, and of one step the largest total."""
 
 RECALLS = lock_number("alerts:recalls")
 TURN = lock_number("alerts:turn")
@@ -109,8 +109,9 @@ def _fill(table: sa.Table, names: tuple[str, ...]) -> str:
 
 
 def _kept(table: sa.Table, name: str) -> str:
-    if name in TOTALS:
-        return f"greatest(t.{name}, excluded.{name})"
+    if name in PAID:
+        newer = "(excluded.paid_step, excluded.paid_yuan) > (coalesce(t.paid_step, -1), coalesce(t.paid_yuan, -1))"
+        return f"CASE WHEN {newer} THEN excluded.{name} ELSE t.{name} END"
     version = VERSIONED.get(name)
     if version is None or version not in table.c:
         return f"coalesce(t.{name}, excluded.{name})"

@@ -85,6 +85,7 @@ class WatchedReceipt:
     quantity_covered: int | None
     covered_version: int | None
     paid_yuan: Decimal | None
+    paid_step: int | None
     opened_event: UUID | None
 
     @property
@@ -188,12 +189,12 @@ def short_coverages(receipts: Sequence[WatchedReceipt]) -> list[Cause]:
 
 
 def overdue_payments(receipts: Sequence[WatchedReceipt], now: datetime) -> list[Cause]:
-    """One cause per payable that is not paid in full after its due date."""
+    """One cause per payable that is not paid in full after its due date, and one more whenever its money came back."""
     return [
         _of_receipt(
             receipt,
             Kind.PAYMENT_OVERDUE,
-            "due_on",
+            "due_on" if receipt.paid_step is None else f"due_on, step {receipt.paid_step}",
             now,
             f"{money.amount_text(receipt.amount_yuan)} yuan were due on {receipt.due_on},"
             f" {money.amount_text(receipt.paid_yuan or Decimal('0.00'))} are paid.",

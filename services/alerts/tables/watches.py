@@ -73,6 +73,7 @@ receipts = sa.Table(
     sa.Column("quantity_covered", sa.Integer),
     sa.Column("covered_version", sa.Integer),
     sa.Column("paid_yuan", sa.Numeric(18, 2)),
+    sa.Column("paid_step", sa.Integer),
     sa.Column("opened_event", sa.Uuid),
     info=private(OWN, "region"),
 )

@@ -1,12 +1,11 @@
 """Learns what became of accepted goods: how far codes cover them, and what was paid.
 
-Natural keys: a shipment line has one receipt, whose newest total counts; a payable has one total paid, of which the
-largest counts.
+Natural keys: a shipment line has one receipt, and a payable one total paid; of both the newest total counts.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.orders.errors import ShipmentNotFound
@@ -14,10 +13,17 @@ from services.orders.queries.lines import pay
 from services.orders.queries.shipments import cover, lock_shipment_lines
 from shared import history
 from shared.db import Record, Tx
-from shared.events.settlement import PaidLine, PaymentPaid
+from shared.events.settlement import PaidLine, PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.history import BY_ITSELF, Parties
 from shared.inbox import Received
+
+
+class _Told(NamedTuple):
+    """What an event says of one payable."""
+
+    payment: PaymentPaid | PaymentFailed
+    line: PaidLine
 
 
 async def on_coverage(tx: Tx, events: Sequence[Received[CoverageVerified] | Received[CoverageShort]]) -> None:
@@ -42,51 +48,52 @@ async def on_coverage(tx: Tx, events: Sequence[Received[CoverageVerified] | Rece
             history.note(tx, BY_ITSELF, line["order_id"], "traced", _parties(line), detail)
 
 
-async def on_payment_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None:
-    """What the bank paid for lines: a total of each payable, of which the largest counts."""
-    largest: dict[UUID, tuple[PaymentPaid, PaidLine]] = {}
+async def on_payment(tx: Tx, events: Sequence[Received[PaymentPaid] | Received[PaymentFailed]]) -> None:
+    """What is paid for lines from now on, after the bank paid or the money came back: a total of each payable."""
+    newest: dict[UUID, _Told] = {}
     for event in events:
         for line in event.data.lines:
-            known = largest.get(line.payable_id)
-            if known is None or known[1].amount_yuan < line.amount_yuan:
-                largest[line.payable_id] = (event.data, line)
-    lines = await _shipment_lines(tx, {line.shipment_line_id for _, line in largest.values()})
-    rows = [_row(*largest[payable_id], lines) for payable_id in sorted(largest)]
-    grown = await pay(tx, rows)
-    _note_paid(tx, [row for row in rows if row["payable_id"] in grown], lines, largest)
+            known = newest.get(line.payable_id)
+            if known is None or (known.line.step, known.line.amount_yuan) < (line.step, line.amount_yuan):
+                newest[line.payable_id] = _Told(event.data, line)
+    lines = await _shipment_lines(tx, {told.line.shipment_line_id for told in newest.values()})
+    told = [newest[payable_id] for payable_id in sorted(newest)]
+    news = await pay(tx, [_row(one, lines[one.line.shipment_line_id]) for one in told])
+    _note_payments(tx, [one for one in told if one.line.payable_id in news], lines)
 
 
-def _row(payment: PaymentPaid, paid: PaidLine, lines: dict[UUID, Record]) -> dict[str, Any]:
-    line = lines[paid.shipment_line_id]
+def _row(told: _Told, line: Record) -> dict[str, Any]:
     same = ("order_id", "order_line_id", "institution_code", "distributor_code", "manufacturer_code", "region")
     return {
-        "payable_id": paid.payable_id,
-        "payment_id": payment.payment_id,
+        "payable_id": told.line.payable_id,
+        "payment_id": told.payment.payment_id,
         **{name: line[name] for name in same},
-        "amount_yuan": paid.amount_yuan,
-        "paid_at": payment.paid_at,
+        "amount_yuan": told.line.amount_yuan,
+        "step": told.line.step,
     }
 
 
-def _note_paid(
-    tx: Tx,
-    rows: Sequence[dict[str, Any]],
-    lines: dict[UUID, Record],
-    largest: dict[UUID, tuple[PaymentPaid, PaidLine]],
-) -> None:
-    """One deed for each payment of an order, with the totals paid so far of what it paid for."""
-    by_payment: dict[tuple[UUID, UUID], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        by_payment[row["order_id"], row["payment_id"]].append(row)
-    for (order_id, payment_id), parts in by_payment.items():
-        numbers = {lines[largest[row["payable_id"]][1].shipment_line_id]["line_number"] for row in parts}
+def _note_payments(tx: Tx, told: Sequence[_Told], lines: dict[UUID, Record]) -> None:
+    """One deed for each payment of an order, with the totals paid from now on of what it was for, and why it failed."""
+    parts: dict[tuple[UUID, UUID, str], list[_Told]] = defaultdict(list)
+    for one in told:
+        parts[lines[one.line.shipment_line_id]["order_id"], one.payment.payment_id, _deed(one.payment)].append(one)
+    for (order_id, payment_id, deed), group in parts.items():
+        own = [lines[one.line.shipment_line_id] for one in group]
         detail = {
             "payment_id": str(payment_id),
-            "yuan_in_total": str(sum(row["amount_yuan"] for row in parts)),
-            "lines": sorted(numbers),
+            "yuan_in_total": str(sum(one.line.amount_yuan for one in group)),
+            "lines": sorted({line["line_number"] for line in own}),
         }
-        parties = Parties(parts[0]["institution_code"], parts[0]["distributor_code"], parts[0]["region"])
-        history.note(tx, BY_ITSELF, order_id, "paid", parties, detail)
+        if isinstance(group[0].payment, PaymentFailed):
+            detail["reason"] = group[0].payment.reason
+        history.note(tx, BY_ITSELF, order_id, deed, _parties(own[0]), detail)
+
+
+def _deed(payment: PaymentPaid | PaymentFailed) -> str:
+    if isinstance(payment, PaymentPaid):
+        return "paid"
+    return "payment_returned" if payment.returned else "payment_failed"
 
 
 async def _shipment_lines(tx: Tx, ids: Collection[UUID]) -> dict[UUID, Record]:

@@ -86,20 +86,21 @@ async def lines_page(
     ]
 
 
-# What was paid of a payable is a total that grows: the largest counts, in whichever order payments are told.
+# What is paid of a payable is a total that rises, and falls when money comes back: the newest step counts, and of one step
+# the largest total, in whichever order payments are told.
 _PAY = """
 INSERT INTO line_payments (payable_id, payment_id, order_id, order_line_id, institution_code, distributor_code,
-    manufacturer_code, region, amount_yuan, paid_at)
+    manufacturer_code, region, amount_yuan, step)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::numeric[], $10::timestamptz[])
+    $9::numeric[], $10::int[])
 ON CONFLICT (payable_id) DO UPDATE
-SET payment_id = excluded.payment_id, amount_yuan = excluded.amount_yuan, paid_at = excluded.paid_at
-WHERE line_payments.amount_yuan < excluded.amount_yuan
+SET payment_id = excluded.payment_id, amount_yuan = excluded.amount_yuan, step = excluded.step
+WHERE (line_payments.step, line_payments.amount_yuan) < (excluded.step, excluded.amount_yuan)
 RETURNING payable_id
 """
 
 
 async def pay(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
-    """Keeps what was paid of payables, one row each; returns those of which more was paid than was known."""
+    """Keeps what is paid of payables, one row each; returns those of which that is news."""
     columns = [[row[column.name] for row in rows] for column in line_payments.c]
     return {row["payable_id"] for row in await tx.sql(_PAY, *columns)}

@@ -1,13 +1,13 @@
 """HTTP for what hospitals accept and reject."""
 
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter
 
 from services.orders.handlers.acceptances import accept_shipments
-from services.orders.router.bulk import Many
 from services.orders.schemas.shipments import AcceptShipment, AcceptShipmentOf, ShipmentView
-from shared.http import BulkAnswer, CallerHere, Edge, TxHere, answers, only
+from shared.http import BulkAnswer, CallerHere, Edge, Items, TxHere, answers, only
 
 router = APIRouter(route_class=Edge, tags=["acceptances"])
 
@@ -21,7 +21,7 @@ async def accept_shipment(shipment_id: UUID, command: AcceptShipment, caller: Ca
 
 @router.post("/acceptances/bulk")
 async def accept_shipments_in_bulk(
-    commands: Many[AcceptShipmentOf], caller: CallerHere, tx: TxHere
+    commands: Items[AcceptShipmentOf], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[ShipmentView]:
     """Decisions on up to 1,000 shipments, each answered by itself."""
-    return answers(await accept_shipments(tx, caller, commands), ShipmentView.of)
+    return answers(await commands.each(partial(accept_shipments, tx, caller)), ShipmentView.of)

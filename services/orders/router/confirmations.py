@@ -1,14 +1,14 @@
 """HTTP for the answers of distributors."""
 
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter
 
 from services.orders.handlers.confirmations import confirm_lines as confirm
-from services.orders.router.bulk import Many
 from services.orders.schemas.lines import ConfirmLines, ConfirmLinesOf
 from services.orders.schemas.orders import OrderView
-from shared.http import BulkAnswer, CallerHere, Edge, TxHere, answers, only
+from shared.http import BulkAnswer, CallerHere, Edge, Items, TxHere, answers, only
 
 router = APIRouter(route_class=Edge, tags=["confirmations"])
 
@@ -22,7 +22,7 @@ async def confirm_lines(order_id: UUID, command: ConfirmLines, caller: CallerHer
 
 @router.post("/confirmations/bulk")
 async def confirm_lines_in_bulk(
-    commands: Many[ConfirmLinesOf], caller: CallerHere, tx: TxHere
+    commands: Items[ConfirmLinesOf], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[OrderView]:
     """Answers to up to 1,000 orders, each answered by itself."""
-    return answers(await confirm(tx, caller, commands), OrderView.of)
+    return answers(await commands.each(partial(confirm, tx, caller)), OrderView.of)

@@ -1,5 +1,6 @@
 """HTTP for orders."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -8,7 +9,6 @@ from fastapi import APIRouter, Path, Query
 from services.orders.handlers.orders import Cancelling, Closing, cancel_orders, close_lines, place_orders
 from services.orders.queries import orders as queries
 from services.orders.queries.orders import OrderState
-from services.orders.router.bulk import Many
 from services.orders.router.timelines import steps
 from services.orders.rules.orders import next_acts
 from services.orders.schemas.fields import MOST_LINES, Day
@@ -16,7 +16,7 @@ from services.orders.schemas.lines import CloseLine
 from services.orders.schemas.orders import CancelOrder, OrderHeadView, OrderView, PlaceOrder
 from shared import history
 from shared.history import TimelineView
-from shared.http import BulkAnswer, CallerHere, Code, Edge, Page, PagingHere, TxHere, answers, only
+from shared.http import BulkAnswer, CallerHere, Code, Edge, Items, Page, PagingHere, TxHere, answers, only
 
 router = APIRouter(route_class=Edge, prefix="/orders", tags=["orders"])
 
@@ -30,9 +30,9 @@ async def place_order(command: PlaceOrder, caller: CallerHere, tx: TxHere) -> Or
 
 
 @router.post("/bulk")
-async def place_orders_in_bulk(commands: Many[PlaceOrder], caller: CallerHere, tx: TxHere) -> BulkAnswer[OrderView]:
+async def place_orders_in_bulk(commands: Items[PlaceOrder], caller: CallerHere, tx: TxHere) -> BulkAnswer[OrderView]:
     """Up to 1,000 orders, each answered by itself."""
-    return answers(await place_orders(tx, caller, commands), OrderView.of, success=201)
+    return answers(await commands.each(partial(place_orders, tx, caller)), OrderView.of, success=201)
 
 
 @router.get("")

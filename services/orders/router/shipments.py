@@ -1,5 +1,6 @@
 """HTTP for shipments."""
 
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -7,13 +8,12 @@ from fastapi import APIRouter, Query
 
 from services.orders.handlers.shipments import CallingBack, cancel_shipments, dispatch_shipments
 from services.orders.queries import shipments as queries
-from services.orders.router.bulk import Many
 from services.orders.router.timelines import steps
 from services.orders.rules.shipments import next_acts
 from services.orders.schemas.shipments import CancelShipment, DispatchShipment, ShipmentHeadView, ShipmentView
 from shared import history
 from shared.history import TimelineView
-from shared.http import BulkAnswer, CallerHere, Code, Edge, Page, PagingHere, TxHere, answers, only
+from shared.http import BulkAnswer, CallerHere, Code, Edge, Items, Page, PagingHere, TxHere, answers, only
 
 router = APIRouter(route_class=Edge, prefix="/shipments", tags=["shipments"])
 
@@ -26,10 +26,10 @@ async def dispatch_shipment(command: DispatchShipment, caller: CallerHere, tx: T
 
 @router.post("/bulk")
 async def dispatch_shipments_in_bulk(
-    commands: Many[DispatchShipment], caller: CallerHere, tx: TxHere
+    commands: Items[DispatchShipment], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[ShipmentView]:
     """Up to 1,000 shipments, each answered by itself."""
-    return answers(await dispatch_shipments(tx, caller, commands), ShipmentView.of, success=201)
+    return answers(await commands.each(partial(dispatch_shipments, tx, caller)), ShipmentView.of, success=201)
 
 
 @router.get("")

@@ -14,10 +14,11 @@ from uuid import UUID
 
 from shared import money
 from shared.codes import normal_name, region_prefix
-from shared.errors import Fault
+from shared.errors import Fault, Said
 
 LARGEST_QUANTITY = 100_000_000
 """Sale units of one line: more is a slip of the hand."""
+QUANTITY_ALLOWED = Said("a whole number of sale units, 1 to {most}", most=LARGEST_QUANTITY)
 
 
 class ListingState(StrEnum):
@@ -96,7 +97,7 @@ class Wanted(Protocol):
     @property
     def product_code(self) -> str: ...
     @property
-    def quantity(self) -> int | float: ...
+    def quantity(self) -> float: ...
     @property
     def distributor_code(self) -> str: ...
     @property
@@ -175,12 +176,11 @@ def offer_of(
     return Offer(quantity, listing, distributor, amount) if len(faults) == before else None
 
 
-def _whole(given: int | float, place: str, faults: list[Fault]) -> int | None:
+def _whole(given: float, place: str, faults: list[Fault]) -> int | None:
     if isinstance(given, int) and 0 < given <= LARGEST_QUANTITY:
         return given
-    allowed = f"a whole number of sale units, 1 to {LARGEST_QUANTITY}"
     rule = "the quantity is positive and whole"
-    faults.append(Fault(f"{place}/quantity", given, rule, allowed, "quantity"))
+    faults.append(Fault(f"{place}/quantity", given, rule, QUANTITY_ALLOWED, "quantity"))
     return None
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from shared import money
+from shared.errors import RuleBroken, Said
 from shared.http.schemas import LARGEST_QUANTITY
 
 MOST_LINES = 500
@@ -21,9 +22,10 @@ def _day(given: Any) -> Any:
     if isinstance(given, date):
         return given
     if not isinstance(given, str) or not _DAY.fullmatch(given):
-        raise ValueError("a day is a text of the form YYYY-MM-DD")
+        raise RuleBroken("day", "a day is a text of the form YYYY-MM-DD", "a day, such as 2026-03-31")
     if not FIRST_YEAR <= int(given[:4]) <= LAST_YEAR:
-        raise ValueError(f"a day lies in the years {FIRST_YEAR} to {LAST_YEAR}")
+        allowed = Said("{first} to {last}", first=FIRST_YEAR, last=LAST_YEAR)
+        raise RuleBroken("day", "the year is a slip of the hand", allowed)
     return given
 
 

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from services.orders.rules.lines import LineState
 from services.orders.schemas.fields import MOST_LINES, LineNumber, PriceShown, Units
+from shared.errors import RuleBroken
 from shared.http import Amount, Code, Command, Reason, View
 
 
@@ -23,7 +24,7 @@ class OrderNamed(Command):
         by_number = self.institution_code is not None and self.order_number is not None
         by_part = self.institution_code is not None or self.order_number is not None
         if (self.order_id is not None) == by_part or (by_part and not by_number):
-            raise ValueError("name the order by order_id, or by institution_code and order_number, not by both")
+            raise RuleBroken("named_once", "the order is named once", "order_id, or institution_code with order_number")
         return self
 
 

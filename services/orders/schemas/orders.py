@@ -2,19 +2,29 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, JsonValue, StrictFloat, StrictInt, WithJsonSchema
+from pydantic import ConfigDict, Field, JsonValue, PlainValidator, WithJsonSchema
 
-from services.orders.rules.market import LARGEST_QUANTITY
+from services.orders.rules.market import LARGEST_QUANTITY, QUANTITY_ALLOWED
 from services.orders.rules.orders import Book
 from services.orders.schemas.fields import MOST_LINES
 from services.orders.schemas.lines import LineView
+from shared.errors import RuleBroken
 from shared.http import Amount, Code, Command, Name, Price, Reason, View
 
+
+def _number(given: Any) -> float:
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise RuleBroken("quantity", "the quantity is positive and whole", QUANTITY_ALLOWED)
+    return given
+
+
 AnyQuantity = Annotated[
-    StrictInt | StrictFloat, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": LARGEST_QUANTITY})
+    float,
+    PlainValidator(_number),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": LARGEST_QUANTITY}),
 ]
 """Read as any number, so that a wrong one is reported together with every other fault of the order."""
 

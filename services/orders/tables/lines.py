@@ -84,8 +84,8 @@ line_payments = sa.Table(
     sa.Column("manufacturer_code", sa.Text, nullable=False),
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("amount_yuan", sa.Numeric(18, 2), nullable=False),
-    sa.Column("paid_at", sa.DateTime(timezone=True), nullable=False),
-    sa.CheckConstraint("amount_yuan > 0", name="amount"),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.CheckConstraint("amount_yuan >= 0", name="amount"),
     sa.Index("ix_line_payments_order_line_id", "order_line_id"),
     info=private(PARTIES, "region"),
 )

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -144,7 +145,7 @@ async def _settle(tx: Tx, who: Caller, booking: dict[Posting, dict[UUID, Payment
         verb = "pay" if posting is Posting.PAID else "fail"
         for payment in by_id.values():
             sheets[payment.sheet_id] = sheet_rules.moved(sheets[payment.sheet_id], verb)
-        said += _say_paid(tx, by_id, booked) if posting is Posting.PAID else _say_failed(tx, by_id)
+        said += _say(tx, by_id, booked, partial(_fact, posting))
     for payment in said:
         detail = {"amount_yuan": payment.amount_yuan, "reason": payment.reason}
         history.note(tx, who, payment.id, payment.state, _parties(payment), detail)
@@ -159,39 +160,44 @@ async def _settle(tx: Tx, who: Caller, booking: dict[Posting, dict[UUID, Payment
     await deadlines.cancel(tx, ASK_BANK, [str(run_id) for run_id, _, _ in done])
 
 
-def _say_paid(tx: Tx, paid: dict[UUID, Payment], booked: Sequence[Booked]) -> list[Payment]:
+def _say(
+    tx: Tx,
+    settled: dict[UUID, Payment],
+    booked: Sequence[Booked],
+    fact_of: Callable[[Payment, Sequence[Booked]], PaymentPaid | PaymentFailed],
+) -> list[Payment]:
     """Says each payment in parts of at most LINES_AN_EVENT lines; its version counts the parts."""
     lines: dict[UUID, list[Booked]] = defaultdict(list)
     for each in booked:
         lines[each.payment_id].append(each)
     said: list[Payment] = []
-    for payment in paid.values():
-        own, version, paid_at = lines[payment.id], payment.version, payment.paid_at
+    for payment in settled.values():
+        own, version = lines[payment.id], payment.version
         for start in range(0, len(own), LINES_AN_EVENT):
-            part = own[start : start + LINES_AN_EVENT]
             version += 1
-            values = _said(payment) | {"amount_yuan": sum(each.amount_yuan for each in part)}
-            shown = tuple(_paid_line(each) for each in part)
-            outbox.record(tx, PaymentPaid(**values, paid_at=paid_at or clock.now(), lines=shown), version)
+            outbox.record(tx, fact_of(payment, own[start : start + LINES_AN_EVENT]), version)
         said.append(replace(payment, version=version))
     return said
 
 
-def _paid_line(booked: Booked) -> PaidLine:
-    return PaidLine(
-        payable_id=booked.payable_id,
-        shipment_line_id=booked.shipment_line_id,
-        order_id=booked.order_id,
-        order_line_id=booked.order_line_id,
-        amount_yuan=booked.paid_yuan,
+def _fact(posting: Posting, payment: Payment, part: Sequence[Booked]) -> PaymentPaid | PaymentFailed:
+    """One part of what became of a payment, with what is paid of each payable from now on."""
+    lines = tuple(
+        PaidLine(
+            payable_id=each.payable_id,
+            shipment_line_id=each.shipment_line_id,
+            order_id=each.order_id,
+            order_line_id=each.order_line_id,
+            amount_yuan=each.paid_yuan,
+            step=each.step,
+        )
+        for each in part
     )
-
-
-def _say_failed(tx: Tx, failed: dict[UUID, Payment]) -> list[Payment]:
-    said = [replace(payment, version=payment.version + 1) for payment in failed.values()]
-    for payment in said:
-        outbox.record(tx, PaymentFailed(**_said(payment), reason=payment.reason or "no reason given"), payment.version)
-    return said
+    if posting is Posting.PAID:
+        values = _said(payment) | {"amount_yuan": sum(each.amount_yuan for each in part)}
+        return PaymentPaid(**values, paid_at=payment.paid_at or clock.now(), lines=lines)
+    reason, returned = payment.reason or "no reason given", posting is Posting.BOUNCED
+    return PaymentFailed(**_said(payment), reason=reason, returned=returned, lines=lines)
 
 
 def _said(payment: Payment) -> dict[str, Any]:

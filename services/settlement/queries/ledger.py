@@ -54,14 +54,14 @@ WITH sums AS (
         'amount_yuan', amount_yuan::text), $7, $8, $9, $10, institution_code, distributor_code, region
     FROM lines
 )
-SELECT payment_id, id AS payable_id, shipment_line_id, order_id, order_line_id, amount_yuan, paid_yuan
+SELECT payment_id, id AS payable_id, shipment_line_id, order_id, order_line_id, amount_yuan, paid_yuan, base + place AS step
 FROM lines ORDER BY payment_id, id
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """A payable that a payment moved: by how much now, and what is paid of it in all."""
+    """A payable that a payment moved: by how much now, what is paid of it in all, and at which step of its ledger."""
 
     payment_id: UUID
     payable_id: UUID
@@ -70,6 +70,7 @@ class Booked:
     order_line_id: UUID
     amount_yuan: Decimal
     paid_yuan: Decimal
+    step: int
 
 
 async def book_sheets(

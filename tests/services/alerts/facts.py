@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from shared import clock
@@ -175,8 +176,8 @@ class Story:
             CoverageShort, receipt_id=self.receipt_id, quantity_accepted=self.quantity, quantity_covered=quantity
         )
 
-    def paid(self, amount: str = "123.40", **fields: Any) -> PaymentPaid:
-        line = self._of_receipt(PaidLine, payable_id=self.payable_id, amount_yuan=Decimal(amount))
+    def paid(self, amount: str = "123.40", step: int = 0, **fields: Any) -> PaymentPaid:
+        line = self._of_receipt(PaidLine, payable_id=self.payable_id, amount_yuan=Decimal(amount), step=step)
         told = {"payment_id": uuid7(), "run_id": uuid7(), "sheet_id": self.sheet_id}
         return made(PaymentPaid, amount_yuan=Decimal(amount), paid_at=clock.now(), lines=(line,), **(told | fields))
 
@@ -189,6 +190,11 @@ class Story:
             amount_yuan=Decimal("123.40"),
             reason="账户不存在",
         )
+
+    def returned(self, step: int, amount: str = "0.00") -> PaymentFailed:
+        """The money came back; so much of the payable is still paid."""
+        line = self._of_receipt(PaidLine, payable_id=self.payable_id, amount_yuan=Decimal(amount), step=step)
+        return replace(self.failed(), returned=True, lines=(line,))
 
 
 def flagged(kind: str, anomaly_id: UUID | None = None) -> CodeFlagged:

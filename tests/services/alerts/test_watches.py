@@ -263,6 +263,70 @@ async def test_late_money_resolves_when_it_is_all_there(worker: WorkerInHand, ra
     assert states(await raised()) == [("payment_overdue", "resolved")]
 
 
+def overdue(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(row["state"], row["detail"]) for row in rows if row["kind"] == "payment_overdue"]
+
+
+UNPAID = "123.40 yuan were due on 2026-04-01, 0.00 are paid."
+
+
+async def test_money_that_comes_back_after_the_due_date_is_overdue_again_until_it_is_paid_anew(
+    worker: WorkerInHand, raised: Any
+) -> None:
+    story = Story()
+    await worker.deliver(story.opened(codes_required=False))
+    clock.drive(PAID_BY)
+    await worker.meet_deadlines()
+    await worker.deliver(story.paid(step=4))
+    assert overdue(await raised()) == [("resolved", UNPAID)]
+    messages = await worker.deliver(story.returned(step=5))
+    await worker.redeliver(messages)
+    await worker.meet_deadlines()
+    await worker.deliver(story.returned(step=5))  # as if the inbox had forgotten
+    await worker.meet_deadlines()
+    assert overdue(await raised()) == [("resolved", UNPAID), ("open", UNPAID)]
+    await worker.deliver(story.paid(step=7))
+    assert [state for state, _ in overdue(await raised())] == ["resolved", "resolved"]
+    await worker.redeliver(messages)
+    await worker.deliver(story.returned(step=5))
+    await worker.meet_deadlines()
+    assert [state for state, _ in overdue(await raised())] == ["resolved", "resolved"]
+
+
+async def test_money_that_comes_back_before_the_due_date_is_asked_for_on_it(worker: WorkerInHand, raised: Any) -> None:
+    story = Story()
+    await worker.deliver(story.paid(step=4), story.opened(codes_required=False))  # so no time was set for it
+    await worker.deliver(story.returned(step=5))
+    clock.drive(PAID_BY - LATE)
+    await worker.meet_deadlines()
+    assert overdue(await raised()) == []
+    clock.drive(PAID_BY)
+    await worker.meet_deadlines()
+    assert overdue(await raised()) == [("open", UNPAID)]
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+async def test_payments_and_returns_come_to_the_same_in_every_order(
+    worker: WorkerInHand, raised: Any, order: tuple[int, ...], together: bool
+) -> None:
+    story = Story()
+    facts: list[Event] = [
+        story.opened(codes_required=False),
+        story.paid(step=4),
+        story.returned(step=5),
+        story.paid("100.00", step=7),
+    ]
+    clock.drive(PAID_BY)
+    told = [facts[place] for place in order]
+    for batch in [told] if together else [[fact] for fact in told]:
+        await worker.deliver(*batch)
+        await worker.meet_deadlines()
+    row = await worker.database.pool.fetchrow("SELECT paid_yuan, paid_step FROM receipts")
+    assert (str(row["paid_yuan"]), row["paid_step"]) == ("100.00", 7)
+    assert [state for state, _ in overdue(await raised())][-1] == "open"
+
+
 async def test_every_order_of_a_whole_story_ends_without_an_alert(worker: WorkerInHand, raised: Any) -> None:
     for order in permutations(["confirmed", "accepted", "opened", "covered", "paid"]):
         story = Story()

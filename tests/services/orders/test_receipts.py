@@ -8,7 +8,7 @@ from uuid import UUID, uuid4, uuid5
 
 import pytest
 
-from shared.events.settlement import PaidLine, PaymentPaid
+from shared.events.settlement import PaidLine, PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from tests.house import WorkerInHand
 from tests.services.orders.conftest import Hand
@@ -43,18 +43,9 @@ def coverage(line: Any, shipment: Any, covered: int) -> CoverageShort | Coverage
     return CoverageVerified(**fields, verified_at=AT)
 
 
-def payment(shipment: Any, amounts: dict[int, str], payment_id: UUID | None = None) -> PaymentPaid:
+def payment(shipment: Any, amounts: dict[int, str], payment_id: UUID | None = None, step: int = 0) -> PaymentPaid:
     """What settlement says of the lines of a shipment, by their place."""
-    lines = tuple(
-        PaidLine(
-            payable_id=uuid5(SPACE, "payable" + shipment["lines"][place]["id"]),
-            shipment_line_id=UUID(shipment["lines"][place]["id"]),
-            order_id=UUID(shipment["order_id"]),
-            order_line_id=UUID(shipment["lines"][place]["order_line_id"]),
-            amount_yuan=Decimal(amount),
-        )
-        for place, amount in amounts.items()
-    )
+    lines = paid_lines(shipment, amounts, step)
     return PaymentPaid(
         payment_id=payment_id or uuid4(),
         run_id=uuid4(),
@@ -65,6 +56,38 @@ def payment(shipment: Any, amounts: dict[int, str], payment_id: UUID | None = No
         amount_yuan=sum((line.amount_yuan for line in lines), Decimal(0)),
         paid_at=AT,
         lines=lines,
+    )
+
+
+def failure(
+    shipment: Any, amounts: dict[int, str], payment_id: UUID | None = None, step: int = 0, returned: bool = True
+) -> PaymentFailed:
+    """The bank paid nothing, or took back what it had paid; the amounts are what is paid now."""
+    return PaymentFailed(
+        payment_id=payment_id or uuid4(),
+        run_id=uuid4(),
+        sheet_id=uuid4(),
+        institution_code=HOSPITAL,
+        distributor_code=DISTRIBUTOR,
+        region="330102",
+        amount_yuan=Decimal("740.70"),
+        reason="账户已销户",
+        returned=returned,
+        lines=paid_lines(shipment, amounts, step),
+    )
+
+
+def paid_lines(shipment: Any, amounts: dict[int, str], step: int) -> tuple[PaidLine, ...]:
+    return tuple(
+        PaidLine(
+            payable_id=uuid5(SPACE, "payable" + shipment["lines"][place]["id"]),
+            shipment_line_id=UUID(shipment["lines"][place]["id"]),
+            order_id=UUID(shipment["order_id"]),
+            order_line_id=UUID(shipment["lines"][place]["order_line_id"]),
+            amount_yuan=Decimal(amount),
+            step=step,
+        )
+        for place, amount in amounts.items()
     )
 
 
@@ -130,6 +153,56 @@ async def test_payments_tell_totals_of_which_the_largest_counts(
     for batch in [payments] if together else [[one] for one in payments]:
         await worker.deliver(*batch)
     assert (await hand.see(f"/orders/{shipment['order_id']}"))["paid_yuan"] == "740.70"
+
+
+async def test_money_that_comes_back_is_not_paid_and_the_timeline_says_why(hand: Hand, worker: WorkerInHand) -> None:
+    shipment = await accepted(hand)
+    key = uuid4()
+    await worker.deliver(payment(shipment, {0: "740.70", 1: "493.80"}, key, step=4))
+    messages = await worker.deliver(failure(shipment, {0: "0.00", 1: "0.00"}, key, step=5))
+    await worker.redeliver(messages)
+    await worker.deliver(failure(shipment, {0: "0.00", 1: "0.00"}, key, step=5))  # as if the inbox had forgotten
+    seen = await hand.see(f"/orders/{shipment['order_id']}")
+    assert (seen["paid_yuan"], seen["lines"][0]["paid_yuan"]) == ("0.00", "0.00")
+    deeds = (await hand.see(f"/orders/{shipment['order_id']}/timeline"))["deeds"]
+    told = [(deed["action"], deed["detail"]) for deed in deeds if deed["action"].startswith("pa")]
+    assert told == [
+        ("paid", {"payment_id": str(key), "yuan_in_total": "1234.50", "lines": [1]}),
+        (
+            "payment_returned",
+            {"payment_id": str(key), "yuan_in_total": "0.00", "lines": [1], "reason": "账户已销户"},
+        ),
+    ]
+
+
+async def test_a_payment_that_the_bank_refused_is_told_and_leaves_what_is_paid(
+    hand: Hand, worker: WorkerInHand
+) -> None:
+    shipment = await accepted(hand)
+    await worker.deliver(payment(shipment, {0: "300.00"}, step=4))
+    await worker.deliver(failure(shipment, {0: "300.00"}, step=7, returned=False))
+    seen = await hand.see(f"/orders/{shipment['order_id']}")
+    deed = (await hand.see(f"/orders/{shipment['order_id']}/timeline"))["deeds"][-1]
+    assert (seen["paid_yuan"], deed["action"], deed["detail"]["reason"]) == ("300.00", "payment_failed", "账户已销户")
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+async def test_payments_and_returns_come_to_the_same_in_every_order(
+    hand: Hand, worker: WorkerInHand, order: tuple[int, ...], together: bool
+) -> None:
+    shipment = await accepted(hand)
+    facts = [
+        payment(shipment, {0: "740.70", 1: "493.80"}, step=4),
+        failure(shipment, {0: "0.00", 1: "0.00"}, step=5),
+        payment(shipment, {0: "600.00"}, step=7),
+    ]
+    told = [facts[place] for place in order]
+    for batch in [told] if together else [[fact] for fact in told]:
+        await worker.deliver(*batch)
+    await worker.deliver(*(facts[place] for place in order))
+    assert (await hand.see(f"/orders/{shipment['order_id']}"))["paid_yuan"] == "600.00"
+    assert await worker.dead_letters() == []
 
 
 async def test_the_timeline_tells_how_far_codes_cover(hand: Hand, worker: WorkerInHand) -> None:

@@ -10,6 +10,8 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from services.settlement.gateways import FileBank, ScriptedBank
+from services.settlement.handlers import payments as payment_handlers
+from shared.events.settlement import PaymentFailed, PaymentPaid
 from tests.house import WorkerInHand
 
 from .conftest import (
@@ -226,6 +228,37 @@ async def test_a_bounced_payment_is_taken_back_and_may_be_paid_again(stage: Stag
     await send(stage, again["id"], f"{RESULTS}{second['id']},paid,,\n")
     assert (await stage.get("/payables"))["items"][0]["state"] == "paid"
     await stage.ledger_agrees()
+
+
+async def test_each_payment_and_return_says_what_is_paid_of_a_payable_at_which_step(stage: Stage) -> None:
+    run, (row,) = await sent_by_file(stage, delivery(line(100, "12.3400")))
+    await send(stage, run["id"], f"{RESULTS}{row['payment_id']},paid,,\n")
+    await send(stage, run["id"], f"{RESULTS}{row['payment_id']},bounced,,账户已销户\n")
+    again = await stage.post("/payment-runs", AGENCY_A, {}, 201)
+    await stage.post(f"/payment-runs/{again['id']}/approval", AGENCY_B, status=202)
+    await stage.worker.do_jobs()
+    (_, second) = (await stage.get("/payments"))["items"]
+    await send(stage, again["id"], f"{RESULTS}{second['id']},refused,,账户已冻结\n")
+    said = [fact for fact in await stage.worker.said() if isinstance(fact, PaymentPaid | PaymentFailed)]
+    assert [
+        (type(fact), getattr(fact, "returned", None), str(each.amount_yuan), each.step)
+        for fact in said
+        for each in fact.lines
+    ] == [
+        (PaymentPaid, None, "1234.00", 4),
+        (PaymentFailed, True, "0.00", 5),
+        (PaymentFailed, False, "0.00", 7),
+    ]
+    await stage.ledger_agrees()
+
+
+async def test_a_failure_of_many_lines_is_said_in_parts(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payment_handlers, "LINES_AN_EVENT", 2)
+    run, (row,) = await sent_by_file(stage, delivery(*(line(10, "1.0000") for _ in range(5))))
+    await send(stage, run["id"], f"{RESULTS}{row['payment_id']},refused,,账户已冻结\n")
+    said = [fact for fact in await stage.worker.said() if isinstance(fact, PaymentFailed)]
+    assert [len(fact.lines) for fact in said] == [2, 2, 1]
+    assert {str(fact.amount_yuan) for fact in said} == {"50.00"}
 
 
 async def test_two_new_answers_for_one_payment_in_one_file_are_not_both_taken(stage: Stage) -> None:

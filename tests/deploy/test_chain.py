@@ -1,0 +1,76 @@
+"""The chain across the services shouts when orders says another sum is paid than settlement, in both directions."""
+
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from deploy.chain import SERVICES, inspect
+from deploy.replay.reconcile import paid_otherwise
+from deploy.services import load
+from tests.house import House
+
+PAYABLE = """
+INSERT INTO payables (id, shipment_line_id, shipment_id, order_id, order_line_id, order_number, institution_code,
+  institution_name, distributor_code, distributor_name, region, product_code, product_kind, product_name, unit, lot_number,
+  quantity, unit_price_yuan, amount_yuan, accepted_at, accepted_month, due_on, codes_required, quantity_released,
+  released_yuan, sheeted_yuan, paid_yuan, entries, version)
+VALUES ($1, $1, $1, $1, $1, 'CG-1', 'H', 'H', 'D', 'D', '330100', 'X', 'western', 'X', '盒', 'L',
+  10, 1, 10, now(), '2026-03-01', '2026-04-01', false, 10, 10, 10, $2, 0, 1)
+"""
+TOLD = """
+INSERT INTO line_payments (payable_id, payment_id, order_id, order_line_id, institution_code, distributor_code,
+  manufacturer_code, region, amount_yuan, step)
+VALUES ($1, $1, $1, $1, 'H', 'D', 'M', '330100', $2, 4)
+"""
+UNBOUND = "SET session_replication_role = replica"
+"""So that a row may stand without the rows it is of."""
+
+
+async def put(url: str, statement: str, key: UUID, yuan: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(UNBOUND)
+        await connection.execute(statement, key, Decimal(yuan))
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("paid", "told", "untold", "unpaid"),
+    [
+        ("10.00", "10.00", 0, 0),
+        ("10.00", None, 1, 0),
+        ("10.00", "9.99", 1, 0),
+        ("0.00", "10.00", 0, 1),
+        ("0.00", "0.00", 0, 0),
+        ("0.00", None, 0, 0),
+    ],
+)
+async def test_what_is_paid_is_compared_in_both_directions(
+    house: House, paid: str, told: str | None, untold: int, unpaid: int
+) -> None:
+    services = {name: load(name) for name in SERVICES}
+    for service in services.values():
+        await house.database(service)
+    try:
+        key = uuid4()
+        await put(house.url(services["settlement"]), PAYABLE, key, paid)
+        if told is not None:
+            await put(house.url(services["orders"]), TOLD, key, told)
+        chain = await inspect(lambda name: house.url(services[name]))
+        assert (chain.paid_untold, chain.told_unpaid) == (untold, unpaid)
+        assert not (chain.whole and (untold or unpaid))
+    finally:
+        for service in services.values():
+            await house.empty(service)
+
+
+def test_the_replay_names_a_line_that_is_paid_otherwise() -> None:
+    one, other = Decimal("1.00"), Decimal("2.00")
+    assert paid_otherwise({"a": one}, {"a": one}) == []
+    assert paid_otherwise({"a": one, "b": one}, {"a": other}) == [
+        "2 lines are paid and orders says otherwise, a among them"
+    ]
+    assert paid_otherwise({}, {"a": one}) == ["1 lines are paid in orders alone, a among them"]
