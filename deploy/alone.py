@@ -1,8 +1,12 @@
-"""One service as operations deploy it: its API alone, or its worker alone with an address for operations."""
+"""One service as operations deploy it: its API alone, or its worker alone with an address for operations.
+
+Either starts whether or not its database and its broker answer, says that it is not ready, and goes on when they come.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from socket import socket
 
 import asyncpg
 from fastapi import FastAPI
@@ -16,26 +20,52 @@ from shared.db import TRANSIENT
 from shared.errors import Unavailable
 from shared.http import create_app, operations, problems
 from shared.http.operations import HealthView, InFlightView
+from shared.identity import Verifier, trusted
 from shared.service import Service
 from shared.worker import Worker
 
 
-class DatabaseAway(CannotStart):
-    """The database does not answer at the start."""
+class DatabaseRefuses(CannotStart):
+    """The database answers, and not to this user."""
 
 
 def serve_alone(service: Service, host: str, port: int) -> None:
     """The HTTP API of one service until told to stop; raises CannotStart."""
     settings = told(service.settings)
     app = create_app(service, settings)
-    _until_stopped(
-        service,
-        app,
-        app.router.lifespan_context(app),
-        host=host,
-        port=port,
-        drain_seconds=settings.limits.drain_seconds,
-    )
+    with ExitStack() as ports:
+        measured = None
+        if settings.metrics_port is not None:
+            measured = ports.enter_context(reserved(settings.metrics_port, host))
+        _until_stopped(
+            service,
+            app,
+            _serving(app, measured, settings.limits.drain_seconds),
+            host=host,
+            port=port,
+            drain_seconds=settings.limits.drain_seconds,
+        )
+
+
+@asynccontextmanager
+async def _serving(app: FastAPI, measured: socket | None, drain_seconds: float) -> AsyncIterator[None]:
+    """The app's own life, and beside it the port for health and metrics, where there is one."""
+    async with app.router.lifespan_context(app):
+        if measured is None:
+            yield
+            return
+        stop = asyncio.Event()
+        beside = operations.metrics_of(f"{app.title}: metrics", app.state.ready)
+        going = asyncio.create_task(serve(beside, measured, stop, drain_seconds=drain_seconds, when_ready=_at_once))
+        try:
+            yield
+        finally:
+            stop.set()
+            await going
+
+
+async def _at_once() -> None:
+    """Nothing more is to be said."""
 
 
 def work_alone(service: Service, host: str, ops_port: int) -> None:
@@ -43,15 +73,21 @@ def work_alone(service: Service, host: str, ops_port: int) -> None:
     settings = told(service.settings)
     bus = kafka_bus(service, settings)
     worker = Worker(service, settings, bus)
-    clock.allow_driving(settings.driven_clock, settings.clock_start)
-    app = operations_of(worker, bus)
+    clock.allow_driving(settings.driven_clock, settings.clock_file)
+    verifier = Verifier(trusted(settings), service.name, settings.limits)
+    app = operations_of(worker, bus, verifier)
     _until_stopped(
-        service, app, _working(worker, bus), host=host, port=ops_port, drain_seconds=settings.limits.drain_seconds
+        service,
+        app,
+        _working(worker, bus, verifier),
+        host=host,
+        port=ops_port,
+        drain_seconds=settings.limits.drain_seconds,
     )
 
 
 @asynccontextmanager
-async def _working(worker: Worker, bus: KafkaBus) -> AsyncIterator[None]:
+async def _working(worker: Worker, bus: KafkaBus, verifier: Verifier) -> AsyncIterator[None]:
     stop = asyncio.Event()
     going = asyncio.create_task(worker.run(stop))
     try:
@@ -60,10 +96,11 @@ async def _working(worker: Worker, bus: KafkaBus) -> AsyncIterator[None]:
         stop.set()
         await going
         await bus.stop()
+        await verifier.close()
 
 
-def operations_of(worker: Worker, bus: KafkaBus) -> FastAPI:
-    """What operations ask of a worker: health, metrics, what is in flight, the clock."""
+def operations_of(worker: Worker, bus: KafkaBus, verifier: Verifier) -> FastAPI:
+    """What operations ask of a worker: health and metrics on this port of its own, what is in flight, the clock."""
     app = FastAPI(title=f"{worker.service.name} worker", version="1")
     problems.install(app)
 
@@ -75,10 +112,17 @@ def operations_of(worker: Worker, bus: KafkaBus) -> FastAPI:
 
     async def flight() -> InFlightView:
         if worker.database is None:
-            raise Unavailable("The database has not answered yet.")
+            raise Unavailable("The database has not answered yet.", headers={"Retry-After": "1"})
         return await operations.in_flight(worker.database, lag=await bus.lag())
 
-    operations.install(app, ready=ready, flight=flight, may_drive=worker.settings.driven_clock)
+    operations.install(
+        app,
+        ready=ready,
+        flight=flight,
+        verifier_of=lambda _: verifier,
+        may_drive=worker.settings.driven_clock,
+        metrics_open=True,
+    )
     return app
 
 
@@ -100,7 +144,7 @@ def _until_stopped(
             try:
                 await running.__aenter__()
             except (*TRANSIENT, asyncpg.PostgresError) as error:
-                raise DatabaseAway(f"The database of {service.name} cannot be used: {error}") from error
+                raise DatabaseRefuses(f"The database of {service.name} cannot be used: {error}") from error
             try:
                 await serve(app, bound, stop, drain_seconds=drain_seconds, when_ready=when_ready)
             finally:

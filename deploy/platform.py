@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from deploy import addresses, story
 from deploy.addresses import Address
@@ -24,6 +24,7 @@ from shared.bus import LocalBus
 from shared.http import create_app, error_pages, operations, problems
 from shared.http.edge import Runtime
 from shared.http.operations import HealthView, InFlightView
+from shared.identity import Verifier
 from shared.service import Service
 from shared.settings import ServiceSettings
 from shared.worker import Worker
@@ -38,14 +39,14 @@ class Platform:
         self.apps = {service.name: create_app(service, settings[service.name]) for service in services}
         self.drain_seconds = max(told.limits.drain_seconds for told in settings.values())
         self.may_drive = all(told.driven_clock for told in settings.values())
-        self.clock_start = next((told.clock_start for told in settings.values()), None)
+        self.clock_file = next((told.clock_file for told in settings.values()), None)
         self.app = self._root()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Opens the APIs and sets the workers going; at the end finishes what is in hand and closes all."""
         stop = asyncio.Event()
-        clock.allow_driving(self.may_drive, self.clock_start)
+        clock.allow_driving(self.may_drive, self.clock_file)
         async with AsyncExitStack() as stack:
             for worker in self.workers:
                 await worker.open()
@@ -70,10 +71,17 @@ class Platform:
             return {name: f"/{name}" for name in self.apps}
 
         root.include_router(error_pages.router)
-        operations.install(root, ready=self._ready, flight=self._in_flight, may_drive=self.may_drive)
+        operations.install(
+            root, ready=self._ready, flight=self._in_flight, verifier_of=self._verifier, may_drive=self.may_drive
+        )
         for name, app in self.apps.items():
             root.mount(f"/{name}", app)
         return root
+
+    def _verifier(self, _: Request) -> Verifier:
+        """Any of the services' will do: they trust the same issuer."""
+        runtime: Runtime = next(iter(self.apps.values())).state.runtime
+        return runtime.verifier
 
     async def _ready(self) -> HealthView:
         reasons = [

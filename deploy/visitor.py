@@ -80,6 +80,7 @@ class Visitor:
     def __init__(self, addresses: Addresses, token_for: TokenFor) -> None:
         self._addresses = addresses
         self._token_for = token_for
+        self._operator = ""
         self._client = httpx.AsyncClient(timeout=120, limits=CONNECTIONS)
 
     async def __aenter__(self) -> Self:
@@ -154,9 +155,11 @@ class Visitor:
 
     async def _operate(self, method: str, base: str, path: str, **content: Any) -> Any:
         """What operations ask may be asked again when the connection is lost under it."""
+        self._operator = self._operator or self._token_for("operator", "OPERATOR", "000000", "operations")
+        headers = {"authorization": f"Bearer {self._operator}"}
         for attempt in range(1, TRIES + 1):
             try:
-                answer = await self._client.request(method, f"{base}{path}", **content)
+                answer = await self._client.request(method, f"{base}{path}", headers=headers, **content)
             except (httpx.ReadError, httpx.RemoteProtocolError):
                 if attempt == TRIES:
                     raise

@@ -1,10 +1,12 @@
-"""The only place that asks the time: instants in UTC, days in Shanghai, a driven clock never back."""
+"""The only place that asks the time: instants in UTC, days in Shanghai, a driven clock never back, not by a restart either."""
 
+import os
 import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import StrEnum
+from pathlib import Path
 from typing import Self
 
 import chinese_calendar
@@ -26,6 +28,7 @@ class DrivingRefused(Exception):
 class _Hands:
     allowed: bool = False
     driven_to: datetime | None = None
+    kept_in: Path | None = None
 
 
 _hands = _Hands()
@@ -46,14 +49,38 @@ def wall_seconds() -> float:
     return time.time()
 
 
-def allow_driving(allowed: bool, start: datetime | None = None) -> None:  # noqa: FBT001 - the word says it all
-    """Tests and the embedded default may drive, from `start` if the clock is not driven yet; forbidding it also returns
-    to real time."""
+def allow_driving(allowed: bool, kept_in: Path | None = None) -> None:  # noqa: FBT001 - the word says it all
+    """Tests and the embedded default may drive; forbidding it also returns to real time.
+
+    `kept_in` is the file in which a driven clock keeps what it shows, and from which it goes on. Raises ValueError when
+    that says no instant.
+    """
     _hands.allowed = allowed
     if not allowed:
         release()
-    elif start is not None and not driven():
-        drive(start)
+    _hands.kept_in = kept_in if allowed else None
+    if not driven() and (instant := _kept()) is not None:
+        _hands.driven_to = instant
+
+
+def keep(file: Path, instant: datetime) -> None:
+    """Writes the instant into the file in one step."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f"{file.name}.{os.getpid()}")
+    aside.write_text(instant.isoformat(), encoding="ascii")
+    aside.replace(file)
+
+
+def _kept() -> datetime | None:
+    """What the file says; None without one. Several processes may keep one clock in it."""
+    if _hands.kept_in is None:
+        return None
+    try:
+        return _aware(datetime.fromisoformat(_hands.kept_in.read_text(encoding="ascii").strip())).astimezone(UTC)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{_hands.kept_in} holds no instant ({error}); remove it for real time") from error
 
 
 def drive(instant: datetime) -> None:
@@ -70,11 +97,15 @@ def drive(instant: datetime) -> None:
             f"the clock never goes back: it stands at {_hands.driven_to.isoformat()}, asked for {target.isoformat()}"
         )
     _hands.driven_to = target
+    if _hands.kept_in is not None and ((known := _kept()) is None or known < target):
+        keep(_hands.kept_in, target)
 
 
 def release() -> None:
     """Return to real time."""
     _hands.driven_to = None
+    if _hands.kept_in is not None:
+        _hands.kept_in.unlink(missing_ok=True)
 
 
 def driven() -> bool:

@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -245,8 +246,12 @@ class Database:
         wait_seconds: float = 5,
         statement_seconds: float = 30,
         name: str = "jicai",
+        may_wait: bool = False,
     ) -> "Database":
-        """Opens the pool; the session runs as `role`, so that row-level security applies to it."""
+        """Opens the pool; the session runs as `role`, so that row-level security applies to it.
+
+        `may_wait`: a database that is away is waited for by whoever needs it, and used when it comes.
+        """
         server_settings = {
             "application_name": name,
             "statement_timeout": str(int(statement_seconds * 1000)),
@@ -257,9 +262,9 @@ class Database:
         }
         if role:
             server_settings["role"] = role
-        pool = await asyncpg.create_pool(
+        make_pool = partial(
+            asyncpg.create_pool,
             url,
-            min_size=1,
             max_size=connections,
             init=_prepare,
             reset=_tidy,
@@ -268,6 +273,13 @@ class Database:
             command_timeout=statement_seconds + ANSWER_SECONDS,
             statement_cache_size=1024,
         )
+        try:
+            pool = await make_pool(min_size=1)
+        except TRANSIENT as error:
+            if not may_wait:
+                raise
+            log.warning("the database is away at the start", extra={"who": name, "reason": repr(error)})
+            pool = await make_pool(min_size=0)
         return cls(pool, policy, wait_seconds)
 
     async def close(self) -> None:
@@ -279,7 +291,7 @@ class Database:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await self.pool.fetchval("SELECT 1")
-        except TRANSIENT as error:
+        except (*TRANSIENT, asyncpg.PostgresError) as error:
             return f"the database does not answer: {type(error).__name__}"
         return None
 

@@ -79,6 +79,12 @@ class ServiceSettings(BaseSettings):
     issuers_file: Path | None = Field(None, description="TOML file of more issuers, and for whom each may speak")
     embedded: bool = Field(default=False, description="the embedded default, which trusts the issuer it carries")
     policy_files: tuple[Path, ...] = Field((), description="TOML files laid over the shipped policy, last wins")
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="of the API: a port of its own for health and /metrics, asked without a token",
+    )
     driven_clock: bool = Field(default=False, description="the clock may be driven; never in production")
     clock_file: Path | None = Field(None, description="where a driven clock keeps what it shows, and goes on from")
     limits: Limits = Field(default_factory=Limits)

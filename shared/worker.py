@@ -8,6 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 
+import asyncpg
+
 from shared import clock, dead_letters, deadlines, idempotency, jobs, outbox, settling, telemetry
 from shared.bus import Bus, BusAway
 from shared.db import TRANSIENT, Database
@@ -37,6 +39,7 @@ class Worker:
         self.bus = bus
         self.database: Database | None = None
         self.relay: Relay | None = None
+        self._away = "it was not asked so far"
         self._jobs_awake = asyncio.Event()
         self._passed_over: dict[str, dict[str, float]] = {}
 
@@ -107,7 +110,7 @@ class Worker:
     async def troubles(self) -> tuple[str | None, list[str]]:
         """Why this worker can do nothing, or None; and what is wrong beside it, in words."""
         if self.database is None:
-            return "the database has not answered yet", []
+            return f"the database has not answered yet: {self._away}", []
         if reason := await self.database.trouble():
             return reason, []
         beside = [f"{place} is held up: {fault}" for place, fault in self.bus.held.items()]
@@ -119,7 +122,8 @@ class Worker:
         while not stop.is_set():
             try:
                 await self.open()
-            except TRANSIENT as error:
+            except (*TRANSIENT, asyncpg.PostgresError) as error:  # it may also not know us yet
+                self._away = f"{type(error).__name__}: {error}"
                 log.warning("waits for the database", extra={"service": self.service.name, "reason": repr(error)})
                 await _pause(stop, self.settings.limits.poll_seconds)
             else:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -21,6 +22,7 @@ from deploy.addresses import Addresses
 from deploy.embedded import POLL_SECONDS, CannotStart, ServerNotReady, end_process, log_tail, writable
 from deploy.environment import clock_file
 from deploy.logs import log_file
+from shared import clock
 from shared.migrations import ROOT
 
 START_TIMEOUT_SECONDS = 180.0
@@ -34,7 +36,9 @@ class PolicyMissing(CannotStart):
 
 
 @contextmanager
-def platform(data_dir: Path, bus: str, policy: Path, first_instant: str) -> Iterator[tuple[Addresses, psutil.Process]]:
+def platform(
+    data_dir: Path, bus: str, policy: Path, first_instant: datetime
+) -> Iterator[tuple[Addresses, psutil.Process]]:
     """Where the services are, and the process that holds them; started here when none runs. Raises CannotStart."""
     laid = data_dir / "policy" / f"replay-{policy.name}"
     running = running_on(data_dir)
@@ -50,7 +54,7 @@ def platform(data_dir: Path, bus: str, policy: Path, first_instant: str) -> Iter
         laid.parent.mkdir(parents=True, exist_ok=True)
         laid.write_bytes(policy.read_bytes())
         if not clock_file(data_dir).exists():
-            clock_file(data_dir).write_text(first_instant, encoding="ascii")
+            clock.keep(clock_file(data_dir), first_instant)
     process = _start(data_dir, COMMANDS[bus])
     try:
         yield addresses.read(data_dir), process

@@ -51,7 +51,7 @@ def play(asked: Asked, console: Console) -> bool:
             plan = read(asked.data, asked.mapping)
             bar.step()
         with seconds.phase("start") as bar:
-            start = clock.start_of_day(plan.first).isoformat()
+            start = clock.start_of_day(plan.first)
             platform = host.platform(asked.data_dir, asked.bus, asked.mapping.policy, start)
             where, process = running.enter_context(platform)
             bar.step()
@@ -93,7 +93,7 @@ async def _played(asked: Asked, plan: Plan, where: Addresses, seconds: Seconds, 
     watching = asyncio.create_task(burden.watch())
     try:
         async with Visitor(where, token_for) as visitor:
-            stage = Stage(visitor, plan, asked.data_dir, seconds)
+            stage = Stage(visitor, plan, seconds)
             refusals = ApiRefusals(asked.data_dir, plan)
             await stage.resume()
             await master.take_over(stage)

@@ -1,6 +1,6 @@
 """What every phase of a replay has in hand: the platform, the people, the clock, and how far everything is.
 
-Invariant: the platform's clock only moves forward, and the data folder always says where it has come to.
+Invariant: the platform's clock, which keeps where it has come to, only moves forward.
 """
 
 import asyncio
@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +15,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.embedded import CannotStart
-from deploy.environment import clock_file
 from deploy.replay.plan import Plan
 from deploy.visitor import Person, Refused, Visitor
 from shared import clock
@@ -103,14 +101,13 @@ class Bar:
 class Stage:
     """The platform as the replay sees it."""
 
-    def __init__(self, visitor: Visitor, plan: Plan, data_dir: Path, seconds: Seconds) -> None:
+    def __init__(self, visitor: Visitor, plan: Plan, seconds: Seconds) -> None:
         self.visitor = visitor
         self.plan = plan
         self.seconds = seconds
         self.codes: dict[str, str] = {}
         """the code on the platform of each enterprise of the plan"""
         self.now: datetime | None = None
-        self._file = clock_file(data_dir)
         region = plan.region
         self.operator = visitor.person("operator", "OPERATOR", region, "replay")
         self.authority = visitor.person("authority", f"AUTHORITY-{region}", region, "replay")
@@ -122,35 +119,22 @@ class Stage:
         return self.visitor.person("hospital", code, self.plan.institutions[code].region, "replay")
 
     async def resume(self) -> None:
-        """Begins where the platform's clock stands, or where the data folder says it had come to; else on the first day."""
+        """Begins where the platform's clock stands, which a restart does not change; else on the first day."""
         known = await self.visitor.clocks()
-        if self._file.exists():
-            known.append(datetime.fromisoformat(self._file.read_text(encoding="ascii").strip()))
         await self.drive(max([clock.start_of_day(self.plan.first), *known]))
 
     async def release(self) -> None:
         """Gives the platform the real time back: nothing of the past waits any more."""
         await self.visitor.release_clock()
-        self._file.unlink(missing_ok=True)
 
     async def drive(self, instant: datetime, service: str | None = None) -> None:
-        """Moves the clock forward; an instant that is over changes nothing. With a service, only its API moves, and the
-        data folder is told when all of them have."""
+        """Moves the clock forward; an instant that is over changes nothing. With a service, only its API moves."""
         if self.now is not None and instant < self.now:
             if service is None:
                 await self.visitor.drive(self.now)
             return
         await self.visitor.drive(instant, service)
         self.now = instant
-        if service is None:
-            self.keep(self._file, instant)
-
-    @staticmethod
-    def keep(file: Path, instant: datetime) -> None:
-        """Writes the instant in one step."""
-        aside = file.with_name(file.name + ".new")
-        aside.write_text(instant.isoformat(), encoding="ascii")
-        aside.replace(file)
 
     async def bulk(self, person: Person, path: str, commands: Sequence[Any], method: str = "POST") -> list[Any]:
         """The things that came of many commands, in their order; what passes by itself is sent again, any other refusal

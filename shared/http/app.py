@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
@@ -35,6 +35,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
         verifier = Verifier(trusted(settings), service.name, settings.limits)
         database = await Database.open(
             settings.database_url,
+            may_wait=True,
             role=settings.api_role,
             policy=policy,
             connections=settings.limits.pool_connections,
@@ -84,6 +85,10 @@ def _operations(app: FastAPI, settings: ServiceSettings) -> None:
         runtime: Runtime = app.state.runtime
         return runtime.database
 
+    def verifier_of(_: Request) -> Verifier:
+        runtime: Runtime = app.state.runtime
+        return runtime.verifier
+
     async def ready() -> operations.HealthView:
         reason = await operations.database_answers(database())
         return operations.HealthView(status="unready" if reason else "ready", reasons=[reason] if reason else [])
@@ -91,4 +96,5 @@ def _operations(app: FastAPI, settings: ServiceSettings) -> None:
     async def flight() -> operations.InFlightView:
         return await operations.in_flight(database())
 
-    operations.install(app, ready=ready, flight=flight, may_drive=settings.driven_clock)
+    app.state.ready = ready
+    operations.install(app, ready=ready, flight=flight, verifier_of=verifier_of, may_drive=settings.driven_clock)

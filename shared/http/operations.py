@@ -1,17 +1,23 @@
-"""What operations ask of a running process: is it alive, is it ready, what does it count, is anything still in flight."""
+"""What operations ask of a running process: is it alive, is it ready, what does it count, is anything still in flight.
+
+Health is open to everybody. What is counted, what is in flight and the clock are the operator's alone; a port of its own
+(`metrics_of`, or a worker's) shows what is counted to whoever can reach it.
+"""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Literal
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AwareDatetime, BaseModel
 from starlette.responses import JSONResponse, Response
 
 from shared import clock, deadlines, jobs, outbox
+from shared.access import RoleMayNot
 from shared.db import Database
 from shared.errors import Conflict
+from shared.identity import Verifier
 
 
 class HealthView(BaseModel):
@@ -48,6 +54,22 @@ class ClockNotDriven(Conflict):
     title = "The clock cannot be driven so"
 
 
+VerifierOf = Callable[[Request], Verifier]
+"""Who proves the tokens of a request."""
+
+
+def operator_needed(verifier_of: VerifierOf) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that raises NoToken, TokenRefused, IssuerAway or RoleMayNot."""
+
+    async def check(request: Request) -> None:
+        caller = await verifier_of(request).caller(request.headers.get("authorization"))
+        if "operator" not in caller.roles:
+            roles = ", ".join(sorted(caller.roles))
+            raise RoleMayNot(f"Operations are for operator; the token's roles are {roles}.")
+
+    return check
+
+
 async def in_flight(database: Database, lag: int = 0) -> InFlightView:
     """What is under way in one service."""
     dead = await database.pool.fetchval("SELECT count(*) FROM dead_letters WHERE state IN ('dead', 'waiting')")
@@ -65,14 +87,9 @@ async def database_answers(database: Database) -> str | None:
     return await database.trouble()
 
 
-def routes(
-    *,
-    ready: Callable[[], Awaitable[HealthView]],
-    flight: Callable[[], Awaitable[InFlightView]],
-    may_drive: bool,
-) -> APIRouter:
-    """The routes of operations, for an API and for a worker alike."""
-    router = APIRouter(tags=["operations"], include_in_schema=True)
+def health_routes(ready: Callable[[], Awaitable[HealthView]]) -> APIRouter:
+    """The routes that are open to everybody."""
+    router = APIRouter(tags=["operations"])
 
     @router.get("/health/live", operation_id="live")
     async def live() -> dict[str, str]:
@@ -83,24 +100,39 @@ def routes(
     async def ready_now() -> JSONResponse:
         """Whether requests may be sent here; 503 with the reason when not."""
         view = await ready()
-        return JSONResponse(view.model_dump(), status_code=503 if view.status == "unready" else 200)
+        if view.status == "unready":
+            return JSONResponse(view.model_dump(), status_code=503, headers={"Retry-After": "1"})
+        return JSONResponse(view.model_dump())
+
+    return router
+
+
+def metrics_routes() -> APIRouter:
+    """What is counted; whoever includes it says to whom it is shown."""
+    router = APIRouter(tags=["operations"])
 
     @router.get("/metrics", operation_id="metrics", response_class=Response)
     async def metrics() -> Response:
         """What is counted, for Prometheus."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
+    return router
+
+
+def _flight_routes(flight: Callable[[], Awaitable[InFlightView]]) -> APIRouter:
+    router = APIRouter(tags=["operations"])
+
     @router.get("/in-flight", operation_id="in_flight")
     async def flight_now() -> InFlightView:
         """What is promised and not done yet."""
         return await flight()
 
-    if may_drive:
-        _clock_routes(router)
     return router
 
 
-def _clock_routes(router: APIRouter) -> None:
+def _clock_routes() -> APIRouter:
+    router = APIRouter(tags=["operations"])
+
     @router.get("/clock", operation_id="clock")
     async def show_clock() -> ClockView:
         """What the platform's clock shows."""
@@ -121,13 +153,30 @@ def _clock_routes(router: APIRouter) -> None:
         clock.release()
         return await show_clock()
 
+    return router
+
 
 def install(
     app: FastAPI,
     *,
     ready: Callable[[], Awaitable[HealthView]],
     flight: Callable[[], Awaitable[InFlightView]],
+    verifier_of: VerifierOf,
     may_drive: bool,
+    metrics_open: bool = False,
 ) -> None:
-    """Adds the routes of operations to an app."""
-    app.include_router(routes(ready=ready, flight=flight, may_drive=may_drive))
+    """Adds the routes of operations to an app. `metrics_open`: its port is for operations alone."""
+    operator = [Depends(operator_needed(verifier_of))]
+    app.include_router(health_routes(ready))
+    app.include_router(metrics_routes(), dependencies=[] if metrics_open else operator)
+    app.include_router(_flight_routes(flight), dependencies=operator)
+    if may_drive:
+        app.include_router(_clock_routes(), dependencies=operator)
+
+
+def metrics_of(title: str, ready: Callable[[], Awaitable[HealthView]]) -> FastAPI:
+    """What is served on a port of its own: health, and what is counted."""
+    app = FastAPI(title=title, version="1", docs_url=None, redoc_url=None)
+    app.include_router(health_routes(ready))
+    app.include_router(metrics_routes())
+    return app

@@ -33,9 +33,12 @@ class Running:
         assert self.said.startswith("ready: http://127.0.0.1:"), self.child.communicate(timeout=PATIENCE_SECONDS)
         self.base = self.said.split()[1]
 
-    def call(self, method: str, path: str, role: str = "hospital", **given: Any) -> Any:
+    def ask(self, method: str, path: str, role: str, **given: Any) -> httpx.Response:
         token = make_token(self.folder, organisation="H33010200059", roles=[role], region="330100")
-        answer = httpx.request(method, self.base + path, headers={"authorization": f"Bearer {token}"}, **given)
+        return httpx.request(method, self.base + path, headers={"authorization": f"Bearer {token}"}, **given)
+
+    def call(self, method: str, path: str, role: str = "hospital", **given: Any) -> Any:
+        answer = self.ask(method, path, role, **given)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -98,17 +101,45 @@ def test_an_event_goes_through_and_nothing_is_in_flight_then(start: Callable[[],
     assert wait_until(lambda: [heard for _, heard in platform.things()] == [1], 10)
     assert platform.call("GET", "/") == {"toy": "/toy"}
     assert platform.call("GET", "/health/ready")["status"] == "ready"
-    assert wait_until(lambda: not platform.call("GET", "/in-flight")["outbox"], 10)
-    assert "jicai_events_sent_total" in httpx.get(f"{platform.base}/metrics").text
+    assert wait_until(lambda: not platform.call("GET", "/in-flight", "operator")["outbox"], 10)
+    assert "jicai_events_sent_total" in platform.ask("GET", "/metrics", "operator").text
     assert httpx.get(f"{platform.base}/toy/openapi.json").json()["info"]["title"] == "Toy"
 
 
 def test_the_clock_of_all_is_driven_at_one_address(start: Callable[[], Running]) -> None:
     platform = start()
-    platform.call("PUT", "/clock", json={"now": "2022-01-01T00:00:00Z"})
-    assert platform.call("GET", "/toy/clock") == {"now": "2022-01-01T00:00:00Z", "driven": True}
-    back = httpx.put(f"{platform.base}/clock", json={"now": "2021-01-01T00:00:00Z"})
+    platform.call("PUT", "/clock", "operator", json={"now": "2022-01-01T00:00:00Z"})
+    assert platform.call("GET", "/toy/clock", "operator") == {"now": "2022-01-01T00:00:00Z", "driven": True}
+    back = platform.ask("PUT", "/clock", "operator", json={"now": "2021-01-01T00:00:00Z"})
     assert (back.status_code, back.json()["code"]) == (409, "clock_not_driven")
+
+
+def test_a_driven_clock_goes_on_after_a_kill_until_it_is_released(start: Callable[[], Running]) -> None:
+    first = start()
+    first.call("PUT", "/clock", "operator", json={"now": "2022-01-01T00:00:00Z"})
+    first.end(signal.SIGKILL)
+    second = start()
+    assert second.call("GET", "/toy/clock", "operator") == {"now": "2022-01-01T00:00:00Z", "driven": True}
+    assert second.ask("PUT", "/clock", "operator", json={"now": "2021-12-31T00:00:00Z"}).status_code == 409
+    assert not second.call("DELETE", "/clock", "operator")["driven"]
+    second.end(signal.SIGTERM)
+    assert not start().call("GET", "/clock", "operator")["driven"]
+
+
+@pytest.mark.parametrize("below", ["", "/toy"])
+def test_health_is_open_and_what_else_operations_ask_is_theirs_alone(start: Callable[[], Running], below: str) -> None:
+    platform = start()
+    for path in ("/health/live", "/health/ready"):
+        assert httpx.get(platform.base + below + path).status_code == 200
+    for method, path in (("GET", "/metrics"), ("GET", "/in-flight"), ("GET", "/clock"), ("DELETE", "/clock")):
+        bare = httpx.request(method, platform.base + below + path)
+        assert (bare.status_code, bare.json()["code"]) == (401, "no_token"), path
+        other = platform.ask(method, below + path, "authority")
+        assert (other.status_code, other.json()["code"]) == (403, "role_may_not"), path
+        assert platform.ask(method, below + path, "operator").status_code == 200
+    moved = platform.ask("PUT", below + "/clock", "hospital", json={"now": "2022-01-01T00:00:00Z"})
+    assert moved.status_code == 403
+    assert not platform.call("GET", below + "/clock", "operator")["driven"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -171,7 +171,7 @@ async def add_worker(trouble: Trouble) -> bool:
 async def wrong_clock(trouble: Trouble) -> bool:
     """One worker is hours ahead for a while."""
     base = trouble.stand.addresses[random.choice(TRADING)].ops
-    async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=5, trust_env=False, headers=trouble.stand.operator) as client:
         ahead = (clock.now() + AHEAD).isoformat()
         answer = await client.put(f"{base}/clock", json={"now": ahead})
         await asyncio.sleep(2)

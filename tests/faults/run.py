@@ -160,7 +160,7 @@ async def _until_quiet(visitor: Visitor) -> None:
 
 async def _drive_alerts(stand: Stand) -> None:
     base = stand.addresses["alerts"].ops
-    async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=30, trust_env=False, headers=stand.operator) as client:
         ahead = (clock.now() + DEADLINES_AHEAD).isoformat()
         (await client.put(f"{base}/clock", json={"now": ahead})).raise_for_status()
 

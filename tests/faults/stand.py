@@ -23,6 +23,7 @@ from deploy.embedded import free_port
 from deploy.environment import Embedded, database_name
 from deploy.issuer import jwks_file
 from deploy.kafka import EmbeddedKafka
+from deploy.platform import token_maker
 from deploy.postgres import EmbeddedPostgres
 from deploy.processes import ports_of, start, until_ready
 from deploy.services import NAMES, load_all
@@ -70,6 +71,15 @@ class Points:
         """The process ended in another way, so its step is dealt again."""
         if point := self.armed.pop(name, None):
             self.left.append(point)
+
+
+class KeepsNoClock(Embedded):
+    """Whoever is killed while its clock is wrong has the right time again."""
+
+    def variables(self, service: str) -> dict[str, str]:
+        """As they are told, without the file of the clock."""
+        told = super().variables(service)
+        return {name: value for name, value in told.items() if not name.endswith("_CLOCK_FILE")}
 
 
 @dataclass(slots=True)
@@ -120,6 +130,12 @@ class Stand:
         arguments = ["work", service, "--ops-port", str(free_port())]
         self.children.start(name, arguments, self.embedded.variables(service))
         return name
+
+    @property
+    def operator(self) -> dict[str, str]:
+        """The headers of operations."""
+        token = token_maker(self.embedded.data_dir)("operator", "OPERATOR", "000000", "faults")
+        return {"authorization": f"Bearer {token}"}
 
     def kill(self, name: str) -> None:
         """kill -9; whoever keeps the processes starts it again."""
@@ -185,7 +201,7 @@ def standing(data_dir: Path) -> Iterator[Stand]:
         asyncio.run(bring_to_head(services, urls))
         make_topics(NAMES, told(TopicSettings, kafka_bootstrap=kafka.bootstrap), lambda _: None)
         jwks_file(data_dir)
-        embedded = Embedded(data_dir, urls, kafka.bootstrap)
+        embedded = KeepsNoClock(data_dir, urls, kafka.bootstrap)
         addresses = start(children, embedded, ports)
         until_ready(children, [url for address in addresses.values() for url in (address.api, address.ops)])
         yield Stand(data_dir, postgres, kafka, children, embedded, ports, addresses)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -199,14 +200,51 @@ def test_release_and_forbidding_both_return_to_real_time() -> None:
     assert not clock.driven()
 
 
-def test_a_driven_clock_begins_where_it_came_to_and_is_not_set_back(drivable: None) -> None:
-    clock.allow_driving(True, LAST_SECOND)
-    assert clock.now() == LAST_SECOND
-    clock.drive(MIDNIGHT)
-    clock.allow_driving(True, LAST_SECOND)
-    assert clock.now() == MIDNIGHT
+def _restarted() -> None:
+    """As a process that has just begun: the file is all that is left."""
+    clock.allow_driving(True)
+    clock.release()
 
 
-def test_where_driving_is_forbidden_a_start_says_nothing() -> None:
-    clock.allow_driving(False, LAST_SECOND)
+def test_a_driven_clock_goes_on_after_a_restart_where_it_came_to(drivable: None, tmp_path: Path) -> None:
+    file = tmp_path / "made" / "clock"
+    clock.allow_driving(True, file)
     assert not clock.driven()
+    clock.drive(LAST_SECOND)
+    clock.drive(MIDNIGHT)
+    assert [one.name for one in file.parent.iterdir()] == ["clock"]
+    _restarted()
+    clock.allow_driving(True, file)
+    assert clock.now() == MIDNIGHT
+    with pytest.raises(ValueError, match="never goes back"):
+        clock.drive(LAST_SECOND)
+
+
+def test_a_released_clock_is_not_driven_after_a_restart(drivable: None, tmp_path: Path) -> None:
+    clock.allow_driving(True, tmp_path / "clock")
+    clock.drive(MIDNIGHT)
+    clock.release()
+    clock.allow_driving(True, tmp_path / "clock")
+    assert not clock.driven()
+
+
+def test_a_process_that_is_behind_sets_the_common_clock_not_back(drivable: None, tmp_path: Path) -> None:
+    file = tmp_path / "clock"
+    clock.allow_driving(True, file)
+    clock.keep(file, MIDNIGHT)
+    clock.drive(LAST_SECOND)
+    assert file.read_text(encoding="ascii") == MIDNIGHT.isoformat()
+
+
+@pytest.mark.parametrize("held", ["", "yesterday", "2026-01-01T00:00:00"])
+def test_a_file_that_says_no_instant_is_named(drivable: None, tmp_path: Path, held: str) -> None:
+    (tmp_path / "clock").write_text(held, encoding="ascii")
+    with pytest.raises(ValueError, match="holds no instant"):
+        clock.allow_driving(True, tmp_path / "clock")
+
+
+def test_where_driving_is_forbidden_the_file_says_nothing_and_stays(tmp_path: Path) -> None:
+    clock.keep(tmp_path / "clock", LAST_SECOND)
+    clock.allow_driving(False, tmp_path / "clock")
+    assert not clock.driven()
+    assert (tmp_path / "clock").exists()
