@@ -96,6 +96,8 @@ class Verifier:
             raise refused(f"its `alg` is not among {', '.join(FAMILIES)}")
         if str(header.get("typ", "JWT")).upper() not in KINDS:
             raise refused("its `typ` is not that of an access token")
+        if "crit" in header:
+            raise refused("it has a critical header, and none is known here (`crit`)")
         named = said.get("iss")
         if not isinstance(named, str) or named not in self._issuers:
             raise refused("it was issued by somebody else")
@@ -114,9 +116,10 @@ class Verifier:
         now = clock.wall_seconds()
         audience = issuer.audience_of(self._service)
         audiences = claims.get("aud")
+        audiences = audiences if isinstance(audiences, list) else [audiences]
         if claims.get("iss") != issuer.issuer:
             raise refused("it was issued by somebody else")
-        if audience not in ([audiences] if isinstance(audiences, str) else audiences or []):
+        if audience not in audiences:
             raise refused(f"it is not meant for {audience!r}")
         if str(claims.get("typ", "bearer")).lower() not in BEARER:
             raise refused("it is no access token (`typ`)")
