@@ -125,14 +125,14 @@ async def test_a_hospital_group_s_issuer_and_a_system_of_its_own_over_http(
 async def test_history_names_the_system_that_did_it(house: House, oidc: Oidc, tmp_path: Path) -> None:
     text = ONE.replace("https://login.hospitals.example/realms/main", oidc.url)
     settings = house.settings(alerts).model_copy(update={"issuers_file": told(tmp_path, text).issuers_file})
-    await house.database(alerts)
+    database = await house.database(alerts)
     app = create_app(alerts, settings)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        headers = {"authorization": f"Bearer {oidc.token(sub=None, client_id='erp-7', aud='alerts')}"}
+        headers = {"authorization": f"Bearer {oidc.token(sub=None, client_id='erp-7', aud='alerts', region='330100')}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://alerts", headers=headers) as client:
             made = await client.post("/problems", json=REPORT, headers={"idempotency-key": "1"})
             assert made.status_code == 201, made.text
-            timeline = (await client.get(f"/problems/{made.json()['id']}/timeline")).text
+    written = await database.pool.fetch("SELECT DISTINCT organisation, person FROM history")
     await house.empty(alerts)
-    assert '"client:erp-7"' in timeline
+    assert [tuple(row) for row in written] == [("H33010200059", "client:erp-7")]
