@@ -22,18 +22,56 @@ that is raised is a programmer's mistake and answers 500.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+
+class Said(str):
+    """English made of a sentence with {names} and their values, so that the edge can say it in the reader's language.
+
+    To everybody else it is a plain text. Without values the sentence stands as it is, braces too.
+    """
+
+    sentence: str
+    values: Mapping[str, Any]
+
+    def __new__(cls, sentence: str, **values: Any) -> Self:
+        """Puts the values in their places."""
+        made = super().__new__(cls, sentence.format(**values) if values else sentence)
+        made.sentence, made.values = sentence, values
+        return made
+
+
+class JsonText(str):
+    """A given value that is JSON already, and shown as it is."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong in what was sent: where (JSON Pointer), what was given, the rule, what is allowed."""
+    """One thing wrong in what was sent: where (JSON Pointer), what was given, the rule, what is allowed.
+
+    `given` is shown as JSON; None: nothing was given.
+    """
 
     pointer: str
     given: Any
     rule: str
     allowed: str
     code: str = "invalid"
+
+    def __post_init__(self) -> None:
+        for name in ("rule", "allowed"):
+            if not isinstance(getattr(self, name), Said):
+                object.__setattr__(self, name, Said(getattr(self, name)))
+
+
+class RuleBroken(ValueError):
+    """What a field's own check finds wrong with its value: `code`, rule and what is allowed, in words for the sender."""
+
+    def __init__(self, code: str, rule: str, allowed: str) -> None:
+        super().__init__(f"{rule}; allowed: {allowed}")
+        self.code, self.rule, self.allowed = code, rule, allowed
 
 
 def snake_case(name: str) -> str:
@@ -42,7 +80,10 @@ def snake_case(name: str) -> str:
 
 
 class ServiceError(Exception):
-    """A refusal with a status and a stable code; `detail` is a plain sentence for whoever reads it."""
+    """A refusal with a status and a stable code; `detail` is a plain sentence for whoever reads it.
+
+    Its values are given by name, `OrderNotFound("There is no order {order}.", order=…)`: see Said.
+    """
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "service_error"
@@ -54,13 +95,13 @@ class ServiceError(Exception):
         *,
         faults: Sequence[Fault] = (),
         headers: Mapping[str, str] | None = None,
-        **numbers: Any,
+        **values: Any,
     ) -> None:
-        super().__init__(detail or self.title)
-        self.detail = detail or self.title
+        said = detail if isinstance(detail, Said) else Said(detail or self.title, **values)
+        super().__init__(said)
+        self.detail = said
         self.faults = tuple(faults)
         self.headers = dict(headers or {})
-        self.numbers = numbers
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -1,7 +1,7 @@
 """HTTP, the same for every service: what routers and schemas import."""
 
 from shared.http.app import create_app
-from shared.http.bulk import answers, only
+from shared.http.bulk import Items, answers, only
 from shared.http.edge import CallerHere, Edge, KeyRequired, TxHere, check_match, etag
 from shared.http.paging import PagingHere
 from shared.http.schemas import (
@@ -26,6 +26,7 @@ __all__ = [
     "Code",
     "Command",
     "Edge",
+    "Items",
     "KeyRequired",
     "Name",
     "Note",

@@ -25,10 +25,13 @@ from shared.errors import (
     Fault,
     PreconditionFailed,
     PreconditionRequired,
+    Said,
     Unprocessable,
     UnsupportedMedia,
 )
+from shared.http.body import JsonRequest
 from shared.http.rates import Rates
+from shared.http.schemas import UNCLEAN
 from shared.identity import Caller, Verifier
 from shared.policy import Policy
 from shared.settings import ServiceSettings
@@ -109,7 +112,7 @@ class Edge(APIRoute):
             _known_parameters(request, parameters)
             _storable(request)
             if takes_json:
-                _is_json(request)
+                request = await _read(request)
             key = await _key(request, caller, operation) if writes else None
             for attempt in range(1, TRIES + 1):
                 try:
@@ -130,12 +133,18 @@ class Edge(APIRoute):
         return handle
 
 
-def _is_json(request: Request) -> None:
-    """Refuses a body of another kind before anybody tries to read it."""
+async def _read(request: Request) -> Request:
+    """The request with its body read, before a transaction waits for it; refuses a body of another kind."""
     given = request.headers.get("content-type", "")
     kind = given.partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise NotJson(f"The body is read as JSON: send `Content-Type: application/json`, not {given or 'nothing'!r}.")
+        raise NotJson(
+            "The body is read as JSON: send `Content-Type: application/json`, not {given}.", given=given[:100] or "…"
+        )
+    strict = JsonRequest(request.scope, request.receive)
+    if await strict.body():
+        await strict.json()
+    return strict
 
 
 def _parameters(dependant: Dependant) -> set[str]:
@@ -150,8 +159,7 @@ def _known_parameters(request: Request, parameters: Sequence[str]) -> None:
         Fault(
             pointer=f"query/{name}",
             given=value,
-            rule="this parameter is not read here"
-            + "".join(f"; did you mean {near}?" for near in difflib.get_close_matches(name, parameters, 1)),
+            rule=_unread(name, parameters),
             allowed=", ".join(parameters) or "no parameters",
             code="unknown_parameter",
         )
@@ -159,7 +167,14 @@ def _known_parameters(request: Request, parameters: Sequence[str]) -> None:
         if name not in parameters
     ]
     if faults:
-        raise UnknownParameter(faults[0].rule.capitalize() + f" ({faults[0].pointer}).", faults=faults)
+        raise UnknownParameter("{pointer}: {rule}.", faults=faults, pointer=faults[0].pointer, rule=faults[0].rule)
+
+
+def _unread(name: str, parameters: Sequence[str]) -> Said:
+    near = difflib.get_close_matches(name, parameters, 1)
+    if not near:
+        return Said("no parameter of this name is read here")
+    return Said("no parameter of this name is read here; did you mean {near}?", near=near[0])
 
 
 def _storable(request: Request) -> None:
@@ -167,12 +182,12 @@ def _storable(request: Request) -> None:
     given = [("query", name, value) for name, value in request.query_params.multi_items()]
     given += [("path", name, str(value)) for name, value in request.path_params.items()]
     faults = [
-        Fault(f"{where}/{name}", value, "holds a character that cannot be stored or shown", "text", "unclean")
+        Fault(f"{where}/{name}", value, *UNCLEAN, "unclean")
         for where, name, value in given
         if not is_clean_text(value, len(value))
     ]
     if faults:
-        raise ValueNotStorable(f"{faults[0].pointer} {faults[0].rule}.", faults=faults)
+        raise ValueNotStorable("{pointer}: {rule}.", faults=faults, pointer=faults[0].pointer, rule=faults[0].rule)
 
 
 async def _key(request: Request, caller: Caller, operation: str) -> idempotency.Key | None:
@@ -239,6 +254,8 @@ def check_match(request: Request, version: int) -> None:
     """The guard where two people may edit one thing; raises PreconditionRequired, PreconditionFailed (RFC 9110 §13.1.1)."""
     given = request.headers.get("if-match")
     if given is None:
-        raise PreconditionRequired(f"Send `If-Match: {etag(version)}`, the ETag of what you read.")
+        raise PreconditionRequired("Send `If-Match: {etag}`, the ETag of what you read.", etag=etag(version))
     if given != "*" and etag(version) not in [tag.strip() for tag in given.split(",")]:
-        raise PreconditionFailed(f"You read version {given}, now it is {etag(version)}; read it again.")
+        raise PreconditionFailed(
+            "You read version {given}, now it is {etag}; read it again.", given=given[:100], etag=etag(version)
+        )

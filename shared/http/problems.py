@@ -1,7 +1,6 @@
 """Every refusal as application/problem+json (RFC 9457): a stable code, a plain sentence, and each fault with its place."""
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -13,15 +12,14 @@ from starlette.responses import Response
 
 from shared import telemetry
 from shared.db import TRANSIENT
-from shared.errors import ServiceError, Unavailable
-from shared.http import words
+from shared.errors import Fault, JsonText, Said, ServiceError, Unavailable
+from shared.http import paths, words
+from shared.http.invalid import InvalidRequest, as_json
 
 log = logging.getLogger(__name__)
 
 SHOWN_CHARACTERS = 200
 """How much of a given value an error repeats."""
-
-_ROUTER_CODES = {404: "no_such_path", 405: "method_not_allowed", 400: "unreadable_body"}
 
 
 class FaultView(BaseModel):
@@ -46,21 +44,30 @@ class Problem(BaseModel):
     errors: list[FaultView] = []
 
 
-def shown(value: Any) -> str | None:
+def shown(value: Any) -> str:
     """A given value as text, short and printable."""
-    if value is None:
-        return None
-    text = value if isinstance(value, str) else repr(value)
+    text = str(value)
     text = "".join(character if character.isprintable() else "�" for character in text[: SHOWN_CHARACTERS + 1])
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
 
 
-def pointer(location: Sequence[Any]) -> str:
-    """A JSON Pointer (RFC 6901) of a place in the body; other parts of a request are named as `query/limit`."""
-    parts = [str(part).replace("~", "~0").replace("/", "~1") for part in location]
-    if parts and parts[0] == "body":
-        return "/" + "/".join(parts[1:]) if len(parts) > 1 else ""
-    return "/".join(parts)
+def _given(fault: Fault) -> str | None:
+    """What was given as the JSON that was sent; what stands in the address as it stands there."""
+    if fault.given is None:
+        return None
+    in_body = fault.pointer[:1] in ("", "/") and not isinstance(fault.given, JsonText)
+    return shown(as_json(fault.given) if in_body else fault.given)
+
+
+def fault_view(fault: Fault) -> FaultView:
+    """A fault as its reader sees it."""
+    return FaultView(
+        pointer=fault.pointer,
+        code=fault.code,
+        given=_given(fault),
+        rule=words.spoken(fault.rule),
+        allowed=words.spoken(fault.allowed),
+    )
 
 
 def page_of(code: str) -> str:
@@ -75,18 +82,9 @@ def problem_of(error: ServiceError) -> Problem:
         code=error.code,
         title=words.title(error.code, error.title),
         status=error.status,
-        detail=error.detail,
+        detail=words.spoken(error.detail),
         request_id=telemetry.request_id.get(),
-        errors=[
-            FaultView(
-                pointer=fault.pointer,
-                code=fault.code,
-                given=shown(fault.given),
-                rule=fault.rule,
-                allowed=fault.allowed,
-            )
-            for fault in error.faults
-        ],
+        errors=[fault_view(fault) for fault in error.faults],
     )
 
 
@@ -107,56 +105,40 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for it
-    faults = [_fault(found) for found in error.errors()]
-    count = len(faults)
-    problem = Problem(
-        **_by_the_edge("invalid_request"),
-        status=422,
-        detail=words.detail(
-            "invalid_request",
-            f"{count} {'fault' if count == 1 else 'faults'} in the request; nothing was changed.",
-            count=count,
-        ),
-        request_id=telemetry.request_id.get(),
-        errors=faults,
-    )
-    return answer(problem)
+    return answer(problem_of(InvalidRequest.of(error.errors())))
 
 
-def _by_the_edge(code: str) -> dict[str, str]:
+def _by_the_edge(code: str, status: int, detail: Said) -> Problem:
     _, english = words.BY_THE_EDGE.get(code, (0, code.replace("_", " ").capitalize()))
-    return {"type": page_of(code), "code": code, "title": words.title(code, english)}
-
-
-def _fault(found: dict[str, Any]) -> FaultView:
-    context = found.get("ctx") or {}
-    allowed = context.get("expected") or ", ".join(
-        f"{name} {value}" for name, value in context.items() if name != "error"
-    )
-    return FaultView(
-        pointer=pointer(found["loc"]),
-        code=found["type"],
-        given=shown(found.get("input")),
-        rule=words.rule(found["type"], found["msg"], context),
-        allowed=str(allowed or found["msg"]),
+    return Problem(
+        type=page_of(code),
+        code=code,
+        title=words.title(code, english),
+        status=status,
+        detail=words.spoken(detail),
+        request_id=telemetry.request_id.get(),
     )
 
 
 async def _from_router(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for it
-    detail = str(error.detail)
     if error.status_code == 404:  # noqa: PLR2004
-        detail = f"There is nothing at {shown(request.url.path)}; /openapi.json lists what there is."
+        return answer(_by_the_edge("no_such_path", 404, _nothing_at(request)))
     if error.status_code == 405:  # noqa: PLR2004
-        detail = f"{request.method} is not answered at {shown(request.url.path)}; allowed: {(error.headers or {}).get('Allow')}"
-    code = _ROUTER_CODES.get(error.status_code, f"http_{error.status_code}")
-    problem = Problem(
-        **_by_the_edge(code),
-        status=error.status_code,
-        detail=detail,
-        request_id=telemetry.request_id.get(),
-    )
-    return answer(problem, dict(error.headers or {}))
+        methods = ", ".join(paths.methods_at(request))
+        where = {"method": request.method, "path": shown(request.url.path)}
+        detail = Said("{method} is not answered at {path}; allowed: {methods}.", **where, methods=methods)
+        return answer(_by_the_edge("method_not_allowed", 405, detail), {"Allow": methods})
+    code = f"http_{error.status_code}"
+    return answer(_by_the_edge(code, error.status_code, Said(str(error.detail))), dict(error.headers or {}))
+
+
+def _nothing_at(request: Request) -> Said:
+    contract, near = f"{request.scope.get('root_path', '')}/openapi.json", paths.near_miss(request)
+    where = {"path": shown(request.url.path), "contract": contract}
+    if near is None:
+        return Said("There is nothing at {path}; {contract} lists what there is.", **where)
+    return Said("There is nothing at {path}; did you mean {near}? {contract} lists what there is.", **where, near=near)
 
 
 def internal(error: Exception) -> Response:
@@ -168,13 +150,8 @@ def internal(error: Exception) -> Response:
         away = Unavailable("The database does not answer now; send the same request again.")
         return answer(problem_of(away), {"Retry-After": "2"})
     log.error("a request failed", exc_info=error)
-    problem = Problem(
-        **_by_the_edge("internal"),
-        status=500,
-        detail="The fault is ours and was logged under this request id.",
-        request_id=telemetry.request_id.get(),
-    )
-    return answer(problem)
+    detail = Said("The fault is ours and was logged under this request id.")
+    return answer(_by_the_edge("internal", 500, detail))
 
 
 def install(app: FastAPI) -> None:

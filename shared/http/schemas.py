@@ -4,10 +4,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from shared import money
 from shared.codes import is_clean_text
+from shared.errors import RuleBroken, Said
 
 T = TypeVar("T")
 
@@ -15,22 +16,31 @@ LARGEST_QUANTITY = 100_000_000
 """Sale units of one line: more is a slip of the hand."""
 
 
+UNCLEAN = (
+    "the text holds a character that cannot be stored or shown",
+    "no NUL, control, lone surrogate, bidi override",
+)
+PRICE_ALLOWED = Said(
+    'more than 0, up to {most} yuan, with at most {places} decimal places, in ASCII digits: "12.34"',
+    most=money.PRICE_MAX_YUAN,
+    places=money.PRICE_PLACES,
+)
+
+
 def _clean(text: str) -> str:
     if not is_clean_text(text, len(text)):
-        raise ValueError(
-            "holds a character that cannot be stored or shown: NUL, control, lone surrogate, bidi override"
-        )
+        raise RuleBroken("unclean", *UNCLEAN)
     return text
 
 
-def _exact(given: Any) -> Any:
+def _price(given: Any) -> Decimal:
+    """As text or as a whole number; a Decimal is one of ours."""
     if isinstance(given, float):
-        raise ValueError('money is a decimal string such as "12.34", never a JSON number with a fraction')  # noqa: TRY004
-    return given
-
-
-def _price(given: Decimal) -> Decimal:
-    return money.parse_price(given)
+        raise RuleBroken("fraction", "money is never a JSON number with a fraction", PRICE_ALLOWED)
+    try:
+        return money.parse_price(str(given) if isinstance(given, int) and not isinstance(given, bool) else given)
+    except ValueError as error:
+        raise RuleBroken("price", "this is not a price", PRICE_ALLOWED) from error
 
 
 def text(longest: int = 200, shortest: int = 1) -> Any:
@@ -45,8 +55,7 @@ Code = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_clean)
 Quantity = Annotated[int, Field(strict=True, gt=0, le=LARGEST_QUANTITY)]
 Price = Annotated[
     Decimal,
-    BeforeValidator(_exact),
-    AfterValidator(_price),
+    PlainValidator(_price, json_schema_input_type=Decimal),
     PlainSerializer(money.price_text, return_type=str),
     Field(examples=["12.3400"]),
 ]

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from shared.errors import ServiceError
+from shared.errors import Said, ServiceError
 
 ENGLISH, CHINESE = "en", "zh"
 
@@ -15,18 +14,16 @@ language: ContextVar[str] = ContextVar("language", default=ENGLISH)
 """What the present request is answered in; set at the door."""
 
 BY_THE_EDGE = {
-    "invalid_request": (422, "The request does not have the expected form"),
     "internal": (500, "Something went wrong here"),
     "no_such_path": (404, "No such path"),
     "method_not_allowed": (405, "Method not allowed"),
-    "unreadable_body": (400, "Unreadable body"),
 }
 """The codes that no class of the error tree carries: status and title."""
 
 
 @cache
 def chinese() -> Mapping[str, Mapping[str, str]]:
-    """The Chinese words: titles by code, rules by pydantic's error type, details by code."""
+    """The Chinese words: titles by code, sentences by the English one with its {names}."""
     return tomllib.loads((Path(__file__).parent / "zh.toml").read_text(encoding="utf-8"))
 
 
@@ -53,19 +50,15 @@ def title(code: str, english: str) -> str:
     return chinese()["titles"].get(code, english) if language.get() == CHINESE else english
 
 
-def detail(code: str, english: str, **numbers: Any) -> str:
-    """What is said in full, where there are words for it."""
-    found = chinese()["details"].get(code) if language.get() == CHINESE else None
-    return found.format(**numbers) if found else english
-
-
-def rule(kind: str, english: str, context: Mapping[str, Any]) -> str:
-    """The rule that pydantic found broken, by the type of its error."""
-    found = chinese()["rules"].get(kind) if language.get() == CHINESE else None
-    try:
-        return found.format(**context) if found else english
-    except KeyError:
-        return english
+def spoken(text: str) -> str:
+    """A sentence in the language of this request, where zh.toml has it; its values stay as they are."""
+    if language.get() != CHINESE or not isinstance(text, Said):
+        return str(text)
+    found = chinese()["sentences"].get(text.sentence)
+    if found is None:
+        return str(text)
+    values = {name: spoken(value) if isinstance(value, Said) else value for name, value in text.values.items()}
+    return found.format(**values) if values else found
 
 
 def error_classes() -> dict[str, list[type[ServiceError]]]:

@@ -6,7 +6,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import Field
 
 from services.alerts.handlers import problems as handlers
 from services.alerts.handlers.problems import Asked, Match
@@ -32,6 +31,7 @@ from shared.http import (
     BulkAnswer,
     CallerHere,
     Edge,
+    Items,
     KeyRequired,
     Page,
     PagingHere,
@@ -64,10 +64,10 @@ async def report_problem(command: ReportProblem, caller: CallerHere, tx: TxHere,
 
 @router.post("/bulk", dependencies=[KeyRequired])
 async def report_problems_in_bulk(
-    commands: Annotated[list[ReportProblem], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
+    commands: Items[ReportProblem], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[ProblemView]:
     """Up to 1,000 reports, each answered by itself."""
-    return answers(await handlers.report_problems(tx, caller, commands), shown, success=201)
+    return answers(await commands.each(partial(handlers.report_problems, tx, caller)), shown, success=201)
 
 
 @router.get("")

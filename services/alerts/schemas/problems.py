@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
 from services.alerts.rules.problems import Kind, State
+from shared.errors import RuleBroken
 from shared.http import Code, Command, Note, Reason, View
 
 EVIDENCE_ITEMS = 20
@@ -28,7 +29,7 @@ class Evidence(Command):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.text is None) == (self.link is None):
-            raise ValueError("evidence is either a text or a link")
+            raise RuleBroken("one_of_both", "a piece of evidence is one thing", "text, or link")
         return self
 
 

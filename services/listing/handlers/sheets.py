@@ -36,6 +36,7 @@ from shared.codes import (
 )
 from shared.errors import Fault, ServiceError
 from shared.http import Command
+from shared.http.invalid import fault_of
 from shared.http.problems import shown
 from shared.http.schemas import LARGEST_QUANTITY
 from shared.imports import (
@@ -241,8 +242,9 @@ def command_of(kind: SheetKind, row: Row, binder: Binder) -> Command:
 
 def _invalid(row: Row, binder: Binder, fault: dict[str, Any]) -> Refusal:
     name = str(fault["loc"][0]) if fault["loc"] else ""
-    given = shown(fault["input"]) if name else ""
-    return Refusal(row.number, binder.columns.get(name, name), given or "", fault["msg"], "")
+    given = shown(fault["input"]) if name and fault["type"] != "missing" else ""
+    found = fault_of(fault)
+    return Refusal(row.number, binder.columns.get(name, name), given, found.rule, found.allowed)
 
 
 def refusals_of(row: Row, binder: Binder, error: ServiceError) -> tuple[Refusal, ...]:
@@ -250,9 +252,13 @@ def refusals_of(row: Row, binder: Binder, error: ServiceError) -> tuple[Refusal,
     if not error.faults:
         return (Refusal(row.number, "", "", error.detail, error.title),)
     return tuple(
-        Refusal(row.number, _column(binder, fault.pointer), shown(fault.given) or "", fault.rule, fault.allowed)
+        Refusal(row.number, _column(binder, fault.pointer), _cell(fault.given), fault.rule, fault.allowed)
         for fault in error.faults
     )
+
+
+def _cell(given: object) -> str:
+    return "" if given is None else shown(given)
 
 
 def _column(binder: Binder, pointer: str) -> str:

@@ -1,10 +1,10 @@
 """HTTP for distribution relations."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
 
 from services.listing.handlers import distributions as handlers
 from services.listing.handlers.distributions import Step
@@ -13,13 +13,14 @@ from services.listing.rules.distributions import State
 from services.listing.schemas.distributions import DistributionView, EndDistribution, ProposeDistribution
 from shared import history
 from shared.db import Tx
-from shared.history import NextStep, TimelineView
-from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers, etag, only
+from shared.history import TimelineView
+from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, etag, only
 from shared.identity import Caller
+from shared.next_steps import NextStep, distributor
 
 router = APIRouter(route_class=Edge, prefix="/distributions", tags=["distributions"])
 
-Commands = Annotated[list[ProposeDistribution], Field(min_length=1, max_length=1_000)]
+Commands = Items[ProposeDistribution]
 
 
 async def _one(tx: Tx, caller: Caller, response: Response, step: Step) -> DistributionView:
@@ -43,14 +44,15 @@ async def propose_distributions_in_bulk(
     commands: Commands, caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[DistributionView]:
     """Up to 1,000 proposals, each answered by itself."""
-    outcomes = await handlers.propose_distributions(tx, caller, commands)
+    outcomes = await commands.each(partial(handlers.propose_distributions, tx, caller))
     return answers(outcomes, DistributionView.model_validate, success=201)
 
 
 @router.put("/agreed")
 async def record_distributions(commands: Commands, caller: CallerHere, tx: TxHere) -> BulkAnswer[DistributionView]:
     """Up to 1,000 relations that both sides agreed on elsewhere, recorded by the authority; in force at once."""
-    return answers(await handlers.record_distributions(tx, caller, commands), DistributionView.model_validate)
+    outcomes = await commands.each(partial(handlers.record_distributions, tx, caller))
+    return answers(outcomes, DistributionView.model_validate)
 
 
 @router.get("")
@@ -113,5 +115,7 @@ async def end_distribution(
 async def get_distribution_timeline(distribution_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a relation so far, and who acts next."""
     relation = await queries.get_distribution(tx, distribution_id)
-    steps = [NextStep(who=relation.distributor_code, what="accept or reject it")]
+    steps = [
+        NextStep(who=distributor(relation.distributor_code, relation.distributor_name), what="accept or reject it")
+    ]
     return await history.timeline(tx, relation.id, relation.state, steps if relation.state == State.PROPOSED else [])

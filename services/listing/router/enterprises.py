@@ -1,17 +1,18 @@
 """HTTP for enterprises."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
 
 from services.listing.handlers import enterprises as handlers
 from services.listing.queries import enterprises as queries
 from services.listing.schemas.enterprises import ConfirmUscc, EnterpriseKind, EnterpriseView, RegisterEnterprise
 from shared import history
-from shared.history import NextStep, TimelineView
-from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers, etag, only
+from shared.history import TimelineView
+from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, etag, only
+from shared.next_steps import NextStep, authority
 
 router = APIRouter(route_class=Edge, prefix="/enterprises", tags=["enterprises"])
 
@@ -28,10 +29,10 @@ async def register_enterprise(
 
 @router.post("/bulk")
 async def register_enterprises_in_bulk(
-    commands: Annotated[list[RegisterEnterprise], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
+    commands: Items[RegisterEnterprise], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[EnterpriseView]:
     """Up to 1,000 registrations, each answered by itself."""
-    outcomes = await handlers.register_enterprises(tx, caller, commands)
+    outcomes = await commands.each(partial(handlers.register_enterprises, tx, caller))
     return answers(outcomes, EnterpriseView.model_validate, success=201)
 
 
@@ -72,5 +73,5 @@ async def get_enterprise_timeline(enterprise_id: UUID, tx: TxHere) -> TimelineVi
     """What happened to an enterprise so far, and what is still to be known of it."""
     enterprise = await queries.get_enterprise(tx, enterprise_id)
     state = "provisional" if enterprise.provisional else "active" if enterprise.active else "inactive"
-    steps = [NextStep(who="authority", what="confirm its USCC")] if enterprise.provisional else []
+    steps = [NextStep(who=authority(enterprise.region), what="confirm its USCC")] if enterprise.provisional else []
     return await history.timeline(tx, enterprise.id, state, steps)

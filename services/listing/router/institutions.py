@@ -1,10 +1,10 @@
 """HTTP for institutions."""
 
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
 
 from services.listing.handlers import institutions as handlers
 from services.listing.queries import institutions as queries
@@ -12,7 +12,7 @@ from services.listing.schemas.institutions import AddDeliveryPoints, Institution
 from shared import history
 from shared.codes import region_prefix
 from shared.history import TimelineView
-from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers, etag, only
+from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, etag, only
 
 router = APIRouter(route_class=Edge, prefix="/institutions", tags=["institutions"])
 
@@ -29,12 +29,12 @@ async def register_institution(
 
 @router.post("/bulk")
 async def register_institutions_in_bulk(
-    commands: Annotated[list[RegisterInstitution], Field(min_length=1, max_length=1_000)],
+    commands: Items[RegisterInstitution],
     caller: CallerHere,
     tx: TxHere,
 ) -> BulkAnswer[InstitutionView]:
     """Up to 1,000 registrations, each answered by itself."""
-    outcomes = await handlers.register_institutions(tx, caller, commands)
+    outcomes = await commands.each(partial(handlers.register_institutions, tx, caller))
     return answers(outcomes, InstitutionView.model_validate, success=201)
 
 

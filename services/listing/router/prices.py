@@ -1,14 +1,13 @@
 """HTTP for listed prices."""
 
-from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import Field
 
 from services.listing.handlers.prices import AskedPrice, change_prices, decide_price
 from services.listing.schemas.listings import ChangePrice, ChangePriceOf, ListingView, Why
-from shared.http import BulkAnswer, CallerHere, Edge, TxHere, answers, etag, only
+from shared.errors import ServiceError
+from shared.http import BulkAnswer, CallerHere, Edge, Items, TxHere, answers, etag, only
 
 router = APIRouter(route_class=Edge, prefix="/listings", tags=["prices"])
 
@@ -26,11 +25,14 @@ async def change_price(
 
 @router.post("/prices")
 async def change_prices_in_bulk(
-    commands: Annotated[list[ChangePriceOf], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
+    commands: Items[ChangePriceOf], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[ListingView]:
     """Up to 1,000 prices, each answered by itself."""
-    asked = [AskedPrice(one.listing_id, one.price_yuan, one.reason) for one in commands]
-    return answers(await change_prices(tx, caller, asked), lambda shown: shown)
+
+    async def change(good: list[ChangePriceOf]) -> list[ListingView | ServiceError]:
+        return await change_prices(tx, caller, [AskedPrice(one.listing_id, one.price_yuan, one.reason) for one in good])
+
+    return answers(await commands.each(change), lambda shown: shown)
 
 
 @router.post("/{listing_id}/price/grant")

@@ -1,17 +1,17 @@
 """HTTP for products and their certificates."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
 
 from services.listing.handlers import products as handlers
 from services.listing.queries import products as queries
 from services.listing.schemas.products import AddCertificate, CertificateView, ProductView, RegisterProduct
 from shared import history
 from shared.history import TimelineView
-from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers, etag, only
+from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, etag, only
 
 router = APIRouter(route_class=Edge, prefix="/products", tags=["products"])
 
@@ -26,10 +26,10 @@ async def register_product(command: RegisterProduct, caller: CallerHere, tx: TxH
 
 @router.post("/bulk")
 async def register_products_in_bulk(
-    commands: Annotated[list[RegisterProduct], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
+    commands: Items[RegisterProduct], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[ProductView]:
     """Up to 1,000 registrations, each answered by itself."""
-    outcomes = await handlers.register_products(tx, caller, commands)
+    outcomes = await commands.each(partial(handlers.register_products, tx, caller))
     return answers(outcomes, ProductView.model_validate, success=201)
 
 

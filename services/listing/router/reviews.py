@@ -1,15 +1,14 @@
 """HTTP for the steps of a listing's life, one route a verb; and delisting many at once."""
 
-from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import Field
 
 from services.listing.handlers.listings import Act, act_on_listings
 from services.listing.schemas.listings import Delist, DelistOne, ListingView, Suspend, Why
 from shared.db import Tx
-from shared.http import BulkAnswer, CallerHere, Edge, TxHere, answers, etag, only
+from shared.errors import ServiceError
+from shared.http import BulkAnswer, CallerHere, Edge, Items, TxHere, answers, etag, only
 from shared.identity import Caller
 
 router = APIRouter(route_class=Edge, prefix="/listings", tags=["reviews"])
@@ -82,9 +81,11 @@ async def delist_listing(
 
 
 @router.post("/delist")
-async def delist_listings(
-    commands: Annotated[list[DelistOne], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
-) -> BulkAnswer[ListingView]:
+async def delist_listings(commands: Items[DelistOne], caller: CallerHere, tx: TxHere) -> BulkAnswer[ListingView]:
     """Delists up to 1,000, each answered by itself."""
-    acts = [Act(one.listing_id, "delist", one.reason, one.reason_kind) for one in commands]
-    return answers(await act_on_listings(tx, caller, acts), lambda shown: shown)
+
+    async def delist(good: list[DelistOne]) -> list[ListingView | ServiceError]:
+        acts = [Act(one.listing_id, "delist", one.reason, one.reason_kind) for one in good]
+        return await act_on_listings(tx, caller, acts)
+
+    return answers(await commands.each(delist), lambda shown: shown)

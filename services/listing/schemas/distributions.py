@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from services.listing.schemas.fields import Day, Region
+from shared.errors import RuleBroken
 from shared.http import Code, Command, Name, Reason, View
 
 RELATION_EXAMPLE: JsonDict = {
@@ -33,7 +34,7 @@ class ProposeDistribution(Command):
     @model_validator(mode="after")
     def _one_distributor(self) -> "ProposeDistribution":
         if (self.distributor_code is None) == (self.distributor_name is None):
-            raise ValueError("give distributor_code or distributor_name, one of the two")
+            raise RuleBroken("one_of_both", "the distributor is named once", "distributor_code, or distributor_name")
         return self
 
 

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from services.listing.schemas.fields import Day, Form, Number, ShortText, Unit
+from shared.errors import RuleBroken
 from shared.http import Code, Command, Name, Quantity, View
 
 PRODUCT_EXAMPLE: JsonDict = {
@@ -47,7 +48,7 @@ class RegisterProduct(Command):
     @model_validator(mode="after")
     def _one_maker(self) -> "RegisterProduct":
         if (self.manufacturer_code is None) == (self.manufacturer_name is None):
-            raise ValueError("give manufacturer_code or manufacturer_name, one of the two")
+            raise RuleBroken("one_of_both", "the manufacturer is named once", "manufacturer_code, or manufacturer_name")
         return self
 
 

@@ -21,7 +21,7 @@ from shared.errors import ServiceError
 from shared.history import TimelineView
 from shared.http import CallerHere, Edge, Page, PagingHere, TxHere, etag
 from shared.http.jobs import UploadTooLarge
-from shared.http.problems import FaultView, shown
+from shared.http.problems import fault_view
 
 router = APIRouter(route_class=Edge, prefix="/payment-runs", tags=["payment runs"])
 
@@ -123,12 +123,7 @@ async def put_result_file(run_id: UUID, caller: CallerHere, tx: TxHere, request:
 
 
 def _refused(number: int, refusal: ServiceError, faults: Any) -> RefusedResult:
-    errors = [
-        FaultView(
-            pointer=fault.pointer, code=fault.code, given=shown(fault.given), rule=fault.rule, allowed=fault.allowed
-        )
-        for fault in faults
-    ]
+    errors = [fault_view(fault) for fault in faults]
     if errors:
         detail = f"{len(errors)} faults in row {number}; the row was not taken."
         return RefusedResult(row=number, code="invalid_row", detail=detail, errors=errors)

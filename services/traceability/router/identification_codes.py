@@ -1,9 +1,9 @@
 """HTTP for identification codes, and for the queue of those that nobody has uploaded."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field
 
 from services.traceability.handlers import identification_codes as handlers
 from services.traceability.queries import identification_codes as queries
@@ -13,19 +13,19 @@ from services.traceability.schemas.identification_codes import (
     UploadedView,
     UploadIdentificationCode,
 )
-from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers
+from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers
 
 router = APIRouter(route_class=Edge, tags=["identification codes"])
 
 
 @router.post("/identification-codes/bulk")
 async def upload_identification_codes(
-    commands: Annotated[list[UploadIdentificationCode], Field(min_length=1, max_length=1_000)],
+    commands: Items[UploadIdentificationCode],
     caller: CallerHere,
     tx: TxHere,
 ) -> BulkAnswer[IdentificationCodeView]:
     """Says what identification codes mean; codes scanned before begin to count within seconds."""
-    outcomes = await handlers.upload_identification_codes(tx, caller, commands)
+    outcomes = await commands.each(partial(handlers.upload_identification_codes, tx, caller))
     return answers(outcomes, IdentificationCodeView.model_validate, success=201)
 
 

@@ -1,0 +1,53 @@
+"""What a service answers at a path: the methods there, and the path that was probably meant where there is nothing."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from fastapi import APIRouter, Request
+from starlette.routing import BaseRoute, Match, Route
+
+
+def routes_of(routers: Iterable[APIRouter]) -> Iterator[BaseRoute]:
+    """The routes themselves: an app only refers to the routers that it includes, and so does a router."""
+    for router in routers:
+        for route in router.routes:
+            included = getattr(route, "original_router", None)
+            if included is None:
+                yield route
+            else:
+                yield from routes_of([included])
+
+
+def _routes(request: Request) -> list[Route]:
+    return [route for route in routes_of([request.app.router]) if isinstance(route, Route)]
+
+
+def methods_at(request: Request) -> list[str]:
+    """Every method that some route answers at the path of this request, in order."""
+    there = (route for route in _routes(request) if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in there for method in route.methods or ()})
+
+
+def near_miss(request: Request) -> str | None:
+    """The path of ours that is written most like the one asked for, its ids kept; None where none is alike."""
+    root = request.scope.get("root_path", "")
+    asked = request.scope["path"].removeprefix(root).split("/")
+    if len(asked) > MOST_PARTS or sum(map(len, asked)) > LONGEST_PATH:
+        return None
+    ours = {
+        "/".join(_filled(route.path, asked)) for route in _routes(request) if route.path.count("/") + 1 == len(asked)
+    }
+    found = difflib.get_close_matches("/".join(asked).lower(), sorted(ours), 1, cutoff=ALIKE)
+    return root + found[0] if found else None
+
+
+MOST_PARTS, LONGEST_PATH = 10, 200
+"""Nobody mistypes a path of more."""
+ALIKE = 0.75
+"""How alike two paths are written, from 0 to 1."""
+
+
+def _filled(path: str, asked: list[str]) -> Iterator[str]:
+    """The parts of a path of ours, with what was asked for in place of its parameters."""
+    for part, given in zip(path.split("/"), asked, strict=True):
+        yield given if part.startswith("{") else part
