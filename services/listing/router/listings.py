@@ -1,11 +1,11 @@
 """HTTP for listings: proposing and finding them, listing straight away, and what changed."""
 
+from functools import partial
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
 
 from services.listing.handlers.catalogue import list_products
 from services.listing.handlers.listings import Act, act_on_listings, propose_listings
@@ -20,7 +20,7 @@ from services.listing.schemas.listings import (
 )
 from shared import clock, history
 from shared.history import NextStep, TimelineView
-from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers, check_match, etag, only
+from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, check_match, etag, only
 
 router = APIRouter(route_class=Edge, tags=["listings"])
 
@@ -37,21 +37,21 @@ async def propose_listing(command: ProposeListing, caller: CallerHere, tx: TxHer
 
 @router.post("/listings/bulk")
 async def propose_listings_in_bulk(
-    commands: Annotated[list[ProposeListing], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
+    commands: Items[ProposeListing], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[ListingView]:
     """Up to 1,000 drafts, each answered by itself."""
-    return answers(await propose_listings(tx, caller, commands), lambda shown: shown, success=201)
+    return answers(await commands.each(partial(propose_listings, tx, caller)), lambda shown: shown, success=201)
 
 
 @router.put("/catalogue")
 async def put_catalogue(
-    commands: Annotated[list[ListProduct], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
+    commands: Items[ListProduct], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[ListingView]:
     """Up to 1,000 products listed straight away by the authority, or put on public notice where the policy asks for it.
 
     Registers products that are not known, changes prices and terms that are new; what is known already changes nothing.
     """
-    return answers(await list_products(tx, caller, commands), lambda shown: shown)
+    return answers(await commands.each(partial(list_products, tx, caller)), lambda shown: shown)
 
 
 @router.get("/listings")

@@ -9,11 +9,12 @@ from pydantic import BeforeValidator, Field
 
 from services.settlement.handlers.payables import resolve_disputes
 from services.settlement.queries import payables as queries
-from services.settlement.rules.payables import next_step
+from services.settlement.rules.payables import Payable, next_step
 from services.settlement.schemas.payables import PayableView, ResolveDispute, ResolveDisputeOf, WaitsFor
 from shared import history
+from shared.errors import ServiceError
 from shared.history import NextStep, TimelineView
-from shared.http import BulkAnswer, CallerHere, Code, Edge, Page, PagingHere, TxHere, answers, only
+from shared.http import BulkAnswer, CallerHere, Code, Edge, Items, Page, PagingHere, TxHere, answers, only
 
 router = APIRouter(route_class=Edge, prefix="/payables", tags=["payables"])
 
@@ -82,8 +83,11 @@ async def resolve_dispute(payable_id: UUID, command: ResolveDispute, caller: Cal
 
 @router.post("/resolutions/bulk")
 async def resolve_disputes_in_bulk(
-    commands: Annotated[list[ResolveDisputeOf], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
+    commands: Items[ResolveDisputeOf], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[PayableView]:
     """Up to 1,000 resolutions, each answered by itself."""
-    outcomes = await resolve_disputes(tx, caller, [(command.payable_id, command) for command in commands])
-    return answers(outcomes, PayableView.of)
+
+    async def resolve(good: list[ResolveDisputeOf]) -> list[Payable | ServiceError]:
+        return await resolve_disputes(tx, caller, [(command.payable_id, command) for command in good])
+
+    return answers(await commands.each(resolve), PayableView.of)

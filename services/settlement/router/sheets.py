@@ -1,10 +1,10 @@
 """HTTP for sheets."""
 
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
 
 from services.settlement.handlers.sheets import confirm_sheets, dispute_sheets, review_sheets
 from services.settlement.queries import sheets as queries
@@ -17,6 +17,7 @@ from shared.http import (
     BulkAnswer,
     CallerHere,
     Edge,
+    Items,
     Page,
     PagingHere,
     TxHere,
@@ -28,7 +29,7 @@ from shared.http import (
 
 router = APIRouter(route_class=Edge, prefix="/sheets", tags=["sheets"])
 
-Acts = Annotated[list[ActOnSheet], Field(min_length=1, max_length=1_000)]
+Acts = Items[ActOnSheet]
 
 
 @router.get("")
@@ -108,21 +109,21 @@ async def review_sheet(
 @router.post("/confirmations/bulk")
 async def confirm_sheets_in_bulk(commands: Acts, caller: CallerHere, tx: TxHere) -> BulkAnswer[SheetView]:
     """Up to 1,000 confirmations, each answered by itself."""
-    return answers(await confirm_sheets(tx, caller, commands), SheetView.of)
+    return answers(await commands.each(partial(confirm_sheets, tx, caller)), SheetView.of)
 
 
 @router.post("/disputes/bulk")
 async def dispute_sheets_in_bulk(
-    commands: Annotated[list[DisputeSheetOf], Field(min_length=1, max_length=1_000)], caller: CallerHere, tx: TxHere
+    commands: Items[DisputeSheetOf], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[SheetView]:
     """Up to 1,000 disputed sheets, each answered by itself."""
-    return answers(await dispute_sheets(tx, caller, commands), SheetView.of)
+    return answers(await commands.each(partial(dispute_sheets, tx, caller)), SheetView.of)
 
 
 @router.post("/reviews/bulk")
 async def review_sheets_in_bulk(commands: Acts, caller: CallerHere, tx: TxHere) -> BulkAnswer[SheetView]:
     """Up to 1,000 reviews, each answered by itself."""
-    return answers(await review_sheets(tx, caller, commands), SheetView.of)
+    return answers(await commands.each(partial(review_sheets, tx, caller)), SheetView.of)
 
 
 async def _read(tx: TxHere, sheet_id: UUID, request: Request) -> ActOnSheet:

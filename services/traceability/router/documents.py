@@ -1,5 +1,6 @@
 """HTTP for captured bills."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from fastapi import APIRouter, Query
 from services.traceability.handlers import documents as handlers
 from services.traceability.queries import documents as queries
 from services.traceability.schemas.documents import BillTypeCode, CaptureDocuments, DocumentSummary, DocumentView
-from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers
+from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers
 
 router = APIRouter(route_class=Edge, prefix="/documents", tags=["documents"])
 
@@ -16,7 +17,8 @@ router = APIRouter(route_class=Edge, prefix="/documents", tags=["documents"])
 @router.post("")
 async def capture_documents(command: CaptureDocuments, caller: CallerHere, tx: TxHere) -> BulkAnswer[DocumentView]:
     """Captures bills with their codes, at most 50,000 codes a call; each bill and each bad code is answered by itself."""
-    return answers(await handlers.capture_documents(tx, caller, command.documents), DocumentView.of, success=201)
+    outcomes = await command.documents.each(partial(handlers.capture_documents, tx, caller))
+    return answers(outcomes, DocumentView.of, success=201)
 
 
 @router.get("")

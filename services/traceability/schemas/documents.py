@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from services.traceability.settings import CODES_PER_DOCUMENT, DOCUMENTS_PER_CALL
-from shared.http import Code, Command, Name, Quantity, Reason, View
+from services.traceability.settings import CODES_PER_DOCUMENT
+from shared.http import Code, Command, Items, Name, Quantity, Reason, View
 
 BillTypeCode = Literal["102", "103", "107", "116", "201", "202", "205", "206", "209", "321", "322"]
 
@@ -85,7 +85,7 @@ class CaptureDocuments(Command):
         }
     )
 
-    documents: Annotated[list[CaptureDocument], Field(min_length=1, max_length=DOCUMENTS_PER_CALL)]
+    documents: Items[CaptureDocument]
 
 
 class RefusedCodeView(View):
