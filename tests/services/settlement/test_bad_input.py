@@ -178,23 +178,35 @@ async def test_a_dispute_of_a_wrong_form_names_the_place(stage: Stage, body: Any
 async def test_a_version_is_a_whole_number(stage: Stage, version: Any) -> None:
     (sheet,) = await stage.sheets(delivery())
     body = [{"sheet_id": sheet["id"], "version": version}]
-    if version == 10**30:
-        answer = await stage.client.post("/sheets/confirmations/bulk", json=body, headers=stage.caller(*HOSPITAL))
-        assert answer.json()["items"][0]["status"] == 412
-        return
-    await refused(stage, "POST", "/sheets/confirmations/bulk", HOSPITAL, {422}, json=body)
+    body.append({"sheet_id": sheet["id"], "version": 1})
+    answer = await stage.client.post("/sheets/confirmations/bulk", json=body, headers=stage.caller(*HOSPITAL))
+    bad, good = answer.json()["items"]
+    assert (bad["status"], good["status"]) == (412 if version == 10**30 else 422, 200)
+    assert version == 10**30 or [fault["pointer"] for fault in bad["problem"]["errors"]] == ["/version"]
 
 
 async def test_a_number_that_is_none_is_refused(stage: Stage) -> None:
     content = b'[{"sheet_id": "%s", "version": NaN}]' % NOBODY.encode()
-    headers = {"content-type": "application/json"}
-    await refused(stage, "POST", "/sheets/reviews/bulk", AGENCY_A, {400, 422}, content=content, headers=headers)
+    headers = stage.caller(*AGENCY_A) | {"content-type": "application/json"}
+    answer = await stage.client.post("/sheets/reviews/bulk", content=content, headers=headers)
+    (item,) = answer.json()["items"]
+    assert [(fault["pointer"], fault["given"]) for fault in item["problem"]["errors"]] == [("/version", "NaN")]
 
 
 @pytest.mark.parametrize("path", ["/sheets/confirmations/bulk", "/sheets/disputes/bulk"])
-@pytest.mark.parametrize("body", [[], {}, "x", [{}], [{"sheet_id": 7}], [{"sheet_id": NOBODY}] * 1_001])
+@pytest.mark.parametrize("body", [[], {}, "x", [{"sheet_id": NOBODY}] * 1_001])
 async def test_a_bulk_call_of_a_wrong_form_is_refused(stage: Stage, path: str, body: Any) -> None:
     await refused(stage, "POST", path, HOSPITAL, {422}, json=body)
+
+
+@pytest.mark.parametrize("path", ["/sheets/confirmations/bulk", "/sheets/disputes/bulk", "/sheets/reviews/bulk"])
+@pytest.mark.parametrize("item", [{}, {"sheet_id": 7}, None, []])
+async def test_an_item_of_a_wrong_form_is_refused_at_its_place(stage: Stage, path: str, item: Any) -> None:
+    who = AGENCY_A if "reviews" in path else HOSPITAL
+    answer = await stage.client.post(path, json=[item], headers=stage.caller(*who))
+    assert answer.status_code == 200, answer.text
+    (one,) = answer.json()["items"]
+    assert (one["index"], one["status"], one["problem"]["code"]) == (0, 422, "invalid_request")
 
 
 @pytest.mark.parametrize(
