@@ -92,6 +92,11 @@ def private(own: Sequence[str], region: str | None = None, also: Sequence[str] =
     return {"private": {"own": tuple(own), "region": region, "also": tuple(also)}}
 
 
+def quoted(text: str) -> str:
+    """A text as a literal of SQL, for the few words that cannot travel as parameters."""
+    return f"'{text.replace(chr(39), chr(39) * 2)}'"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scope:
     """Whose rows a transaction may see: `all`, those of an organisation (`own`), those of a region (`region`)."""
@@ -108,8 +113,7 @@ class Scope:
 
     def opening(self) -> str:
         """The first words of a transaction: BEGIN and the settings that row-level security reads."""
-        quoted = (f"'{part.replace(chr(39), chr(39) * 2)}'" for part in dataclasses.astuple(self))
-        reach, organisation, region = quoted
+        reach, organisation, region = map(quoted, (self.reach, self.organisation, self.region_prefix))
         return (
             f"BEGIN; SELECT set_config('app.reach', {reach}, true), set_config('app.org', {organisation}, true),"
             f" set_config('app.region', {region}, true)"
@@ -140,6 +144,8 @@ class Tx:
         self.policy = policy
         self.scope = scope
         self.statements = 0
+        self.asked: int | None = None
+        """How many rows the question found that was asked with the first words; None: nothing was asked."""
         self.wakes_relay = False
         self._added: dict[tuple[sa.Table, bool], list[Mapping[str, Any]]] = {}
 
@@ -296,8 +302,11 @@ class Database:
         return None
 
     @asynccontextmanager
-    async def transaction(self, scope: Scope = EVERYTHING) -> AsyncIterator[Tx]:
-        """One transaction: everything inside becomes true together, or nothing; raises Unavailable without a database."""
+    async def transaction(self, scope: Scope = EVERYTHING, ask: str = "") -> AsyncIterator[Tx]:
+        """One transaction: everything inside becomes true together, or nothing; raises Unavailable without a database.
+
+        `ask`: a SELECT without parameters that travels with the first words; `Tx.asked` is how many rows it found.
+        """
         try:
             connection = await self.pool.acquire(timeout=self.wait_seconds)
         except TRANSIENT as error:
@@ -306,8 +315,13 @@ class Database:
                 headers={"Retry-After": "2"},
             ) from error
         try:
-            await connection.execute(scope.opening())
             tx = Tx(connection, self.policy, scope)
+            opening = scope.opening()
+            if ask:
+                found = await connection.execute(f"{opening}; {ask}")
+                tx.asked = int(found.rpartition(" ")[2])
+            else:
+                await connection.execute(opening)
             try:
                 yield tx
                 await tx.flush()

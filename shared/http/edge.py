@@ -116,7 +116,7 @@ class Edge(APIRoute):
             key = await _key(request, caller, operation) if writes else None
             for attempt in range(1, TRIES + 1):
                 try:
-                    async with runtime.database.transaction(scope) as tx:
+                    async with runtime.database.transaction(scope, key.question() if key else "") as tx:
                         request.state.tx = tx
                         answer = await _once(tx, key, endpoint, request)
                         crash.at("request: before commit")

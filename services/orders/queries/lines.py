@@ -29,7 +29,9 @@ _PAID = (
 COLUMNS = tuple(field.name for field in fields(Line) if field.name in order_lines.c)
 _PLACED = tuple(field.name for field in fields(Line) if field.name in order_lines.c and field.default is MISSING)
 """What a line is placed with: the rest begins as the table's own defaults say, and need not travel."""
-_ALL = sa.select(*(order_lines.c[name] for name in COLUMNS), _TRACED, _PAID)
+SHOWN = (*(order_lines.c[name] for name in COLUMNS), _TRACED, _PAID)
+"""A line as it is shown: its own columns, and what the other services said of it."""
+_ALL = sa.select(*SHOWN)
 
 
 @dataclass(frozen=True, slots=True)
