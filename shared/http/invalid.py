@@ -89,8 +89,8 @@ class InvalidRequest(Unprocessable):
         """The refusal of what pydantic found wrong."""
         faults = [fault_of(found) for found in errors]
         if len(faults) == 1:
-            return cls("1 fault in what was sent; nothing was changed.", faults=faults)
-        return cls("{count} faults in what was sent; nothing was changed.", faults=faults, count=len(faults))
+            return cls("1 fault in the request; nothing was changed.", faults=faults)
+        return cls("{count} faults in the request; nothing was changed.", faults=faults, count=len(faults))
 
 
 def pointer(location: Sequence[Any]) -> str:

@@ -10,6 +10,7 @@ from shared import jobs
 from shared.errors import NotFound, TooLarge
 from shared.http.edge import Edge, TxHere
 from shared.http.schemas import View
+from shared.next_steps import NextStep
 from shared.reach import scope_of
 
 REFUSED_FILE = "refused"
@@ -42,6 +43,13 @@ class JobView(View):
     total: int | None
     refused: int
     result: dict[str, object] | None
+    waits_for: NextStep | None
+
+    @classmethod
+    def of(cls, job: jobs.JobRow) -> "JobView":
+        """Shows a job."""
+        shown = {name: getattr(job, name) for name in cls.model_fields if name != "waits_for"}
+        return cls(**shown, waits_for=jobs.next_step(job))
 
 
 async def received(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
@@ -60,7 +68,7 @@ router = APIRouter(route_class=Edge, tags=["jobs"])
 @router.get("/jobs/{job_id}")
 async def get_job(job_id: UUID, tx: TxHere) -> JobView:
     """How far a job is."""
-    return JobView.model_validate(await _job(tx, job_id))
+    return JobView.of(await _job(tx, job_id))
 
 
 @router.get("/jobs/{job_id}/refused", response_class=Response)

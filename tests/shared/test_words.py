@@ -56,7 +56,10 @@ async def test_a_refusal_in_chinese_keeps_ids_and_amounts(
     problem = answer.json()
     assert problem["title"] == "请求的格式不符合要求"
     assert problem["detail"] == "请求中有 2 处错误,未作任何更改。"
-    assert {(one["pointer"], one["rule"]) for one in problem["errors"]} == {("/name", "必填"), ("/nam", "不识别的字段")}
+    assert {(one["pointer"], one["rule"]) for one in problem["errors"]} == {
+        ("/name", "缺少该字段"),
+        ("/nam", "这里不识别此名称的字段"),
+    }
     nowhere = (await client.get("/nowhere", headers=CHINESE)).json()
     assert (nowhere["code"], nowhere["title"]) == ("no_such_path", "没有这个路径")
     assert (await client.get("/things")).json()["title"] == "A token is needed"
