@@ -1,15 +1,16 @@
 """Writes down what documents bring to light, and what becomes of it: explained, closed, or solved by knowledge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.traceability.queries.anomalies import get_anomaly, unknown_of
+from services.traceability.queries.anomalies import get_anomaly, surplus_of, unknown_of
 from services.traceability.rules import anomalies as rules
 from services.traceability.rules.anomalies import Anomaly, AnomalyState, Finding
+from services.traceability.rules.receipts import Receipt
 from services.traceability.tables import anomalies
 from shared import clock, history, outbox
 from shared.db import Tx
@@ -20,51 +21,91 @@ from shared.identity import Caller
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Whose document brought it to light."""
+    """Whose document brought it to light, and for which line; without a document, the line itself is what is wrong."""
 
-    document_id: UUID
+    document_id: UUID | None
     institution_code: str
     region: str
     product_code: str | None
+    receipt_id: UUID | None
+
+    @property
+    def parties(self) -> Parties:
+        return Parties(self.institution_code, None, self.region)
 
 
 def flag(tx: Tx, where: Where, findings: Sequence[Finding]) -> None:
-    """One anomaly and one event per finding. Natural key: document, kind and code."""
-    now = clock.now()
+    """One anomaly and one event per finding; a line's timeline tells of each kind once. Natural key: document, kind, code."""
+    kinds: dict[str, list[Finding]] = {}
     for finding in findings:
+        kinds.setdefault(finding.kind, []).append(finding)
         anomaly_id = uuid7()
-        row: dict[str, Any] = {
-            "id": anomaly_id,
-            "kind": finding.kind,
-            "severity": finding.severity,
-            "code": finding.code,
-            "codes": finding.codes,
-            "ident": finding.ident,
-            "product_code": where.product_code,
-            "document_id": where.document_id,
-            "recall_id": None,
-            "institution_code": where.institution_code,
-            "manufacturer_code": None,
-            "region": where.region,
-            "detail": finding.detail,
-            "state": AnomalyState.OPEN,
-            "explanation": None,
-            "finding": None,
-            "found_at": now,
-            "version": 1,
-        }
+        row = _row_of(anomaly_id, where, finding)
         tx.add(anomalies, row, skip_repeated=True)
-        more = f" (and {finding.codes - 1} more codes)" if finding.codes > 1 else ""
-        flagged = CodeFlagged(
-            anomaly_id=anomaly_id,
-            code=finding.code,
-            kind=finding.kind,
-            institution_code=where.institution_code,
-            region=where.region,
-            product_code=where.product_code,
-            detail=finding.detail + more,
-        )
-        outbox.record(tx, flagged, 1)
+        history.note(tx, BY_ITSELF, anomaly_id, "found", where.parties, {"detail": finding.detail})
+        outbox.record(tx, flagged_fact(row), 1)
+    for kind, same in kinds.items() if where.receipt_id is not None else ():
+        detail = {"kind": kind, "severity": same[0].severity, "codes": sum(one.codes for one in same)}
+        detail |= {"first_code": same[0].code, "detail": same[0].detail}
+        history.note(tx, BY_ITSELF, where.receipt_id or "", "anomaly_found", where.parties, detail)
+
+
+def flagged_fact(row: Mapping[str, Any]) -> CodeFlagged:
+    """What the row of an anomaly tells the others."""
+    more = f" (and {row['codes'] - 1} more codes)" if row["code"] and row["codes"] > 1 else ""
+    return CodeFlagged(
+        anomaly_id=row["id"],
+        code=row["code"] or "",
+        kind=row["kind"],
+        institution_code=row["institution_code"],
+        region=row["region"],
+        product_code=row["product_code"],
+        detail=row["detail"] + more,
+    )
+
+
+def _row_of(anomaly_id: UUID, where: Where, finding: Finding) -> dict[str, Any]:
+    return {
+        "id": anomaly_id,
+        "kind": finding.kind,
+        "severity": finding.severity,
+        "code": finding.code,
+        "codes": finding.codes,
+        "ident": finding.ident,
+        "product_code": where.product_code,
+        "document_id": where.document_id,
+        "recall_id": None,
+        "receipt_id": where.receipt_id,
+        "institution_code": where.institution_code,
+        "manufacturer_code": None,
+        "region": where.region,
+        "detail": finding.detail,
+        "state": AnomalyState.OPEN,
+        "explanation": None,
+        "finding": None,
+        "found_at": clock.now(),
+        "version": 1,
+    }
+
+
+async def watch_surplus(tx: Tx, changes: Sequence[tuple[Receipt | None, Receipt]]) -> None:
+    """More codes than goods are an anomaly of the line, one at a time: it follows the surplus, and ends with it."""
+    moved = [after for before, after in changes if (before.surplus if before else 0) != after.surplus]
+    if not moved:
+        return
+    standing = await surplus_of(tx, [receipt.id for receipt in moved])
+    followed: list[Anomaly] = []
+    for receipt in moved:
+        known = standing.get(receipt.id)
+        if known is not None:
+            followed.append(rules.follow_surplus(known, receipt.surplus, receipt.quantity_awaited))
+        elif receipt.surplus:
+            where = Where(None, receipt.institution_code, receipt.region, receipt.product_code, receipt.id)
+            words = rules.surplus_words(receipt.surplus, receipt.quantity_awaited)
+            flag(tx, where, [Finding(rules.SURPLUS, rules.MEDIUM, None, receipt.surplus, words)])
+    for anomaly in followed:
+        _note(tx, BY_ITSELF, anomaly, "closed" if anomaly.state == AnomalyState.CLOSED else "changed", anomaly.detail)
+    await tx.change(anomalies, [_row(anomaly) for anomaly in followed])
 
 
 async def explain_anomaly(tx: Tx, caller: Caller, anomaly_id: UUID, text: str) -> Anomaly:
@@ -83,7 +124,7 @@ async def close_anomaly(tx: Tx, caller: Caller, anomaly_id: UUID, finding: str) 
 
 async def _decide(tx: Tx, caller: Caller, action: str, after: Anomaly, words: str) -> Anomaly:
     await tx.change(anomalies, [_row(after)])
-    history.note(tx, caller, after.id, action, _parties(after), {"words": words})
+    _note(tx, caller, after, action, words)
     return after
 
 
@@ -91,13 +132,21 @@ async def close_unknown(tx: Tx, idents: Sequence[str]) -> None:
     """The meaning of these identification codes is known now: nothing is strange about them any more."""
     closed = [rules.close(one, f"identification code {one.ident} was uploaded") for one in await unknown_of(tx, idents)]
     for anomaly in closed:
-        history.note(tx, BY_ITSELF, anomaly.id, "closed", _parties(anomaly), {"words": anomaly.finding})
+        _note(tx, BY_ITSELF, anomaly, "closed", anomaly.finding)
     await tx.change(anomalies, [_row(anomaly) for anomaly in closed])
 
 
 def _row(anomaly: Anomaly) -> dict[str, Any]:
-    changing = ("id", "state", "explanation", "finding", "version")
+    changing = ("id", "codes", "detail", "state", "explanation", "finding", "version")
     return {name: getattr(anomaly, name) for name in changing}
+
+
+def _note(tx: Tx, who: Caller, anomaly: Anomaly, action: str, words: str | None) -> None:
+    """Into the anomaly's timeline, and into its line's."""
+    history.note(tx, who, anomaly.id, action, _parties(anomaly), {"words": words})
+    if anomaly.receipt_id is not None:
+        detail = {"kind": anomaly.kind, "codes": anomaly.codes, "first_code": anomaly.code, "words": words}
+        history.note(tx, who, anomaly.receipt_id, f"anomaly_{action}", _parties(anomaly), detail)
 
 
 def _parties(anomaly: Anomaly) -> Parties:

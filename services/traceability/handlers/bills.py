@@ -10,13 +10,15 @@ from services.traceability.errors import (
     DocumentRefused,
     OrganisationNotYours,
     ReceiptClosed,
+    ReceiptNotFound,
     ReceiptNotKnownYet,
 )
 from services.traceability.rules.bills import Bill
 from services.traceability.rules.documents import BILL_TYPES, BillType, Move, digest_of, faults_of, read
-from services.traceability.rules.receipts import CLOSED, Receipt
+from services.traceability.rules.receipts import CLOSED, Receipt, may_be_on_its_way
 from services.traceability.rules.units import Goods
 from services.traceability.schemas.documents import CaptureDocument
+from services.traceability.settings import ON_ITS_WAY
 from shared import clock
 from shared.codes import CodeRefused, parse_institution
 from shared.db import Tx
@@ -25,7 +27,7 @@ from shared.identity import Caller
 
 
 def bill_of(tx: Tx, caller: Caller, command: CaptureDocument, lines: Mapping[UUID, Receipt]) -> Bill:
-    """A bill with its codes read. Raises BillNotYours, DocumentRefused, ReceiptNotKnownYet, ReceiptClosed,
+    """A bill with its codes read. Raises BillNotYours, DocumentRefused, ReceiptNotFound, ReceiptNotKnownYet, ReceiptClosed,
     OrganisationNotYours."""
     bill_type = BILL_TYPES[command.bill_type]
     if tx.scope.reach != "all" and bill_type.role not in caller.roles:
@@ -77,13 +79,18 @@ def _receipt(command: CaptureDocument, lines: Mapping[UUID, Receipt]) -> Receipt
     if command.shipment_line_id is None:
         return None
     receipt = lines.get(command.shipment_line_id)
+    if receipt is not None and receipt.state in CLOSED:
+        raise ReceiptClosed(f"Shipment line {receipt.shipment_line_id} is {receipt.state}: nothing of it is captured.")
+    if receipt is None and not may_be_on_its_way(command.shipment_line_id, clock.wall_seconds()):
+        raise ReceiptNotFound(
+            f"There is no shipment line {command.shipment_line_id} for you: by its id it was not made within the last"
+            f" {int(ON_ITS_WAY.total_seconds()) // 60} minutes, so it is not on its way either. Look the line up in the order."
+        )
     if receipt is None or receipt.product_code is None:
         raise ReceiptNotKnownYet(
             f"The shipment of line {command.shipment_line_id} has not reached traceability yet, send again in a moment.",
             headers={"Retry-After": "1"},
         )
-    if receipt.state in CLOSED:
-        raise ReceiptClosed(f"Shipment line {receipt.shipment_line_id} is {receipt.state}: nothing of it is captured.")
     return receipt
 
 

@@ -4,6 +4,7 @@ Natural keys: organisation and bill number, and the code itself. Receipts are lo
 bills of a call together, so that fifty thousand codes cost as many statements as one.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,16 +21,19 @@ from services.traceability.queries.documents import Document, documents_by_numbe
 from services.traceability.queries.receipts import receipts_by_line
 from services.traceability.rules.anomalies import findings
 from services.traceability.rules.bills import Bill
-from services.traceability.rules.documents import Move
+from services.traceability.rules.documents import NO_CODE, Move
 from services.traceability.rules.receipts import Receipt
 from services.traceability.schemas.documents import CaptureDocument
 from services.traceability.settings import CODES_PER_CALL
-from services.traceability.tables import documents, movements
+from services.traceability.tables import documents, movements, refusals
 from shared import history
 from shared.db import Tx
 from shared.errors import ServiceError
 from shared.history import Parties
 from shared.identity import Caller
+
+SHOWN_CODES = 10
+"""Refused codes that a line's timeline names; the bill's answer has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +122,10 @@ def _store(tx: Tx, caller: Caller, bill: Bill, receipts: Mapping[UUID, Receipt])
     }
     tx.add(documents, row)
     _store_movements(tx, bill)
+    _store_refusals(tx, caller, bill)
     if bill.type.move is not Move.SHIP:
-        where = Where(bill.id, bill.organisation, bill.region, bill.goods.product_code)
-        flag(tx, where, findings(bill.refused, bill.awaiting, bill.own_sales))
+        where = Where(bill.id, bill.organisation, bill.region, bill.goods.product_code, receipt_id)
+        flag(tx, where, findings([*bill.refused, *bill.warned], bill.awaiting, bill.own_sales))
     detail = {"bill_number": bill.number, "bill_type": bill.type_code, "accepted": len(bill.landed)}
     history.note(tx, caller, bill.id, "captured", _parties(bill), {**detail, "refused": len(bill.refused)})
     return Document(**row)
@@ -140,6 +145,27 @@ def _store_movements(tx: Tx, bill: Bill) -> None:
             "region": bill.region,
         }
         tx.add(movements, row)
+
+
+def _store_refusals(tx: Tx, caller: Caller, bill: Bill) -> None:
+    """What a code was refused for belongs to its life; a line's timeline tells of the bill."""
+    for one in bill.refused:
+        if one.reason in NO_CODE:
+            continue
+        row = {
+            "code": one.code,
+            "document_id": bill.id,
+            "reason": one.reason,
+            "rule": one.rule,
+            "organisation_code": bill.organisation,
+            "region": bill.region,
+        }
+        tx.add(refusals, row, skip_repeated=True)
+    if bill.receipt is not None and bill.refused:
+        reasons = dict(Counter(one.reason for one in bill.refused))
+        shown = [one.code for one in bill.refused[:SHOWN_CODES]]
+        detail = {"bill_number": bill.number, "bill_type": bill.type_code, "reasons": reasons, "codes": shown}
+        history.note(tx, caller, bill.receipt.id, "codes_refused", receipt_handlers.parties_of(bill.receipt), detail)
 
 
 def _parties(bill: Bill) -> Parties:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from services.traceability.handlers import receipts as receipt_handlers
 from services.traceability.handlers.anomalies import Where, close_unknown, flag
 from services.traceability.handlers.products import permitted
+from services.traceability.handlers.units import OPEN_CASES
 from services.traceability.queries.identification_codes import meanings
 from services.traceability.queries.products import products_by_code
 from services.traceability.queries.receipts import receipts_by_id
@@ -85,7 +86,10 @@ async def await_meanings(tx: Tx, idents: Iterable[str]) -> None:
 
 
 async def when_recognise_codes(tx: Tx, due: Sequence[Deadline]) -> None:
-    """Codes whose meaning is known count from now on; those of another product than their line are put out again."""
+    """Codes whose meaning is known count from now on; those of another product than their line are put out again.
+
+    A case among them may have a packing map by now: whether it does is looked at next.
+    """
     known = await meanings(tx, [deadline.about for deadline in due])
     if not known:
         return
@@ -100,11 +104,13 @@ async def when_recognise_codes(tx: Tx, due: Sequence[Deadline]) -> None:
         if one.receipt_id is not None and one.code not in gone:
             after[one.receipt_id] = count(after[one.receipt_id], one.packs)
     await receipt_handlers.settle(tx, BY_ITSELF, "codes_recognised", before, after)
+    cases = [one.code for one in recognised if one.packs > 1 and one.code not in gone]
+    await deadlines.put(tx, [Deadline(OPEN_CASES, code, clock.now()) for code in cases])
     await close_unknown(tx, list(known))
 
 
 def _flag_wrong(tx: Tx, wrong: Collection[Recognised]) -> None:
     for one in wrong:
         rule = f"the code means {one.meant}, the line is {one.line_product_code} (串换)"
-        where = Where(one.document_id, one.institution_code, one.region, one.line_product_code)
+        where = Where(one.document_id, one.institution_code, one.region, one.line_product_code, one.receipt_id)
         flag(tx, where, findings([Refused(one.code, "mismatch", rule)], [], set()))

@@ -9,16 +9,28 @@ from uuid import UUID
 
 from services.traceability.errors import AlreadyPacked
 from services.traceability.handlers import receipts as receipt_handlers
+from services.traceability.handlers.anomalies import Where, flag
 from services.traceability.handlers.products import permitted
 from services.traceability.handlers.units import OPEN_CASES
 from services.traceability.queries.identification_codes import meanings
 from services.traceability.queries.packings import leaves_of, parents_of
 from services.traceability.queries.products import Product, products_by_code
-from services.traceability.queries.receipts import receipts_of_codes
-from services.traceability.queries.units import Arrival, Opened, open_cases, receive
+from services.traceability.queries.receipts import receipts_by_id, receipts_of_codes
+from services.traceability.queries.units import (
+    Arrival,
+    Opened,
+    change_units,
+    give_units,
+    open_cases,
+    receive,
+    units_held,
+)
+from services.traceability.rules.anomalies import Finding, doubled, findings
+from services.traceability.rules.documents import Refused
 from services.traceability.rules.identification_codes import Meaning
-from services.traceability.rules.packings import check_levels, read_packing
+from services.traceability.rules.packings import check_levels, contradiction, read_packing
 from services.traceability.rules.receipts import Receipt, count
+from services.traceability.rules.units import Unit, UnitState
 from services.traceability.schemas.packings import PackingView, UploadPacking
 from services.traceability.tables import packings
 from shared import clock, deadlines, history
@@ -108,34 +120,144 @@ def _check_free(one: _Read, parents: Mapping[str, str]) -> None:
 
 
 async def when_open_cases(tx: Tx, due: Sequence[Deadline]) -> None:
-    """Cases that were received whole are known by their packs now; what a line counts is what lies in them."""
+    """Cases that were received whole are known by their packs now; what a line counts is what lies in them.
+
+    A pack that was scanned besides its case belongs to the earlier document of the two (docs/decisions/double-capture.md).
+    Locks: receipts before codes. A receipt whose code landed while we waited is locked late; two who then wait for each
+    other are parted by the database, and the deadline is met again.
+    """
     inside = await leaves_of(tx, [deadline.about for deadline in due])
     if not inside:
         return
-    before = await receipts_of_codes(tx, sorted(inside))
+    before = await receipts_of_codes(tx, sorted({*inside, *(code for codes in inside.values() for code in codes)}))
     opened = await open_cases(tx, sorted(inside))
-    leaves = [code for codes in inside.values() for code in codes]
-    known = await meanings(tx, {_ident(code) for code in leaves})
-    origin = {code: case for case in opened for code in inside.get(case.code, ()) if _fits(code, case, known, before)}
-    arrivals = [
-        Arrival(code, case.document_id, case.institution_code, case.region, known[_ident(code)].packs_per_unit, None)
-        for code, case in origin.items()
-    ]
-    left = await receive(tx, arrivals)
-    after = dict(before)
+    if not opened:
+        return
+    idents = {code: _ident(code) for case in opened for code in (case.code, *inside[case.code])}
+    known = await meanings(tx, idents.values())
+    opening = _Opening({code: known[ident] for code, ident in idents.items()}, before, dict(before))
     for case in opened:
-        if case.receipt_id is not None:
-            inner = sum(
-                known[_ident(code)].packs_per_unit for code in origin if origin[code] is case and code not in left
+        opening.unpack(case, inside[case.code])
+    standing = await units_held(tx, sorted(await receive(tx, opening.arrivals())))
+    late = {unit.receipt_id for unit in standing.values() if unit.receipt_id is not None} - before.keys()
+    found = await receipts_by_id(tx, late)
+    opening.before |= found
+    opening.after |= found
+    opening.meet(standing)
+    await give_units(tx, opening.given)
+    await change_units(tx, await _as_sold(tx, opening, opened))
+    for case in opened:
+        opening.count(case)
+    await receipt_handlers.settle(tx, BY_ITSELF, "cases_opened", opening.before, opening.after)
+    for where, said in opening.findings():
+        flag(tx, where, said)
+
+
+@dataclass(slots=True)
+class _Lost:
+    """Packs that a document no longer counts, because an earlier one has them."""
+
+    where: Where
+    packs: int = 0
+    elsewhere: bool = False
+
+
+class _Opening:
+    """Cases while they are opened: to which document each pack belongs, and what comes to light."""
+
+    def __init__(self, known: Mapping[str, Meaning], before: dict[UUID, Receipt], after: dict[UUID, Receipt]) -> None:
+        self.known = known
+        self.before = before
+        self.after = after
+        self.claims: dict[str, Opened] = {}
+        self.landed: list[str] = []
+        self.given: dict[str, Opened] = {}
+        self._won: dict[str, int] = {}
+        self._lost: dict[tuple[UUID, str], _Lost] = {}
+        self._found: list[tuple[Where, list[Finding]]] = []
+
+    def unpack(self, case: Opened, inside: Sequence[str]) -> None:
+        """What lies in a case is claimed for its document, unless an earlier one claims it or it is of another product."""
+        line = self.before[case.receipt_id].product_code if case.receipt_id else None
+        refused: list[Refused] = []
+        for code in inside:
+            if line not in (None, self.known[code].product_code):
+                rule = f"{code} in the case means {self.known[code].product_code}, the line is {line} (串换)"
+                refused.append(Refused(case.code, "mismatch", rule))
+            elif (first := self.claims.setdefault(code, case)) is not case:
+                self._lose(case, case, first.institution_code, self.packs_of(code))
+        differs = contradiction(case.code, self.packs_of(case.code), sum(map(self.packs_of, inside)))
+        self._found.append((self._where(case), findings([*refused[:1], *([differs] if differs else [])], [], set())))
+
+    def packs_of(self, code: str) -> int:
+        return self.known[code].packs_per_unit
+
+    def arrivals(self) -> list[Arrival]:
+        return [
+            Arrival(
+                code, case.document_id, case.institution_code, case.region, self.packs_of(code), None, came_in=case.code
             )
-            after[case.receipt_id] = count(after[case.receipt_id], inner - case.packs)
-    await receipt_handlers.settle(tx, BY_ITSELF, "cases_opened", before, after)
+            for code, case in self.claims.items()
+        ]
+
+    def meet(self, standing: Mapping[str, Unit]) -> None:
+        """What was in stock by itself: the earlier document keeps it, the later one no longer counts it."""
+        for code, case in self.claims.items():
+            unit = standing.get(code)
+            if unit is None:
+                self.landed.append(code)
+                self._win(case, self.packs_of(code))
+            elif unit.document_id <= case.document_id:
+                self._lose(case, case, unit.institution_code, self.packs_of(code))
+            else:
+                self.given[code] = case
+                self._lose(unit, case, case.institution_code, self.packs_of(code))
+                self._win(case, unit.packs)
+                if unit.receipt_id is not None:
+                    self.after[unit.receipt_id] = count(self.after[unit.receipt_id], -unit.packs)
+
+    def count(self, case: Opened) -> None:
+        """The line counts what lies in the case in place of the case."""
+        if case.receipt_id is not None:
+            packs = self._won.get(case.code, 0) - case.packs
+            self.after[case.receipt_id] = count(self.after[case.receipt_id], packs)
+
+    def findings(self) -> list[tuple[Where, list[Finding]]]:
+        lost = [
+            (one.where, [doubled(case, one.packs, elsewhere=one.elsewhere)]) for (_, case), one in self._lost.items()
+        ]
+        return [*self._found, *lost]
+
+    def _win(self, case: Opened, packs: int) -> None:
+        self._won[case.code] = self._won.get(case.code, 0) + packs
+
+    def _lose(self, loser: Opened | Unit, case: Opened, keeper: str, packs: int) -> None:
+        key = (loser.document_id, case.code)
+        known = self._lost.setdefault(key, _Lost(self._where(loser)))
+        known.packs += packs
+        known.elsewhere = known.elsewhere or keeper != loser.institution_code
+
+    def _where(self, one: Opened | Unit) -> Where:
+        line = self.before[one.receipt_id].product_code if one.receipt_id else None
+        return Where(one.document_id, one.institution_code, one.region, line, one.receipt_id)
 
 
-def _fits(code: str, case: Opened, known: Mapping[str, Meaning], receipts: Mapping[UUID, Receipt]) -> bool:
-    """Whether what lies in a case is what its line is about; a mixed case counts for its own product alone."""
-    line = receipts[case.receipt_id].product_code if case.receipt_id else None
-    return line in (None, known[_ident(code)].product_code)
+async def _as_sold(tx: Tx, opening: _Opening, opened: Sequence[Opened]) -> list[Unit]:
+    """Packs of a case that was sold or written off whole are so too; what was sold out of it was of its first packs."""
+    touched = [case for case in opened if case.state != UnitState.HELD or case.sold_quantity]
+    if not touched:
+        return []
+    products = await products_by_code(tx, {meaning.product_code for meaning in opening.known.values()})
+    units: list[Unit] = []
+    for case in touched:
+        sold = case.sold_quantity
+        for code in sorted(code for code in opening.landed if opening.claims[code] is case):
+            held = products[opening.known[code].product_code].units_per_pack * opening.packs_of(code)
+            part = min(sold, held)
+            sold -= part
+            place = (code, case.document_id, case.institution_code, case.region, opening.packs_of(code))
+            units.append(Unit(*place, None, case.state, part))
+    return units
 
 
 def _ident(code: str) -> str:

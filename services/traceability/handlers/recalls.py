@@ -48,14 +48,7 @@ async def open_recall(tx: Tx, caller: Caller, command: OpenRecall) -> Recall:
     tx.add(recalls, asdict(recall))
     detail = {"product_code": recall.product_code, "lot_numbers": list(recall.lot_numbers), "reason": recall.reason}
     history.note(tx, caller, recall.id, "opened", _parties(caller, recall), detail)
-    opened = RecallOpened(
-        recall_id=recall.id,
-        product_code=recall.product_code,
-        lot_numbers=recall.lot_numbers,
-        reason=recall.reason,
-        opened_at=recall.opened_at,
-    )
-    outbox.record(tx, opened, recall.version)
+    outbox.record(tx, opened_fact(recall), recall.version)
     await deadlines.put(tx, [Deadline(LOOK_FOR_HOLDERS, str(recall.id), clock.now())])
     return recall
 
@@ -69,14 +62,29 @@ async def close_recall(tx: Tx, caller: Caller, recall_id: UUID, reason: str) -> 
     row = {"id": recall.id, "state": recall.state, "closed_at": recall.closed_at, "version": recall.version}
     await tx.change(recalls, [row])
     history.note(tx, caller, recall.id, "closed", _parties(caller, recall), {"reason": reason})
-    closed = RecallClosed(
+    outbox.record(tx, closed_fact(recall), recall.version)
+    return recall
+
+
+def opened_fact(recall: Recall) -> RecallOpened:
+    """That lots may not be received, used or sold."""
+    return RecallOpened(
+        recall_id=recall.id,
+        product_code=recall.product_code,
+        lot_numbers=recall.lot_numbers,
+        reason=recall.reason,
+        opened_at=recall.opened_at,
+    )
+
+
+def closed_fact(recall: Recall) -> RecallClosed:
+    """That the recall is over."""
+    return RecallClosed(
         recall_id=recall.id,
         product_code=recall.product_code,
         lot_numbers=recall.lot_numbers,
         closed_at=recall.closed_at or clock.now(),
     )
-    outbox.record(tx, closed, recall.version)
-    return recall
 
 
 def _parties(caller: Caller, recall: Recall) -> Parties:
@@ -106,6 +114,7 @@ async def when_look_for_holders(tx: Tx, due: Sequence[Deadline]) -> None:
             "product_code": recall.product_code,
             "document_id": None,
             "recall_id": recall.id,
+            "receipt_id": None,
             "institution_code": stock.institution_code,
             "manufacturer_code": recall.manufacturer_code,
             "region": stock.region,

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from services.traceability.handlers.anomalies import watch_surplus
 from services.traceability.handlers.recalls import look_for_holders
 from services.traceability.queries.receipts import receipts_by_line
 from services.traceability.rules.receipts import (
@@ -146,11 +147,13 @@ async def settle(
 ) -> None:
     """Stores receipts that changed, writes down the deed, and says what there is to say; keys as in `before`."""
     changed: list[dict[str, Any]] = []
+    moved: list[tuple[Receipt | None, Receipt]] = []
     for key, wanted in after.items():
         known = before.get(key)
         if known == wanted:
             continue
         receipt = _say(tx, known, wanted)
+        moved.append((known, receipt))
         if known is None:
             tx.add(receipts, asdict(receipt))
         else:
@@ -164,6 +167,7 @@ async def settle(
         }
         history.note(tx, caller, receipt.id, action, parties_of(receipt), detail)
     await tx.change(receipts, changed)
+    await watch_surplus(tx, moved)
 
 
 def parties_of(receipt: Receipt) -> Parties:
@@ -175,14 +179,15 @@ def _say(tx: Tx, before: Receipt | None, after: Receipt) -> Receipt:
     """Records what the change means to others; each event raises the version by one."""
     if after.version == 0 and after.product_kind is not None and after.state != ReceiptState.WITHDRAWN:
         after = replace(after, version=1)
-        outbox.record(tx, _expected(after), 1)
+        outbox.record(tx, expected_fact(after), 1)
     if after.version > 0 and coverage_news(before, after):
         after = replace(after, version=after.version + 1)
-        outbox.record(tx, _coverage(after), after.version)
+        outbox.record(tx, coverage_fact(after, clock.now()), after.version)
     return after
 
 
-def _expected(receipt: Receipt) -> ReceiptExpected:
+def expected_fact(receipt: Receipt) -> ReceiptExpected:
+    """That codes are awaited for a line, or that none are."""
     return ReceiptExpected(
         **_naming(receipt),
         lot_number=receipt.lot_number or "",
@@ -191,13 +196,14 @@ def _expected(receipt: Receipt) -> ReceiptExpected:
     )
 
 
-def _coverage(receipt: Receipt) -> CoverageVerified | CoverageShort:
+def coverage_fact(receipt: Receipt, verified_at: datetime) -> CoverageVerified | CoverageShort:
+    """How far codes cover a line."""
     covered: dict[str, Any] = {
         "quantity_accepted": receipt.quantity_accepted,
         "quantity_covered": receipt.quantity_covered,
     }
     if is_complete(receipt):
-        return CoverageVerified(**_naming(receipt), **covered, verified_at=clock.now())
+        return CoverageVerified(**_naming(receipt), **covered, verified_at=verified_at)
     return CoverageShort(**_naming(receipt), **covered)
 
 

@@ -8,9 +8,11 @@ from services.traceability.queries.identification_codes import meanings
 from services.traceability.queries.packings import leaves_of
 from services.traceability.queries.recalls import recalled_lots
 from services.traceability.queries.units import Arrival, Holder, holders, receive
+from services.traceability.rules.anomalies import SURPLUS, surplus_words
 from services.traceability.rules.bills import Bill, Landed
 from services.traceability.rules.documents import Item, Refused
 from services.traceability.rules.identification_codes import Meaning
+from services.traceability.rules.packings import contradiction, packs_in
 from services.traceability.rules.receipts import Receipt, count
 from services.traceability.rules.units import Lots, Receiving, judge_known
 from shared import clock, deadlines
@@ -39,7 +41,7 @@ async def learn_codes(tx: Tx, bills: Sequence[Bill]) -> Knowledge:
         for item in bill.items
         if item.quantity is None and item.ident in known and known[item.ident].level > SMALLEST
     }
-    inside = {case: [_item(code) for code in codes] for case, codes in (await leaves_of(tx, cases)).items()}
+    inside = {case: [_item(code, case) for code in codes] for case, codes in (await leaves_of(tx, cases)).items()}
     if inside:
         known = {**known, **await meanings(tx, {item.ident for items in inside.values() for item in items})}
         for bill in bills:
@@ -49,9 +51,9 @@ async def learn_codes(tx: Tx, bills: Sequence[Bill]) -> Knowledge:
     return Knowledge(known, await recalled_lots(tx, products))
 
 
-def _item(code: str) -> Item:
+def _item(code: str, case: str) -> Item:
     trace = classify(code)
-    return Item(trace.code, trace.ident or trace.code)
+    return Item(trace.code, trace.ident or trace.code, came_in=case)
 
 
 def _open_cases(bill: Bill, inside: Mapping[str, Sequence[Item]], known: Mapping[str, Meaning]) -> None:
@@ -67,6 +69,9 @@ def _open_cases(bill: Bill, inside: Mapping[str, Sequence[Item]], known: Mapping
             rule = f"the case holds {len(products)} products ({', '.join(sorted(products))}): scan what lies in it"
             bill.refused.append(Refused(item.code, "mixed_case", rule))
             continue
+        differs = contradiction(item.code, known[item.ident].packs_per_unit, packs_in(content, known))
+        if differs is not None:
+            bill.warned.append(differs)
         for one in content:
             if one.code in seen:
                 rule = f"the code was scanned besides its case {item.code}"
@@ -91,7 +96,8 @@ async def receive_codes(tx: Tx, bills: Sequence[Bill], known: Knowledge, receipt
                 bill.refused.append(refusal)
                 continue
             packs, awaiting = (meaning.packs_per_unit, None) if meaning else (0, item.ident)
-            asked[item.code] = (bill, Arrival(item.code, bill.id, bill.organisation, bill.region, packs, awaiting))
+            place = (bill.id, bill.organisation, bill.region)
+            asked[item.code] = (bill, Arrival(item.code, *place, packs, awaiting, item.came_in))
     left = await receive(tx, [arrival for _, arrival in asked.values()])
     where = await holders(tx, sorted(left))
     for code, (bill, arrival) in asked.items():
@@ -101,7 +107,15 @@ async def receive_codes(tx: Tx, bills: Sequence[Bill], known: Knowledge, receipt
             bill.landed.append(Landed(code, arrival.packs, arrival.awaiting_ident))
     for bill in bills:
         if bill.receipt is not None:
-            receipts[bill.receipt.id] = count(receipts[bill.receipt.id], bill.packs)
+            _count(bill, receipts, bill.receipt.id)
+
+
+def _count(bill: Bill, receipts: dict[UUID, Receipt], receipt_id: UUID) -> None:
+    before = receipts[receipt_id]
+    after = receipts[receipt_id] = count(before, bill.packs)
+    if after.surplus > before.surplus:
+        code = bill.surplus_code(after.surplus - before.surplus)
+        bill.warned.append(Refused(code, SURPLUS, surplus_words(after.surplus, after.quantity_awaited)))
 
 
 def _refuse_known(bill: Bill, code: str, holder: Holder | None) -> None:

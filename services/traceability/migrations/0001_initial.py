@@ -152,41 +152,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "name", "part", name=op.f("pk_job_files")),
     )
     op.create_table(
-        "anomalies",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("severity", sa.Text(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=True),
-        sa.Column("codes", sa.Integer(), nullable=False),
-        sa.Column("ident", sa.Text(), nullable=True),
-        sa.Column("product_code", sa.Text(), nullable=True),
-        sa.Column("document_id", sa.Uuid(), nullable=True),
-        sa.Column("recall_id", sa.Uuid(), nullable=True),
-        sa.Column("institution_code", sa.Text(), nullable=False),
-        sa.Column("manufacturer_code", sa.Text(), nullable=True),
-        sa.Column("region", sa.Text(), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("explanation", sa.Text(), nullable=True),
-        sa.Column("finding", sa.Text(), nullable=True),
-        sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("severity IN ('high', 'medium')", name=op.f("ck_anomalies_severity")),
-        sa.CheckConstraint("state <> 'closed' OR finding IS NOT NULL", name=op.f("ck_anomalies_closed")),
-        sa.CheckConstraint("state <> 'explained' OR explanation IS NOT NULL", name=op.f("ck_anomalies_explained")),
-        sa.CheckConstraint("state IN ('open', 'explained', 'closed')", name=op.f("ck_anomalies_state")),
-        sa.CheckConstraint("(document_id IS NULL) = (recall_id IS NOT NULL)", name=op.f("ck_anomalies_cause")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_anomalies")),
-        sa.UniqueConstraint("document_id", "kind", "code", name=op.f("uq_anomalies_document_id_kind_code")),
-        sa.UniqueConstraint("recall_id", "institution_code", name=op.f("uq_anomalies_recall_id_institution_code")),
-        info={"private": {"own": ("institution_code", "manufacturer_code"), "region": "region"}},
-    )
-    op.create_index("ix_anomalies_code", "anomalies", ["code"], unique=False)
-    op.create_index(
-        "ix_anomalies_ident", "anomalies", ["ident"], unique=False, postgresql_where=sa.text("state != 'closed'")
-    )
-    op.create_index("ix_anomalies_institution_code", "anomalies", ["institution_code", "id"], unique=False)
-    op.create_table(
         "identification_codes",
         sa.Column("ident", sa.Text(), nullable=False),
         sa.Column("product_code", sa.Text(), nullable=False),
@@ -296,6 +261,54 @@ def upgrade() -> None:
     op.create_index("ix_receipts_institution_code", "receipts", ["institution_code", "id"], unique=False)
     op.create_index("ix_receipts_product_lot", "receipts", ["product_code", "lot_number"], unique=False)
     op.create_table(
+        "anomalies",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("severity", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=True),
+        sa.Column("codes", sa.Integer(), nullable=False),
+        sa.Column("ident", sa.Text(), nullable=True),
+        sa.Column("product_code", sa.Text(), nullable=True),
+        sa.Column("document_id", sa.Uuid(), nullable=True),
+        sa.Column("recall_id", sa.Uuid(), nullable=True),
+        sa.Column("receipt_id", sa.Uuid(), nullable=True),
+        sa.Column("institution_code", sa.Text(), nullable=False),
+        sa.Column("manufacturer_code", sa.Text(), nullable=True),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("explanation", sa.Text(), nullable=True),
+        sa.Column("finding", sa.Text(), nullable=True),
+        sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.CheckConstraint("severity IN ('high', 'medium')", name=op.f("ck_anomalies_severity")),
+        sa.CheckConstraint("state <> 'closed' OR finding IS NOT NULL", name=op.f("ck_anomalies_closed")),
+        sa.CheckConstraint("state <> 'explained' OR explanation IS NOT NULL", name=op.f("ck_anomalies_explained")),
+        sa.CheckConstraint("state IN ('open', 'explained', 'closed')", name=op.f("ck_anomalies_state")),
+        sa.CheckConstraint(
+            "num_nonnulls(document_id, recall_id) = (CASE kind WHEN 'surplus' THEN 0 ELSE 1 END)",
+            name=op.f("ck_anomalies_cause"),
+        ),
+        sa.CheckConstraint("kind <> 'surplus' OR receipt_id IS NOT NULL", name=op.f("ck_anomalies_surplus")),
+        sa.ForeignKeyConstraint(["receipt_id"], ["receipts.id"], name=op.f("fk_anomalies_receipt_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_anomalies")),
+        sa.UniqueConstraint("document_id", "kind", "code", name=op.f("uq_anomalies_document_id_kind_code")),
+        sa.UniqueConstraint("recall_id", "institution_code", name=op.f("uq_anomalies_recall_id_institution_code")),
+        info={"private": {"own": ("institution_code", "manufacturer_code"), "region": "region"}},
+    )
+    op.create_index("ix_anomalies_code", "anomalies", ["code"], unique=False)
+    op.create_index(
+        "ix_anomalies_ident", "anomalies", ["ident"], unique=False, postgresql_where=sa.text("state != 'closed'")
+    )
+    op.create_index("ix_anomalies_institution_code", "anomalies", ["institution_code", "id"], unique=False)
+    op.create_index(
+        "uq_anomalies_surplus",
+        "anomalies",
+        ["receipt_id"],
+        unique=True,
+        postgresql_where=sa.text("kind = 'surplus' AND state != 'closed'"),
+    )
+    op.create_table(
         "units",
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("document_id", sa.Uuid(), nullable=False),
@@ -303,6 +316,7 @@ def upgrade() -> None:
         sa.Column("region", sa.Text(), nullable=False),
         sa.Column("packs", sa.Integer(), nullable=False),
         sa.Column("awaiting_ident", sa.Text(), nullable=True),
+        sa.Column("came_in", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), server_default="I", nullable=False),
         sa.Column("sold_quantity", sa.Integer(), server_default="0", nullable=False),
         sa.CheckConstraint("sold_quantity >= 0 AND (sold_quantity = 0 OR state <> 'O')", name=op.f("ck_units_sold")),
@@ -361,15 +375,37 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code", "document_id", name=op.f("pk_movements")),
         info={"private": {"own": ("organisation_code",), "region": "region"}, "append_only": True},
     )
+    op.create_table(
+        "refusals",
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("document_id", sa.Uuid(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("organisation_code", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["document_id"], ["documents.id"], name=op.f("fk_refusals_document_id")),
+        sa.PrimaryKeyConstraint("code", "document_id", "reason", name=op.f("pk_refusals")),
+        info={"private": {"own": ("organisation_code",), "region": "region"}, "append_only": True},
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("refusals")
     op.drop_table("movements")
     op.drop_index("ix_documents_receipt_id", table_name="documents")
     op.drop_index("ix_documents_page", table_name="documents")
     op.drop_table("documents")
     op.drop_index("ix_units_awaiting_ident", table_name="units", postgresql_where=sa.text("awaiting_ident IS NOT NULL"))
     op.drop_table("units")
+    op.drop_index(
+        "uq_anomalies_surplus",
+        table_name="anomalies",
+        postgresql_where=sa.text("kind = 'surplus' AND state != 'closed'"),
+    )
+    op.drop_index("ix_anomalies_institution_code", table_name="anomalies")
+    op.drop_index("ix_anomalies_ident", table_name="anomalies", postgresql_where=sa.text("state != 'closed'"))
+    op.drop_index("ix_anomalies_code", table_name="anomalies")
+    op.drop_table("anomalies")
     op.drop_index("ix_receipts_product_lot", table_name="receipts")
     op.drop_index("ix_receipts_institution_code", table_name="receipts")
     op.drop_index("ix_receipts_distributor_code", table_name="receipts")
@@ -381,10 +417,6 @@ def downgrade() -> None:
     op.drop_table("packings")
     op.drop_index("ix_identification_codes_product_code", table_name="identification_codes")
     op.drop_table("identification_codes")
-    op.drop_index("ix_anomalies_institution_code", table_name="anomalies")
-    op.drop_index("ix_anomalies_ident", table_name="anomalies", postgresql_where=sa.text("state != 'closed'"))
-    op.drop_index("ix_anomalies_code", table_name="anomalies")
-    op.drop_table("anomalies")
     op.drop_table("job_files")
     op.drop_index("ix_outbox_waiting", table_name="outbox", postgresql_where=sa.text("sent_at IS NULL"))
     op.drop_index("ix_outbox_sent_at", table_name="outbox", postgresql_where=sa.text("sent_at IS NOT NULL"))

@@ -14,8 +14,22 @@ from shared.db import Tx
 _ALL = sa.select(*(anomalies.c[name] for name in Anomaly.__annotations__)).where(seen(anomalies))
 _BY_ID = _ALL.where(anomalies.c.id == sa.bindparam("id"))
 _LOCK = _BY_ID.with_for_update()
-_OF_CODE = _ALL.where(anomalies.c.code == sa.bindparam("code")).order_by(anomalies.c.id)
+_OF_CODES = _ALL.where(anomalies.c.code == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text)))).order_by(
+    anomalies.c.id
+)
+_SURPLUS = (
+    _ALL.where(
+        anomalies.c.kind == sa.literal_column("'surplus'"),
+        anomalies.c.state != sa.literal_column("'closed'"),
+        anomalies.c.receipt_id == sa.any_(sa.bindparam("receipts", type_=sa.ARRAY(sa.Uuid))),
+    )
+    .order_by(anomalies.c.id)
+    .with_for_update()
+)
 _OF_RECALL = _ALL.where(anomalies.c.recall_id == sa.bindparam("recall_id")).order_by(anomalies.c.institution_code)
+_OF_RECEIPT = _ALL.where(anomalies.c.receipt_id == sa.bindparam("receipt_id"), anomalies.c.state != "closed").order_by(
+    anomalies.c.id
+)
 _UNKNOWN = (
     _ALL.where(
         anomalies.c.kind == UNKNOWN,
@@ -35,14 +49,25 @@ async def get_anomaly(tx: Tx, anomaly_id: UUID, *, lock: bool = False) -> Anomal
     return found
 
 
-async def anomalies_of_code(tx: Tx, code: str) -> list[Anomaly]:
-    """What was found about a code, oldest first."""
-    return await tx.all(Anomaly, _OF_CODE, code=code, **scope_of(tx))
+async def anomalies_of_codes(tx: Tx, codes: Sequence[str]) -> list[Anomaly]:
+    """What was found about these codes, oldest first."""
+    return await tx.all(Anomaly, _OF_CODES, codes=list(codes), **scope_of(tx))
+
+
+async def surplus_of(tx: Tx, receipts: Sequence[UUID]) -> dict[UUID | None, Anomaly]:
+    """By receipt: the anomaly that tells of more codes than goods, where one is not closed, locked."""
+    found = await tx.all(Anomaly, _SURPLUS, receipts=sorted(receipts), **scope_of(tx))
+    return {one.receipt_id: one for one in found}
 
 
 async def anomalies_of_recall(tx: Tx, recall_id: UUID) -> list[Anomaly]:
     """The institutions that hold recalled goods, as far as the caller may see them."""
     return await tx.all(Anomaly, _OF_RECALL, recall_id=recall_id, **scope_of(tx))
+
+
+async def anomalies_of_receipt(tx: Tx, receipt_id: UUID) -> list[Anomaly]:
+    """What was found about the codes of a receipt and is not closed, as far as the caller may see it."""
+    return await tx.all(Anomaly, _OF_RECEIPT, receipt_id=receipt_id, **scope_of(tx))
 
 
 async def unknown_of(tx: Tx, idents: Sequence[str]) -> list[Anomaly]:

@@ -14,6 +14,7 @@ class Product:
     """What traceability needs of a product."""
 
     product_code: str
+    name: str
     units_per_pack: int
     manufacturer_code: str
     agent_code: str | None
@@ -37,6 +38,11 @@ async def products_by_code(tx: Tx, codes: Iterable[str]) -> dict[str, Product]:
     """The known ones among the codes."""
     found = await tx.all(Product, _BY_CODES, codes=sorted(set(codes)))
     return {product.product_code: product for product in found}
+
+
+async def find_product(tx: Tx, code: str) -> Product | None:
+    """One product, if a listing has told of it."""
+    return (await products_by_code(tx, [code])).get(code)
 
 
 async def tell_products(tx: Tx, columns: list[list[object]]) -> None:

@@ -15,7 +15,9 @@ from shared.db import Tx
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A code to be received; it counts for `packs` sale units, or for none until `awaiting_ident` has a meaning."""
+    """A code to be received; it counts for `packs` sale units, or for none until `awaiting_ident` has a meaning.
+
+    `came_in`: the case that was scanned for it."""
 
     code: str
     document_id: UUID
@@ -23,6 +25,7 @@ class Arrival:
     region: str
     packs: int
     awaiting_ident: str | None
+    came_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,14 @@ class Recognised:
 # Of a bill's own facts only its place travels with each code, and only what did not land comes back.
 _RECEIVE = """
 WITH asked AS (
-  SELECT u.code, b.document_id, b.institution_code, b.region, u.packs, w.ident
+  SELECT u.code, b.document_id, b.institution_code, b.region, u.packs, w.ident, c.came_in
   FROM unnest($1::text[], $2::int[], $3::int[]) AS u (code, bill, packs)
   JOIN unnest($4::uuid[], $5::text[], $6::text[]) WITH ORDINALITY AS b (document_id, institution_code, region, bill)
     ON b.bill = u.bill
-  LEFT JOIN unnest($7::text[], $8::text[]) AS w (code, ident) ON w.code = u.code),
+  LEFT JOIN unnest($7::text[], $8::text[]) AS w (code, ident) ON w.code = u.code
+  LEFT JOIN unnest($9::text[], $10::text[]) AS c (code, came_in) ON c.code = u.code),
 landed AS (
-  INSERT INTO units (code, document_id, institution_code, region, packs, awaiting_ident)
+  INSERT INTO units (code, document_id, institution_code, region, packs, awaiting_ident, came_in)
   SELECT * FROM asked ORDER BY code ON CONFLICT DO NOTHING RETURNING code)
 SELECT code FROM asked WHERE code NOT IN (SELECT code FROM landed)
 """
@@ -92,10 +96,17 @@ RETURNING u.code, u.document_id, d.receipt_id, u.institution_code, u.region, u.p
 """
 _UNPACK = """
 WITH opened AS (
-  DELETE FROM units WHERE code = ANY($1::text[]) AND state = 'I' AND sold_quantity = 0
-  RETURNING code, document_id, institution_code, region, packs)
-SELECT o.code, o.document_id, o.institution_code, o.region, o.packs, d.receipt_id
-FROM opened o JOIN documents d ON d.id = o.document_id
+  DELETE FROM units WHERE code = ANY($1::text[])
+  RETURNING code, document_id, institution_code, region, packs, state, sold_quantity)
+SELECT o.code, o.document_id, o.institution_code, o.region, o.packs, o.state, o.sold_quantity, d.receipt_id
+FROM opened o JOIN documents d ON d.id = o.document_id ORDER BY o.document_id, o.code
+"""
+_GIVE = """
+UPDATE units SET document_id = n.document_id, institution_code = n.institution_code, region = n.region,
+  came_in = n.came_in
+FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[]) AS n
+  (code, document_id, institution_code, region, came_in)
+WHERE units.code = ANY($1::text[]) AND units.code = n.code
 """
 
 
@@ -108,6 +119,8 @@ class Opened:
     institution_code: str
     region: str
     packs: int
+    state: str
+    sold_quantity: int
     receipt_id: UUID | None
 
 
@@ -118,6 +131,7 @@ async def receive(tx: Tx, arrivals: Sequence[Arrival]) -> set[str]:
     bills: dict[tuple[UUID, str, str], int] = {}
     places = [bills.setdefault((one.document_id, one.institution_code, one.region), len(bills) + 1) for one in arrivals]
     waiting = [one for one in arrivals if one.awaiting_ident is not None]
+    packed = [one for one in arrivals if one.came_in is not None]
     rows = await tx.sql(
         _RECEIVE,
         [one.code for one in arrivals],
@@ -126,6 +140,8 @@ async def receive(tx: Tx, arrivals: Sequence[Arrival]) -> set[str]:
         *([bill[part] for bill in bills] for part in range(3)),
         [one.code for one in waiting],
         [one.awaiting_ident for one in waiting],
+        [one.code for one in packed],
+        [one.came_in for one in packed],
     )
     return {row["code"] for row in rows}
 
@@ -183,5 +199,19 @@ async def recognise(tx: Tx, known: Mapping[str, Meaning]) -> list[Recognised]:
 
 
 async def open_cases(tx: Tx, cases: Sequence[str]) -> list[Opened]:
-    """Takes the cases out that were received whole and not touched since."""
+    """Takes the cases out that were received whole; the earliest document first."""
     return [Opened(**row) for row in await tx.sql(_UNPACK, cases)]
+
+
+async def give_units(tx: Tx, cases: Mapping[str, Opened]) -> None:
+    """Lets packages belong to the document by which the case they lie in came; the rows are locked already."""
+    if cases:
+        given = sorted(cases.items())
+        await tx.sql(
+            _GIVE,
+            [code for code, _ in given],
+            [case.document_id for _, case in given],
+            [case.institution_code for _, case in given],
+            [case.region for _, case in given],
+            [case.code for _, case in given],
+        )

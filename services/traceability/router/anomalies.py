@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query, Request, Response
 from services.traceability.handlers import anomalies as handlers
 from services.traceability.queries import anomalies as queries
 from services.traceability.rules.anomalies import Anomaly, AnomalyState
+from services.traceability.rules.next_steps import anomaly_step
 from services.traceability.schemas.anomalies import AnomalyView, CloseAnomaly, ExplainAnomaly
 from shared import history
-from shared.history import NextStep, TimelineView
+from shared.history import TimelineView
 from shared.http import CallerHere, Edge, Page, PagingHere, TxHere, check_match, etag
 
 router = APIRouter(route_class=Edge, prefix="/anomalies", tags=["anomalies"])
@@ -25,6 +26,9 @@ Kind = Literal[
     "expired",
     "unknown",
     "recalled_lot_held",
+    "duplicate",
+    "content_differs",
+    "surplus",
 ]
 
 
@@ -61,7 +65,8 @@ async def get_anomaly(anomaly_id: UUID, tx: TxHere, response: Response) -> Anoma
 async def get_anomaly_timeline(anomaly_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to an anomaly so far, and who must answer."""
     anomaly = await queries.get_anomaly(tx, anomaly_id)
-    return await history.timeline(tx, anomaly.id, anomaly.state, _next_steps(anomaly))
+    step = anomaly_step(anomaly)
+    return await history.timeline(tx, anomaly.id, anomaly.state, [step] if step else [])
 
 
 @router.post("/{anomaly_id}/explanation")
@@ -85,11 +90,3 @@ async def close_anomaly(
 def _shown(anomaly: Anomaly, response: Response) -> AnomalyView:
     response.headers["etag"] = etag(anomaly.version)
     return AnomalyView.model_validate(anomaly)
-
-
-def _next_steps(anomaly: Anomaly) -> list[NextStep]:
-    if anomaly.state == AnomalyState.OPEN:
-        return [NextStep(who=anomaly.institution_code, what="explain it, with delivery note and invoice")]
-    if anomaly.state == AnomalyState.EXPLAINED:
-        return [NextStep(who=f"authority of {anomaly.region}", what="say what came of it")]
-    return []

@@ -1,14 +1,26 @@
 """HTTP for single codes."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 
 from services.traceability.errors import CodeNotFound, CodeUnreadable
-from services.traceability.queries.anomalies import anomalies_of_code
-from services.traceability.queries.codes import find_receiving, movements_of
+from services.traceability.queries.anomalies import anomalies_of_codes
+from services.traceability.queries.codes import contents_of, find_receiving, movements_of, refusals_of
 from services.traceability.queries.identification_codes import meanings
-from services.traceability.queries.packings import count_children, packages_around
-from services.traceability.schemas.codes import CodeAnomalyView, CodeView, MovementView, ReceivingView
-from shared.codes import CodeRefused, classify
+from services.traceability.queries.packings import count_children, leaves_of, packages_around
+from services.traceability.queries.products import find_product
+from services.traceability.queries.receipts import receipts_seen
+from services.traceability.schemas.codes import (
+    CodeAnomalyView,
+    CodeView,
+    ContentView,
+    LineCoverageView,
+    MovementView,
+    ReceivingView,
+    RefusalView,
+)
+from shared.codes import CodeRefused, TraceCode, classify
 from shared.errors import Fault
 from shared.http import Edge, TxHere
 
@@ -17,28 +29,50 @@ router = APIRouter(route_class=Edge, prefix="/codes", tags=["codes"])
 
 @router.get("/{code:path}")
 async def get_code(code: str, tx: TxHere) -> CodeView:
-    """The whole life of a code: family, meaning, packing, where received, moved, sold, what was found. 404 if not yours."""
-    try:
-        trace = classify(code)
-    except CodeRefused as error:
-        fault = Fault("path/code", error.given, error.rule, error.allowed)
-        raise CodeUnreadable(f"{error.given!r} is no trace code: {error.rule}.", faults=[fault]) from error
-    receiving = await find_receiving(tx, trace.code)
-    moves = await movements_of(tx, trace.code)
-    if receiving is None and not moves:
-        raise CodeNotFound(f"{trace.code} was not received, shipped or sold by you.")
+    """The whole life of a code: meaning, packing, where received and by which case, scans refused, moved, sold, what was
+    found. A manufacturer sees the codes of its products. 404 if not yours."""
+    trace = _read(code)
     ident = trace.ident or trace.code
     meaning = (await meanings(tx, [ident])).get(ident)
+    product = await find_product(tx, meaning.product_code) if meaning else None
+    around = await packages_around(tx, trace.code)
+    inside = (await leaves_of(tx, [trace.code])).get(trace.code, [])
+    receiving = await find_receiving(tx, [trace.code, *around])
+    if receiving is not None and receiving.code != trace.code:
+        receiving = replace(receiving, came_in=receiving.code)
+    contents = await contents_of(tx, inside)
+    moves = await movements_of(tx, [trace.code, *around])
+    refused = await refusals_of(tx, trace.code)
+    found = await anomalies_of_codes(tx, [trace.code, *around])
+    own = product is not None and tx.scope.covers(product.manufacturer_code, product.agent_code)
+    if not (own or receiving or contents or moves or refused or found):
+        raise CodeNotFound(
+            f"{trace.code} was not received, shipped, sold or refused by you, nor is it of your products."
+        )
+    lines = [one.receipt_id for one in ([receiving] if receiving else contents) if one.receipt_id is not None]
     return CodeView(
         code=trace.code,
         family=trace.family,
         ident=trace.ident,
         product_code=meaning.product_code if meaning else None,
+        product_name=product.name if product else None,
+        manufacturer_code=product.manufacturer_code if product else None,
         level=meaning.level if meaning else None,
         packs_per_unit=meaning.packs_per_unit if meaning else None,
-        lies_in=await packages_around(tx, trace.code),
+        lies_in=around,
         holds=await count_children(tx, trace.code),
         received=ReceivingView.model_validate(receiving) if receiving else None,
+        contents=[ContentView.model_validate(one) for one in contents],
+        coverage=[LineCoverageView.of(receipt) for receipt in await receipts_seen(tx, lines)],
         movements=[MovementView.model_validate(move) for move in moves],
-        anomalies=[CodeAnomalyView.model_validate(one) for one in await anomalies_of_code(tx, trace.code)],
+        refused=[RefusalView.model_validate(one) for one in refused],
+        anomalies=[CodeAnomalyView.model_validate(one) for one in found],
     )
+
+
+def _read(code: str) -> TraceCode:
+    try:
+        return classify(code)
+    except CodeRefused as error:
+        fault = Fault("path/code", error.given, error.rule, error.allowed)
+        raise CodeUnreadable(f"{error.given!r} is no trace code: {error.rule}.", faults=[fault]) from error

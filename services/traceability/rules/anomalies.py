@@ -35,12 +35,15 @@ SUSPICIOUS = {
     "written_off": HIGH,
     "recalled": HIGH,
     "expired": MEDIUM,
+    "duplicate": MEDIUM,
+    "content_differs": MEDIUM,
 }
 """The reasons of a refusal that are more than a slip, with how much they weigh."""
 OF_THE_LOT = {"recalled", "expired"}
 """What concerns a whole lot is said once a document, not once a code."""
 UNKNOWN = "unknown"
 HELD_RECALLED = "recalled_lot_held"
+SURPLUS = "surplus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Anomaly:
     product_code: str | None
     document_id: UUID | None
     recall_id: UUID | None
+    receipt_id: UUID | None
     institution_code: str
     manufacturer_code: str | None
     region: str
@@ -69,11 +73,11 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one document brings to light."""
+    """What one document brings to light; without a code it is about a line."""
 
     kind: str
     severity: str
-    code: str
+    code: str | None
     codes: int
     detail: str
     ident: str | None = None
@@ -101,6 +105,28 @@ def findings(refused: Sequence[Refused], awaiting: Sequence[tuple[str, str]], ow
         for ident, codes in unknown.items()
     ]
     return found
+
+
+def doubled(case: str, packs: int, *, elsewhere: bool) -> Finding:
+    """Packs were captured by themselves and in their case; the later of the two documents is what is found."""
+    where = "by another institution" if elsewhere else "by another document of yours or by the same"
+    detail = f"{packs} sale units in case {case} were captured before {where}; the later capture does not count them"
+    return Finding("duplicate", HIGH if elsewhere else SUSPICIOUS["duplicate"], case, packs, detail)
+
+
+def surplus_words(surplus: int, awaited: int | None) -> str:
+    """What is wrong with a line that has more codes than goods, and the way out."""
+    return (
+        f"{surplus} sale units more than the {awaited} of the line have codes: another line's are captured for it by"
+        f" mistake, or goods that were not accepted; send back (202) what is not of this line"
+    )
+
+
+def follow_surplus(anomaly: Anomaly, surplus: int, awaited: int | None) -> Anomaly:
+    """The anomaly of a line whose surplus is another now; without one it is closed."""
+    if not surplus:
+        return close(anomaly, "no more codes than goods are captured for the line now")
+    return replace(anomaly, codes=surplus, detail=surplus_words(surplus, awaited), version=anomaly.version + 1)
 
 
 def explain(anomaly: Anomaly, text: str) -> Anomaly:

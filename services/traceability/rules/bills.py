@@ -1,7 +1,7 @@
 """A bill while it is worked on: what was read, what was refused, what landed; and the answer that comes of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -44,6 +44,8 @@ class Bill:
     landed: list[Landed] = field(default_factory=list)
     own_sales: set[str] = field(default_factory=set)
     placeholders: int = 0
+    warned: list[Refused] = field(default_factory=list)
+    """Codes that landed although something about them is not as it should be."""
 
     @property
     def packs(self) -> int:
@@ -64,5 +66,19 @@ class Bill:
                 "quantity_covered": receipt.quantity_covered,
                 "state": str(receipt.state),
             }
-        refused = [{"code": one.code, "reason": one.reason, "rule": one.rule} for one in self.refused]
-        return {"refused": refused, "awaiting": len(self.awaiting), "coverage": coverage, **self.details}
+        return {
+            "refused": [asdict(one) for one in self.refused],
+            "warnings": [asdict(one) for one in self.warned],
+            "awaiting": len(self.awaiting),
+            "coverage": coverage,
+            **self.details,
+        }
+
+    def surplus_code(self, surplus: int) -> str:
+        """The first of the codes that landed last and together hold so many sale units."""
+        beyond = 0
+        for one in reversed(self.landed):
+            beyond += one.packs
+            if beyond >= surplus:
+                return one.code
+        return self.landed[0].code

@@ -55,11 +55,19 @@ BILL_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One code of a bill in its normal form; `quantity`: so many preparation units of an opened pack (拆零)."""
+    """One code of a bill in its normal form; `quantity`: so many preparation units of an opened pack (拆零).
+
+    `came_in`: the case that was scanned, and in which this code lies.
+    """
 
     code: str
     ident: str
     quantity: int | None = None
+    came_in: str | None = None
+
+
+NO_CODE = {"unreadable", "placeholder"}
+"""Reasons for which there is no code to tell the life of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Source: domain rules 1.2 (小码 一级, 中码 二级, 大码 三级; a case of
 from collections.abc import Mapping, Sequence
 
 from services.traceability.errors import PackingRefused
+from services.traceability.rules.documents import Item, Refused
 from services.traceability.rules.identification_codes import Meaning
 from shared.codes import CodeRefused, Family, TraceCode, classify
 from shared.errors import Fault
@@ -69,3 +70,16 @@ def check_levels(
     if faults:
         raise PackingRefused(f"{len(faults)} codes cannot lie in {parent.code}.", faults=faults)
     return outer, inner
+
+
+def packs_in(content: Sequence[Item], known: Mapping[str, Meaning]) -> int:
+    """Sale units of the codes that lie in a case."""
+    return sum(known[one.ident].packs_per_unit for one in content if one.ident in known)
+
+
+def contradiction(case: str, said: int, inside: int) -> Refused | None:
+    """What is wrong when a case's map shows other sale units than its identification code says; the map counts."""
+    if said == inside:
+        return None
+    rule = f"{inside} sale units lie in the case by its packing map, {said} by its identification code; {inside} count"
+    return Refused(case, "content_differs", rule)

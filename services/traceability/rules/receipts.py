@@ -4,10 +4,12 @@ What is known once is never overwritten, so that a fact that comes twice, or aft
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
+
+from services.traceability.settings import CLOCK_SKEW, ON_ITS_WAY
 
 
 class ReceiptState(StrEnum):
@@ -19,6 +21,7 @@ class ReceiptState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+UUID_WITH_TIME = 7
 CLOSED = {ReceiptState.REJECTED, ReceiptState.WITHDRAWN}
 """Nothing is received for these."""
 
@@ -58,6 +61,22 @@ class Receipt:
             return self.packs_captured
         return min(self.packs_captured, self.quantity_accepted)
 
+    @property
+    def quantity_awaited(self) -> int | None:
+        """Sale units that codes may be captured for: what was accepted, or until that is known, shipped and not rejected."""
+        if self.withdrawn:
+            return 0
+        if self.quantity_accepted is not None or self.quantity_shipped is None:
+            return self.quantity_accepted
+        return max(0, self.quantity_shipped - (self.quantity_rejected or 0))
+
+    @property
+    def surplus(self) -> int:
+        """Sale units captured beyond those; where no codes are asked for, none are too many."""
+        if self.exempt or self.quantity_awaited is None:
+            return 0
+        return max(0, self.packs_captured - self.quantity_awaited)
+
 
 def learn(receipt: Receipt, **facts: Any) -> Receipt:
     """The receipt with what was unknown filled in; what is known stays."""
@@ -85,6 +104,17 @@ def count(receipt: Receipt, packs: int) -> Receipt:
 def coverage_news(before: Receipt | None, after: Receipt) -> bool:
     """Whether there is coverage to tell of: what was accepted is known, and another quantity of it is covered."""
     return (_told(before) if before else 0) != _told(after)
+
+
+def may_be_on_its_way(shipment_line_id: UUID, wall_seconds: float) -> bool:
+    """Whether an unknown line may still arrive: its id, a UUIDv7, tells when orders made it (in real time).
+
+    What the id says is the same for a line of somebody else, so the answer tells nothing of it.
+    """
+    if shipment_line_id.version != UUID_WITH_TIME:
+        return False
+    age = timedelta(seconds=wall_seconds - (shipment_line_id.int >> 80) / 1000)
+    return -CLOCK_SKEW <= age <= ON_ITS_WAY
 
 
 def is_complete(receipt: Receipt) -> bool:

@@ -29,7 +29,7 @@ class CloseAnomaly(Command):
 
 
 class AnomalyView(View):
-    """A code found where it should not be; `code` is the first of `codes`. For recalled goods `codes` are sale units."""
+    """A code found where it should not be; `code` is the first of `codes`. For recalled goods and surplus, sale units."""
 
     id: UUID
     kind: str
@@ -40,6 +40,7 @@ class AnomalyView(View):
     product_code: str | None
     document_id: UUID | None
     recall_id: UUID | None
+    receipt_id: UUID | None
     institution_code: str
     region: str
     detail: str

@@ -1,13 +1,17 @@
 """What is shown of one code over HTTP."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from shared.http import View
 
 
 class ReceivingView(View):
-    """Where a code is: by which document it came, for which line. `state` I in, O sold, C written off."""
+    """Where a code is: by which document it came, for which line. `state` I in, O sold, C written off.
+
+    `came_in`: the case that was scanned for it; `packs` and `state` are the case's while nobody has opened that.
+    """
 
     institution_code: str
     document_id: UUID
@@ -20,13 +24,53 @@ class ReceivingView(View):
     lot_number: str | None
     packs: int
     awaiting_ident: str | None
+    came_in: str | None
     state: str
     sold_quantity: int
 
 
-class MovementView(View):
-    """One move: ship, sell, take_back, send_back, pass_on, write_off; `quantity` of an opened pack."""
+class ContentView(View):
+    """What came of a case by one document: of the `codes` in it that came so, how many are in stock, sold, written off."""
 
+    institution_code: str
+    document_id: UUID
+    bill_number: str
+    bill_type: str
+    captured_at: datetime
+    receipt_id: UUID | None
+    shipment_line_id: UUID | None
+    codes: int
+    packs: int
+    held: int
+    sold: int
+    written_off: int
+
+
+class LineCoverageView(View):
+    """How far codes cover a line by which the code came."""
+
+    receipt_id: UUID
+    shipment_line_id: UUID
+    quantity_accepted: int | None
+    quantity_covered: int
+    packs_captured: int
+    state: str
+
+    @classmethod
+    def of(cls, receipt: Any) -> "LineCoverageView":
+        """The part of a receipt that concerns its codes."""
+        return cls(
+            receipt_id=receipt.id, **{name: getattr(receipt, name) for name in cls.model_fields if name != "receipt_id"}
+        )
+
+
+class MovementView(View):
+    """One move: ship, sell, take_back, send_back, pass_on, write_off; `quantity` of an opened pack.
+
+    `code` is another where the case moved in which the code lies.
+    """
+
+    code: str
     organisation_code: str
     document_id: UUID
     bill_number: str
@@ -37,12 +81,26 @@ class MovementView(View):
     received_document_id: UUID | None
 
 
+class RefusalView(View):
+    """A scan that did not land: `reason` is a stable word, `rule` says why."""
+
+    organisation_code: str
+    document_id: UUID
+    bill_number: str
+    bill_type: str
+    captured_at: datetime
+    shipment_line_id: UUID | None
+    reason: str
+    rule: str
+
+
 class CodeAnomalyView(View):
-    """Something found about the code."""
+    """Something found about the code, or about a case it lies in."""
 
     id: UUID
     kind: str
     severity: str
+    code: str | None
     detail: str
     state: str
     found_at: datetime
@@ -55,10 +113,15 @@ class CodeView(View):
     family: str
     ident: str | None
     product_code: str | None
+    product_name: str | None
+    manufacturer_code: str | None
     level: int | None
     packs_per_unit: int | None
     lies_in: list[str]
     holds: int
     received: ReceivingView | None
+    contents: list[ContentView]
+    coverage: list[LineCoverageView]
     movements: list[MovementView]
+    refused: list[RefusalView]
     anomalies: list[CodeAnomalyView]

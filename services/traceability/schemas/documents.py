@@ -89,7 +89,7 @@ class CaptureDocuments(Command):
 
 
 class RefusedCodeView(View):
-    """A code that did not land: `reason` is a stable word, `rule` says why with the numbers."""
+    """A code that did not land, or landed with a warning: `reason` is a stable word, `rule` says why with the numbers."""
 
     code: str
     reason: str
@@ -120,6 +120,7 @@ class DocumentView(View):
     awaiting: int
     placeholders: int
     refused: list[RefusedCodeView]
+    warnings: list[RefusedCodeView]
     coverage: CoverageView | None
 
     @classmethod

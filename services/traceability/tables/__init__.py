@@ -8,7 +8,7 @@ from services.traceability.tables.packings import packings
 from services.traceability.tables.products import products
 from services.traceability.tables.recalls import recalls
 from services.traceability.tables.receipts import receipts
-from services.traceability.tables.units import movements, units
+from services.traceability.tables.units import movements, refusals, units
 
 __all__ = [
     "anomalies",
@@ -20,5 +20,6 @@ __all__ = [
     "products",
     "recalls",
     "receipts",
+    "refusals",
     "units",
 ]

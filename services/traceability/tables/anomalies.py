@@ -1,4 +1,4 @@
-"""Codes found where they should not be, one row a cause: by document and code, or by recall and institution."""
+"""Codes found where they should not be, one row a cause: by document and code, by recall and institution, or by receipt."""
 
 import sqlalchemy as sa
 
@@ -17,6 +17,7 @@ anomalies = sa.Table(
     sa.Column("product_code", sa.Text),
     sa.Column("document_id", sa.Uuid),
     sa.Column("recall_id", sa.Uuid),
+    sa.Column("receipt_id", sa.Uuid, sa.ForeignKey("receipts.id")),
     sa.Column("institution_code", sa.Text, nullable=False),
     sa.Column("manufacturer_code", sa.Text),
     sa.Column("region", sa.Text, nullable=False),
@@ -32,9 +33,18 @@ anomalies = sa.Table(
     sa.CheckConstraint("state IN ('open', 'explained', 'closed')", name="state"),
     sa.CheckConstraint("state <> 'explained' OR explanation IS NOT NULL", name="explained"),
     sa.CheckConstraint("state <> 'closed' OR finding IS NOT NULL", name="closed"),
-    sa.CheckConstraint("(document_id IS NULL) = (recall_id IS NOT NULL)", name="cause"),
+    sa.CheckConstraint(
+        "num_nonnulls(document_id, recall_id) = (CASE kind WHEN 'surplus' THEN 0 ELSE 1 END)", name="cause"
+    ),
+    sa.CheckConstraint("kind <> 'surplus' OR receipt_id IS NOT NULL", name="surplus"),
     info=private(("institution_code", "manufacturer_code"), "region"),
 )
 sa.Index("ix_anomalies_code", anomalies.c.code)
+sa.Index(
+    "uq_anomalies_surplus",
+    anomalies.c.receipt_id,
+    unique=True,
+    postgresql_where=(anomalies.c.kind == "surplus") & (anomalies.c.state != "closed"),
+)
 sa.Index("ix_anomalies_ident", anomalies.c.ident, postgresql_where=anomalies.c.state != "closed")
 sa.Index("ix_anomalies_institution_code", anomalies.c.institution_code, anomalies.c.id)

@@ -7,7 +7,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+from uuid_utils.compat import uuid7
 
+from shared import clock
 from shared.events.listing import ListedProduct, ProductListed
 from shared.events.orders import (
     AcceptedLine,
@@ -39,6 +41,12 @@ def box(number: int, ident: str = IDENT) -> str:
 
 def boxes(count: int, first: int = 1, ident: str = IDENT) -> list[str]:
     return [box(number, ident) for number in range(first, first + count)]
+
+
+def id_made(minutes_ago: int) -> UUID:
+    """An id as orders would have made it then: its first 48 bits are the milliseconds since 1970."""
+    milliseconds = int(clock.wall_seconds() - 60 * minutes_ago) * 1000
+    return UUID(int=milliseconds << 80 | (uuid7().int & (1 << 80) - 1))
 
 
 def listed(product_code: str = PRODUCT, maker: str = MAKER, **changed: Any) -> ProductListed:
@@ -83,7 +91,7 @@ class Line:
         hospital: str = HOSPITAL,
         region: str = REGION,
     ) -> None:
-        self.id, self.order_id, self.order_line_id, self.shipment_id = uuid4(), uuid4(), uuid4(), uuid4()
+        self.id, self.order_id, self.order_line_id, self.shipment_id = uuid7(), uuid4(), uuid4(), uuid4()
         self.quantity = quantity
         self.hospital, self.region = hospital, region
         self.goods: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.services.traceability.scenes import (
     box,
     boxes,
     flagged,
+    id_made,
     reasons,
 )
 
@@ -90,9 +92,69 @@ async def test_a_line_that_is_not_known_yet_is_refused_and_the_other_bills_land(
     assert good["accepted"] == 1
 
 
-async def test_a_foreign_line_looks_as_if_it_were_not_there(desk: Desk, line: Line) -> None:
-    (refused,) = await desk.capture(line.bill([box(1)]), who=OTHER_HOSPITAL)
-    assert refused["code"] == "receipt_not_known_yet"
+@pytest.mark.parametrize(
+    ("minutes", "code", "retry"), [(14, "receipt_not_known_yet", "1"), (16, "receipt_not_found", None)]
+)
+async def test_a_line_that_could_have_arrived_long_ago_gets_a_definite_answer(
+    desk: Desk, minutes: int, code: str, retry: str | None
+) -> None:
+    made = id_made(minutes)
+    line = Line(1)
+    line.id = made
+    (refused,) = await desk.capture(line.bill([box(1)]))
+    assert refused["code"] == code
+    assert ("send again in a moment" in refused["detail"]) is (retry is not None)
+
+
+async def test_a_line_whose_id_orders_never_made_is_not_on_its_way(desk: Desk) -> None:
+    line = Line(1)
+    line.id = uuid4()
+    (refused,) = await desk.capture(line.bill([box(1)]))
+    assert (refused["code"], refused["status"]) == ("receipt_not_found", 404)
+
+
+@pytest.mark.parametrize("minutes", [1, 60])
+async def test_a_foreign_line_looks_as_if_it_were_not_there(desk: Desk, worker: WorkerInHand, minutes: int) -> None:
+    foreign, nobodys = Line(10), Line(10)
+    foreign.id = id_made(minutes)
+    nobodys.id = id_made(minutes)
+    await worker.deliver(foreign.dispatched(), foreign.accepted())
+    answers = await desk.capture(foreign.bill([box(1)]), nobodys.bill([box(1)]), who=OTHER_HOSPITAL)
+    words = [
+        one["detail"].replace(str(line.id), "the line") for one, line in zip(answers, (foreign, nobodys), strict=True)
+    ]
+    assert words[0] == words[1]
+    assert answers[0]["code"] == answers[1]["code"]
+
+
+async def test_more_codes_than_goods_land_with_a_warning_and_an_anomaly_and_cover_no_more(
+    desk: Desk, line: Line, worker: WorkerInHand
+) -> None:
+    (enough,) = await desk.capture(line.bill(boxes(10)))
+    assert (enough["warnings"], await flagged(worker)) == ([], [])
+    (over,) = await desk.capture(line.bill(boxes(2, 11), "B2"))
+    assert [(one["code"], one["reason"]) for one in over["warnings"]] == [(box(11), "surplus")]
+    assert (over["accepted"], over["coverage"]["quantity_covered"]) == (2, 10)
+    assert await flagged(worker) == [("surplus", "")]
+    (anomaly,) = (await desk.get(HOSPITAL, "/anomalies", kind="surplus")).json()["items"]
+    assert (anomaly["codes"], anomaly["severity"], anomaly["state"]) == (2, "medium", "open")
+
+    await desk.capture(line.bill([box(13)], "B3"))
+    await desk.capture(bill([box(1)], "R1", "202", reason_code="1", reason="another line's"))
+    (anomaly,) = (await desk.get(HOSPITAL, "/anomalies", kind="surplus")).json()["items"]
+    assert (anomaly["codes"], anomaly["version"]) == (2, 3)
+    await desk.capture(bill(boxes(2, 2), "R2", "202", reason_code="1", reason="another line's"))
+    (anomaly,) = (await desk.get(HOSPITAL, "/anomalies", kind="surplus")).json()["items"]
+    assert (anomaly["state"], anomaly["version"]) == ("closed", 4)
+    assert (await desk.receipt(line))["quantity_covered"] == 10
+    told = [fact.quantity_covered for fact in await worker.said() if isinstance(fact, CoverageShort | CoverageVerified)]
+    assert told == [10]
+
+
+async def test_many_bills_at_once_beyond_the_goods_make_one_anomaly(desk: Desk, line: Line) -> None:
+    await asyncio.gather(*(desk.capture(line.bill(boxes(5, 1 + 5 * number), f"B{number}")) for number in range(5)))
+    (anomaly,) = (await desk.get(HOSPITAL, "/anomalies", kind="surplus")).json()["items"]
+    assert anomaly["codes"] == 15
 
 
 @pytest.mark.parametrize(("days", "reason"), [(0, None), (1, "expired")])
@@ -141,7 +203,8 @@ async def test_codes_that_turn_out_to_be_of_another_product_are_put_out_again(
     await worker.meet_deadlines()
     assert (await desk.receipt(line))["packs_captured"] == 0
     assert ("mismatch", box(1, UNKNOWN_IDENT)) in await flagged(worker)
-    assert (await desk.get(HOSPITAL, f"/codes/{box(1, UNKNOWN_IDENT)}")).status_code == 404
+    life = (await desk.get(HOSPITAL, f"/codes/{box(1, UNKNOWN_IDENT)}")).json()
+    assert (life["received"], {one["kind"] for one in life["anomalies"]}) == (None, {"mismatch", "unknown"})
 
 
 async def test_a_meaning_that_commits_before_the_bill_is_still_found(
@@ -184,9 +247,9 @@ async def test_a_distributor_writes_down_what_it_ships(desk: Desk, line: Line) -
     assert refused["code"] == "bill_not_yours"
 
 
-async def test_a_call_costs_as_many_statements_for_many_codes_as_for_few(
-    desk: Desk, line: Line, worker: WorkerInHand
-) -> None:
+async def test_a_call_costs_as_many_statements_for_many_codes_as_for_few(desk: Desk, worker: WorkerInHand) -> None:
+    line = Line(5000)
+    await worker.deliver(line.dispatched(), line.accepted())
     caller = Caller(HOSPITAL, frozenset({"operator"}), "330102", "tester")
     costs = []
     for first, count in ((1, 1), (100, 500)):

@@ -362,7 +362,7 @@ def test_a_recall_is_closed_once() -> None:
 
 
 ANOMALY = Anomaly(
-    ID, "mismatch", "high", "c", 1, None, None, ID, None, "H1", None, "330102", "d", "open", None, None, NOW, 1
+    ID, "mismatch", "high", "c", 1, None, None, ID, None, None, "H1", None, "330102", "d", "open", None, None, NOW, 1
 )
 
 
