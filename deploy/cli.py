@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from deploy.embedded import CannotStart
 from shared.policy import PolicyRefused
+from shared.settings import IssuersWrong
 
 COMMANDS = {
     "run": "run",
@@ -26,14 +27,16 @@ COMMANDS = {
     "replay": "replay",
     "access": "access",
     "errors": "errors",
+    "openapi": "openapi",
     "audit": "audit",
     "dead": "dead",
     "republish": "again",
     "rebuild": "again",
+    "rewind": "rewind",
 }
 """Command and the module of deploy/commands that has it; the module adds its commands by `add_to`."""
 
-EXPECTED = (CannotStart, PolicyRefused)
+EXPECTED = (CannotStart, PolicyRefused, IssuersWrong)
 
 
 class Commands(TyperGroup):

@@ -13,6 +13,10 @@ EMBEDDED_ISSUER = "urn:jicai:embedded"
 """Who signs the tokens of the embedded default, and is trusted nowhere else."""
 
 
+class IssuersWrong(ValueError):
+    """The issuers as they are named cannot be trusted; says which and why."""
+
+
 class Limits(BaseSettings):
     """How much one request, batch or statement may be; the units are in the names."""
 

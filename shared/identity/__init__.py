@@ -1,7 +1,7 @@
 """Who is calling: an organisation, its roles and its region, out of a signed token, and nothing that the caller says."""
 
 from shared.identity.base import REALM, ROLES, Caller, IssuerAway, NoToken, TokenRefused
-from shared.identity.issuers import Issuer, IssuersWrong, trusted
+from shared.identity.issuers import Issuer, trusted
 from shared.identity.verifier import Verifier
 
 __all__ = [
@@ -10,7 +10,6 @@ __all__ = [
     "Caller",
     "Issuer",
     "IssuerAway",
-    "IssuersWrong",
     "NoToken",
     "TokenRefused",
     "Verifier",

@@ -24,17 +24,13 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared.identity.base import ROLES
-from shared.settings import EMBEDDED_ISSUER, ServiceSettings
+from shared.settings import EMBEDDED_ISSUER, IssuersWrong, ServiceSettings
 
 ANY = "*"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Region = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
 Role = Literal["hospital", "manufacturer", "distributor", "agency", "authority", "operator"]
-
-
-class IssuersWrong(ValueError):
-    """The issuers as they are named cannot be trusted; says which and why."""
 
 
 class _Told(BaseModel):

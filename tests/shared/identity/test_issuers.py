@@ -9,8 +9,8 @@ from deploy.issuer import ISSUER
 from services.alerts.app import service as alerts
 from services.orders.app import service
 from shared.http import create_app
-from shared.identity import IssuersWrong, trusted
-from shared.settings import ServiceSettings
+from shared.identity import trusted
+from shared.settings import IssuersWrong, ServiceSettings
 from tests.house import House
 from tests.services.alerts.desk import REPORT
 from tests.shared.identity.oidc import Oidc
