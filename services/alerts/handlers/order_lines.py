@@ -30,6 +30,7 @@ async def on_orders_placed(tx: Tx, events: Sequence[Received[OrderPlaced]]) -> N
                 "order_number": event.data.order_number,
                 "institution_code": event.data.institution_code,
                 "supplier_code": line.distributor_code,
+                "manufacturer_code": line.manufacturer_code,
                 "region": event.data.region,
                 "product_code": line.product_code,
                 "product_name": line.product_name,

@@ -91,11 +91,12 @@ class Asked:
 async def report_problems(tx: Tx, caller: Caller, commands: Sequence[ReportProblem]) -> list[Problem | ServiceError]:
     """Reports many at once; each answer stands at its place."""
     known = await queries.names_of(tx, [command.respondent_code for command in commands])
+    orders = await queries.parties_of_orders(tx, [command.order_number for command in commands])
     now = clock.now()
     outcomes: list[Problem | ServiceError] = []
     reported: list[Problem] = []
     for command in commands:
-        faults = _report_faults(caller, command, known, now)
+        faults = _report_faults(caller, command, known, orders, now)
         if faults:
             count = len(faults)
             detail = f"{count} {'fault' if count == 1 else 'faults'} in the report; nothing was changed."
@@ -110,13 +111,22 @@ async def report_problems(tx: Tx, caller: Caller, commands: Sequence[ReportProbl
     return outcomes
 
 
-def _report_faults(caller: Caller, command: ReportProblem, known: Mapping[str, str], now: datetime) -> list[Fault]:
+def _report_faults(
+    caller: Caller,
+    command: ReportProblem,
+    known: Mapping[str, str],
+    orders: Mapping[str, frozenset[str]],
+    now: datetime,
+) -> list[Fault]:
     return faults_of(
-        Report(command.region, command.respondent_code, command.product_code, command.occurred_at),
+        Report(
+            command.region, command.respondent_code, command.product_code, command.order_number, command.occurred_at
+        ),
         reporter_code=caller.organisation,
         reporter_region=caller.region,
         may_roam=bool(caller.roles & {"manufacturer", "distributor"}),
         known=known,
+        orders=orders,
         now=now,
     )
 

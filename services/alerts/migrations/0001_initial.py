@@ -203,6 +203,7 @@ def upgrade() -> None:
         sa.Column("order_number", sa.Text(), nullable=True),
         sa.Column("institution_code", sa.Text(), nullable=False),
         sa.Column("supplier_code", sa.Text(), nullable=True),
+        sa.Column("manufacturer_code", sa.Text(), nullable=True),
         sa.Column("region", sa.Text(), nullable=False),
         sa.Column("product_code", sa.Text(), nullable=True),
         sa.Column("product_name", sa.Text(), nullable=True),
@@ -219,8 +220,9 @@ def upgrade() -> None:
         sa.Column("placed_event", sa.Uuid(), nullable=True),
         sa.Column("confirmed_event", sa.Uuid(), nullable=True),
         sa.PrimaryKeyConstraint("line_id", name=op.f("pk_order_lines")),
-        info={"private": {"own": ("institution_code", "supplier_code"), "region": "region"}},
+        info={"private": {"own": ("institution_code", "supplier_code", "manufacturer_code"), "region": "region"}},
     )
+    op.create_index("ix_order_lines_number", "order_lines", ["order_number"], unique=False)
     op.create_index("ix_order_lines_order", "order_lines", ["order_id"], unique=False)
     op.create_table(
         "organisations",
@@ -386,6 +388,7 @@ def downgrade() -> None:
     op.drop_table("problems")
     op.drop_table("organisations")
     op.drop_index("ix_order_lines_order", table_name="order_lines")
+    op.drop_index("ix_order_lines_number", table_name="order_lines")
     op.drop_table("order_lines")
     op.drop_index("uq_alerts_open", table_name="alerts", postgresql_where=sa.text("state = 'open'"))
     op.drop_index("ix_alerts_supplier", table_name="alerts")

@@ -12,7 +12,7 @@ from services.alerts.errors import ProblemNotFound
 from services.alerts.queries.scope import within
 from services.alerts.rules.problems import Problem
 from services.alerts.rules.reports import Reported
-from services.alerts.tables import alerts, organisations, problems, replies
+from services.alerts.tables import alerts, order_lines, organisations, problems, replies
 from shared.db import Tx
 
 LINKED = 100
@@ -97,6 +97,20 @@ async def names_of(tx: Tx, codes: Sequence[str | None]) -> dict[str, str]:
     """The names of those of the organisations that are registered, by code."""
     found = await tx.rows(_NAMES, codes=sorted({code for code in codes if code is not None}))
     return {row["code"]: row["name"] for row in found}
+
+
+async def parties_of_orders(tx: Tx, numbers: Sequence[str | None]) -> dict[str, frozenset[str]]:
+    """Who takes part in the orders of these numbers, by number, of the orders in which the caller takes part or that lie
+    within its reach; as far as orders has told."""
+    names = ("institution_code", "supplier_code", "manufacturer_code")
+    statement = sa.select(order_lines.c.order_number, *(order_lines.c[name] for name in names)).where(
+        order_lines.c.order_number == sa.any_(sa.bindparam("numbers", type_=sa.ARRAY(sa.Text))),
+        within(tx.scope, order_lines),
+    )
+    found: dict[str, set[str]] = {}
+    for row in await tx.rows(statement, numbers=sorted({number for number in numbers if number is not None})):
+        found.setdefault(row["order_number"], set()).update(row[name] for name in names if row[name] is not None)
+    return {number: frozenset(parties) for number, parties in found.items()}
 
 
 async def replies_of(tx: Tx, problem_id: UUID) -> list[Reply]:

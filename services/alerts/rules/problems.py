@@ -116,6 +116,9 @@ DEEDS: Mapping[Verb, str] = {
 """How the timeline calls a step."""
 
 REPORTERS = ("hospital", "manufacturer", "distributor", "agency")
+BODIES = ("11", "12")
+"""What the codes of government bodies and public institutions begin with: they take part without being registered."""
+NEWS = "what was registered or ordered just now is known in a moment: send it again then"
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 AUTHORITY_STEPS = frozenset({Verb.ASSIGN, Verb.RESOLVE, Verb.ESCALATE})
@@ -245,21 +248,37 @@ class Report:
     region: str
     respondent_code: str | None
     product_code: str | None
+    order_number: str | None
     occurred_at: datetime
 
 
 def faults_of(
-    report: Report, *, reporter_code: str, reporter_region: str, may_roam: bool, known: Collection[str], now: datetime
+    report: Report,
+    *,
+    reporter_code: str,
+    reporter_region: str,
+    may_roam: bool,
+    known: Collection[str],
+    orders: Mapping[str, Collection[str]],
+    now: datetime,
 ) -> list[Fault]:
-    """All that is wrong with a report; `may_roam`: a supplier reports from wherever it delivers, others from their region."""
+    """All that is wrong with a report; `may_roam`: a supplier reports from wherever it delivers, others from their region.
+
+    `known` are the registered organisations among those named, `orders` who takes part in the orders named, of which the
+    reporter has a part.
+    """
     faults = _region_faults(report.region, reporter_region, may_roam=may_roam)
-    if report.respondent_code is not None:
-        faults += party_faults("/respondent_code", report.respondent_code, reporter_code, known)
+    respondent = report.respondent_code
+    if respondent is not None and (wrong := party_faults("/respondent_code", respondent, reporter_code, known)):
+        faults += wrong
+        respondent = None
     if report.product_code is not None:
         try:
             parse_product(report.product_code)
         except CodeRefused as error:
             faults.append(Fault("/product_code", error.given, error.rule, error.allowed))
+    if report.order_number is not None:
+        faults += _order_faults(report.order_number, reporter_code, respondent, orders.get(report.order_number, ()))
     if not EARLIEST <= report.occurred_at <= now:
         faults.append(
             Fault(
@@ -273,21 +292,46 @@ def faults_of(
 
 
 def party_faults(pointer: str, code: str, reporter_code: str, known: Collection[str]) -> list[Fault]:
-    """What is wrong with a party named by its code: known here, or of the form of a code, and not the reporter."""
+    """What is wrong with a party named by its code: it must be registered, or be a government body or public institution,
+    which nobody registers; and not the reporter."""
     if code == reporter_code:
         return [Fault(pointer, code, "the reporter does not answer its own report", "another party")]
-    if code in known or PROVISIONAL.fullmatch(code):
+    if code in known:
         return []
     try:
         if code[:1] in "HP":
             parse_institution(code)
-        else:
-            parse_uscc(code)
+        elif not PROVISIONAL.fullmatch(code) and parse_uscc(code).code[:2] in BODIES:
+            return []
     except CodeRefused as error:
         return [
             Fault(pointer, error.given, error.rule, "a registered organisation, an institution code, a USCC or PROV-…")
         ]
-    return []
+    return [
+        Fault(
+            pointer,
+            code,
+            "no organisation is known here under this code",
+            f"a registered organisation; {NEWS}",
+            "unknown_party",
+        )
+    ]
+
+
+def _order_faults(number: str, reporter: str, respondent: str | None, parties: Collection[str]) -> list[Fault]:
+    """The order is one in which the reporter and the respondent take part; a government body takes part in none."""
+    asked = [] if respondent is None or respondent[:2] in BODIES else [respondent]
+    if parties and all(code in parties for code in asked):
+        return []
+    return [
+        Fault(
+            "/order_number",
+            number,
+            f"no order of this number is known here with {' and '.join([reporter, *asked])} in it",
+            f"the number of such an order, or none; {NEWS}",
+            "unknown_order",
+        )
+    ]
 
 
 def _region_faults(region: str, reporter_region: str, *, may_roam: bool) -> list[Fault]:

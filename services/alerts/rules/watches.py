@@ -26,6 +26,7 @@ class WatchedLine:
     order_number: str | None
     institution_code: str
     supplier_code: str | None
+    manufacturer_code: str | None
     region: str
     product_code: str | None
     product_name: str | None

@@ -30,6 +30,7 @@ order_lines = sa.Table(
     sa.Column("order_number", sa.Text),
     sa.Column("institution_code", sa.Text, nullable=False),
     sa.Column("supplier_code", sa.Text),
+    sa.Column("manufacturer_code", sa.Text),
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("product_code", sa.Text),
     sa.Column("product_name", sa.Text),
@@ -45,9 +46,10 @@ order_lines = sa.Table(
     sa.Column("closed_at", INSTANT),
     sa.Column("placed_event", sa.Uuid),
     sa.Column("confirmed_event", sa.Uuid),
-    info=private(OWN, "region"),
+    info=private((*OWN, "manufacturer_code"), "region"),
 )
 sa.Index("ix_order_lines_order", order_lines.c.order_id)
+sa.Index("ix_order_lines_number", order_lines.c.order_number)
 
 receipts = sa.Table(
     "receipts",

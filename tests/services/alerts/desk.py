@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import httpx
 
-from tests.services.alerts.facts import HOSPITAL, OTHER_SUPPLIER, REGION, SUPPLIER
+from tests.house import WorkerInHand
+from tests.services.alerts.facts import HOSPITAL, OTHER_HOSPITAL, OTHER_SUPPLIER, PRODUCT, REGION, SUPPLIER
 
 CITY, PROVINCE = ("authority", "YB330100", "330100"), ("authority", "YB330000", "330000")
 REPORTER, RESPONDENT, OTHER = ("hospital", HOSPITAL), ("distributor", SUPPLIER), ("distributor", OTHER_SUPPLIER)
@@ -21,6 +22,23 @@ REPORT = {
     "evidence": [{"text": "3 月 2 日未到"}, {"link": "https://files.example.cn/a.pdf"}],
     "occurred_at": "2026-03-02T03:00:00Z",
 }
+
+
+MANUFACTURER = "91330100MA29CDCD30"
+
+
+async def introduce(worker: WorkerInHand, order_number: str = "CG-1") -> None:
+    """Lets alerts know those who take part, and an order of the hospital's at the supplier, which nothing is awaited of."""
+    await worker.database.pool.executemany(
+        "INSERT INTO organisations (code, name, region, active, version) VALUES ($1, $1, $2, true, 0)"
+        " ON CONFLICT DO NOTHING",
+        [(code, REGION) for code in (HOSPITAL, OTHER_HOSPITAL, SUPPLIER, OTHER_SUPPLIER, MANUFACTURER)],
+    )
+    await worker.database.pool.execute(
+        "INSERT INTO order_lines (line_id, order_id, order_number, institution_code, supplier_code, manufacturer_code,"
+        " region, product_code, confirmed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())",
+        *(uuid4(), uuid4(), order_number, HOSPITAL, SUPPLIER, MANUFACTURER, REGION, PRODUCT),
+    )
 
 
 class Desk:

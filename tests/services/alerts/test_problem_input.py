@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
+from shared.events.listing import EnterpriseRegistered
 from tests.house import WorkerInHand
-from tests.services.alerts.desk import CITY, REPORT, REPORTER, RESPONDENT, Desk, Headers
-from tests.services.alerts.facts import HOSPITAL, NOON, OTHER_HOSPITAL
+from tests.services.alerts.desk import CITY, MANUFACTURER, REPORT, REPORTER, RESPONDENT, Desk, Headers, introduce
+from tests.services.alerts.facts import HOSPITAL, NOON, OTHER_HOSPITAL, OTHER_SUPPLIER, Story
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +20,8 @@ def _noon(driven_clock: Callable[[datetime], None]) -> None:
 
 
 @pytest.fixture
-def desk(client: httpx.AsyncClient, caller: Headers) -> Desk:
+async def desk(client: httpx.AsyncClient, caller: Headers, worker: WorkerInHand) -> Desk:
+    await introduce(worker)
     return Desk(client, caller)
 
 
@@ -67,7 +70,64 @@ async def test_a_bad_report_is_refused_with_its_place_and_changes_nothing(
 
 async def test_all_faults_of_a_report_are_told_together(desk: Desk) -> None:
     refused = await desk.report(region="440100", respondent_code="x", occurred_at="2030-01-01T00:00:00Z")
-    assert [error["pointer"] for error in refused.json()["errors"]] == ["/region", "/respondent_code", "/occurred_at"]
+    told = [error["pointer"] for error in refused.json()["errors"]]
+    assert told == ["/region", "/respondent_code", "/occurred_at"]
+
+
+async def refused_for(desk: Desk, who: tuple[str, ...] = REPORTER, **fields: Any) -> list[tuple[str, str]]:
+    """Place and code of every fault of a report that is refused; none when it is taken."""
+    answer = await desk.report(who, **fields)
+    assert answer.status_code in (201, 422), answer.text
+    return [(error["pointer"], error["code"]) for error in answer.json().get("errors", [])]
+
+
+async def test_the_respondent_is_an_organisation_known_here_and_may_become_so_a_moment_later(
+    desk: Desk, worker: WorkerInHand
+) -> None:
+    late = "91350200MA31E12PXF"
+    unknown = await desk.report(respondent_code=late, order_number=None)
+    (fault,) = unknown.json()["errors"]
+    assert (fault["pointer"], fault["code"], late in fault["given"]) == ("/respondent_code", "unknown_party", True)
+    assert "send it again" in fault["allowed"]
+    await worker.deliver(
+        EnterpriseRegistered(
+            enterprise_id=uuid4(),
+            enterprise_code=late,
+            name="甲公司",
+            aliases=(),
+            kinds=("distributor",),
+            provisional=False,
+            active=True,
+            region="350200",
+        )
+    )
+    assert await refused_for(desk, respondent_code=late, order_number=None) == []
+
+
+async def test_an_order_named_is_one_of_the_reporter_and_the_respondent(desk: Desk, worker: WorkerInHand) -> None:
+    order, party = [("/order_number", "unknown_order")], {"respondent_code": None}
+    agency, elsewhere = ("agency", "YB330100", "330100"), ("agency", "YB440100", "440100")
+    assert await refused_for(desk) == []
+    assert await refused_for(desk, **party) == []
+    assert await refused_for(desk, respondent_code=MANUFACTURER) == []
+    assert await refused_for(desk, respondent_code=OTHER_SUPPLIER) == order
+    assert await refused_for(desk, order_number="CG-9") == order
+    assert await refused_for(desk, ("hospital", OTHER_HOSPITAL), **party) == order
+    assert await refused_for(desk, ("distributor", OTHER_SUPPLIER), **party) == order
+    assert await refused_for(desk, RESPONDENT, respondent_code=HOSPITAL) == []
+    assert await refused_for(desk, ("manufacturer", MANUFACTURER), respondent_code=HOSPITAL) == []
+    assert await refused_for(desk, agency) == []
+    assert await refused_for(desk, elsewhere, region="440100") == order
+    story = Story(order_number="CG-9")
+    await worker.deliver(story.placed())
+    assert await refused_for(desk, order_number="CG-9") == []
+
+
+async def test_in_a_bulk_call_each_order_is_looked_at_by_itself(desk: Desk) -> None:
+    headers = desk.caller(*REPORTER) | {"idempotency-key": "many"}
+    body = [REPORT | {"order_number": number} for number in ("CG-1", "CG-2")]
+    answer = (await desk.client.post("/problems/bulk", json=body, headers=headers)).json()
+    assert [item["status"] for item in answer["items"]] == [201, 422]
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,18 @@ def test_a_clock_runs_out_at_its_instant_and_not_before() -> None:
         ({"respondent_code": "nobody"}, ["/respondent_code"]),
         ({"respondent_code": "H3301"}, ["/respondent_code"]),
         ({"respondent_code": "KNOWN"}, []),
-        ({"respondent_code": "PROV-0123456789AB"}, []),
+        ({"respondent_code": "PROV-0123456789AB"}, ["/respondent_code"]),
+        ({"respondent_code": RESPONDENT}, ["/respondent_code"]),
+        ({"respondent_code": "H33010200060"}, ["/respondent_code"]),
+        ({"respondent_code": "11500000MB17640107"}, []),
+        ({"respondent_code": "123502001549897397"}, []),
+        ({"order_number": "CG-1"}, []),
+        ({"order_number": "CG-2"}, ["/order_number"]),
+        ({"order_number": "CG-1", "respondent_code": "KNOWN"}, []),
+        ({"order_number": "CG-1", "respondent_code": "OTHER"}, ["/order_number"]),
+        ({"order_number": "CG-1", "respondent_code": "11500000MB17640107"}, []),
+        ({"order_number": "CG-1", "respondent_code": "x"}, ["/respondent_code"]),
+        ({"order_number": "CG-2", "respondent_code": "x"}, ["/respondent_code", "/order_number"]),
         ({"product_code": "9.13301007043059e+17"}, ["/product_code"]),
         ({"occurred_at": AT + timedelta(seconds=1)}, ["/occurred_at"]),
         ({"occurred_at": AT}, []),
@@ -198,16 +209,24 @@ def test_a_clock_runs_out_at_its_instant_and_not_before() -> None:
     ],
 )
 def test_all_faults_of_a_report_are_told_at_once(fields: dict[str, object], pointers: list[str]) -> None:
-    report = Report(**({"region": "330100", "respondent_code": None, "product_code": None, "occurred_at": AT} | fields))  # type: ignore[arg-type]
+    report = replace(Report("330100", None, None, None, AT), **fields)  # type: ignore[arg-type]
     faults = faults_of(
-        report, reporter_code=REPORTER, reporter_region="330100", may_roam=False, known={"KNOWN"}, now=AT
+        report,
+        reporter_code=REPORTER,
+        reporter_region="330100",
+        may_roam=False,
+        known={"KNOWN", "OTHER"},
+        orders={"CG-1": {REPORTER, "KNOWN"}},
+        now=AT,
     )
     assert [fault.pointer for fault in faults] == pointers
 
 
 def test_a_supplier_reports_from_wherever_it_delivers() -> None:
-    report = Report("440100", None, None, AT)
-    assert faults_of(report, reporter_code="x", reporter_region="330100", may_roam=True, known=(), now=AT) == []
+    report = Report("440100", None, None, None, AT)
+    told = {"reporter_code": "x", "reporter_region": "330100", "known": (), "orders": {}, "now": AT}
+    assert faults_of(report, may_roam=True, **told) == []  # type: ignore[arg-type]
+    assert [fault.pointer for fault in faults_of(report, may_roam=False, **told)] == ["/region"]  # type: ignore[arg-type]
 
 
 def reported(

@@ -20,7 +20,7 @@ from shared.events.alerts import (
 )
 from shared.events.listing import EnterpriseRegistered, InstitutionRegistered
 from tests.house import WorkerInHand
-from tests.services.alerts.desk import CITY, OTHER, PROVINCE, REPORT, REPORTER, RESPONDENT, Desk, Headers
+from tests.services.alerts.desk import CITY, OTHER, PROVINCE, REPORT, REPORTER, RESPONDENT, Desk, Headers, introduce
 from tests.services.alerts.facts import HOSPITAL, NOON, OTHER_HOSPITAL, OTHER_SUPPLIER, REGION, SUPPLIER, Story
 
 
@@ -30,7 +30,8 @@ def _noon(driven_clock: Callable[[datetime], None]) -> None:
 
 
 @pytest.fixture
-def desk(client: httpx.AsyncClient, caller: Headers) -> Desk:
+async def desk(client: httpx.AsyncClient, caller: Headers, worker: WorkerInHand) -> Desk:
+    await introduce(worker)
     return Desk(client, caller)
 
 
@@ -229,7 +230,7 @@ async def test_complaints_about_one_supplier_within_the_days_of_policy_are_linke
     desk: Desk, worker: WorkerInHand
 ) -> None:
     first = await desk.reported()
-    foreign = await desk.reported(("hospital", OTHER_HOSPITAL))
+    foreign = await desk.reported(("hospital", OTHER_HOSPITAL), order_number=None)
     clock.drive(NOON + timedelta(days=90))
     second = await desk.reported()
     clock.drive(NOON + timedelta(days=91))
@@ -295,7 +296,7 @@ async def test_the_newest_name_of_an_organisation_holds_in_either_order(desk: De
     await worker.deliver(named("new"), sequence=2)
     await worker.deliver(named("old"), sequence=1)
     problem = await desk.reported()
-    assert (await desk.get(f"/problems/{problem['id']}", REPORTER)).json()["names"] == {SUPPLIER: "new"}
+    assert (await desk.get(f"/problems/{problem['id']}", REPORTER)).json()["names"][SUPPLIER] == "new"
 
 
 async def test_the_half_yearly_report_counts_with_ids(desk: Desk) -> None:

@@ -16,7 +16,7 @@ from shared.deadlines import Deadline
 from shared.events import Event
 from shared.events.alerts import AlertResolved, ProblemEscalated
 from tests.house import WorkerInHand
-from tests.services.alerts.desk import CITY, Desk
+from tests.services.alerts.desk import CITY, Desk, introduce
 from tests.services.alerts.facts import CONFIRM_BY, DELIVER_BY, DUE_ON, NOON, Story, received
 
 LONG_ENOUGH_SECONDS = 0.3
@@ -84,6 +84,7 @@ async def test_a_hand_waits_for_a_remedy_and_finds_the_alert_resolved(
 async def test_a_step_waits_for_a_clock_that_runs_out(
     worker: WorkerInHand, client: httpx.AsyncClient, caller: Callable[..., dict[str, str]]
 ) -> None:
+    await introduce(worker)
     desk = Desk(client, caller)
     problem = await desk.reported()
     clock.drive(datetime.fromisoformat(problem["act_by"]))
