@@ -33,17 +33,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         policy = Policy.load(settings.policy_files)
         verifier = Verifier(trusted(settings), service.name, settings.limits)
-        database = await Database.open(
-            settings.database_url,
-            may_wait=True,
-            role=settings.api_role,
-            policy=policy,
-            connections=settings.limits.pool_connections,
-            wait_seconds=settings.limits.pool_wait_seconds,
-            statement_seconds=settings.limits.statement_seconds,
-            name=f"{service.name} api",
-        )
-        database.wake = Bell(database).ring
+        database = await _database(service, settings, policy)
         app.state.runtime = Runtime(
             settings=settings,
             policy=policy,
@@ -78,6 +68,22 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     app.openapi_tags = [{"name": tag} for tag in sorted(tags)]
     access.check_complete(route.name for route in known if isinstance(route, Edge))
     return app
+
+
+async def _database(service: Service, settings: ServiceSettings, policy: Policy) -> Database:
+    """The service's database as its API sees it; one that is away is used when it comes."""
+    database = await Database.open(
+        settings.database_url,
+        may_wait=True,
+        role=settings.api_role,
+        policy=policy,
+        connections=settings.limits.pool_connections,
+        wait_seconds=settings.limits.pool_wait_seconds,
+        statement_seconds=settings.limits.statement_seconds,
+        name=f"{service.name} api",
+    )
+    database.wake = Bell(database).ring
+    return database
 
 
 def _operations(app: FastAPI, settings: ServiceSettings) -> None:
