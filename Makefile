@@ -47,6 +47,7 @@ check: setup ## formatting, lint, types, the direction of imports, generated fil
 	$(BIN)/jicai events --check
 	$(BIN)/jicai access --check
 	$(BIN)/jicai errors --check
+	$(BIN)/jicai openapi --check
 	$(BIN)/python -m pytest tests/test_tidy.py
 	$(BIN)/python -m tests.lint
 
