@@ -88,7 +88,10 @@ async def on_product_price_changed(tx: Tx, events: Sequence[Received[ProductPric
 
 async def _keep_state(tx: Tx, events: Sequence[Received[Any]], state: ListingState) -> None:
     await keep_newest(tx, listings, [_row(event.data.listing, event.sequence) for event in events])
-    rows = [{"listing_id": event.data.listing_id, "state": state.value, "version": event.sequence} for event in events]
+    rows = [
+        {"listing_id": event.data.listing_id, "state": state.value, "since": event.time, "version": event.sequence}
+        for event in events
+    ]
     await keep_newest(tx, listing_states, rows)
 
 

@@ -196,6 +196,7 @@ def upgrade() -> None:
         "listing_states",
         sa.Column("listing_id", sa.Uuid(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint("state IN ('listed', 'suspended', 'delisted')", name=op.f("ck_listing_states_state")),
         sa.PrimaryKeyConstraint("listing_id", name=op.f("pk_listing_states")),

@@ -31,7 +31,8 @@ SELECT
     ARRAY(SELECT ROW(code, name, provisional, active) FROM enterprises WHERE code = ANY($4::text[])) AS distributors,
     ARRAY(
         SELECT ROW(l.listing_id, l.region, l.product_code, l.product_kind, l.product_name, l.specification, l.unit,
-            l.manufacturer_code, l.manufacturer_name, l.price_yuan, l.valid_from, l.valid_to, coalesce(s.state, 'listed'))
+            l.manufacturer_code, l.manufacturer_name, l.price_yuan, l.valid_from, l.valid_to,
+            coalesce(s.state, 'listed'), s.since)
         FROM listings AS l LEFT JOIN listing_states AS s USING (listing_id)
         WHERE l.product_code = ANY($3::text[]) AND l.region IN (SELECT region FROM areas)
     ) AS listings,

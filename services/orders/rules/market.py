@@ -6,13 +6,13 @@ in force the nearest region wins, then the one that came into force last.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from shared import money
+from shared import clock, money
 from shared.codes import normal_name, region_prefix
 from shared.errors import Fault, Said
 
@@ -55,6 +55,8 @@ class Listing:
     valid_from: date
     valid_to: date | None
     state: str
+    since: datetime | None = None
+    """when it came into this state"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +192,25 @@ def _listing_of(market: Market, region: str, product: str, on: date, place: str,
     listed = [one for one in valid if one.state == ListingState.LISTED]
     if listed:
         return max(listed, key=lambda one: (len(region_prefix(one.region)), one.valid_from, one.listing_id))
-    if valid:
-        code, rule = valid[0].state, f"the listing is {valid[0].state}"
-    elif covering:
-        spans = "; ".join(f"{one.valid_from} to {one.valid_to or 'open'}" for one in covering[:5])
-        code, rule = "not_in_force", f"the listing is valid {spans}, the order is of {on}"
-    else:
-        code, rule = "unlisted", f"the product is not listed for region {region}"
-    faults.append(Fault(f"{place}/product_code", product, rule, f"a product listed for {region} on {on}", code))
+    code, rule = _why_not_listed(covering, valid, region, on)
+    allowed = Said("a product listed for {region} on {on}", region=region, on=on)
+    faults.append(Fault(f"{place}/product_code", product, rule, allowed, code))
     return None
+
+
+def _why_not_listed(covering: Sequence[Listing], valid: Sequence[Listing], region: str, on: date) -> tuple[str, str]:
+    """What stands against the listings of a product for a region, with the day since or from when."""
+    if valid:
+        one = max(valid, key=lambda listing: (len(region_prefix(listing.region)), listing.valid_from))
+        sentence = "the product was suspended" if one.state == ListingState.SUSPENDED else "the product was delisted"
+        if one.since is None:
+            return one.state, sentence
+        return one.state, Said(f"{sentence} on {{since}}", since=clock.local_date(one.since))
+    if later := [one.valid_from for one in covering if one.valid_from > on]:
+        return "not_in_force", Said("the listing begins on {begins}, the order is of {on}", begins=min(later), on=on)
+    if ends := [one.valid_to for one in covering if one.valid_to is not None]:
+        return "not_in_force", Said("the listing ended on {ended}, the order is of {on}", ended=max(ends), on=on)
+    return "unlisted", Said("the product is not listed for region {region}", region=region)
 
 
 def _distributor_of(

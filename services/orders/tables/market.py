@@ -55,6 +55,7 @@ listing_states = sa.Table(
     metadata,
     sa.Column("listing_id", sa.Uuid, primary_key=True),
     sa.Column("state", sa.Text, nullable=False),
+    sa.Column("since", sa.DateTime(timezone=True), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.CheckConstraint("state IN ('listed', 'suspended', 'delisted')", name="state"),
 )

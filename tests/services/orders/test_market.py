@@ -1,7 +1,7 @@
 """What orders learns of listing, in every order and however often, and how it decides by region, day and state."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
 from typing import Any
@@ -59,6 +59,7 @@ async def test_a_listing_comes_to_the_same_state_in_every_order(worker: WorkerIn
         await worker.deliver(fact, sequence=sequence)
     (listing,) = (await market_of(worker)).listings[ASPIRIN]
     assert (listing.state, listing.price_yuan) == ("suspended", Decimal("9.0000"))
+    assert listing.since is not None
     for sequence, fact in order:
         await worker.deliver(fact, sequence=sequence)
     assert await market_of(worker) == await market_of(worker)
@@ -197,6 +198,35 @@ def test_the_nearest_region_wins_then_the_latest_day() -> None:
 )
 def test_what_is_not_listed_now_is_refused_by_its_reason(listings: Any, code: str) -> None:
     assert decided(listings) == [code]
+
+
+SINCE = datetime(2026, 3, 1, 17, tzinfo=UTC)
+"""2 March in Shanghai."""
+
+
+@pytest.mark.parametrize(
+    ("listings", "rule"),
+    [
+        ([], "the product is not listed for region 330102"),
+        ([replace(SOLD, state="suspended", since=SINCE)], "the product was suspended on 2026-03-02"),
+        ([replace(SOLD, state="delisted", since=SINCE)], "the product was delisted on 2026-03-02"),
+        ([replace(SOLD, state="suspended")], "the product was suspended"),
+        (
+            [replace(SOLD, valid_from=TODAY - DAY, valid_to=TODAY - DAY)],
+            f"the listing ended on {TODAY - DAY}, the order is of {TODAY}",
+        ),
+        (
+            [replace(SOLD, valid_from=TODAY + DAY, valid_to=None)],
+            f"the listing begins on {TODAY + DAY}, the order is of {TODAY}",
+        ),
+    ],
+)
+def test_what_is_not_listed_now_is_refused_with_its_day(listings: Any, rule: str) -> None:
+    faults: list[Fault] = []
+    market = Market(distributors={DISTRIBUTOR: CARRIER}, listings={ASPIRIN: listings})
+    offer_of(market, "330102", LINE, TODAY, provisional_trade=False, place="/lines/0", faults=faults)
+    assert [(fault.pointer, fault.rule) for fault in faults] == [("/lines/0/product_code", rule)]
+    assert faults[0].allowed == f"a product listed for 330102 on {TODAY}"
 
 
 def test_another_listing_in_force_helps_a_suspended_one() -> None:
