@@ -32,7 +32,10 @@ class PayableOpened(Event, frozen=True, kw_only=True):
 
 @event("cn.jicai.settlement.payable.released.v1", subject="payable_id")
 class PayableReleased(Event, frozen=True, kw_only=True):
-    """So much of the payable may be paid now; `complete` when it is all of it."""
+    """So much of the payable may be paid now; `complete` when it is all of it.
+
+    `quantity_uncovered` of it were released for codes that do not count any more.
+    """
 
     payable_id: UUID
     shipment_line_id: UUID
@@ -44,6 +47,7 @@ class PayableReleased(Event, frozen=True, kw_only=True):
     quantity_released: int
     amount_released_yuan: Decimal
     complete: bool
+    quantity_uncovered: int = 0
 
 
 @event("cn.jicai.settlement.payable.held.v1", subject="payable_id")

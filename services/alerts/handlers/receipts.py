@@ -15,7 +15,7 @@ from services.alerts.handlers.troubles import meet_recalls
 from services.alerts.queries import watches as queries
 from services.alerts.rules.alerts import Kind, Remedy
 from services.alerts.rules.recalls import HeldLot
-from services.alerts.rules.watches import WatchedReceipt, overdue_payments, short_coverages
+from services.alerts.rules.watches import WatchedReceipt, lost_coverages, overdue_payments, short_coverages
 from shared import clock, deadlines, money
 from shared.db import Tx
 from shared.deadlines import Deadline
@@ -100,7 +100,7 @@ async def on_payables_opened(tx: Tx, events: Sequence[Received[PayableOpened]]) 
 
 
 async def on_payables_released(tx: Tx, events: Sequence[Received[PayableReleased]]) -> None:
-    """A payable that is released in full waits for no codes."""
+    """A payable that is released in full waits for no codes; one of which codes were lost since does so again, at once."""
     receipts = await queries.fill_receipts(
         tx,
         [
@@ -108,6 +108,7 @@ async def on_payables_released(tx: Tx, events: Sequence[Received[PayableReleased
                 **_receipt(event),
                 "payable_id": event.data.payable_id,
                 "quantity_released": event.data.quantity_released,
+                "quantity_uncovered": event.data.quantity_uncovered,
                 "released": event.data.complete,
                 "released_version": event.sequence,
             }
@@ -115,6 +116,7 @@ async def on_payables_released(tx: Tx, events: Sequence[Received[PayableReleased
         ],
     )
     await _resolve_covered(tx, receipts)
+    await raise_alerts(tx, lost_coverages(receipts, clock.now()))
 
 
 async def on_coverages_verified(tx: Tx, events: Sequence[Received[CoverageVerified]]) -> None:

@@ -311,6 +311,7 @@ def upgrade() -> None:
         sa.Column("codes_required", sa.Boolean(), nullable=True),
         sa.Column("released", sa.Boolean(), nullable=True),
         sa.Column("quantity_released", sa.Integer(), nullable=True),
+        sa.Column("quantity_uncovered", sa.Integer(), nullable=True),
         sa.Column("released_version", sa.Integer(), nullable=True),
         sa.Column("covered", sa.Boolean(), nullable=True),
         sa.Column("quantity_covered", sa.Integer(), nullable=True),

@@ -25,6 +25,7 @@ VERSIONED = {
     "covered": "covered_version",
     "covered_version": "covered_version",
     "quantity_released": "released_version",
+    "quantity_uncovered": "released_version",
     "released": "released_version",
     "released_version": "released_version",
     "name": "version",

@@ -81,6 +81,7 @@ class WatchedReceipt:
     codes_required: bool | None
     released: bool | None
     quantity_released: int | None
+    quantity_uncovered: int | None
     released_version: int | None
     covered: bool | None
     quantity_covered: int | None
@@ -91,8 +92,8 @@ class WatchedReceipt:
 
     @property
     def codes_complete(self) -> bool:
-        """Whether nobody waits for codes: none are asked for, or all are there."""
-        return self.codes_required is False or bool(self.released) or bool(self.covered)
+        """Whether nobody waits for codes: none are asked for, or all are there and none that money was released for is lost."""
+        return self.codes_required is False or (bool(self.released or self.covered) and not self.quantity_uncovered)
 
     @property
     def paid(self) -> bool:
@@ -189,6 +190,22 @@ def short_coverages(receipts: Sequence[WatchedReceipt]) -> list[Cause]:
     ]
 
 
+def lost_coverages(receipts: Sequence[WatchedReceipt], now: datetime) -> list[Cause]:
+    """One cause per payable of which more was released than codes cover now; each loss is an occasion of its own."""
+    return [
+        _of_receipt(
+            receipt,
+            Kind.COVERAGE_SHORT,
+            f"codes_lost_{receipt.released_version}",
+            now,
+            f"{receipt.quantity_released} of {receipt.quantity_accepted} were released for payment, and codes of"
+            f" {receipt.quantity_uncovered} of them do not count any more.",
+        )
+        for receipt in receipts
+        if receipt.payable_id is not None and receipt.quantity_uncovered
+    ]
+
+
 def overdue_payments(receipts: Sequence[WatchedReceipt], now: datetime) -> list[Cause]:
     """One cause per payable that is not paid in full after its due date, and one more whenever its money came back."""
     return [
@@ -226,6 +243,8 @@ def _of_receipt(receipt: WatchedReceipt, kind: Kind, cause: str, happened_at: da
             "accepted_at": receipt.accepted_at,
             "quantity_accepted": receipt.quantity_accepted,
             "quantity_covered": receipt.quantity_covered,
+            "quantity_released": receipt.quantity_released,
+            "quantity_uncovered": receipt.quantity_uncovered,
             "amount_yuan": _yuan(receipt.amount_yuan),
             "paid_yuan": _yuan(receipt.paid_yuan),
             "due_on": receipt.due_on,

@@ -70,6 +70,7 @@ receipts = sa.Table(
     sa.Column("codes_required", sa.Boolean),
     sa.Column("released", sa.Boolean),
     sa.Column("quantity_released", sa.Integer),
+    sa.Column("quantity_uncovered", sa.Integer),
     sa.Column("released_version", sa.Integer),
     sa.Column("covered", sa.Boolean),
     sa.Column("quantity_covered", sa.Integer),

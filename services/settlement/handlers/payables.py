@@ -270,12 +270,17 @@ def _release(tx: Tx, before: Payable, after: Payable, now: datetime) -> dict[str
     entries = after.entries + bool(yuan)
     if yuan:
         book(tx, after.id, entries, Posting.RELEASED, yuan, now, parties_of(after))
-    detail = {"quantity_released": [before.quantity_released, after.quantity_released], "amount_yuan": yuan}
-    history.note(tx, BY_ITSELF, after.id, "released", history_parties(after), detail)
+    detail: dict[str, Any] = {"quantity_released": [before.quantity_released, after.quantity_released]}
+    detail["amount_yuan"] = yuan
+    if after.quantity_uncovered != before.quantity_uncovered:
+        detail["quantity_uncovered"] = [before.quantity_uncovered, after.quantity_uncovered]
+    action = "released" if after.quantity_released > before.quantity_released else "coverage_changed"
+    history.note(tx, BY_ITSELF, after.id, action, history_parties(after), detail)
     say_released(tx, after)
     return {
         "id": after.id,
         "quantity_released": after.quantity_released,
+        "quantity_uncovered": after.quantity_uncovered,
         "released_yuan": after.released_yuan,
         "entries": entries,
         "version": after.version,
@@ -343,5 +348,6 @@ def say_released(tx: Tx, payable: Payable) -> None:
         quantity_released=payable.quantity_released,
         amount_released_yuan=payable.released_yuan,
         complete=payable.quantity_released == payable.quantity,
+        quantity_uncovered=payable.quantity_uncovered,
     )
     outbox.record(tx, released, payable.version)

@@ -260,6 +260,7 @@ def upgrade() -> None:
         sa.Column("due_on", sa.Date(), nullable=False),
         sa.Column("codes_required", sa.Boolean(), nullable=False),
         sa.Column("quantity_released", sa.Integer(), nullable=False),
+        sa.Column("quantity_uncovered", sa.Integer(), server_default="0", nullable=False),
         sa.Column("released_yuan", sa.Numeric(precision=18, scale=2), nullable=False),
         sa.Column("sheeted_yuan", sa.Numeric(precision=18, scale=2), server_default="0", nullable=False),
         sa.Column("held_yuan", sa.Numeric(precision=18, scale=2), server_default="0", nullable=False),
@@ -286,6 +287,7 @@ def upgrade() -> None:
         sa.CheckConstraint("extract(day FROM accepted_month) = 1", name=op.f("ck_payables_month")),
         sa.CheckConstraint("quantity > 0 AND unit_price_yuan > 0", name=op.f("ck_payables_positive")),
         sa.CheckConstraint("quantity_released BETWEEN 0 AND quantity", name=op.f("ck_payables_released_quantity")),
+        sa.CheckConstraint("quantity_uncovered BETWEEN 0 AND quantity_released", name=op.f("ck_payables_uncovered")),
         sa.CheckConstraint(
             "released_yuan = round(quantity_released * unit_price_yuan, 2)", name=op.f("ck_payables_released")
         ),

@@ -51,6 +51,7 @@ class Payable:
     due_on: date
     codes_required: bool
     quantity_released: int
+    quantity_uncovered: int
     released_yuan: Decimal
     sheeted_yuan: Decimal
     held_yuan: Decimal
@@ -73,13 +74,18 @@ class Seen:
 
 
 def released(payable: Payable, quantity_covered: int) -> Payable:
-    """The payable released for as much as codes cover, never more than accepted, never back; the same when unchanged."""
-    quantity = min(payable.quantity, quantity_covered)
-    if quantity <= payable.quantity_released:
+    """The payable released for as much as codes cover, never more than accepted, never back; the same when unchanged.
+
+    What was released and has lost its codes since is counted as uncovered.
+    """
+    quantity = max(payable.quantity_released, min(payable.quantity, quantity_covered))
+    uncovered = max(0, quantity - quantity_covered) if payable.codes_required else 0
+    if (quantity, uncovered) == (payable.quantity_released, payable.quantity_uncovered):
         return payable
     return replace(
         payable,
         quantity_released=quantity,
+        quantity_uncovered=uncovered,
         released_yuan=money.amount(quantity, payable.unit_price_yuan),
         version=payable.version + 1,
     )

@@ -45,7 +45,10 @@ class WaitsFor(View):
 
 
 class PayableView(View):
-    """What is owed for one accepted line: released, on a sheet, held and paid are totals in yuan."""
+    """What is owed for one accepted line: released, on a sheet, held and paid are totals in yuan.
+
+    `quantity_uncovered` of what was released has lost its codes since: it stays released, and somebody must clear it up.
+    """
 
     id: UUID
     shipment_line_id: UUID
@@ -70,6 +73,7 @@ class PayableView(View):
     due_on: date
     codes_required: bool
     quantity_released: int
+    quantity_uncovered: int
     released_yuan: Amount
     sheeted_yuan: Amount
     held_yuan: Amount

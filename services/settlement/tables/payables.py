@@ -30,6 +30,7 @@ payables = sa.Table(
     sa.Column("due_on", sa.Date, nullable=False),
     sa.Column("codes_required", sa.Boolean, nullable=False),
     sa.Column("quantity_released", sa.Integer, nullable=False),
+    sa.Column("quantity_uncovered", sa.Integer, nullable=False, server_default="0"),
     sa.Column("released_yuan", YUAN, nullable=False),
     sa.Column("sheeted_yuan", YUAN, nullable=False, server_default="0"),
     sa.Column("held_yuan", YUAN, nullable=False, server_default="0"),
@@ -42,6 +43,7 @@ payables = sa.Table(
     sa.CheckConstraint("quantity > 0 AND unit_price_yuan > 0", name="positive"),
     sa.CheckConstraint("amount_yuan = round(quantity * unit_price_yuan, 2)", name="amount"),
     sa.CheckConstraint("quantity_released BETWEEN 0 AND quantity", name="released_quantity"),
+    sa.CheckConstraint("quantity_uncovered BETWEEN 0 AND quantity_released", name="uncovered"),
     sa.CheckConstraint("released_yuan = round(quantity_released * unit_price_yuan, 2)", name="released"),
     sa.CheckConstraint(
         "0 <= paid_yuan AND paid_yuan <= sheeted_yuan AND 0 <= held_yuan AND sheeted_yuan + held_yuan <= released_yuan",

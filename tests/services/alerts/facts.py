@@ -152,7 +152,7 @@ class Story:
             codes_required=codes_required,
         )
 
-    def released(self, quantity: int | None = None) -> PayableReleased:
+    def released(self, quantity: int | None = None, uncovered: int = 0) -> PayableReleased:
         quantity = self.quantity if quantity is None else quantity
         return self._of_receipt(
             PayableReleased,
@@ -160,6 +160,7 @@ class Story:
             quantity_released=quantity,
             amount_released_yuan=Decimal("12.34") * quantity,
             complete=quantity == self.quantity,
+            quantity_uncovered=uncovered,
         )
 
     def covered(self) -> CoverageVerified:

@@ -170,6 +170,48 @@ async def test_released_and_opened_are_said_with_totals(stage: Stage) -> None:
     await stage.ledger_agrees()
 
 
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_money_released_for_codes_that_were_lost_stays_released_and_is_counted(
+    tx: Tx, order: tuple[int, ...]
+) -> None:
+    """Ten were covered, then nine; whatever arrives first, nothing is taken back, and what has no codes is known."""
+    accepted = delivery(line(10), at=WITH_CODES)
+    facts = [
+        received(accepted),
+        received(covered(accepted, 10), 2),
+        received(covered(accepted, 9), 3),
+    ]
+    await apply(tx, *(facts[place] for place in order))
+    (row,) = await tx.sql("SELECT quantity_released, quantity_uncovered FROM payables")
+    opened, ten, nine = (order.index(place) for place in range(3))
+    released_for_lost_codes = opened < nine and ten < nine
+    assert tuple(row) == ((10, 1) if released_for_lost_codes else (9, 0))
+
+
+async def test_lost_codes_are_shown_and_said_until_they_are_made_good(stage: Stage) -> None:
+    stage.drive(WITH_CODES)
+    accepted = delivery(line(10), at=WITH_CODES)
+    await stage.worker.deliver(accepted)
+    for sequence, quantity in ((2, 10), (3, 7), (4, 9), (5, 10)):
+        await stage.worker.deliver(covered(accepted, quantity), sequence=sequence)
+    said = [fact for fact in await stage.worker.said() if isinstance(fact, PayableReleased)]
+    assert [(fact.quantity_released, fact.quantity_uncovered) for fact in said] == [(10, 0), (10, 3), (10, 1), (10, 0)]
+    assert {fact.amount_released_yuan for fact in said} == {Decimal("123.40")}
+    (found,) = (await stage.get("/payables", HOSPITAL))["items"]
+    assert (found["quantity_released"], found["quantity_uncovered"], found["version"]) == (10, 0, 5)
+    deeds = (await stage.get(f"/payables/{found['id']}/timeline", HOSPITAL))["deeds"]
+    assert [deed["action"] for deed in deeds] == ["opened", "released", *["coverage_changed"] * 3]
+    assert deeds[2]["detail"]["quantity_uncovered"] == [0, 3]
+    await stage.ledger_agrees()
+
+
+async def test_a_line_that_needs_no_codes_has_none_to_lose(tx: Tx) -> None:
+    accepted = delivery(line(10), at=BEFORE_CODES)
+    await apply(tx, received(accepted), received(covered(accepted, 3), 2))
+    (row,) = await tx.sql("SELECT quantity_released, quantity_uncovered FROM payables")
+    assert tuple(row) == (10, 0)
+
+
 async def test_a_price_that_makes_no_possible_amount_is_kept_for_a_person(stage: Stage) -> None:
     await stage.worker.deliver(delivery(line(100_000_000, "999999999.9999")), delivery())
     assert len(await stage.worker.dead_letters()) == 1

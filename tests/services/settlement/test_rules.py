@@ -52,6 +52,7 @@ def payable(quantity: int = 10, price: str = "0.3333", released: int = 0, state:
         due_on=date(2026, 5, 1),
         codes_required=True,
         quantity_released=released,
+        quantity_uncovered=0,
         released_yuan=money.amount(released, Decimal(price)),
         sheeted_yuan=ZERO,
         held_yuan=ZERO,
@@ -135,9 +136,10 @@ def run(state: str = "made") -> Run:
 def test_a_payable_is_released_as_far_as_codes_cover_and_never_back(released: int, covered: int, expected: int) -> None:
     before = payable(released=released)
     after = payables.released(before, covered)
-    assert after.quantity_released == expected
-    assert (after is before) == (expected == released)
-    assert after.version == before.version + (expected != released)
+    lost = max(0, expected - covered)
+    assert (after.quantity_released, after.quantity_uncovered) == (expected, lost)
+    assert (after is before) == (expected == released and not lost)
+    assert after.version == before.version + (after is not before)
 
 
 @pytest.mark.parametrize("price", ["0.0049", "0.0050", "0.3333", "12.3455", "999.9999"])
