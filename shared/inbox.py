@@ -132,20 +132,9 @@ class Consumer:
         if not items:
             return
         try:
-            try:
-                await self._together(items)
-            except TOO_SLOW:
-                if len(items) == 1:
-                    raise
-                await self._one_by_one(items)
+            await self._apply(items)
         except ROAD as error:
             raise Transient(repr(error)) from error
-        except Exception as error:  # the edge: the batch is tried event by event, which finds the culprit
-            log.info("batch is tried one by one", extra={"service": self.service, "reason": repr(error)})
-            try:
-                await self._one_by_one(items)
-            except ROAD as away:
-                raise Transient(repr(away)) from away
 
     def open(self, messages: Sequence[Message]) -> list[Item]:
         """What the messages say, in their order; leaves out what nobody here handles."""
@@ -238,16 +227,30 @@ class Consumer:
                 free.append(item)
         return free
 
-    async def _one_by_one(self, items: Sequence[Item]) -> None:
-        for item in items:
-            try:
-                await self._together([item])
-            except ROAD:
+    async def _apply(self, items: Sequence[Item]) -> None:
+        """All in one transaction. When that fails, each half in its own, the earlier one first: so the culprit is found in
+        a few steps, the others go on, and the order of no subject is touched."""
+        try:
+            await self._together(items)
+        except Exception as error:  # the edge: a refusal is kept with its reason, for a person
+            halved = len(items) > 1
+            if isinstance(error, ROAD) and not (halved and isinstance(error, TOO_SLOW)):
                 raise
-            except Exception as error:  # the edge: a refusal is kept with its reason, for a person
-                async with self.database.transaction(EVERYTHING) as tx:
-                    _bury(tx, item, reason_of(error))
-                self._tell_refusal(item, reason_of(error), error)
+            if not halved:
+                await self._refuse(items[0], error)
+                return
+            middle = len(items) // 2
+            log.info(
+                "batch is tried in halves",
+                extra={"service": self.service, "events": len(items), "reason": repr(error)},
+            )
+            await self._apply(items[:middle])
+            await self._apply(items[middle:])
+
+    async def _refuse(self, item: Item, error: Exception) -> None:
+        async with self.database.transaction(EVERYTHING) as tx:
+            _bury(tx, item, reason_of(error))
+        self._tell_refusal(item, reason_of(error), error)
 
     def _tell(self, items: Sequence[Item], outcomes: Mapping[str, Sequence[Item]], seconds: float) -> None:
         """One line a batch, one a refusal; and what is counted."""
