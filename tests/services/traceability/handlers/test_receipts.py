@@ -9,7 +9,7 @@ import pytest
 from shared.events import Event
 from shared.events.traceability import CoverageShort, CoverageVerified, ReceiptExpected
 from tests.house import WorkerInHand
-from tests.services.traceability.scenes import HOSPITAL, Desk, Line, boxes
+from tests.services.traceability.scenes import HOSPITAL, SLICE, Desk, Line, boxes
 
 
 def told(facts: list[Event]) -> list[tuple[str, int]]:
@@ -155,4 +155,42 @@ async def test_the_timeline_tells_what_happened_and_who_acts(desk: Desk, worker:
     shown = (await desk.get(HOSPITAL, f"/receipts/{receipt['id']}/timeline")).json()
     assert [deed["action"] for deed in shown["deeds"]] == ["expected", "accepted", "codes_captured"]
     assert shown["deeds"][2]["detail"]["bills"] == ["B1"]
-    assert shown["next"] == [{"who": HOSPITAL, "what": "capture codes for 6 of 10 盒", "by": None}]
+    who = {"role": "hospital", "code": HOSPITAL, "name": None, "region": None}
+    assert shown["next"] == [{"who": who, "what": "capture codes for 6 of 10 盒", "by": None}]
+
+
+@pytest.mark.parametrize("codes_first", [True, False])
+async def test_codes_beyond_what_was_accepted_are_found_whichever_comes_first(
+    desk: Desk, worker: WorkerInHand, codes_first: bool
+) -> None:
+    line = Line(10)
+    await worker.deliver(line.dispatched())
+    if codes_first:
+        (answer,) = await desk.capture(line.bill(boxes(10)))
+        assert answer["warnings"] == []
+    await worker.deliver(line.rejected(2), line.accepted(8))
+    if not codes_first:
+        (answer,) = await desk.capture(line.bill(boxes(10)))
+        assert [one["reason"] for one in answer["warnings"]] == ["surplus"]
+    shown = await desk.receipt(line)
+    assert (shown["quantity_covered"], shown["packs_captured"], shown["state"]) == (8, 10, "covered")
+    (anomaly,) = (await desk.get(HOSPITAL, "/anomalies")).json()["items"]
+    assert (anomaly["kind"], anomaly["codes"], anomaly["receipt_id"]) == ("surplus", 2, shown["id"])
+
+
+async def test_codes_of_a_shipment_that_was_cancelled_or_rejected_are_surplus_all(
+    desk: Desk, worker: WorkerInHand
+) -> None:
+    cancelled, rejected = Line(5), Line(5)
+    await worker.deliver(cancelled.dispatched(), rejected.dispatched())
+    await desk.capture(cancelled.bill(boxes(2), "B1"), rejected.bill(boxes(3, 11), "B2"))
+    await worker.deliver(cancelled.cancelled(), rejected.rejected())
+    found = (await desk.get(HOSPITAL, "/anomalies", kind="surplus")).json()["items"]
+    assert sorted(one["codes"] for one in found) == [2, 3]
+
+
+async def test_where_no_codes_are_asked_for_none_are_too_many(desk: Desk, worker: WorkerInHand) -> None:
+    line = Line(1, product_code=SLICE, kind="slice")
+    await worker.deliver(line.dispatched(), line.accepted())
+    await desk.capture(line.bill(["Q/QH-1", "Q/QH-2"]))
+    assert (await desk.get(HOSPITAL, "/anomalies", kind="surplus")).json()["items"] == []
