@@ -1,0 +1,158 @@
+"""A code's whole life is told to whoever takes part in it: scanned, refused, packed, sold, found; and to its maker."""
+
+import pytest
+
+from tests.house import WorkerInHand
+from tests.services.traceability.scenes import (
+    CASE_IDENT,
+    DISTRIBUTOR,
+    HOSPITAL,
+    MAKER,
+    OTHER_HOSPITAL,
+    OTHER_IDENT,
+    OTHER_MAKER,
+    PRODUCT,
+    Desk,
+    Line,
+    bill,
+    box,
+    boxes,
+)
+
+CASE = box(1, CASE_IDENT)
+
+
+async def life(desk: Desk, code: str, who: str = HOSPITAL) -> dict[str, object]:
+    answer = await desk.get(who, f"/codes/{code}")
+    assert answer.status_code == 200, answer.text
+    told: dict[str, object] = answer.json()
+    return told
+
+
+@pytest.fixture
+async def opened(desk: Desk, line: Line, worker: WorkerInHand) -> str:
+    """A case of four that was received, then mapped and opened; one box of it is sold."""
+    await desk.codes(CASE_IDENT, level=3, packs=4)
+    await desk.capture(line.bill([CASE]))
+    answered = await desk.post(MAKER, "/packings/bulk", [{"parent": CASE, "children": boxes(4)}])
+    assert answered.json()["succeeded"] == 1
+    await worker.meet_deadlines()
+    await desk.capture(bill([box(2)], "S1"))
+    return CASE
+
+
+async def test_a_case_that_was_opened_tells_what_came_of_it(desk: Desk, line: Line, opened: str) -> None:
+    told = await life(desk, opened)
+    (content,) = told["contents"]  # type: ignore[misc]
+    assert (content["bill_number"], content["shipment_line_id"]) == ("B1", str(line.id))
+    assert [content[name] for name in ("codes", "packs", "held", "sold", "written_off")] == [4, 4, 3, 1, 0]
+    assert (told["received"], told["holds"], told["product_code"], told["level"]) == (None, 4, PRODUCT, 3)
+    (coverage,) = told["coverage"]  # type: ignore[misc]
+    assert (coverage["quantity_covered"], coverage["quantity_accepted"], coverage["state"]) == (4, 10, "short")
+
+
+async def test_a_box_tells_that_it_came_in_its_case_and_was_sold(desk: Desk, opened: str) -> None:
+    told = await life(desk, box(2))
+    assert told["lies_in"] == [opened]
+    assert (told["received"]["came_in"], told["received"]["state"]) == (opened, "O")  # type: ignore[index]
+    assert [(move["move"], move["code"]) for move in told["movements"]] == [("sell", box(2))]  # type: ignore[attr-defined]
+    assert told["coverage"][0]["quantity_covered"] == 4  # type: ignore[index]
+
+
+async def test_a_box_in_a_case_nobody_has_opened_yet_tells_of_the_case(desk: Desk, line: Line) -> None:
+    await desk.codes(CASE_IDENT, level=3, packs=4)
+    await desk.capture(line.bill([CASE]))
+    await desk.post(MAKER, "/packings/bulk", [{"parent": CASE, "children": boxes(4)}])
+    told = await life(desk, box(2))
+    assert (told["received"]["came_in"], told["received"]["packs"]) == (CASE, 4)  # type: ignore[index]
+
+
+async def test_a_case_scanned_with_its_map_known_tells_the_same(desk: Desk, line: Line) -> None:
+    await desk.codes(CASE_IDENT, level=3, packs=4)
+    await desk.post(MAKER, "/packings/bulk", [{"parent": CASE, "children": boxes(4)}])
+    await desk.capture(line.bill([CASE]))
+    assert (await life(desk, CASE))["contents"][0]["codes"] == 4  # type: ignore[index]
+    assert (await life(desk, box(1)))["received"]["came_in"] == CASE  # type: ignore[index]
+
+
+async def test_a_code_that_was_only_ever_refused_tells_why(desk: Desk, line: Line) -> None:
+    strange = box(1, OTHER_IDENT)
+    await desk.capture(line.bill([strange]), bill([box(7)], "S1"))
+    told = await life(desk, strange)
+    (refused,) = told["refused"]  # type: ignore[misc]
+    assert (refused["reason"], refused["bill_number"], refused["shipment_line_id"]) == ("mismatch", "B1", str(line.id))
+    assert [one["kind"] for one in told["anomalies"]] == ["mismatch"]  # type: ignore[attr-defined]
+    assert (await life(desk, box(7)))["refused"][0]["reason"] == "no_inbound"  # type: ignore[index]
+
+
+async def test_a_refused_scan_is_told_to_whom_it_concerns_alone(desk: Desk, line: Line, worker: WorkerInHand) -> None:
+    elsewhere = Line(10, hospital=OTHER_HOSPITAL)
+    await worker.deliver(elsewhere.dispatched(), elsewhere.accepted())
+    await desk.capture(line.bill([box(1)]))
+    await desk.capture(elsewhere.bill([box(1)], "E1"), who=OTHER_HOSPITAL)
+    mine, theirs = await life(desk, box(1)), await life(desk, box(1), OTHER_HOSPITAL)
+    assert (mine["refused"], mine["anomalies"]) == ([], [])
+    assert [one["reason"] for one in theirs["refused"]] == ["received_elsewhere"]  # type: ignore[attr-defined]
+    assert (theirs["received"], theirs["coverage"]) == (None, [])
+    assert HOSPITAL not in str(theirs)
+    both = await life(desk, box(1), "authority")
+    assert len(both["refused"]) == 1  # type: ignore[arg-type]
+    assert both["received"]["institution_code"] == HOSPITAL  # type: ignore[index]
+
+
+async def test_a_maker_sees_what_its_codes_mean_and_how_they_are_packed_and_no_hospital(
+    desk: Desk, opened: str
+) -> None:
+    told = await life(desk, box(2), MAKER)
+    assert (told["product_code"], told["manufacturer_code"], told["lies_in"]) == (PRODUCT, MAKER, [opened])
+    assert [told[name] for name in ("received", "contents", "coverage", "movements", "refused", "anomalies")] == [
+        None, [], [], [], [], [],
+    ]  # fmt: skip
+    assert (await life(desk, opened, MAKER))["holds"] == 4
+
+
+@pytest.mark.parametrize(
+    ("who", "code"),
+    [
+        (OTHER_MAKER, box(2)),
+        (MAKER, box(1, OTHER_IDENT)),
+        (MAKER, box(1, "8100000")),
+        (OTHER_HOSPITAL, box(2)),
+        (OTHER_HOSPITAL, CASE),
+        (DISTRIBUTOR, box(2)),
+        ("far authority", CASE),
+        ("operator", box(1, "8100000")),
+    ],
+)
+async def test_to_others_a_code_is_not_there(desk: Desk, opened: str, who: str, code: str) -> None:
+    answer = await desk.get(who, f"/codes/{code}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "code_not_found")
+
+
+async def test_a_timeline_of_a_line_tells_refused_scans_anomalies_coverage_and_recalls(desk: Desk, line: Line) -> None:
+    await desk.capture(line.bill([*boxes(11), box(1), box(1, OTHER_IDENT)]))
+    opened = await desk.post(MAKER, "/recalls", {"product_code": PRODUCT, "lot_numbers": ["240101"], "reason": "glass"})
+    await desk.post(MAKER, f"/recalls/{opened.json()['id']}/close", {"reason": "all back"})
+    receipt = await desk.receipt(line)
+    deeds = (await desk.get(HOSPITAL, f"/receipts/{receipt['id']}/timeline")).json()["deeds"]
+    told = {deed["action"]: deed["detail"] for deed in deeds}
+    assert told["codes_refused"]["reasons"] == {"repeated": 1, "mismatch": 1}
+    assert (told["codes_captured"]["covered"], told["codes_captured"]["bills"]) == (10, ["B1"])
+    found = [deed["detail"]["kind"] for deed in deeds if deed["action"] == "anomaly_found"]
+    assert sorted(found) == ["mismatch", "surplus"]
+    assert [deed["action"] for deed in deeds][-2:] == ["recall_opened", "recall_closed"]
+    assert told["recall_opened"]["reason"] == "glass"
+
+
+async def test_what_becomes_of_an_anomaly_stands_in_the_timeline_of_its_line(desk: Desk, line: Line) -> None:
+    await desk.capture(line.bill([box(1, OTHER_IDENT)]))
+    anomaly = (await desk.get(HOSPITAL, "/anomalies")).json()["items"][0]
+    path = f"/anomalies/{anomaly['id']}"
+    await desk.post(HOSPITAL, f"{path}/explanation", {"explanation": "the wrong shelf"}, if_match='"1"')
+    await desk.post("authority", f"{path}/close", {"finding": "fine"}, if_match='"2"')
+    receipt = await desk.receipt(line)
+    deeds = (await desk.get("authority", f"/receipts/{receipt['id']}/timeline")).json()["deeds"]
+    told = [(deed["action"], deed["detail"].get("words")) for deed in deeds if "anomaly" in deed["action"]]
+    assert told == [("anomaly_found", None), ("anomaly_explained", "the wrong shelf"), ("anomaly_closed", "fine")]
+    to_the_distributor = (await desk.get(DISTRIBUTOR, f"/receipts/{receipt['id']}/timeline")).json()["deeds"]
+    assert not [deed for deed in to_the_distributor if "anomaly" in deed["action"]]
