@@ -6,6 +6,7 @@ Replaying takes the handlers and the worker's reach, so it is a job: asked for h
 from datetime import datetime
 
 from fastapi import APIRouter
+from pydantic import ConfigDict
 
 from shared import dead_letters, jobs
 from shared.errors import NotFound
@@ -21,6 +22,8 @@ class DeadLetterNotFound(NotFound):
 
 class DropDeadLetter(Command):
     """Gives up one message for good; the reason is kept."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "发送方已另发正确消息，此条作废"}]})
 
     reason: Reason
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
 from shared import clock, deadlines, jobs, outbox
@@ -46,6 +46,8 @@ class ClockView(BaseModel):
 
 class SetClock(BaseModel):
     """The instant the clock shall show: never earlier than it shows."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"now": "2026-03-02T09:00:00+08:00"}]})
 
     now: AwareDatetime
 

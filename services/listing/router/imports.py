@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -18,10 +18,13 @@ from shared.http.jobs import SHEET_TYPES, received
 
 router = APIRouter(route_class=Edge, prefix="/imports", tags=["imports"])
 
+_CSV = "text/csv"
+_SHEET = "企业名称,企业类型,所属区划代码,统一社会信用代码,校验位说明\n青禾制药有限公司,生产企业,330100,,\n"
+_FILE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
     "requestBody": {
         "required": True,
-        "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in SHEET_TYPES},
+        "content": {name: _FILE | ({"example": _SHEET} if name == _CSV else {}) for name in SHEET_TYPES},
     }
 }
 
