@@ -10,6 +10,8 @@ from deploy import pages, promises
 from deploy.embedded import CannotStart
 
 FOLDER = pages.DOCS / "openapi"
+SHOWN = 20
+"""Broken promises that are named; what changes everywhere breaks hundreds."""
 
 
 class PromiseBroken(CannotStart):
@@ -42,9 +44,9 @@ def bring(folder: Path, documents: dict[str, dict[str, object]], *, check: bool,
         for breach in promises.broken(document, _plain(wanted[name]))
     ]
     if breaches and not may_break:
-        raise PromiseBroken(
-            f"Clients rely on this: {'; '.join(breaches)}. If it is meant, run `jicai openapi --break`."
-        )
+        more = f"; and {len(breaches) - SHOWN} more" if len(breaches) > SHOWN else ""
+        named = "; ".join(breaches[:SHOWN]) + more
+        raise PromiseBroken(f"Clients rely on this: {named}. If it is meant, run `jicai openapi --break`.")
     stale = sorted(name for name in wanted.keys() | known.keys() if known.get(name) != _plain(wanted.get(name)))
     if check and stale:
         raise OpenapiStale(f"Stale in docs/openapi: {', '.join(stale)}; run `jicai openapi`.")

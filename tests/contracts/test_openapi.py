@@ -164,6 +164,14 @@ def test_a_path_or_an_operation_that_is_gone_is_named() -> None:
     assert promises.broken(document(), now) == ["/things: is gone"]
 
 
+def test_a_change_of_everything_is_said_in_few_words(tmp_path: Path) -> None:
+    many = document()
+    many["paths"] |= {f"/things/{number:02}": {} for number in range(25)}
+    bring(tmp_path, {"orders": many}, check=False)
+    with pytest.raises(PromiseBroken, match=r"/things/19: is gone; and 5 more\. If it is meant"):
+        bring(tmp_path, {"orders": document()}, check=True)
+
+
 def test_files_are_written_compared_and_never_broken_by_chance(tmp_path: Path) -> None:
     with pytest.raises(OpenapiStale, match=r"orders\.json"):
         bring(tmp_path, {"orders": document()}, check=True)
