@@ -21,7 +21,9 @@ setup: $(STAMP) ## make .venv with everything pinned, if it is missing or older 
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@if [ -z "$(PYTHON)" ]; then echo "jicai needs Python 3.11 or newer, and none was found on the PATH." >&2; exit 1; fi
+	@[ -x $(BIN)/python ] || echo "Making .venv with $(PYTHON): some seconds."
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@echo "Installing what requirements/dev.txt pins, PostgreSQL and a Java runtime among it: one to three minutes, this once."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--config-settings editable_mode=compat --editable .

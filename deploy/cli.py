@@ -36,6 +36,16 @@ COMMANDS = {
 }
 """Command and the module of deploy/commands that has it; the module adds its commands by `add_to`."""
 
+PANELS = {
+    "Try it out": ("run", "up", "token", "import", "replay"),
+    "Deploy and operate": (
+        *("migrate", "serve", "work", "topics", "audit"),
+        *("dead", "republish", "rebuild", "rewind"),
+    ),
+    "Write the project": ("new-version", "events", "access", "errors"),
+}
+"""How the list of commands is laid out."""
+
 EXPECTED = (CannotStart, PolicyRefused, IssuersWrong)
 
 
@@ -43,7 +53,7 @@ class Commands(TyperGroup):
     """Expected errors go to standard error as they are, and the exit status is 1."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
+        return sorted(COMMANDS, key=[name for names in PANELS.values() for name in names].index)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
@@ -52,7 +62,9 @@ class Commands(TyperGroup):
         module.callback()(lambda: None)
         importlib.import_module(f"deploy.commands.{COMMANDS[cmd_name]}").add_to(module)
         group = typer.main.get_group(module)
-        return group.get_command(ctx, cmd_name)
+        found: Any = group.get_command(ctx, cmd_name)
+        found.rich_help_panel = next((panel for panel, names in PANELS.items() if cmd_name in names), None)
+        return found
 
     def invoke(self, ctx: Any) -> Any:
         try:

@@ -37,6 +37,11 @@ def jwks_file(data_dir: Path) -> Path:
     return public
 
 
+def has_issuer(data_dir: Path) -> bool:
+    """Whether a platform was ever started on this folder, and so has a key to sign with."""
+    return (data_dir / "keys" / "issuer.json").exists()
+
+
 def make_token(
     data_dir: Path,
     *,

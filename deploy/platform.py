@@ -107,8 +107,10 @@ QUIET = InFlightView(outbox=0, lag=0, deadlines_due=0, jobs=0, dead_letters=0)
 def run(services: Sequence[Service], data_dir: Path, port: int, *, tell: bool = True) -> None:
     """The embedded default from start to stop; prints `ready:` with the addresses when it is. Raises CannotStart."""
     data_dir = data_dir.expanduser().resolve()
-    with stoppable(), reserved(port) as bound, kept(data_dir):
+    with stoppable(data_dir) as leaving, reserved(port) as bound, kept(data_dir):
         fresh = not (data_dir / "postgres").exists()
+        if fresh:
+            print(f"Making PostgreSQL and the databases in {data_dir}: about ten seconds, this once.", flush=True)
         with EmbeddedPostgres.start(data_dir) as postgres:
             jwks_file(data_dir)
             urls = {service.name: postgres.url(database_name(service.name)) for service in services}
@@ -130,10 +132,14 @@ def run(services: Sequence[Service], data_dir: Path, port: int, *, tell: bool = 
                     print("ready:", base, *(address.api for address in where.values()), flush=True)
 
                 async with platform.running():
+                    if clock.driven():
+                        print(
+                            f"The clock is driven and shows {clock.now():%Y-%m-%d %H:%M} UTC; DELETE /clock ends that."
+                        )
                     await serve(platform.app, bound, stop, drain_seconds=platform.drain_seconds, when_ready=when_ready)
 
             try:
-                until_told(main)
+                until_told(main, leaving)
             finally:
                 addresses.addresses_file(data_dir).unlink(missing_ok=True)
 

@@ -44,9 +44,11 @@ def up(services: Sequence[Service], data_dir: Path, base_port: int, *, tell: boo
     """Everything from start to stop; prints `ready:` with the addresses when all ten answer. Raises CannotStart."""
     data_dir = data_dir.expanduser().resolve()
     names = [service.name for service in services]
-    with stoppable(), kept(data_dir):
+    with stoppable(data_dir), kept(data_dir):
         ports = ports_of(names, base_port)
         fresh = not (data_dir / "postgres").exists()
+        first = "; the first time Kafka is fetched and databases are made, up to a minute more" if fresh else ""
+        print(f"Starting PostgreSQL and Kafka, then ten processes: about half a minute{first}.", flush=True)
         with (
             EmbeddedPostgres.start(data_dir) as postgres,
             EmbeddedKafka.start(data_dir) as kafka,
@@ -60,6 +62,7 @@ def up(services: Sequence[Service], data_dir: Path, base_port: int, *, tell: boo
             make_topics(NAMES, told(TopicSettings, kafka_bootstrap=kafka.bootstrap), lambda _: None)
             jwks_file(data_dir)
             embedded = Embedded(data_dir, urls, kafka.bootstrap)
+            print(f"Starting ten processes; their logs are in {data_dir / 'logs'}.", flush=True)
             where = start(children, embedded, ports)
             try:
                 _watch(children, data_dir, where, tell=fresh and tell)
@@ -85,7 +88,7 @@ def _watch(children: Children, data_dir: Path, where: dict[str, Address], *, tel
     addresses.write(data_dir, where)
     if tell:
         asyncio.run(story.tell(where, token_maker(data_dir)))
-    print("ready:", *(address.api for address in where.values()), flush=True)
+    print("ready:", *(f"{name} {address.api}" for name, address in where.items()), flush=True)
     while True:
         children.check()
         time.sleep(WATCH_SECONDS)

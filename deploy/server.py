@@ -2,10 +2,13 @@
 
 import asyncio
 import errno
+import os
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -95,14 +98,16 @@ async def serve(
         await asyncio.gather(telling, stopping, return_exceptions=True)
 
 
-def until_told(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    """Runs `main` with an event that Ctrl-C and SIGTERM set."""
+def until_told(
+    main: Callable[[asyncio.Event], Coroutine[Any, Any, None]], leaving: Callable[[], None] = lambda: None
+) -> None:
+    """Runs `main` with an event that Ctrl-C and SIGTERM set, calling `leaving` before."""
 
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, lambda: (leaving(), stop.set()))
         await main(stop)
 
     before = {number: signal.getsignal(number) for number in SIGNALS}
@@ -115,19 +120,33 @@ def until_told(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> No
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """While servers start and stop, Ctrl-C and SIGTERM leave through every `with`, once; both are a clean end."""
+def stoppable(data_dir: Path | None = None) -> Iterator[Callable[[], None]]:
+    """While servers start and stop, Ctrl-C and SIGTERM leave through every `with`, once; both are a clean end.
+
+    With a data folder a person waits: it is said that all is being stopped, and at the end where the data is kept. Yields
+    what says the first, for who takes the signals over.
+    """
+    said = False
+
+    def leaving() -> None:
+        nonlocal said
+        if data_dir is not None and not said:
+            os.write(sys.stdout.fileno(), "stopping…\n".encode())  # print is not allowed to meet itself in a signal
+        said = True
 
     def leave(*_: object) -> None:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        leaving()
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, leave) for number in SIGNALS}
     try:
-        yield
+        yield leaving
     except KeyboardInterrupt:
         return
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if said and data_dir is not None:
+            print(f"stopped; the data is kept in {data_dir}", flush=True)

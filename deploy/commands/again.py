@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from deploy.commands.options import ServiceName
+from deploy.commands.options import DATA, Data, ServiceName
+from deploy.commands.reach import settings_of
 from deploy.embedded import CannotStart
 from deploy.services import load
-from deploy.wiring import told
 from shared import republish
 from shared.db import TRANSIENT, Database
 from shared.policy import Policy
@@ -26,38 +27,42 @@ class DatabaseAway(CannotStart):
 
 
 def republish_kind(
-    service: ServiceName, kind: Annotated[str, typer.Argument(help="What is said again, such as enterprises.")]
+    service: ServiceName,
+    kind: Annotated[str, typer.Argument(help="What is said again, such as enterprises.")],
+    data: Data = DATA,
 ) -> None:
     """Sends the present state of one kind again, as ordinary events; harmless for who has it already."""
     loaded = load(service)
     _known(loaded, "says nothing again", kind, loaded.republish)
-    _run(_say_again(loaded, kind))
+    _run(_say_again(loaded, kind, data))
 
 
 def rebuild(
-    service: ServiceName, projection: Annotated[str, typer.Argument(help="What is emptied and filled, such as market.")]
+    service: ServiceName,
+    projection: Annotated[str, typer.Argument(help="What is emptied and filled, such as market.")],
+    data: Data = DATA,
 ) -> None:
     """Empties a projection, and has its source send everything again. Until that has arrived, the service knows nothing
-    of it and refuses what needs it. Reads the settings of both services."""
+    of it and refuses what needs it. Finds both services where their variables point, else on the data folder."""
     loaded = load(service)
     _known(loaded, "has no projection", projection, loaded.projections)
     wanted = loaded.projections[projection]
     source = load(wanted.source)
 
     async def work() -> None:
-        async with _database(source) as _:
+        async with _database(source, data) as _:
             pass  # before anything is emptied, the source must be there to fill it
-        async with _database(loaded) as database:
+        async with _database(loaded, data) as database:
             await republish.empty(database, wanted)
         typer.echo(f"{service}: {projection} is empty.")
         for kind in wanted.kinds:
-            await _say_again(source, kind)
+            await _say_again(source, kind, data)
 
     _run(work())
 
 
-async def _say_again(service: Service, kind: str) -> None:
-    async with _database(service) as database:
+async def _say_again(service: Service, kind: str, data: Path) -> None:
+    async with _database(service, data) as database:
         count = await republish.republish(database, service.republish[kind])
     typer.echo(f"{service.name}: {count} {kind} are said again.")
 
@@ -68,8 +73,8 @@ def _known(service: Service, lack: str, name: str, known: Collection[str]) -> No
 
 
 @asynccontextmanager
-async def _database(service: Service) -> AsyncIterator[Database]:
-    settings = told(service.settings)
+async def _database(service: Service, data: Path) -> AsyncIterator[Database]:
+    settings = settings_of(service, data)
     database = await Database.open(
         settings.database_url,
         role=settings.worker_role,
@@ -88,7 +93,7 @@ def _run(work: Coroutine[None, None, None]) -> None:
     try:
         asyncio.run(work)
     except TRANSIENT as error:
-        raise DatabaseAway(f"A database cannot be used: {error}") from error
+        raise DatabaseAway(f"A database cannot be used now; is the platform running? ({error})") from error
 
 
 def add_to(app: typer.Typer) -> None:

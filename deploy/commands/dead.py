@@ -6,16 +6,17 @@ Replay and drop go through the same inbox as the worker's own, so they may run w
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from deploy.commands.options import ServiceName
+from deploy.commands.options import DATA, Data, ServiceName
+from deploy.commands.reach import settings_of
 from deploy.embedded import CannotStart
 from deploy.services import load
-from deploy.wiring import told
 from shared import dead_letters, settling
 from shared.db import TRANSIENT, Database
 from shared.dead_letters import DeadLetter
@@ -39,9 +40,9 @@ class DatabaseAway(CannotStart):
 
 
 @dead.command("list")
-def list_letters(service: ServiceName) -> None:
+def list_letters(service: ServiceName, data: Data = DATA) -> None:
     """Open letters, the oldest first: the dead ones, and those that wait behind one of the same subject."""
-    letters = _with(service, _open_letters)
+    letters = _with(service, data, _open_letters)
     table = Table("number", "state", "topic", "subject", "since", "reason")
     for letter in letters:
         since = letter.received_at.isoformat(timespec="seconds")
@@ -50,9 +51,9 @@ def list_letters(service: ServiceName) -> None:
 
 
 @dead.command()
-def show(service: ServiceName, letter_id: LetterId) -> None:
+def show(service: ServiceName, letter_id: LetterId, data: Data = DATA) -> None:
     """One letter, with its headers and its bytes as they came."""
-    letter = _with(service, lambda consumer: _letter(consumer, letter_id))
+    letter = _with(service, data, lambda consumer: _letter(consumer, letter_id))
     for name in ("id", "state", "topic", "subject", "event_id", "received_at", "settled_at", "reason", "note"):
         typer.echo(f"{name}: {getattr(letter, name)}")
     for name, value in letter.headers.items():
@@ -61,14 +62,14 @@ def show(service: ServiceName, letter_id: LetterId) -> None:
 
 
 @dead.command()
-def replay(service: ServiceName, letter_id: LetterId) -> None:
+def replay(service: ServiceName, letter_id: LetterId, data: Data = DATA) -> None:
     """Sends the letters of this one's subject in again, from the oldest on; stops at the first that still cannot be."""
 
     async def work(consumer: Consumer) -> tuple[int, DeadLetter]:
         await _letter(consumer, letter_id)
         return await settling.replay(consumer, letter_id, _who()), await _letter(consumer, letter_id)
 
-    applied, letter = _with(service, work)
+    applied, letter = _with(service, data, work)
     typer.echo(f"{service}: {applied} applied; letter {letter_id} is {letter.state}.")
     if letter.state == "dead":
         typer.echo(f"It still cannot be applied: {letter.reason}", err=True)
@@ -80,6 +81,7 @@ def drop(
     service: ServiceName,
     letter_id: LetterId,
     reason: Annotated[str, typer.Option(help="Why it is given up; kept in history.", prompt=True)],
+    data: Data = DATA,
 ) -> None:
     """Gives a letter up for good, with a reason, and sends in what waited behind it."""
     if not reason.strip():
@@ -89,13 +91,13 @@ def drop(
         await _letter(consumer, letter_id)
         return await settling.drop(consumer, letter_id, _who(), reason), await _letter(consumer, letter_id)
 
-    applied, letter = _with(service, work)
+    applied, letter = _with(service, data, work)
     typer.echo(f"{service}: letter {letter_id} is {letter.state}; {applied} that waited behind it were applied.")
 
 
-def _with(service: str, work: Callable[[Consumer], Awaitable[T]]) -> T:
+def _with(service: str, data: Path, work: Callable[[Consumer], Awaitable[T]]) -> T:
     loaded = load(service)
-    settings = told(loaded.settings)
+    settings = settings_of(loaded, data)
 
     async def run() -> T:
         database = await Database.open(
@@ -113,7 +115,9 @@ def _with(service: str, work: Callable[[Consumer], Awaitable[T]]) -> T:
     try:
         return asyncio.run(run())
     except TRANSIENT as error:
-        raise DatabaseAway(f"The database of {service} cannot be used: {error}") from error
+        raise DatabaseAway(
+            f"The database of {service} cannot be used now; is the platform running? ({error})"
+        ) from error
 
 
 async def _open_letters(consumer: Consumer) -> list[DeadLetter]:

@@ -6,6 +6,11 @@ import typer
 
 from deploy import issuer
 from deploy.commands.options import DATA, Data
+from deploy.embedded import CannotStart
+
+
+class NoIssuer(CannotStart):
+    """A folder on which no platform was ever started; asking for a token makes none."""
 
 
 def token(
@@ -18,6 +23,8 @@ def token(
 ) -> None:
     """Prints a token that the embedded default takes; `--role` may be given several times."""
     folder = data.expanduser().resolve()
+    if not issuer.has_issuer(folder):
+        raise NoIssuer(f"{folder} holds no issuer that could sign a token; start `jicai run --data {data}` first.")
     typer.echo(issuer.make_token(folder, organisation=org, roles=role, region=region, person=person, days=days))
 
 

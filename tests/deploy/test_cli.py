@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from deploy import contract
 from deploy.children import ChildEnded, Children, kept
-from deploy.cli import COMMANDS, app
+from deploy.cli import COMMANDS, PANELS, app
 from deploy.embedded import DataFolderBusy, is_gone, wait_until
+from deploy.issuer import jwks_file
 from deploy.kafka import EmbeddedKafka
 from shared.events import EVENTS
 
@@ -22,6 +23,13 @@ def said(*arguments: str, **variables: str) -> tuple[int, str, str]:
     """Exit status, standard output and standard error of a command."""
     result = CliRunner().invoke(app, arguments, env=variables)
     return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_list_of_commands_holds_each_once_in_its_place() -> None:
+    status, shown, _ = said("--help")
+    assert status == 0
+    assert sorted(name for names in PANELS.values() for name in names) == sorted(COMMANDS)
+    assert [panel for panel in PANELS if panel in shown] == list(PANELS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -37,7 +45,7 @@ def test_every_command_explains_itself(command: str) -> None:
         (("serve", "ordres"), "There is no service 'ordres'; did you mean orders?\n"),
         (("work", "xyz"), "There is no service 'xyz'; there are listing, orders, settlement, traceability, alerts.\n"),
         (("serve", "orders"), "The environment does not say what is needed: ORDERS_DATABASE_URL: Field required.\n"),
-        (("token", "--role", "hospitl", "--org", "H1", "--region", "330100"), "did you mean hospital?\n"),
+        (("token", "--role", "hospitl", "--org", "H1", "--region", "330100"), "holds no issuer"),
         (("migrate", "settlement", "--database-url", "postgresql://nobody@127.0.0.1:1/x"), "was not migrated"),
     ],
 )
@@ -51,7 +59,50 @@ def test_an_expected_error_is_one_sentence(
     assert error.count("\n") == 1
 
 
+def test_a_folder_without_an_issuer_gives_no_token_and_is_not_made(tmp_path: Path) -> None:
+    asked = ("token", "--role", "hospital", "--org", "H33010200059", "--region", "330100", "--data")
+    for folder in (tmp_path / "none", tmp_path):
+        status, shown, error = said(*asked, str(folder))
+        assert (status, shown) == (1, "")
+        assert "holds no issuer" in error
+        assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("dead", "list", "orders"),
+        ("republish", "listing", "enterprises"),
+        ("rebuild", "orders", "market"),
+        ("audit",),
+    ],
+)
+def test_without_variables_and_without_a_platform_a_command_says_so(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LISTING", "ORDERS"):
+        monkeypatch.delenv(f"{name}_DATABASE_URL", raising=False)
+    status, shown, error = said(*arguments, "--data", str(tmp_path / "none"))
+    assert (status, shown) == (1, "")
+    assert "No PostgreSQL was ever started" in error
+    assert not (tmp_path / "none").exists()
+
+
+def test_import_says_what_is_misused_with_status_2(tmp_path: Path) -> None:
+    (tmp_path / "sheet.pdf").write_text("x")
+    (tmp_path / "sheet.csv").write_text("x")
+    for file, sentence in (("no.xlsx", "does not exist"), ("sheet.pdf", "is not called"), (".", "is a folder")):
+        status, _, error = said("import", "products", str(tmp_path / file), "--data", str(tmp_path))
+        assert status == 2, error
+        assert sentence in " ".join(error.replace("│", "").split())
+    assert said("import", "hospitals", str(tmp_path / "sheet.csv"))[0] == 2
+    status, _, error = said("import", "products", str(tmp_path / "sheet.csv"), "--data", str(tmp_path))
+    assert (status, "Nothing runs on" in error) == (1, True)
+
+
 def test_a_token_is_printed_alone(tmp_path: Path) -> None:
+    jwks_file(tmp_path)
     status, shown, error = said(
         "token", "--role", "hospital", "--org", "H33010200059", "--region", "330100", "--data", str(tmp_path)
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -11,6 +12,7 @@ import deploy.commands.dead as command
 from deploy import cli
 from shared.db import Database
 from shared.inbox import Consumer
+from shared.service import Service
 from shared.settings import ServiceSettings
 from tests.echo import Said, echo, faults
 from tests.house import House
@@ -30,11 +32,11 @@ async def heard(house: House, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     faults.__init__()  # type: ignore[misc]
     settings = house.settings(echo)
 
-    def as_told(_: type[ServiceSettings]) -> ServiceSettings:
+    def as_told(_: Service, __: Path) -> ServiceSettings:
         return settings
 
     monkeypatch.setattr(command, "load", lambda _: echo)
-    monkeypatch.setattr(command, "told", as_told)
+    monkeypatch.setattr(command, "settings_of", as_told)
     database = await house.database(echo)
     bad, after = Said(thing_id=THING, number=1, unbearable=True), Said(thing_id=THING, number=2)
     await Consumer("echo", database, echo.handlers).apply([message(bad), message(after)])

@@ -30,6 +30,8 @@ class Running:
         self.child = launch(folder, 0, JICAI_LIMIT_POLL_SECONDS="60")
         assert self.child.stdout is not None
         self.said = self.child.stdout.readline()
+        while self.said.startswith(("Making PostgreSQL", "The clock is driven")):
+            self.said = self.child.stdout.readline()
         assert self.said.startswith("ready: http://127.0.0.1:"), self.child.communicate(timeout=PATIENCE_SECONDS)
         self.base = self.said.split()[1]
 
@@ -48,7 +50,7 @@ class Running:
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Its exit status and what it left on standard error."""
         self.child.send_signal(number)
-        _, errors = self.child.communicate(timeout=PATIENCE_SECONDS)
+        self.farewell, errors = self.child.communicate(timeout=PATIENCE_SECONDS)
         return self.child.returncode, errors
 
 
@@ -150,6 +152,7 @@ def test_every_way_to_stop_keeps_the_data(start: Callable[[], Running], number: 
     ended = first.end(number)
     if number is not signal.SIGKILL:
         assert ended == (0, "")
+        assert first.farewell == f"stopping…\nstopped; the data is kept in {first.folder}\n"
         assert not addresses.addresses_file(first.folder).exists()
         assert not _postgres_on(first.folder)
     second = start()

@@ -2,6 +2,7 @@
 
 from services.listing.queries.enterprises import Directory, Party
 from services.listing.rules.faults import Faults
+from shared.codes import normal_name
 
 
 def normal_code(code: str | None) -> str | None:
@@ -24,6 +25,13 @@ def party_named(
         faults.add(pointer, given, f"{len(parties)} enterprises have this name", f"one of the codes {codes}")
         return None
     (party,) = parties
+    if code is not None and name is not None and normal_name(name) not in party.name_keys:
+        faults.add(
+            f"/{field}_name",
+            name,
+            f"{party.code} is registered as {', '.join(party.name_keys)}, not as {name}",
+            "a name that the code is registered under, or the code alone",
+        )
     if kind is not None and kind not in party.kinds:
         faults.add(
             pointer,

@@ -55,7 +55,9 @@ def product_of(desk: Desk, known: Directory, command: RegisterProduct) -> Produc
     Raises ProductRefused with every fault, and NotYourProduct.
     """
     faults = Faults()
-    codes = checked_codes(faults, command.code, command.approval_number, command.standard_code, command.gtin)
+    codes = checked_codes(
+        faults, command.code, command.approval_number, command.standard_code, command.gtin, command.override_reason
+    )
     maker = party_named(
         faults, known, "manufacturer", command.manufacturer_code, command.manufacturer_name, "manufacturer"
     )
@@ -75,6 +77,7 @@ def product_of(desk: Desk, known: Directory, command: RegisterProduct) -> Produc
         units_per_pack=command.units_per_pack,
         approval_number=codes.approval_number,
         standard_code=codes.standard_code,
+        override_reason=command.override_reason,
         gtin=codes.gtin,
         manufacturer_code=maker.code,
         manufacturer_name=maker.name,

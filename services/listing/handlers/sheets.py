@@ -137,6 +137,7 @@ def _product(fields: RowReader) -> dict[str, Any]:
         "units_per_pack": fields.take("units_per_pack", whole),
         "approval_number": fields.take("approval_number", lambda given: parse_approval(given).number),
         "standard_code": fields.take("standard_code", lambda given: parse_standard(given).code),
+        "override_reason": fields.take("override_reason", text(max_characters=1_000)),
         "gtin": fields.take("gtin", lambda given: parse_gtin(given).code),
         "manufacturer_code": fields.take("manufacturer_code", _organisation),
         "manufacturer_name": fields.take("manufacturer_name", text()),
@@ -165,7 +166,7 @@ def _distribution(fields: RowReader) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class SheetKind:
-    """What a kind of sheet holds. `code_or_name`: where both stand in a row, the code counts."""
+    """What a kind of sheet holds. `code_or_name`: a row has either; where both stand in it, they agree."""
 
     command: type[Command]
     needed: tuple[str, ...]
@@ -232,8 +233,6 @@ def command_of(kind: SheetKind, row: Row, binder: Binder) -> Command:
     """What a row asks for; raises RowRefused with every fault."""
     with RowReader(row, binder(row), binder.columns) as fields:
         given = {name: value for name, value in kind.read(fields).items() if value is not None}
-    if kind.code_or_name and f"{kind.code_or_name}_code" in given:
-        given.pop(f"{kind.code_or_name}_name", None)
     try:
         return kind.command(**given)
     except ValidationError as error:

@@ -225,6 +225,7 @@ def upgrade() -> None:
         sa.Column("units_per_pack", sa.Integer(), nullable=False),
         sa.Column("approval_number", sa.Text(), nullable=True),
         sa.Column("standard_code", sa.Text(), nullable=True),
+        sa.Column("override_reason", sa.Text(), nullable=True),
         sa.Column("gtin", sa.Text(), nullable=True),
         sa.Column("manufacturer_code", sa.Text(), nullable=False),
         sa.Column("holder_name", sa.Text(), nullable=True),

@@ -28,6 +28,7 @@ class Product:
     units_per_pack: int
     approval_number: str | None
     standard_code: str | None
+    override_reason: str | None
     gtin: str | None
     manufacturer_code: str
     manufacturer_name: str
@@ -60,12 +61,25 @@ class Codes:
 
 
 def checked_codes(
-    faults: Faults, code: str, approval_number: str | None, standard_code: str | None, gtin: str | None
+    faults: Faults,
+    code: str,
+    approval_number: str | None,
+    standard_code: str | None,
+    gtin: str | None,
+    override_reason: str | None = None,
 ) -> Codes:
-    """The codes as they are kept; every one that is not what it should be is a fault."""
+    """The codes as they are kept; every one that is not what it should be is a fault. A failing check digit of a 本位码 is
+    one unless a reason is given to override it, for the regulator's own register holds such codes (GB 18937)."""
     product = faults.parsed("/code", code, parse_product)
     approval = approval_number and faults.parsed("/approval_number", approval_number, parse_approval)
     standard = standard_code and faults.parsed("/standard_code", standard_code, parse_standard)
+    if standard and not standard.check_ok and not override_reason:
+        faults.add(
+            "/override_reason",
+            override_reason,
+            f"the check digit of {standard.code} fails",
+            "a reason why the code is right all the same",
+        )
     package = gtin and faults.parsed("/gtin", gtin, parse_gtin)
     return Codes(
         code=product.code if product else "",
@@ -85,6 +99,7 @@ CHANGEABLE = (
     "units_per_pack",
     "approval_number",
     "standard_code",
+    "override_reason",
     "gtin",
     "manufacturer_code",
     "holder_name",

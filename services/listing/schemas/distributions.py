@@ -19,6 +19,9 @@ RELATION_EXAMPLE: JsonDict = {
 }
 
 
+NAMED = "instead of the code, where exactly one enterprise has this name; beside it, one of its names"
+
+
 class ProposeDistribution(Command):
     """Proposes that a distributor delivers a product in a region. Name the distributor by its code, or its exact name."""
 
@@ -27,14 +30,14 @@ class ProposeDistribution(Command):
     product_code: Code
     region: Region
     distributor_code: Code | None = None
-    distributor_name: Name | None = Field(None, description="instead of the code: exactly one enterprise has this name")
+    distributor_name: Name | None = Field(None, description=NAMED)
     valid_from: Day | None = Field(None, description="leave out for today")
     valid_to: Day | None = Field(None, description="last day, inclusive")
 
     @model_validator(mode="after")
     def _one_distributor(self) -> "ProposeDistribution":
-        if (self.distributor_code is None) == (self.distributor_name is None):
-            raise RuleBroken("one_of_both", "the distributor is named once", "distributor_code, or distributor_name")
+        if self.distributor_code is None and self.distributor_name is None:
+            raise RuleBroken("not_named", "the distributor is not named", "distributor_code, or distributor_name")
         return self
 
 

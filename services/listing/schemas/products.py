@@ -8,7 +8,7 @@ from pydantic.config import JsonDict
 
 from services.listing.schemas.fields import Day, Form, Number, ShortText, Unit
 from shared.errors import RuleBroken
-from shared.http import Code, Command, Name, Quantity, View
+from shared.http import Code, Command, Name, Quantity, Reason, View
 
 PRODUCT_EXAMPLE: JsonDict = {
     "code": "XA10BAE037A001010100001",
@@ -37,18 +37,19 @@ class RegisterProduct(Command):
     units_per_pack: Quantity = Field(1, description="smallest preparation units in one sale unit")
     approval_number: Code | None = None
     standard_code: Code | None = Field(None, description="药品本位码, 14 digits")
+    override_reason: Reason | None = Field(None, description="why a 本位码 with a failing check digit is right")
     gtin: Code | None = Field(None, description="the 69 code of the sale unit, or a UDI-DI")
     manufacturer_code: Code | None = None
     manufacturer_name: Name | None = Field(
-        None, description="instead of the code: exactly one enterprise has this name"
+        None, description="instead of the code, where exactly one enterprise has this name; beside it, one of its names"
     )
     holder_name: Name | None = None
     agent_code: Code | None = None
 
     @model_validator(mode="after")
     def _one_maker(self) -> "RegisterProduct":
-        if (self.manufacturer_code is None) == (self.manufacturer_name is None):
-            raise RuleBroken("one_of_both", "the manufacturer is named once", "manufacturer_code, or manufacturer_name")
+        if self.manufacturer_code is None and self.manufacturer_name is None:
+            raise RuleBroken("not_named", "the manufacturer is not named", "manufacturer_code, or manufacturer_name")
         return self
 
 
@@ -86,6 +87,7 @@ class ProductView(View):
     units_per_pack: int
     approval_number: str | None
     standard_code: str | None
+    override_reason: str | None
     gtin: str | None
     manufacturer_code: str
     manufacturer_name: str

@@ -21,6 +21,7 @@ products = sa.Table(
     sa.Column("units_per_pack", sa.Integer, nullable=False),
     sa.Column("approval_number", sa.Text),
     sa.Column("standard_code", sa.Text),
+    sa.Column("override_reason", sa.Text),
     sa.Column("gtin", sa.Text),
     sa.Column("manufacturer_code", sa.Text, sa.ForeignKey(enterprises.c.code), nullable=False),
     sa.Column("holder_name", sa.Text),

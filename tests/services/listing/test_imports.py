@@ -234,6 +234,30 @@ async def test_optional_columns_may_be_absent_and_the_job_says_which_were(desk: 
     assert job["result"]["columns_unread"] == ["联系人"]
 
 
+async def test_a_failing_check_digit_and_a_maker_of_another_name_come_back(desk: Desk, worker: WorkerInHand) -> None:
+    await desk.enterprises()
+    head = PRODUCTS.replace("本位码,", "本位码,校验位说明,")
+
+    def row(number: int, code: str, reason: str, maker: str) -> str:
+        plain = product_row(number).replace("国药准字H20060001,,,", f"国药准字H20060001,{code},{reason},,")
+        return plain.replace(f"{MAKER_CODE},,", f"{MAKER_CODE},{maker},")
+
+    sheet = (
+        head
+        + row(1, "86904879000127", "", "")
+        + row(2, "86904879000127", "登记如此", "青禾制药有限公司")
+        + row(3, "8690487900012", "登记如此", "")
+        + row(4, "", "", "南桥药业有限公司")
+    )
+    job = await imported(desk, worker, "products", sheet.encode())
+    assert (job["result"]["landed"], job["refused"]) == (1, 3), job
+    _, rows = await returned(desk, job)
+    told = [(back[-4], back[-3], back[-2]) for back in rows[1:]]
+    assert [column for column, _, _ in told] == ["校验位说明", "本位码", "生产企业名称"]
+    assert "check digit of 86904879000127 fails" in told[0][2]
+    assert told[2][2] == f"{MAKER_CODE} is registered as 青禾制药有限公司, not as 南桥药业有限公司"
+
+
 async def test_what_else_is_refused_of_an_upload(desk: Desk) -> None:
     good = (ENTERPRISES + "甲,生产企业,330000,,\n").encode()
     assert (await desk.send(AUTHORITY, "enterprises", good, "application/json")).status_code == 415

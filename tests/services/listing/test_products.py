@@ -58,6 +58,38 @@ async def test_codes_are_kept_in_their_normal_form_and_all_faults_come_together(
     assert all(fault["rule"] and fault["allowed"] for fault in refused["errors"])
 
 
+async def test_a_standard_code_whose_check_digit_fails_needs_a_reason(desk: Desk) -> None:
+    await desk.enterprises()
+    failing = {**PRODUCT, "standard_code": "86904879000127"}
+    for reason in ({}, {"override_reason": None}):
+        refused = await desk.post(MAKER, "/products", {**failing, **reason})
+        (fault,) = refused.json()["errors"]
+        assert (refused.status_code, fault["pointer"]) == (422, "/override_reason")
+        assert fault["rule"] == "the check digit of 86904879000127 fails"
+    made = await desk.post(MAKER, "/products", {**failing, "override_reason": "国家局数据库如此登记"})
+    assert made.status_code == 201, made.text
+    assert made.json()["standard_code"] == "86904879000127"
+    assert made.json()["override_reason"] == "国家局数据库如此登记"
+    for form in ("8690487900012", "869048790001277", "8690487900012X", "12345678901234"):
+        refused = await desk.post(MAKER, "/products", {**failing, "standard_code": form, "override_reason": "因为"})
+        assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/standard_code"], form
+    right = {**PRODUCT, "code": product_code(2), "standard_code": "86901110000020"}
+    assert (await desk.post(MAKER, "/products", right)).status_code == 201
+
+
+async def test_a_name_beside_the_code_is_one_that_the_code_is_registered_under(desk: Desk) -> None:
+    await desk.enterprises()
+    wrong = await desk.post(AUTHORITY, "/products", {**PRODUCT, "manufacturer_name": "南桥药业有限公司"})
+    (fault,) = wrong.json()["errors"]
+    assert (wrong.status_code, fault["pointer"]) == (422, "/manufacturer_name")
+    assert fault["rule"] == f"{MAKER_CODE} is registered as 青禾制药有限公司, not as 南桥药业有限公司"
+    alias = {"uscc": MAKER_CODE, "name": "青禾制药（厦门）有限公司", "kinds": ["manufacturer"], "region": "350200"}
+    assert (await desk.post(MAKER, "/enterprises", alias)).is_success
+    for name in ("青禾制药有限公司", "青禾制药(厦门)  有限公司", "青禾制药（厦门）有限公司"):
+        answer = await desk.post(AUTHORITY, "/products", {**PRODUCT, "manufacturer_name": name})
+        assert answer.is_success, answer.text
+
+
 async def test_a_maker_is_named_by_code_or_by_a_name_that_exactly_one_enterprise_has(desk: Desk) -> None:
     await desk.enterprises()
     by_name = {**PRODUCT, "manufacturer_name": "青禾制药 有限公司"}
@@ -70,8 +102,8 @@ async def test_a_maker_is_named_by_code_or_by_a_name_that_exactly_one_enterprise
     await desk.post(AUTHORITY, "/enterprises", twin)
     again = (await desk.post(AUTHORITY, "/products", {**by_name, "manufacturer_name": "青禾制药有限公司"})).json()
     assert again["errors"][0]["rule"] == "2 enterprises have this name"
-    both = (await desk.post(AUTHORITY, "/products", {**PRODUCT, "manufacturer_name": "青禾制药有限公司"})).json()
-    assert both["code"] == "invalid_request"
+    neither = (await desk.post(AUTHORITY, "/products", {**by_name, "manufacturer_name": None})).json()
+    assert neither["code"] == "invalid_request"
     as_distributor = {**PRODUCT, "manufacturer_code": "91310110666007217T"}
     assert (
         "not as manufacturer" in (await desk.post(AUTHORITY, "/products", as_distributor)).json()["errors"][0]["rule"]
