@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from shared import clock, telemetry
 from shared.db import PLATFORM, Tx, private
 from shared.identity import Caller
+from shared.next_steps import NextStep
 from shared.reach import scope_of, seen
 
 history = sa.Table(
@@ -108,16 +109,6 @@ class Deed(BaseModel):
     request_id: str | None
 
 
-class NextStep(BaseModel):
-    """Who must act now, on what, and by when."""
-
-    model_config = ConfigDict(frozen=True)
-
-    who: str
-    what: str
-    by: datetime | None = None
-
-
 class TimelineView(BaseModel):
     """What happened to a thing so far, what it waits for, and why it was refused if it was."""
 
@@ -129,7 +120,10 @@ class TimelineView(BaseModel):
     next: list[NextStep]
 
 
-async def timeline(tx: Tx, about: UUID | str, state: str, next_steps: Sequence[NextStep]) -> TimelineView:
-    """The timeline of a thing that the caller may see; load the thing first."""
+async def timeline(
+    tx: Tx, about: UUID | str, state: str, next_steps: Sequence[NextStep], also: Sequence[Deed] = ()
+) -> TimelineView:
+    """The timeline of a thing that the caller may see; load the thing first. `also`: what happened to others, and to it."""
     deeds = [Deed(**row) for row in await tx.rows(_OF, about=str(about), **scope_of(tx))]
+    deeds = sorted([*deeds, *also], key=lambda deed: deed.at) if also else deeds
     return TimelineView(id=str(about), state=state, deeds=deeds, next=list(next_steps))

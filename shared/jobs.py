@@ -20,6 +20,7 @@ from uuid_utils.compat import uuid7
 from shared.db import PLATFORM, TRANSIENT, Database, Tx, private
 from shared.errors import ServiceError
 from shared.identity import Caller
+from shared.next_steps import Actor, NextStep, Role
 from shared.reach import seen
 
 log = logging.getLogger(__name__)
@@ -193,9 +194,26 @@ class JobRow:
     result: dict[str, Any] | None
     made_at: datetime
     ended_at: datetime | None
+    organisation: str
 
 
 GET = sa.select(*(jobs.c[name] for name in JobRow.__annotations__)).where(jobs.c.id == sa.bindparam("id"), seen(jobs))
+
+
+def next_step(job: JobRow) -> NextStep | None:
+    """Whom a job waits for: the worker, an operator where it failed, its sender where rows were refused."""
+    match job.state:
+        case "queued" | "running":
+            total = "" if job.total is None else f" of {job.total}"
+            return NextStep(who=Actor(role=Role.PLATFORM), what=f"go on with the work; {job.done}{total} done")
+        case "failed":
+            return NextStep(who=Actor(role=Role.OPERATOR), what="find out why the job failed, and have it sent again")
+        case _ if job.refused:
+            what = f"mend the {job.refused} refused rows and send them again (GET /jobs/{job.id}/refused)"
+            return NextStep(who=Actor(role=Role.SENDER, code=job.organisation), what=what)
+    return None
+
+
 FILE = (
     sa.select(job_files.c.bytes)
     .join_from(job_files, jobs)

@@ -1,6 +1,7 @@
 """Says the story aloud: a day, who did what, and what happened by itself; and keeps the days going."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -48,3 +49,9 @@ class Teller:
 def short(thing_id: str) -> str:
     """The end of an id, enough to recognise it."""
     return "…" + thing_id[-6:]
+
+
+def named(step: dict[str, Any]) -> str:
+    """Who a thing waits for: the role, and whose it is as far as that is said."""
+    who = step["who"]
+    return f"{who['role']} {who['name'] or who['code'] or who['region'] or ''}".rstrip()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.story.cast import Cast
-from deploy.story.teller import Teller, short
+from deploy.story.teller import Teller, named, short
 from deploy.visitor import Person, Refused
 
 ORDER_NUMBER = "CG-0001"
@@ -130,7 +130,7 @@ async def _accept(cast: Cast, teller: Teller, shipments: list[Any]) -> list[Any]
         waits = payable["waits_for"]
         teller.by_itself(
             f"payable {payable['product_name']} {payable['quantity']} × {payable['unit_price_yuan']}"
-            f" = {payable['amount_yuan']} yuan, due {payable['due_on']}; waits for {waits['who']}: {waits['what']}"
+            f" = {payable['amount_yuan']} yuan, due {payable['due_on']}; waits for {named(waits)}: {waits['what']}"
         )
     return lines
 

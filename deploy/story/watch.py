@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from deploy.story.cast import Cast
-from deploy.story.teller import Teller
+from deploy.story.teller import Teller, named
 
 
 async def watch(cast: Cast, teller: Teller) -> tuple[str, str]:
@@ -24,7 +24,7 @@ async def _late_confirmation(cast: Cast, teller: Teller) -> str:
     await teller.later(days=1, minutes=5)
     await cast.visitor.until_quiet()
     (alert,) = (await cast.authority.get("alerts/alerts", kind="order_unconfirmed", state="open"))["items"]
-    teller.by_itself(f"alert {alert['kind']}: {alert['detail']}; waits for {alert['waits_for']}")
+    teller.by_itself(f"alert {alert['kind']}: {alert['detail']}; waits for {named(alert['waits_for'])}")
     path = f"orders/orders/{order['id']}/confirmation"
     await cast.dealer_a.post(path, {"lines": [{"line_number": 1, "quantity": 20}]})
     teller.says(cast.enterprise("dealer_a").name, "confirms CG-0002")
@@ -50,7 +50,7 @@ async def _problem(cast: Cast, teller: Teller) -> str:
         key="problem-1",
     )
     teller.says(
-        cast.institution.name, f"reports a problem; {problem['waits_for']} must act by {problem['act_by'][:10]}"
+        cast.institution.name, f"reports a problem; {named(problem['waits_for'])} must act by {problem['act_by'][:10]}"
     )
     path = f"alerts/problems/{problem['id']}"
     assigned = await cast.authority.post(f"{path}/assignment", {}, match=_tag(problem["version"]))

@@ -6,7 +6,7 @@ An event that concerns two things is handed to both, in one transaction.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from services.alerts.handlers import order_lines, organisations, problems, receipts, troubles
+from services.alerts.handlers import order_lines, organisations, problems, receipts, sheets, troubles
 from services.alerts.handlers.problems import STEP
 from services.alerts.queries.watches import take_turn
 from services.alerts.rules.alerts import Kind
@@ -21,7 +21,15 @@ from shared.events.orders import (
     OrderCancelled,
     OrderPlaced,
 )
-from shared.events.settlement import PayableOpened, PayableReleased, PaymentFailed, PaymentPaid
+from shared.events.settlement import (
+    PayableOpened,
+    PayableReleased,
+    PaymentFailed,
+    PaymentPaid,
+    SheetConfirmed,
+    SheetDisputed,
+    SheetIssued,
+)
 from shared.events.traceability import CodeFlagged, CoverageShort, CoverageVerified, RecallClosed, RecallOpened
 from shared.inbox import Handlers, Received
 
@@ -73,6 +81,9 @@ HANDLERS: Handlers = {
     PayableReleased: in_turn(receipts.on_payables_released),
     PaymentPaid: in_turn(on_payments_paid),
     PaymentFailed: in_turn(on_payments_failed),
+    SheetIssued: in_turn(sheets.on_sheets_issued),
+    SheetConfirmed: in_turn(sheets.on_sheets_confirmed),
+    SheetDisputed: in_turn(sheets.on_sheets_disputed),
     CoverageVerified: in_turn(receipts.on_coverages_verified),
     CoverageShort: in_turn(receipts.on_coverages_short),
     CodeFlagged: in_turn(troubles.on_codes_flagged),
@@ -84,5 +95,6 @@ DEADLINES: Deadlines = {
     Kind.DELIVERY_OVERDUE: order_lines.when_deliveries_overdue,
     Kind.COVERAGE_SHORT: receipts.when_coverages_short,
     Kind.PAYMENT_OVERDUE: receipts.when_payments_overdue,
+    Kind.SHEET_UNCONFIRMED: sheets.when_sheets_unconfirmed,
     STEP: problems.when_step_ran_out,
 }

@@ -17,6 +17,7 @@ HANDLERS: Handlers = {
 }
 DEADLINES: Deadlines = {
     "close_month": sheets.when_close_month,
+    "sheet_silent": sheets.when_sheets_silent,
     "ask_bank": payments.when_ask_bank,
 }
 JOBS: Jobs = {"send_run": partial(payments.send_run, open_bank)}

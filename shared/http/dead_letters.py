@@ -14,6 +14,7 @@ from shared.http.edge import CallerHere, Edge, TxHere
 from shared.http.jobs import JobView
 from shared.http.paging import PagingHere
 from shared.http.schemas import Command, Page, Reason, View
+from shared.next_steps import Actor, NextStep, Role
 
 
 class DeadLetterNotFound(NotFound):
@@ -46,6 +47,7 @@ class WholeDeadLetterView(DeadLetterView):
 
     headers: dict[str, str]
     payload: str
+
 
 
 router = APIRouter(route_class=Edge, prefix="/dead-letters", tags=["dead letters"])
@@ -90,4 +92,7 @@ async def _letter(tx: TxHere, letter_id: int) -> dead_letters.DeadLetter:
 
 async def _queued(tx: TxHere, kind: str, params: dict[str, object], caller: CallerHere) -> JobView:
     job_id = jobs.queue(tx, kind, params, caller)
-    return JobView(id=job_id, kind=kind, state="queued", done=0, total=None, refused=0, result=None)
+    waits_for = NextStep(who=Actor(role=Role.PLATFORM), what="go on with the work; 0 done")
+    return JobView(
+        id=job_id, kind=kind, state="queued", done=0, total=None, refused=0, result=None, waits_for=waits_for
+    )

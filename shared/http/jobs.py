@@ -58,7 +58,7 @@ async def received(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
     async for piece in request.stream():
         taken += len(piece)
         if taken > most_bytes:
-            raise UploadTooLarge(f"The file has more than {most_bytes} bytes.")
+            raise UploadTooLarge("The file has more than {most_bytes} bytes.", most_bytes=most_bytes)
         yield piece
 
 
@@ -77,7 +77,7 @@ async def get_refused(job_id: UUID, tx: TxHere) -> Response:
     await _job(tx, job_id)
     parts = await tx.rows(jobs.FILE, job_id=job_id, name=REFUSED_FILE, **scope_of(tx))
     if not parts:
-        raise NothingRefused(f"Job {job_id} has refused nothing so far.")
+        raise NothingRefused("Job {job_id} has refused nothing so far.", job_id=job_id)
     media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     headers = {"content-disposition": f'attachment; filename="refused-{job_id}.xlsx"'}
     return Response(b"".join(bytes(part["bytes"]) for part in parts), media_type=media_type, headers=headers)
@@ -86,5 +86,5 @@ async def get_refused(job_id: UUID, tx: TxHere) -> Response:
 async def _job(tx: TxHere, job_id: UUID) -> jobs.JobRow:
     found = await tx.one(jobs.JobRow, jobs.GET, id=job_id, **scope_of(tx))
     if found is None:
-        raise JobNotFound(f"There is no job {job_id} that you may see.")
+        raise JobNotFound("There is no job {job_id} that you may see.", job_id=job_id)
     return found

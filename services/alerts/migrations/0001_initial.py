@@ -177,7 +177,7 @@ def upgrade() -> None:
             name=op.f("ck_alerts_resolved"),
         ),
         sa.CheckConstraint(
-            "kind IN ('order_unconfirmed', 'delivery_overdue', 'coverage_short', 'payment_overdue', 'line_refused', 'payment_failed', 'code_flagged', 'recall')",  # noqa: E501  one list
+            "kind IN ('order_unconfirmed', 'delivery_overdue', 'coverage_short', 'payment_overdue', 'line_refused', 'payment_failed', 'code_flagged', 'recall', 'sheet_unconfirmed')",  # noqa: E501  one list
             name=op.f("ck_alerts_kind"),
         ),
         sa.CheckConstraint("region ~ '^[0-9]{6}$'", name=op.f("ck_alerts_region")),
@@ -326,6 +326,21 @@ def upgrade() -> None:
     op.create_index("ix_receipts_lot", "receipts", ["product_code", "lot_number"], unique=False)
     op.create_index("ix_receipts_order_line", "receipts", ["order_line_id"], unique=False)
     op.create_table(
+        "sheets",
+        sa.Column("sheet_id", sa.Uuid(), nullable=False),
+        sa.Column("institution_code", sa.Text(), nullable=False),
+        sa.Column("supplier_code", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("amount_yuan", sa.Numeric(precision=18, scale=2), nullable=True),
+        sa.Column("line_count", sa.Integer(), nullable=True),
+        sa.Column("confirm_by", sa.Date(), nullable=True),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("issued_event", sa.Uuid(), nullable=True),
+        sa.PrimaryKeyConstraint("sheet_id", name=op.f("pk_sheets")),
+        info={"private": {"own": ("institution_code", "supplier_code"), "region": "region"}},
+    )
+    op.create_table(
         "remedies",
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
@@ -377,6 +392,7 @@ def downgrade() -> None:
     op.drop_table("replies")
     op.drop_table("acknowledgements")
     op.drop_table("remedies")
+    op.drop_table("sheets")
     op.drop_index("ix_receipts_order_line", table_name="receipts")
     op.drop_index("ix_receipts_lot", table_name="receipts")
     op.drop_table("receipts")

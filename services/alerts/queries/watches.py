@@ -12,9 +12,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
+from services.alerts.queries.scope import within
 from services.alerts.rules.recalls import HeldLot, RecalledLot
-from services.alerts.rules.watches import WatchedLine, WatchedReceipt, unconfirmed_key
-from services.alerts.tables import order_lines, organisations, recalled_lots, receipts
+from services.alerts.rules.watches import WatchedLine, WatchedReceipt, WatchedSheet, unconfirmed_key
+from services.alerts.tables import order_lines, organisations, recalled_lots, receipts, sheets
 from shared.db import Tx, lock_number
 
 T = TypeVar("T")
@@ -65,6 +66,12 @@ _RECEIPTS = (
     sa.select(receipts)
     .where(receipts.c.shipment_line_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
     .order_by(receipts.c.shipment_line_id)
+    .with_for_update()
+)
+_SHEETS = (
+    sa.select(sheets)
+    .where(sheets.c.sheet_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
+    .order_by(sheets.c.sheet_id)
     .with_for_update()
 )
 _ANSWERED_ORDERS = (
@@ -165,6 +172,24 @@ async def with_accepted(tx: Tx, lines: Sequence[WatchedLine]) -> list[WatchedLin
 async def watched_receipts(tx: Tx, shipment_line_ids: Sequence[UUID]) -> list[WatchedReceipt]:
     """These receipts, locked."""
     return await tx.all(WatchedReceipt, _RECEIPTS, ids=shipment_line_ids)
+
+
+async def receipts_of_payables(tx: Tx, payable_ids: Sequence[UUID]) -> dict[str, WatchedReceipt]:
+    """What is known of these payables within reach, by their id."""
+    wanted = sa.select(receipts).where(
+        receipts.c.payable_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))), within(tx.scope, receipts)
+    )
+    return {str(one.payable_id): one for one in await tx.all(WatchedReceipt, wanted, ids=list(payable_ids))}
+
+
+async def fill_sheets(tx: Tx, rows: Sequence[Row]) -> list[WatchedSheet]:
+    """What is now known of these sheets, with these facts added; their rows are locked."""
+    return await _filled(tx, sheets, rows, WatchedSheet)
+
+
+async def watched_sheets(tx: Tx, sheet_ids: Sequence[UUID]) -> list[WatchedSheet]:
+    """These sheets, locked."""
+    return await tx.all(WatchedSheet, _SHEETS, ids=sheet_ids)
 
 
 async def answered_keys(tx: Tx, order_ids: Sequence[UUID]) -> list[str]:

@@ -1,5 +1,6 @@
 """HTTP for alerts: what is late, short or wrong, for those concerned."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -10,7 +11,10 @@ from pydantic import AfterValidator
 from services.alerts.handlers.alerts import acknowledge_alert as acknowledge
 from services.alerts.handlers.alerts import resolve_by_hand
 from services.alerts.queries import alerts as queries
-from services.alerts.rules.alerts import About, Alert, Kind, State, who_acts
+from services.alerts.queries.problems import names_of
+from services.alerts.queries.watches import receipts_of_payables
+from services.alerts.rules.alerts import About, Alert, Kind, State
+from services.alerts.rules.next_steps import alert_step
 from services.alerts.schemas.alerts import (
     Acknowledge,
     AcknowledgementView,
@@ -21,9 +25,11 @@ from services.alerts.schemas.alerts import (
 )
 from shared import clock, history
 from shared.codes import parse_region
-from shared.history import NextStep, TimelineView
+from shared.db import Tx
+from shared.history import TimelineView
 from shared.http import CallerHere, Edge, Page, PagingHere, TxHere, etag
 from shared.http.schemas import Code
+from shared.next_steps import NextStep
 
 router = APIRouter(route_class=Edge, prefix="/alerts", tags=["alerts"])
 
@@ -60,7 +66,10 @@ async def list_alerts(
     after = UUID(paging.after[0]) if paging.after else None
     found = await queries.alerts_page(tx, wanted, after, paging.rows)
     known = await queries.acknowledgements_of(tx, [alert.id for alert in found])
-    return paging.page(found, lambda alert: shown(alert, known.get(alert.id, [])), key=lambda alert: [alert.id])
+    steps = await steps_of(tx, found)
+    return paging.page(
+        found, lambda alert: shown(alert, known.get(alert.id, []), steps.get(alert.id)), key=lambda alert: [alert.id]
+    )
 
 
 @router.get("/summary")
@@ -80,17 +89,14 @@ async def get_alert(alert_id: UUID, tx: TxHere, response: Response) -> AlertView
     alert = await queries.get_alert(tx, alert_id)
     known = await queries.acknowledgements_of(tx, [alert_id])
     response.headers["etag"] = etag(alert.version)
-    return shown(alert, known.get(alert_id, []))
+    return shown(alert, known.get(alert_id, []), (await steps_of(tx, [alert])).get(alert_id))
 
 
 @router.get("/{alert_id}/timeline")
 async def get_alert_timeline(alert_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to an alert so far, and who must act."""
     alert = await queries.get_alert(tx, alert_id)
-    steps: list[NextStep] = []
-    if alert.state == State.OPEN:
-        who, what = who_acts(alert)
-        steps.append(NextStep(who=who, what=what))
+    steps = list((await steps_of(tx, [alert])).values())
     return await history.timeline(tx, alert.id, alert.state, steps)
 
 
@@ -101,7 +107,7 @@ async def acknowledge_alert(
     """A party concerned has seen the alert; it stays open until its cause is gone."""
     alert, known = await acknowledge(tx, caller, alert_id, command)
     response.headers["etag"] = etag(alert.version)
-    return shown(alert, known)
+    return shown(alert, known, (await steps_of(tx, [alert])).get(alert_id))
 
 
 @router.post("/{alert_id}/resolution")
@@ -112,15 +118,24 @@ async def resolve_alert(
     alert = await resolve_by_hand(tx, caller, alert_id, command)
     known = await queries.acknowledgements_of(tx, [alert_id])
     response.headers["etag"] = etag(alert.version)
-    return shown(alert, known.get(alert_id, []))
+    return shown(alert, known.get(alert_id, []), (await steps_of(tx, [alert])).get(alert_id))
 
 
-def shown(alert: Alert, known: list[queries.Acknowledgement]) -> AlertView:
+async def steps_of(tx: Tx, found: Sequence[Alert]) -> dict[UUID, NextStep]:
+    """Who must act on those of the alerts that are open, with names, and with what is known of payables now."""
+    waiting = [alert for alert in found if alert.state == State.OPEN]
+    names = await names_of(tx, [code for one in waiting for code in (one.institution_code, one.supplier_code)])
+    payables = [UUID(alert.about_id) for alert in waiting if alert.about == About.PAYABLE]
+    receipts = await receipts_of_payables(tx, payables) if payables else {}
+    steps = {alert.id: alert_step(alert, names, receipts.get(alert.about_id)) for alert in waiting}
+    return {alert_id: step for alert_id, step in steps.items() if step is not None}
+
+
+def shown(alert: Alert, known: list[queries.Acknowledgement], step: NextStep | None) -> AlertView:
     """An alert as it is shown."""
     fields = {name: getattr(alert, name) for name in AlertView.model_fields if hasattr(alert, name)}
-    waits_for = who_acts(alert)[0] if alert.state == State.OPEN else None
     views = [AcknowledgementView.model_validate(one) for one in known]
-    return AlertView(**fields, waits_for=waits_for, acknowledgements=views)
+    return AlertView(**fields, waits_for=step, acknowledgements=views)
 
 
 def _start(day: date | None, days: int = 0) -> datetime | None:

@@ -1,5 +1,6 @@
 """HTTP for direct reports (集采问题直报): report, assign, reply, resolve, escalate, confirm, reopen."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Annotated
@@ -10,7 +11,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from services.alerts.handlers import problems as handlers
 from services.alerts.handlers.problems import Asked, Match
 from services.alerts.queries import problems as queries
-from services.alerts.rules.problems import WHAT, Kind, Problem, State, Step, Verb, clock_ran_out, waits_for
+from services.alerts.rules.next_steps import Names, problem_step
+from services.alerts.rules.problems import Kind, Problem, State, Step, Verb, clock_ran_out
 from services.alerts.rules.reports import half_year, start_and_end
 from services.alerts.schemas.problems import (
     AssignProblem,
@@ -26,7 +28,8 @@ from services.alerts.schemas.problems import (
     ResolveProblem,
 )
 from shared import clock, history
-from shared.history import NextStep, TimelineView
+from shared.db import Tx
+from shared.history import TimelineView
 from shared.http import (
     BulkAnswer,
     CallerHere,
@@ -59,7 +62,7 @@ MatchHere = Annotated[Match, Depends(_match)]
 @router.post("", status_code=201, dependencies=[KeyRequired])
 async def report_problem(command: ReportProblem, caller: CallerHere, tx: TxHere, response: Response) -> ProblemView:
     """Reports a problem to the authority of the region; it must be assigned by `act_by`."""
-    return _answer(response, only(await handlers.report_problems(tx, caller, [command])))
+    return await _answer(tx, response, only(await handlers.report_problems(tx, caller, [command])))
 
 
 @router.post("/bulk", dependencies=[KeyRequired])
@@ -67,7 +70,11 @@ async def report_problems_in_bulk(
     commands: Items[ReportProblem], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[ProblemView]:
     """Up to 1,000 reports, each answered by itself."""
-    return answers(await commands.each(partial(handlers.report_problems, tx, caller)), shown, success=201)
+    return answers(
+        await commands.each(partial(handlers.report_problems, tx, caller)),
+        lambda problem: shown(problem, {}),
+        success=201,
+    )
 
 
 @router.get("")
@@ -100,7 +107,8 @@ async def list_problems(
     )
     after = UUID(paging.after[0]) if paging.after else None
     found = await queries.problems_page(tx, wanted, after, paging.rows)
-    return paging.page(found, shown, key=lambda problem: [problem.id])
+    names = await _names(tx, found)
+    return paging.page(found, lambda problem: shown(problem, names), key=lambda problem: [problem.id])
 
 
 @router.get("/report")
@@ -118,9 +126,10 @@ async def get_problem(problem_id: UUID, tx: TxHere, response: Response) -> Probl
     problem = await queries.get_problem(tx, problem_id)
     days = tx.policy.find("alerts.repeat_days", problem.region, clock.local_date(problem.reported_at)).value
     response.headers["etag"] = etag(problem.version)
+    names = await queries.names_of(tx, [problem.reporter_code, problem.respondent_code, problem.assignee_code])
     return ProblemDetailView(
-        **shown(problem).model_dump(),
-        names=await queries.names_of(tx, [problem.reporter_code, problem.respondent_code, problem.assignee_code]),
+        **shown(problem, names).model_dump(),
+        names=names,
         replies=[ReplyView.model_validate(reply) for reply in await queries.replies_of(tx, problem_id)],
         related_ids=await queries.related_ids(tx, problem, days),
         related_alert_ids=await queries.related_alert_ids(tx, problem),
@@ -131,8 +140,8 @@ async def get_problem(problem_id: UUID, tx: TxHere, response: Response) -> Probl
 async def get_problem_timeline(problem_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a direct report so far, who must act, and by when."""
     problem = await queries.get_problem(tx, problem_id)
-    who = waits_for(problem)
-    steps = [NextStep(who=who, what=WHAT[State(problem.state)], by=problem.act_by)] if who else []
+    step = problem_step(problem, await _names(tx, [problem]))
+    steps = [step] if step else []
     return await history.timeline(tx, problem.id, problem.state, steps)
 
 
@@ -141,7 +150,7 @@ async def assign_problem(
     problem_id: UUID, command: AssignProblem, caller: CallerHere, tx: TxHere, match: MatchHere, response: Response
 ) -> ProblemView:
     """The authority asks the respondent, or another party, to reply."""
-    return _answer(response, await handlers.assign_problem(tx, caller, problem_id, command, match))
+    return await _answer(tx, response, await handlers.assign_problem(tx, caller, problem_id, command, match))
 
 
 @router.post("/{problem_id}/replies", status_code=201)
@@ -150,7 +159,7 @@ async def reply_to_problem(
 ) -> ProblemView:
     """The party it is assigned to replies; it may do so more than once."""
     asked = handlers.answering(problem_id, command, match)
-    return _answer(response, only(await handlers.take_steps(tx, caller, [asked])))
+    return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 
 @router.post("/{problem_id}/resolution")
@@ -159,7 +168,7 @@ async def resolve_problem(
 ) -> ProblemView:
     """The authority resolves it with a finding; the reporter confirms."""
     asked = Asked(problem_id, Step(Verb.RESOLVE, command.finding), match)
-    return _answer(response, only(await handlers.take_steps(tx, caller, [asked])))
+    return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 
 @router.post("/{problem_id}/escalation")
@@ -168,7 +177,7 @@ async def escalate_problem(
 ) -> ProblemView:
     """The authority hands it to the level above."""
     asked = Asked(problem_id, Step(Verb.ESCALATE, command.reason), match)
-    return _answer(response, only(await handlers.take_steps(tx, caller, [asked])))
+    return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 
 @router.post("/{problem_id}/confirmation")
@@ -177,7 +186,7 @@ async def confirm_problem(
 ) -> ProblemView:
     """The reporter agrees that it is solved, which closes it."""
     asked = Asked(problem_id, Step(Verb.CONFIRM, command.note), match)
-    return _answer(response, only(await handlers.take_steps(tx, caller, [asked])))
+    return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 
 @router.post("/{problem_id}/reopening")
@@ -186,18 +195,23 @@ async def reopen_problem(
 ) -> ProblemView:
     """The reporter does not agree; the level above takes over."""
     asked = Asked(problem_id, Step(Verb.REOPEN, command.reason), match)
-    return _answer(response, only(await handlers.take_steps(tx, caller, [asked])))
+    return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 
-def shown(problem: Problem) -> ProblemView:
+def shown(problem: Problem, names: Names) -> ProblemView:
     """A direct report as it is shown."""
     fields = {name: getattr(problem, name) for name in ProblemView.model_fields if hasattr(problem, name)}
-    return ProblemView(**fields, waits_for=waits_for(problem), overdue=clock_ran_out(problem, clock.now()))
+    return ProblemView(**fields, waits_for=problem_step(problem, names), overdue=clock_ran_out(problem, clock.now()))
 
 
-def _answer(response: Response, problem: Problem) -> ProblemView:
+async def _names(tx: Tx, found: Sequence[Problem]) -> Names:
+    """The names of those who may have to act on these direct reports."""
+    return await queries.names_of(tx, [code for one in found for code in (one.reporter_code, one.assignee_code)])
+
+
+async def _answer(tx: Tx, response: Response, problem: Problem) -> ProblemView:
     response.headers["etag"] = etag(problem.version)
-    return shown(problem)
+    return shown(problem, await _names(tx, [problem]))
 
 
 def _start(day: date | None, days: int = 0) -> datetime | None:

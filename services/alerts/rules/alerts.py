@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from services.alerts.errors import AlertNotOpen, NotConcerned, ResolvesByItself
+from shared.next_steps import Role
 
 
 class Kind(StrEnum):
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     PAYMENT_FAILED = "payment_failed"
     CODE_FLAGGED = "code_flagged"
     RECALL = "recall"
+    SHEET_UNCONFIRMED = "sheet_unconfirmed"
 
 
 class About(StrEnum):
@@ -44,15 +46,16 @@ BY_HAND = frozenset({Kind.LINE_REFUSED, Kind.CODE_FLAGGED})
 
 NEXT = {(State.OPEN, "acknowledge"): State.OPEN, (State.OPEN, "resolve"): State.RESOLVED}
 
-ACTS: Mapping[Kind, tuple[str, str]] = {
-    Kind.ORDER_UNCONFIRMED: ("supplier", "confirm or refuse the lines"),
-    Kind.DELIVERY_OVERDUE: ("supplier", "deliver what was confirmed"),
-    Kind.COVERAGE_SHORT: ("institution", "capture the missing trace codes"),
-    Kind.PAYMENT_OVERDUE: ("agency", "pay what is released"),
-    Kind.LINE_REFUSED: ("institution", "order from another supplier; the authority may resolve with a reason"),
-    Kind.PAYMENT_FAILED: ("agency", "mend the account and pay the sheet again"),
-    Kind.CODE_FLAGGED: ("institution", "set the pack aside and clear up where it came from"),
-    Kind.RECALL: ("institution", "set the lots aside until the recall is closed"),
+ACTS: Mapping[Kind, tuple[Role, str]] = {
+    Kind.ORDER_UNCONFIRMED: (Role.DISTRIBUTOR, "confirm or refuse the lines"),
+    Kind.DELIVERY_OVERDUE: (Role.DISTRIBUTOR, "deliver what was confirmed"),
+    Kind.COVERAGE_SHORT: (Role.HOSPITAL, "capture the missing trace codes"),
+    Kind.PAYMENT_OVERDUE: (Role.AGENCY, "pay what is released"),
+    Kind.LINE_REFUSED: (Role.HOSPITAL, "order from another supplier; the authority may resolve with a reason"),
+    Kind.PAYMENT_FAILED: (Role.AGENCY, "mend the account and pay the sheet again"),
+    Kind.CODE_FLAGGED: (Role.HOSPITAL, "set the pack aside and clear up where it came from"),
+    Kind.RECALL: (Role.HOSPITAL, "set the lots aside until the recall is closed"),
+    Kind.SHEET_UNCONFIRMED: (Role.HOSPITAL, "confirm the sheet, or dispute lines of it"),
 }
 
 
@@ -110,17 +113,10 @@ class Remedy:
     but_for: str | None = None
 
 
-def who_acts(alert: Alert) -> tuple[str, str]:
-    """Who must act on an open alert, by code where it is known, and on what."""
-    who, what = ACTS[Kind(alert.kind)]
-    code = {"supplier": alert.supplier_code, "institution": alert.institution_code}.get(who)
-    return code or f"{who} of {alert.region}", what
-
-
 def check_acknowledgement(alert: Alert, organisation: str, *, agency: bool) -> None:
     """Raises AlertNotOpen, NotConcerned: the parties acknowledge, and the agency what it must pay."""
     _check_open(alert)
-    pays = ACTS[Kind(alert.kind)][0] == "agency"
+    pays = ACTS[Kind(alert.kind)][0] == Role.AGENCY
     if organisation not in (alert.institution_code, alert.supplier_code) and not (agency and pays):
         raise NotConcerned(f"A {alert.kind} alert of {alert.institution_code or alert.region} does not ask for you.")
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from services.alerts.rules.alerts import About, Cause, Kind
 from shared import clock, money
+from shared.next_steps import day_over
 
 SHOWN_LINES = 50
 """Lines that the evidence of one alert lists; the count tells of the rest."""
@@ -99,6 +100,58 @@ class WatchedReceipt:
     def paid(self) -> bool:
         """Whether the whole amount was paid; nothing is owed for an amount of zero."""
         return self.amount_yuan is not None and (self.paid_yuan or Decimal(0)) >= self.amount_yuan
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedSheet:
+    """A month's sheet as far as it is known here; `answered_at`: the hospital confirmed it, or disputed lines of it."""
+
+    sheet_id: UUID
+    institution_code: str
+    supplier_code: str
+    region: str
+    month: date
+    amount_yuan: Decimal | None
+    line_count: int | None
+    confirm_by: date | None
+    answered_at: datetime | None
+    issued_event: UUID | None
+
+
+def silent_sheets(sheets: Sequence[WatchedSheet], now: datetime) -> list[Cause]:
+    """One cause per sheet that the hospital neither confirmed nor disputed by the end of its day."""
+    return [_silent(sheet, late) for sheet in sheets if (late := _late_from(sheet)) and late <= now]
+
+
+def _late_from(sheet: WatchedSheet) -> datetime | None:
+    return None if sheet.answered_at else day_over(sheet.confirm_by)
+
+
+def _silent(sheet: WatchedSheet, late_from: datetime) -> Cause:
+    return Cause(
+        kind=Kind.SHEET_UNCONFIRMED,
+        about=About.SHEET,
+        about_id=str(sheet.sheet_id),
+        cause="confirm_by",
+        remedy_key=str(sheet.sheet_id),
+        institution_code=sheet.institution_code,
+        supplier_code=sheet.supplier_code,
+        region=sheet.region,
+        product_code=None,
+        happened_at=late_from,
+        detail=(
+            f"{sheet.institution_code} neither confirmed nor disputed the sheet of {sheet.month:%Y-%m} over"
+            f" {_yuan(sheet.amount_yuan)} yuan by {sheet.confirm_by}."
+        ),
+        evidence={
+            "sheet_id": str(sheet.sheet_id),
+            "month": f"{sheet.month:%Y-%m}",
+            "amount_yuan": _yuan(sheet.amount_yuan),
+            "line_count": sheet.line_count,
+            "confirm_by": sheet.confirm_by,
+            "events": [str(sheet.issued_event)],
+        },
+    )
 
 
 def unconfirmed_key(order_id: UUID, supplier_code: str | None) -> str:

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from services.alerts.rules.alerts import About, Kind, State
 from shared.http import Command, Reason, View
+from shared.next_steps import NextStep
 
 
 class Acknowledge(Command):
@@ -57,7 +58,7 @@ class AlertView(View):
     raised_at: datetime
     resolved_at: datetime | None
     resolution: str | None
-    waits_for: str | None = Field(description="who must act: a code, or `agency of <region>`")
+    waits_for: NextStep | None = Field(description="who must act, on what, by when; null when it is resolved")
     acknowledgements: list[AcknowledgementView]
     version: int
 

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_va
 from services.alerts.rules.problems import Kind, State
 from shared.errors import RuleBroken
 from shared.http import Code, Command, Note, Reason, View
+from shared.next_steps import NextStep
 
 EVIDENCE_ITEMS = 20
 LINK_CHARACTERS = 2_000
@@ -151,7 +152,7 @@ class ProblemView(View):
     evidence: EvidenceViews
     occurred_at: datetime
     reported_at: datetime
-    waits_for: str | None = Field(description="who must act: a code, or `authority of <region>`; null when closed")
+    waits_for: NextStep | None = Field(description="who must act, on what, by when; null when it is closed")
     act_by: datetime | None = Field(description="the first instant that is too late")
     overdue: bool
     overdue_steps: int = Field(description="how many clocks ran out on the way")

@@ -3,7 +3,7 @@
 from services.alerts.tables.alerts import acknowledgements, alerts, remedies
 from services.alerts.tables.base import metadata
 from services.alerts.tables.problems import problems, replies
-from services.alerts.tables.watches import order_lines, organisations, recalled_lots, receipts
+from services.alerts.tables.watches import order_lines, organisations, recalled_lots, receipts, sheets
 
 __all__ = [
     "acknowledgements",
@@ -16,4 +16,5 @@ __all__ = [
     "receipts",
     "remedies",
     "replies",
+    "sheets",
 ]

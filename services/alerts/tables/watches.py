@@ -83,6 +83,22 @@ receipts = sa.Table(
 sa.Index("ix_receipts_order_line", receipts.c.order_line_id)
 sa.Index("ix_receipts_lot", receipts.c.product_code, receipts.c.lot_number)
 
+sheets = sa.Table(
+    "sheets",
+    metadata,
+    sa.Column("sheet_id", sa.Uuid, primary_key=True),
+    sa.Column("institution_code", sa.Text, nullable=False),
+    sa.Column("supplier_code", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("month", sa.Date, nullable=False),
+    sa.Column("amount_yuan", sa.Numeric(18, 2)),
+    sa.Column("line_count", sa.Integer),
+    sa.Column("confirm_by", sa.Date),
+    sa.Column("answered_at", INSTANT),
+    sa.Column("issued_event", sa.Uuid),
+    info=private(OWN, "region"),
+)
+
 # Public: whom a recall concerns is said by the alerts it raises.
 recalled_lots = sa.Table(
     "recalled_lots",

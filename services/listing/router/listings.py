@@ -1,7 +1,7 @@
 """HTTP for listings: proposing and finding them, listing straight away, and what changed."""
 
+from dataclasses import fields
 from functools import partial
-from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from services.listing.handlers.catalogue import list_products
 from services.listing.handlers.listings import Act, act_on_listings, propose_listings
 from services.listing.queries import listings as queries
-from services.listing.rules.listings import WAITS_FOR, State
+from services.listing.rules.listings import State, Waiting, next_steps
 from services.listing.schemas.listings import (
     ChangesView,
     ListingView,
@@ -18,8 +18,8 @@ from services.listing.schemas.listings import (
     ProposeListing,
     ReviseListing,
 )
-from shared import clock, history
-from shared.history import NextStep, TimelineView
+from shared import history
+from shared.history import TimelineView
 from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, check_match, etag, only
 
 router = APIRouter(route_class=Edge, tags=["listings"])
@@ -44,9 +44,7 @@ async def propose_listings_in_bulk(
 
 
 @router.put("/catalogue")
-async def put_catalogue(
-    commands: Items[ListProduct], caller: CallerHere, tx: TxHere
-) -> BulkAnswer[ListingView]:
+async def put_catalogue(commands: Items[ListProduct], caller: CallerHere, tx: TxHere) -> BulkAnswer[ListingView]:
     """Up to 1,000 products listed straight away by the authority, or put on public notice where the policy asks for it.
 
     Registers products that are not known, changes prices and terms that are new; what is known already changes nothing.
@@ -118,14 +116,5 @@ async def revise_listing(
 async def get_listing_timeline(listing_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a listing so far, who acts next, by when, and why it was returned or suspended."""
     listing = await queries.get_listing(tx, listing_id)
-    steps: list[NextStep] = []
-    if listing.state in WAITS_FOR:
-        who, what = WAITS_FOR[listing.state]
-        why = f" ({listing.reason})" if listing.reason else ""
-        over = listing.state == State.PUBLIC_NOTICE and listing.notice_until
-        by = clock.start_of_day(over + timedelta(days=1)) if over else None
-        steps.append(NextStep(who=who, what=what + why, by=by))
-    if listing.wanted_price_yuan is not None:
-        asked = f"grant or deny the price of {listing.wanted_price_yuan} yuan that the manufacturer asked for"
-        steps.append(NextStep(who="authority", what=asked))
+    steps = next_steps(Waiting(**{field.name: getattr(listing, field.name) for field in fields(Waiting)}))
     return await history.timeline(tx, listing.id, listing.state, steps)

@@ -16,6 +16,7 @@ from services.listing.errors import ListingNotOpen, ListingRefused, SelectedStay
 from services.listing.rules.faults import Faults
 from shared import clock
 from shared.errors import Fault
+from shared.next_steps import PLATFORM, NextStep, Role, authority, day_over, manufacturer
 
 
 class State(StrEnum):
@@ -77,11 +78,11 @@ NEXT = MappingProxyType(
 
 WAITS_FOR = MappingProxyType(
     {
-        State.DRAFT: ("manufacturer", "submit it for review, or withdraw it"),
-        State.RETURNED: ("manufacturer", "mend what the authority named and submit it again, or withdraw it"),
-        State.SUBMITTED: ("authority", "accept, return or reject it"),
-        State.PUBLIC_NOTICE: ("platform", "list it when the public notice is over, unless the authority objects"),
-        State.SUSPENDED: ("authority", "resume or delist it"),
+        State.DRAFT: (Role.MANUFACTURER, "submit it for review, or withdraw it"),
+        State.RETURNED: (Role.MANUFACTURER, "mend what the authority named and submit it again, or withdraw it"),
+        State.SUBMITTED: (Role.AUTHORITY, "accept, return or reject it"),
+        State.PUBLIC_NOTICE: (Role.PLATFORM, "list it when the public notice is over, unless the authority objects"),
+        State.SUSPENDED: (Role.AUTHORITY, "resume or delist it"),
     }
 )
 """Who acts next, and on what."""
@@ -184,3 +185,35 @@ def check_delisting(listing: Listing, reason_kind: str, *, by_authority: bool) -
         faults = Faults()
         faults.add("/reason_kind", reason_kind, "a maker delists of its own will", VOLUNTARY)
         faults.refuse(ListingRefused)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What says whom a listing waits for."""
+
+    state: str
+    region: str
+    manufacturer_code: str
+    manufacturer_name: str
+    reason: str | None
+    notice_until: date | None
+    wanted_price_yuan: Decimal | None
+
+
+def next_steps(listing: Waiting) -> list[NextStep]:
+    """Who must act now on a listing: its maker, the authority of its region, or the day that ends its public notice."""
+    parties = {
+        Role.MANUFACTURER: manufacturer(listing.manufacturer_code, listing.manufacturer_name),
+        Role.AUTHORITY: authority(listing.region),
+        Role.PLATFORM: PLATFORM,
+    }
+    steps: list[NextStep] = []
+    if waits := WAITS_FOR.get(State(listing.state)):
+        role, what = waits
+        why = f" ({listing.reason})" if listing.reason else ""
+        by = day_over(listing.notice_until) if listing.state == State.PUBLIC_NOTICE else None
+        steps.append(NextStep(who=parties[role], what=what + why, by=by))
+    if listing.wanted_price_yuan is not None:
+        asked = f"grant or deny the price of {listing.wanted_price_yuan} yuan that the manufacturer asked for"
+        steps.append(NextStep(who=parties[Role.AUTHORITY], what=asked))
+    return steps

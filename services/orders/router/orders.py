@@ -9,12 +9,11 @@ from fastapi import APIRouter, Path, Query
 from services.orders.handlers.orders import Cancelling, Closing, cancel_orders, close_lines, place_orders
 from services.orders.queries import orders as queries
 from services.orders.queries.orders import OrderState
-from services.orders.router.timelines import steps
-from services.orders.rules.orders import next_acts
+from services.orders.rules.orders import next_steps
 from services.orders.schemas.fields import MOST_LINES, Day
 from services.orders.schemas.lines import CloseLine
 from services.orders.schemas.orders import CancelOrder, OrderHeadView, OrderView, PlaceOrder
-from shared import history
+from shared import clock, history
 from shared.history import TimelineView
 from shared.http import BulkAnswer, CallerHere, Code, Edge, Items, Page, PagingHere, TxHere, answers, only
 
@@ -78,7 +77,7 @@ async def get_order(order_id: UUID, tx: TxHere) -> OrderView:
 async def get_order_timeline(order_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to an order so far, and who must act by when."""
     book = await queries.get_book(tx, order_id)
-    return await history.timeline(tx, order_id, book.order.state, steps(next_acts(book)))
+    return await history.timeline(tx, order_id, book.order.state, next_steps(book, clock.now()))
 
 
 @router.post("/{order_id}/cancellation")

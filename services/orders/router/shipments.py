@@ -8,8 +8,7 @@ from fastapi import APIRouter, Query
 
 from services.orders.handlers.shipments import CallingBack, cancel_shipments, dispatch_shipments
 from services.orders.queries import shipments as queries
-from services.orders.router.timelines import steps
-from services.orders.rules.shipments import next_acts
+from services.orders.rules.shipments import next_steps
 from services.orders.schemas.shipments import CancelShipment, DispatchShipment, ShipmentHeadView, ShipmentView
 from shared import history
 from shared.history import TimelineView
@@ -67,7 +66,7 @@ async def get_shipment(shipment_id: UUID, tx: TxHere) -> ShipmentView:
 async def get_shipment_timeline(shipment_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a shipment so far, and who must act."""
     load = await queries.get_load(tx, shipment_id)
-    return await history.timeline(tx, shipment_id, load.shipment.state, steps(next_acts(load)))
+    return await history.timeline(tx, shipment_id, load.shipment.state, next_steps(load))
 
 
 @router.post("/{shipment_id}/cancellation")

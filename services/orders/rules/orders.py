@@ -16,6 +16,7 @@ from services.orders.rules.lines import ACTIVE, CANCELLED, ENDED, PENDING, Line
 from services.orders.rules.market import Institution, Market, Offer, Wanted, institution_of, offer_of
 from shared.codes import normal_name
 from shared.errors import Fault
+from shared.next_steps import NextStep, distributor, hospital
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,6 @@ class Book:
     def line(self, number: int) -> Line | None:
         """The line of that number."""
         return next((line for line in self.lines if line.line_number == number), None)
-
-
-@dataclass(frozen=True, slots=True)
-class NextAct:
-    """Who must act, on what, by when."""
-
-    who: str
-    what: str
-    by: datetime | None = None
 
 
 def offers_for(
@@ -184,27 +176,33 @@ def newly_ended(before: Line, after: Line) -> bool:
     return before.state not in ENDED and after.state in ENDED
 
 
-def next_acts(book: Book) -> list[NextAct]:
-    """Who must act now on an order: distributors confirm and ship, the hospital receives."""
-    acts: list[NextAct] = []
+def next_steps(book: Book, now: datetime) -> list[NextStep]:
+    """Who must act now on an order: distributors confirm and ship, the hospital receives, and closes what does not come."""
+    order = book.order
+    buyer = hospital(order.institution_code, order.institution_name)
+    steps: list[NextStep] = []
     by_distributor = sorted(book.lines, key=lambda line: (line.distributor_code, line.line_number))
     for _, group in groupby(by_distributor, key=lambda line: line.distributor_code):
         lines = list(group)
-        name = f"{lines[0].distributor_name} ({lines[0].distributor_code})"
+        seller = distributor(lines[0].distributor_code, lines[0].distributor_name)
         if pending := [line.line_number for line in lines if line.state == PENDING]:
-            acts.append(NextAct(name, f"confirm or refuse {_numbers(pending)}", book.order.confirm_by))
-        acts += [
-            NextAct(name, f"ship {line.shippable} {line.unit} of line {line.line_number}", line.deliver_by)
+            steps.append(NextStep(who=seller, what=f"confirm or refuse {_numbers(pending)}", by=order.confirm_by))
+        steps += [
+            NextStep(who=seller, what=f"ship {_units(line, line.shippable)}", by=line.deliver_by)
             for line in lines
             if line.shippable
         ]
-    hospital = f"{book.order.institution_name} ({book.order.institution_code})"
-    acts += [
-        NextAct(hospital, f"accept or reject {line.on_the_way} {line.unit} on the way of line {line.line_number}")
-        for line in book.lines
-        if line.on_the_way
-    ]
-    return acts
+    for line in book.lines:
+        if line.on_the_way:
+            steps.append(NextStep(who=buyer, what=f"accept or reject {_units(line, line.on_the_way)}, on the way"))
+        if line.shippable and line.deliver_by is not None and line.deliver_by <= now:
+            what = f"wait for {_units(line, line.shippable)}, which are late, or close the remainder"
+            steps.append(NextStep(who=buyer, what=what))
+    return steps
+
+
+def _units(line: Line, quantity: int) -> str:
+    return f"{quantity} {line.unit} of line {line.line_number}"
 
 
 def _numbers(numbers: Sequence[int]) -> str:

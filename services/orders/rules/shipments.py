@@ -11,8 +11,9 @@ from uuid import UUID
 
 from services.orders.errors import AcceptanceRefused, AlreadyReceived, ShipmentNotOpen, ShipmentNumberUsed
 from services.orders.rules.lines import CONFIRMED, Line
-from services.orders.rules.orders import NextAct, said
+from services.orders.rules.orders import said
 from shared.errors import Fault
+from shared.next_steps import NextStep, hospital
 
 DISPATCHED, RECEIVING, RECEIVED, CANCELLED = "dispatched", "receiving", "received", "cancelled"
 
@@ -273,10 +274,10 @@ def _arrival_faults(arrival: Arrival, by_id: Mapping[UUID, ShipmentLine], today:
     return faults
 
 
-def next_acts(load: Load) -> list[NextAct]:
+def next_steps(load: Load) -> list[NextStep]:
     """Who must act now on a shipment."""
     if load.shipment.state in (RECEIVED, CANCELLED):
         return []
     waiting = sum(line.quantity for line in load.lines if not line.received)
-    hospital = f"{load.shipment.institution_name} ({load.shipment.institution_code})"
-    return [NextAct(hospital, f"accept or reject {waiting} units on the way")]
+    who = hospital(load.shipment.institution_code, load.shipment.institution_name)
+    return [NextStep(who=who, what=f"accept or reject {waiting} units on the way")]

@@ -114,6 +114,7 @@ async def approve_run(tx: Tx, caller: Caller, run_id: UUID) -> Run:
     after = rules.decided(run, "approve", caller.organisation, caller.person, clock.now())
     job_id = jobs.queue(tx, SEND_RUN, {"run_id": str(run_id)}, caller, natural_key=f"{run_id}:0")
     await promise_asking(tx, [run_id], LONGEST)
+    await payment_queries.approve_payments(tx, run_id, clock.now())
     return await _store(tx, caller, after, job_id, "approved", {"amount_yuan": run.amount_yuan})
 
 

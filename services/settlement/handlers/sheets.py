@@ -3,7 +3,7 @@
 A sheet exists once per institution, distributor, region and month (UNIQUE); what comes later goes onto a later one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -21,7 +21,7 @@ from services.settlement.rules.payables import Payable
 from services.settlement.rules.sheets import Sheet
 from services.settlement.schemas.sheets import ActOnSheet, DisputeSheetOf
 from services.settlement.tables import payables, sheets
-from shared import clock, history, outbox
+from shared import clock, deadlines, history, outbox
 from shared.clock import DueRule
 from shared.db import Tx
 from shared.deadlines import Deadline
@@ -29,8 +29,10 @@ from shared.errors import Fault, ServiceError
 from shared.events.settlement import PayableHeld, SheetConfirmed, SheetDisputed, SheetIssued
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
+from shared.next_steps import day_over
 from shared.policy import Policy
 
+SILENCE = "sheet_silent"
 CHANGING = ("state", "amount_yuan", "line_count", "disputed_yuan", "disputed_count", "review_by", "version")
 
 
@@ -64,9 +66,32 @@ async def close_month(tx: Tx, regions: Sequence[str], month: date) -> list[Sheet
         )
     for sheet in issued:
         _say_issued(tx, sheet)
+    await _promise_silence(tx, issued)
     for region in await queries.regions_still_open(tx, regions, month):
         promise_closing(tx, region, clock.next_month(month))
     return issued
+
+
+async def _promise_silence(tx: Tx, issued: Sequence[Sheet]) -> None:
+    """Sets when silence confirms a sheet, in regions whose policy lets it."""
+    today = clock.today()
+    speaking = {
+        region: tx.policy.flag("settlement.silence_confirms", region, today)
+        for region in {sheet.region for sheet in issued}
+    }
+    late = [(sheet, day_over(sheet.confirm_by)) for sheet in issued if speaking[sheet.region]]
+    await deadlines.put(tx, [Deadline(SILENCE, str(sheet.id), at) for sheet, at in late if at])
+
+
+async def when_sheets_silent(tx: Tx, due: Sequence[Deadline]) -> None:
+    """The time to confirm is over and policy takes silence for a yes: confirms what nobody confirmed or disputed."""
+    known = await queries.sheets_to_change(tx, [UUID(deadline.about) for deadline in due])
+    silent = [sheet for sheet in known.values() if sheet.state == rules.ISSUED]
+    confirmed = [_confirm(tx, sheet) for sheet in silent]
+    for after in confirmed:
+        detail = {"amount_yuan": after.amount_yuan, "by": "silence"}
+        history.note(tx, BY_ITSELF, after.id, "confirmed", parties_of_sheet(after), detail)
+    await store(tx, confirmed)
 
 
 def _day(policy: Policy, key: str, region: str) -> date:
@@ -96,19 +121,23 @@ async def confirm_sheets(tx: Tx, caller: Caller, items: Sequence[ActOnSheet]) ->
 
     def decide(sheet: Sheet) -> Sheet:
         _check_institution(sheet, caller)
-        after = rules.confirmed(sheet, _day(tx.policy, "settlement.review_due", sheet.region))
-        confirmed = SheetConfirmed(
-            sheet_id=after.id,
-            institution_code=after.institution_code,
-            distributor_code=after.distributor_code,
-            region=after.region,
-            month=after.month,
-            amount_yuan=after.amount_yuan,
-        )
-        outbox.record(tx, confirmed, after.version)
-        return after
+        return _confirm(tx, sheet)
 
     return await _act(tx, caller, items, "confirmed", decide)
+
+
+def _confirm(tx: Tx, sheet: Sheet) -> Sheet:
+    after = rules.confirmed(sheet, _day(tx.policy, "settlement.review_due", sheet.region))
+    confirmed = SheetConfirmed(
+        sheet_id=after.id,
+        institution_code=after.institution_code,
+        distributor_code=after.distributor_code,
+        region=after.region,
+        month=after.month,
+        amount_yuan=after.amount_yuan,
+    )
+    outbox.record(tx, confirmed, after.version)
+    return after
 
 
 async def review_sheets(tx: Tx, caller: Caller, items: Sequence[ActOnSheet]) -> list[Sheet | ServiceError]:
@@ -178,7 +207,7 @@ async def dispute_sheets(tx: Tx, caller: Caller, items: Sequence[DisputeSheetOf]
             left.append((item.sheet_id, line.payable_id, line.reason))
         known[after.id] = after
         outcomes.append(after)
-        _say_disputed(tx, caller, after, item)
+        _say_disputed(tx, caller, after, item, loaded)
     await queries.take_lines_off(tx, left, clock.now())
     await _store_held(tx, [loaded[payable_id] for _, payable_id, _ in left])
     await store(tx, [sheet for sheet in outcomes if isinstance(sheet, Sheet)])
@@ -208,16 +237,20 @@ def _hold(tx: Tx, caller: Caller, payable: Payable, sheet_id: UUID, yuan: Decima
     book(tx, after.id, after.entries, Posting.DISPUTED, yuan, clock.now(), parties_of(after), sheet_id)
     detail = {"reason": reason, "sheet_id": sheet_id, "amount_yuan": yuan}
     history.note(tx, caller, after.id, "held", history_parties(after), detail)
-    held = PayableHeld(
-        payable_id=after.id,
-        shipment_line_id=after.shipment_line_id,
-        order_id=after.order_id,
-        order_line_id=after.order_line_id,
-        **parties_of(after),
+    outbox.record(tx, held_fact(after, reason), after.version)
+    return after
+
+
+def held_fact(payable: Payable, reason: str) -> PayableHeld:
+    """That the payable is not paid for now, and why."""
+    return PayableHeld(
+        payable_id=payable.id,
+        shipment_line_id=payable.shipment_line_id,
+        order_id=payable.order_id,
+        order_line_id=payable.order_line_id,
+        **parties_of(payable),
         reason=reason,
     )
-    outbox.record(tx, held, after.version)
-    return after
 
 
 async def _store_held(tx: Tx, changed: Sequence[Payable]) -> None:
@@ -229,9 +262,16 @@ async def _store_held(tx: Tx, changed: Sequence[Payable]) -> None:
     await tx.change(payables, rows)
 
 
-def _say_disputed(tx: Tx, caller: Caller, sheet: Sheet, item: DisputeSheetOf) -> None:
+def _say_disputed(
+    tx: Tx, caller: Caller, sheet: Sheet, item: DisputeSheetOf, payable_of: Mapping[UUID, Payable]
+) -> None:
     reasons = "; ".join(dict.fromkeys(line.reason for line in item.lines))
-    detail = {"lines": len(item.lines), "reason": reasons[:1_000], "amount_yuan": sheet.amount_yuan}
+    detail = {
+        "lines": len(item.lines),
+        "reason": reasons[:1_000],
+        "amount_yuan": sheet.amount_yuan,
+        "disputed": [_named(payable_of[line.payable_id], line.reason) for line in item.lines],
+    }
     history.note(tx, caller, sheet.id, "disputed", parties_of_sheet(sheet), detail)
     disputed = SheetDisputed(
         sheet_id=sheet.id,
@@ -243,6 +283,16 @@ def _say_disputed(tx: Tx, caller: Caller, sheet: Sheet, item: DisputeSheetOf) ->
         reason=reasons[:1_000],
     )
     outbox.record(tx, disputed, sheet.version)
+
+
+def _named(payable: Payable, reason: str) -> dict[str, Any]:
+    return {
+        "payable_id": payable.id,
+        "order_number": payable.order_number,
+        "product_name": payable.product_name,
+        "lot_number": payable.lot_number,
+        "reason": reason,
+    }
 
 
 def parties_of_sheet(sheet: Sheet) -> Parties:

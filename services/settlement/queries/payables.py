@@ -9,18 +9,20 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.settlement.errors import PayableNotFound
+from services.settlement.queries.payments import PAYING
 from services.settlement.queries.scope import parties
 from services.settlement.rules.payables import Payable, Seen
+from services.settlement.rules.sheets import Sheet
 from services.settlement.tables import payables, sheets
 from shared.db import Record, Tx
 
 COLUMNS = tuple(field.name for field in fields(Payable))
 _ALL = sa.select(*(payables.c[name] for name in COLUMNS))
+_OF_SHEET = tuple(field.name for field in fields(Sheet))
 _SEEN = sa.select(
     *(payables.c[name] for name in COLUMNS),
-    sheets.c.state.label("sheet_state"),
-    sheets.c.confirm_by,
-    sheets.c.review_by,
+    *(sheets.c[name].label(f"of_{name}") for name in _OF_SHEET if name in sheets.c),
+    PAYING.label("of_paying"),
 ).select_from(payables.outerjoin(sheets, sheets.c.id == payables.c.sheet_id))
 
 _KNOWN = "SELECT shipment_line_id FROM payables WHERE shipment_line_id = ANY($1::uuid[])"
@@ -135,5 +137,5 @@ async def payables_page(
 
 def _seen(found: Record) -> Seen:
     values = dict(found)
-    sheet = {name: values.pop(name) for name in ("sheet_state", "confirm_by", "review_by")}
-    return Seen(Payable(**values), **sheet)
+    sheet = {name: values.pop(f"of_{name}") for name in _OF_SHEET}
+    return Seen(Payable(**values), Sheet(**sheet) if sheet["id"] is not None else None)

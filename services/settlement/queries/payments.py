@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,10 +10,23 @@ import sqlalchemy as sa
 from services.settlement.errors import PaymentNotFound
 from services.settlement.queries.scope import parties
 from services.settlement.rules.payments import PLANNED, SENDING, Payment
-from services.settlement.tables import payments
+from services.settlement.rules.sheets import Paying
+from services.settlement.tables import payments, sheets
 from shared.db import Tx
 
-_ALL = sa.select(*(payments.c[field.name] for field in fields(Payment)))
+_APPROVED = sa.and_(payments.c.state == PLANNED, payments.c.approved_at.is_not(None))
+PAYING = (
+    sa.select(sa.case((_APPROVED, sa.literal(Paying.APPROVED.value)), else_=payments.c.state))
+    .where(payments.c.sheet_id == sheets.c.id, sa.or_(payments.c.state == PLANNED, payments.c.state == SENDING))
+    .scalar_subquery()
+    .label("paying")
+)
+"""How far the payment of a sheet is that stands in a run; at most one is open."""
+_SHEET_STATE = (
+    sa.select(sheets.c.state).where(sheets.c.id == payments.c.sheet_id).scalar_subquery().label("sheet_state")
+)
+_ALL = sa.select(*(payments.c[field.name] for field in fields(Payment) if field.name in payments.c), _SHEET_STATE)
+_APPROVE = "UPDATE payments SET approved_at = $2 WHERE run_id = $1 AND state = 'planned'"
 _TO_SEND = (
     _ALL.where(
         payments.c.run_id == sa.bindparam("run_id"),
@@ -50,6 +64,11 @@ async def payments_of_run(tx: Tx, run_id: UUID, state: str, *, lock: bool = Fals
     wanted = _ALL.where(payments.c.run_id == run_id, payments.c.state == state, parties(tx.scope, payments))
     wanted = wanted.order_by(payments.c.id)
     return await tx.all(Payment, wanted.with_for_update() if lock else wanted)
+
+
+async def approve_payments(tx: Tx, run_id: UUID, at: datetime) -> None:
+    """A second person has approved the run of these payments."""
+    await tx.sql(_APPROVE, run_id, at)
 
 
 async def count_by_state(tx: Tx, run_id: UUID) -> dict[str, int]:

@@ -10,14 +10,15 @@ import sqlalchemy as sa
 
 from services.settlement.errors import SheetNotFound
 from services.settlement.queries.payables import COLUMNS as PAYABLE_COLUMNS
+from services.settlement.queries.payments import PAYING
 from services.settlement.queries.scope import parties
 from services.settlement.rules.payables import Payable
-from services.settlement.rules.sheets import Sheet
+from services.settlement.rules.sheets import Disputed, Sheet
 from services.settlement.tables import payables, sheet_lines, sheets
 from shared.db import Record, Tx
 
-COLUMNS = tuple(field.name for field in fields(Sheet))
-_ALL = sa.select(*(sheets.c[name] for name in COLUMNS))
+COLUMNS = tuple(field.name for field in fields(Sheet) if field.name in sheets.c)
+_ALL = sa.select(*(sheets.c[name] for name in COLUMNS), PAYING)
 
 _UNSHEETED = (
     " FROM payables AS p WHERE p.region = ANY($1::text[]) AND p.accepted_month <= $2 AND p.sheeted_yuan < p.amount_yuan"
@@ -186,6 +187,23 @@ async def lines_page(tx: Tx, sheet_id: UUID, *, after: UUID | None, rows: int) -
     if after is not None:
         wanted = wanted.where(sheet_lines.c.payable_id > after)
     return await tx.all(Line, wanted)
+
+
+async def still_disputed(tx: Tx, sheet_id: UUID, rows: int) -> list[Disputed]:
+    """Up to `rows` lines that left the sheet for a dispute that is not settled yet; load the sheet first."""
+    wanted = (
+        sa.select(
+            payables.c.id.label("payable_id"),
+            *(payables.c[name] for name in ("order_number", "product_name", "lot_number", "held_yuan")),
+            sheet_lines.c.dispute_reason.label("reason"),
+        )
+        .join_from(sheet_lines, payables, payables.c.id == sheet_lines.c.payable_id)
+        .where(sheet_lines.c.sheet_id == sheet_id, sheet_lines.c.disputed_at.is_not(None), payables.c.held_yuan > 0)
+        .where(parties(tx.scope, sheet_lines))
+        .order_by(sheet_lines.c.payable_id)
+        .limit(rows)
+    )
+    return await tx.all(Disputed, wanted)
 
 
 async def lines_to_dispute(

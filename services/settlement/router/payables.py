@@ -5,16 +5,17 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from services.settlement.handlers.payables import resolve_disputes
 from services.settlement.queries import payables as queries
-from services.settlement.rules.payables import Payable, next_step
-from services.settlement.schemas.payables import PayableView, ResolveDispute, ResolveDisputeOf, WaitsFor
+from services.settlement.rules.payables import Seen, next_step
+from services.settlement.schemas.payables import PayableView, ResolveDispute, ResolveDisputeOf
 from shared import history
 from shared.errors import ServiceError
-from shared.history import NextStep, TimelineView
+from shared.history import TimelineView
 from shared.http import BulkAnswer, CallerHere, Code, Edge, Items, Page, PagingHere, TxHere, answers, only
+from shared.next_steps import NextStep
 
 router = APIRouter(route_class=Edge, prefix="/payables", tags=["payables"])
 
@@ -29,9 +30,9 @@ def _first_day(given: object) -> object:
 MonthHere = Annotated[date | None, BeforeValidator(_first_day), Query(description="a month, such as 2026-03")]
 
 
-def steps(waits_for: WaitsFor | None) -> list[NextStep]:
+def steps(waits_for: NextStep | None) -> list[NextStep]:
     """What a thing waits for, as a timeline shows it."""
-    return [] if waits_for is None else [NextStep(who=waits_for.who, what=waits_for.what, by=waits_for.by)]
+    return [] if waits_for is None else [waits_for]
 
 
 @router.get("")
@@ -72,7 +73,7 @@ async def get_payable(payable_id: UUID, tx: TxHere) -> PayableView:
 async def get_payable_timeline(payable_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a payable so far, and whom it waits for."""
     seen = await queries.get_payable(tx, payable_id)
-    return await history.timeline(tx, payable_id, seen.payable.state, steps(WaitsFor.of(next_step(seen))))
+    return await history.timeline(tx, payable_id, seen.payable.state, steps(next_step(seen)))
 
 
 @router.post("/{payable_id}/resolution")
@@ -87,7 +88,7 @@ async def resolve_disputes_in_bulk(
 ) -> BulkAnswer[PayableView]:
     """Up to 1,000 resolutions, each answered by itself."""
 
-    async def resolve(good: list[ResolveDisputeOf]) -> list[Payable | ServiceError]:
+    async def resolve(good: list[ResolveDisputeOf]) -> list[Seen | ServiceError]:
         return await resolve_disputes(tx, caller, [(command.payable_id, command) for command in good])
 
     return answers(await commands.each(resolve), PayableView.of)

@@ -95,8 +95,12 @@ async def get_payment_file(run_id: UUID, tx: TxHere) -> Response:
     counts = await payment_queries.count_by_state(tx, run_id)
     if planned := counts.get(payment_rules.PLANNED, 0):
         raise RunNotSent(
-            f"Run {run_id} is {run.state}; {planned} of {run.payment_count} payments are not reserved yet.",
+            "Run {run_id} is {state}; {planned} of {payment_count} payments are not reserved yet.",
             headers={"Retry-After": "1"},
+            run_id=run_id,
+            state=run.state,
+            planned=planned,
+            payment_count=run.payment_count,
         )
     orders = await payment_queries.payments_of_run(tx, run_id, payment_rules.SENDING)
     headers = {"content-disposition": f'attachment; filename="payments-{run_id}.csv"'}
@@ -108,7 +112,11 @@ async def put_result_file(run_id: UUID, caller: CallerHere, tx: TxHere, request:
     """Takes the bank's answers as CSV (payment_id, result, paid_at, reason); good rows land, each bad one is named."""
     body = await request.body()
     if len(body) > RESULT_LIMITS.max_file_bytes:
-        raise UploadTooLarge(f"The file has {len(body)} bytes, at most {RESULT_LIMITS.max_file_bytes} are read.")
+        raise UploadTooLarge(
+            "The file has {count} bytes, at most {max_file_bytes} are read.",
+            count=len(body),
+            max_file_bytes=RESULT_LIMITS.max_file_bytes,
+        )
     outcomes = await read_result_file(tx, caller, run_id, body)
     refused = [
         _refused(row.number, outcome, row.faults) for row, outcome in outcomes if isinstance(outcome, ServiceError)

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from services.settlement.errors import PayableNotHeld
 from services.settlement.rules import sheets
-from services.settlement.rules.sheets import Step
+from services.settlement.rules.sheets import Sheet
 from shared import money
+from shared.next_steps import PLATFORM, NextStep, day_over, hospital
 
 AWAITING_CODES, RELEASED, SHEETED, HELD, PAID = STATES = ("awaiting_codes", "released", "sheeted", "held", "paid")
 
@@ -68,9 +69,7 @@ class Seen:
     """A payable together with the sheet it stands on, as people are shown it."""
 
     payable: Payable
-    sheet_state: str | None
-    confirm_by: date | None
-    review_by: date | None
+    sheet: Sheet | None
 
 
 def released(payable: Payable, quantity_covered: int) -> Payable:
@@ -117,18 +116,24 @@ def resolved(payable: Payable) -> Payable:
     )
 
 
-def next_step(seen: Seen) -> Step | None:
+def next_step(seen: Seen) -> NextStep | None:
     """Whom a payable waits for, on what and by when; None when it is paid."""
     payable = seen.payable
+    late_from = day_over(payable.due_on)
+    who = hospital(payable.institution_code, payable.institution_name)
     match payable.state:
         case "paid":
             return None
         case "held":
-            what = f"settle the dispute over {payable.held_yuan} yuan: {payable.held_reason}"
-            return Step("institution or agency", what, payable.due_on)
+            what = (
+                f"settle the dispute over {payable.held_yuan} yuan of {payable.product_name}, lot {payable.lot_number},"
+                f" order {payable.order_number}: {payable.held_reason}"
+            )
+            return NextStep(who=who, what=what, by=late_from)
         case "awaiting_codes":
             missing = payable.quantity - payable.quantity_released
-            return Step("institution", f"capture trace codes of {missing} {payable.unit}", payable.due_on)
-        case "sheeted" if seen.sheet_state is not None:
-            return sheets.next_step(seen.sheet_state, seen.confirm_by, seen.review_by, payable.due_on)
-    return Step("platform", "issue the sheet when the month has closed", payable.due_on)
+            what = f"capture trace codes of {missing} {payable.unit} of {payable.quantity}"
+            return NextStep(who=who, what=what, by=late_from)
+        case "sheeted" if seen.sheet is not None:
+            return sheets.next_step(seen.sheet)
+    return NextStep(who=PLATFORM, what="issue the sheet when the month has closed", by=late_from)

@@ -11,7 +11,8 @@ from uuid import UUID
 
 from services.settlement.errors import PaymentNotOpen
 from services.settlement.rules.ledger import Posting
-from services.settlement.rules.sheets import Step
+from services.settlement.rules.sheets import PAYING, REVIEWED, Paying
+from shared.next_steps import NextStep, agency
 
 PLANNED, SENDING, PAID, FAILED, WITHDRAWN = STATES = ("planned", "sending", "paid", "failed", "withdrawn")
 
@@ -61,6 +62,9 @@ class Payment:
     answered_at: datetime | None
     paid_at: datetime | None
     version: int
+    approved_at: datetime | None = None
+    sheet_state: str | None = None
+    """not kept in the payment's own row"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +110,13 @@ def ask_again_after(asked_times: int) -> timedelta:
     return timedelta(seconds=min(doubled, ASK_AGAIN_LONGEST_SECONDS))
 
 
-def next_step(payment: Payment) -> Step | None:
-    """Whom a payment waits for."""
-    match payment.state:
-        case "planned":
-            return Step("agency", "another person approves the payment run", None)
-        case "sending":
-            return Step("bank", "pay and answer; it is asked again under the same key", None)
-        case "failed":
-            return Step("agency", f"mend the cause ({payment.reason}) and take the sheet into another run", None)
+def next_step(payment: Payment) -> NextStep | None:
+    """Whom a payment waits for; one that failed waits only until its sheet stands in another run."""
+    if payment.state in (PLANNED, SENDING):
+        approved = payment.state == PLANNED and payment.approved_at is not None
+        who, what = PAYING[Paying.APPROVED if approved else Paying(payment.state)](payment.region)
+        return NextStep(who=who, what=what)
+    if payment.state == FAILED and payment.sheet_state == REVIEWED:
+        what = f"mend the cause ({payment.reason}) and take the sheet into another run"
+        return NextStep(who=agency(payment.region), what=what)
     return None

@@ -6,7 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from services.settlement.errors import RunNotOpen, SamePerson
-from services.settlement.rules.sheets import Step
+from shared.next_steps import BANK, NextStep, agency
 
 MADE, APPROVED, DONE, REJECTED = STATES = ("made", "approved", "done", "rejected")
 
@@ -60,11 +60,12 @@ def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, r
     )
 
 
-def next_step(run: Run) -> Step | None:
+def next_step(run: Run) -> NextStep | None:
     """Whom a run waits for."""
     match run.state:
         case "made":
-            return Step("agency", f"another person than {run.made_by} approves or rejects the run", None)
+            what = f"another person than {run.made_by} approves or rejects the run of {run.payment_count} payments"
+            return NextStep(who=agency(run.region, run.agency_code), what=what)
         case "approved":
-            return Step("bank", "pay, and answer for every payment", None)
+            return NextStep(who=BANK, what=f"pay, and answer for every one of {run.payment_count} payments")
     return None

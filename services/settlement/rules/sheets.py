@@ -3,13 +3,16 @@
 A sheet is the sum of its lines that are not disputed; nothing enters it once it was issued.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from uuid import UUID
 
 from services.settlement.errors import SheetNotOpen
 from shared import clock
+from shared.next_steps import BANK, PLATFORM, Actor, NextStep, agency, day_over, hospital
 
 ISSUED, DISPUTED, CONFIRMED, REVIEWED, IN_RUN, PAID, EMPTY = STATES = (
     "issued",
@@ -36,6 +39,29 @@ NEXT = {
 """A sheet that loses its last line to a dispute is `empty`, which is an end."""
 
 
+class Paying(StrEnum):
+    """How far the payment of a sheet in a run is."""
+
+    PLANNED = "planned"
+    """another person has not approved the run"""
+    APPROVED = "approved"
+    """it will be sent"""
+    SENDING = "sending"
+    """the bank was asked"""
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """A line that left a sheet and is still held: which goods, how much, and why."""
+
+    payable_id: UUID
+    order_number: str
+    product_name: str
+    lot_number: str
+    held_yuan: Decimal
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """What one institution owes one distributor for a month; `version` is raised by every change."""
@@ -57,20 +83,8 @@ class Sheet:
     due_on: date
     issued_at: datetime
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Who must act now, on what, and by which day."""
-
-    who: str
-    what: str
-    by_on: date | None
-
-    @property
-    def by(self) -> datetime | None:
-        """The instant from which it is late: the midnight that ends the day."""
-        return None if self.by_on is None else clock.start_of_day(self.by_on + timedelta(days=1))
+    paying: Paying | None = None
+    """how far the payment of the sheet is while it stands in a run; not kept in the sheet's own row"""
 
 
 def moved(sheet: Sheet, verb: str) -> Sheet:
@@ -102,18 +116,39 @@ def disputed(sheet: Sheet, yuan: Decimal, lines: int) -> Sheet:
     return after if after.line_count else replace(after, state=EMPTY)
 
 
-def next_step(state: str, confirm_by: date | None, review_by: date | None, due_on: date) -> Step | None:
+def next_step(sheet: Sheet) -> NextStep | None:
     """Whom a sheet waits for; None when nobody has to act any more."""
-    match state:
+    office = agency(sheet.region)
+    match sheet.state:
         case "issued" | "disputed":
-            return Step("institution", "confirm the sheet, or dispute lines of it", confirm_by)
+            who = hospital(sheet.institution_code, sheet.institution_name)
+            what = f"confirm the sheet of {sheet.line_count} lines, or dispute lines of it"
+            return NextStep(who=who, what=what, by=day_over(sheet.confirm_by))
         case "confirmed":
-            return Step("agency", "review the sheet", review_by)
+            return NextStep(who=office, what="review the sheet", by=day_over(sheet.review_by))
         case "reviewed":
-            return Step("agency", "take the sheet into a payment run", due_on)
+            return NextStep(who=office, what="take the sheet into a payment run", by=day_over(sheet.due_on))
         case "in_run":
-            return Step("agency", "approve the payment run, then the bank pays", due_on)
+            who, what = PAYING[sheet.paying or Paying.PLANNED](sheet.region)
+            return NextStep(who=who, what=what, by=day_over(sheet.due_on))
     return None
+
+
+PAYING: Mapping[Paying, Callable[[str], tuple[Actor, str]]] = {
+    Paying.PLANNED: lambda region: (agency(region), "another person than its maker approves the payment run"),
+    Paying.APPROVED: lambda _: (PLATFORM, "send the payment to the bank"),
+    Paying.SENDING: lambda _: (BANK, "pay and answer; it is asked again under the same key"),
+}
+"""Whom a sheet or a payment in a run waits for."""
+
+
+def dispute_step(sheet: Sheet, line: Disputed) -> NextStep:
+    """Whom a line waits for that left a sheet."""
+    what = (
+        f"settle the dispute over {line.held_yuan} yuan of {line.product_name}, lot {line.lot_number},"
+        f" order {line.order_number} (payable {line.payable_id}): {line.reason}"
+    )
+    return NextStep(who=hospital(sheet.institution_code, sheet.institution_name), what=what, by=day_over(sheet.due_on))
 
 
 def closing_at(month: date, close_day: int) -> datetime:

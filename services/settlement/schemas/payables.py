@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import ConfigDict
 
 from services.settlement.rules.payables import Seen, next_step
-from services.settlement.rules.sheets import Step
 from shared.http import Amount, Command, Price, Reason, View
+from shared.next_steps import NextStep
 
 
 class ResolveDispute(Command):
@@ -29,19 +29,6 @@ class ResolveDisputeOf(ResolveDispute):
     )
 
     payable_id: UUID
-
-
-class WaitsFor(View):
-    """Who must act now, on what, and until when."""
-
-    who: str
-    what: str
-    by: datetime | None
-
-    @classmethod
-    def of(cls, step: Step | None) -> "WaitsFor | None":
-        """None where nobody has to act any more."""
-        return None if step is None else cls(who=step.who, what=step.what, by=step.by)
 
 
 class PayableView(View):
@@ -81,7 +68,7 @@ class PayableView(View):
     paid_yuan: Amount
     sheet_id: UUID | None
     state: str
-    waits_for: WaitsFor | None
+    waits_for: NextStep | None
     version: int
 
     @classmethod
@@ -89,4 +76,4 @@ class PayableView(View):
         """The view of a payable with the sheet it stands on."""
         payable = seen.payable
         shown = {name: getattr(payable, name) for name in cls.model_fields if name != "waits_for"}
-        return cls(**shown, waits_for=WaitsFor.of(next_step(seen)))
+        return cls(**shown, waits_for=next_step(seen))

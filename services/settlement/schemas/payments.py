@@ -5,10 +5,10 @@ from typing import Self
 from uuid import UUID
 
 from services.settlement.rules.payments import Payment, next_step
-from services.settlement.schemas.payables import WaitsFor
 from services.settlement.schemas.sheets import Month
 from shared.http import Amount, View
 from shared.http.problems import FaultView
+from shared.next_steps import NextStep
 
 
 class PaymentView(View):
@@ -29,13 +29,13 @@ class PaymentView(View):
     sent_at: datetime | None
     answered_at: datetime | None
     paid_at: datetime | None
-    waits_for: WaitsFor | None
+    waits_for: NextStep | None
 
     @classmethod
     def of(cls, payment: Payment) -> Self:
         """The view of a payment."""
         shown = {name: getattr(payment, name) for name in cls.model_fields if name != "waits_for"}
-        return cls(**shown, waits_for=WaitsFor.of(next_step(payment)))
+        return cls(**shown, waits_for=next_step(payment))
 
 
 class RefusedResult(View):

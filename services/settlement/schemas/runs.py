@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from services.settlement.rules.runs import Run, next_step
-from services.settlement.schemas.payables import WaitsFor
 from shared.http import Amount, Command, Reason, View
+from shared.next_steps import NextStep
 
 MOST_SHEETS = 5_000
 """Sheets of one run, and so payments of one file."""
@@ -50,11 +50,11 @@ class RunView(View):
     reason: str | None
     job_id: UUID | None
     payments: dict[str, int] | None = Field(None, description="payments by state; shown for one run")
-    waits_for: WaitsFor | None
+    waits_for: NextStep | None
     version: int
 
     @classmethod
     def of(cls, run: Run, payments: dict[str, int] | None = None) -> Self:
         """The view of a run."""
         shown = {name: getattr(run, name) for name in cls.model_fields if name not in {"waits_for", "payments"}}
-        return cls(**shown, payments=payments, waits_for=WaitsFor.of(next_step(run)))
+        return cls(**shown, payments=payments, waits_for=next_step(run))

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, PlainSerializer
 
 from services.settlement.rules.sheets import Sheet, next_step
-from services.settlement.schemas.payables import WaitsFor
 from shared.http import Amount, Command, Price, Reason, View
+from shared.next_steps import NextStep
 
 SHEET = "01890a5d-ac96-774b-bcce-b302099a8057"
 PAYABLE = "01890a5d-ac96-774b-bcce-b302099a8058"
@@ -74,15 +74,14 @@ class SheetView(View):
     review_by: date | None
     due_on: date
     issued_at: datetime
-    waits_for: WaitsFor | None
+    waits_for: NextStep | None
     version: int
 
     @classmethod
     def of(cls, sheet: Sheet) -> Self:
         """The view of a sheet."""
         shown = {name: getattr(sheet, name) for name in cls.model_fields if name != "waits_for"}
-        step = next_step(sheet.state, sheet.confirm_by, sheet.review_by, sheet.due_on)
-        return cls(**shown, waits_for=WaitsFor.of(step))
+        return cls(**shown, waits_for=next_step(sheet))
 
 
 class LineView(View):

@@ -18,6 +18,7 @@ payments = sa.Table(
     sa.Column("amount_yuan", YUAN, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
+    sa.Column("approved_at", sa.DateTime(timezone=True)),
     sa.Column("sent_at", sa.DateTime(timezone=True)),
     sa.Column("answered_at", sa.DateTime(timezone=True)),
     sa.Column("paid_at", sa.DateTime(timezone=True)),

@@ -45,7 +45,7 @@ async def get_anomaly(tx: Tx, anomaly_id: UUID, *, lock: bool = False) -> Anomal
     """Raises AnomalyNotFound."""
     found = await tx.one(Anomaly, _LOCK if lock else _BY_ID, id=anomaly_id, **scope_of(tx))
     if found is None:
-        raise AnomalyNotFound(f"There is no anomaly {anomaly_id} that you may see.")
+        raise AnomalyNotFound("There is no anomaly {anomaly_id} that you may see.", anomaly_id=anomaly_id)
     return found
 
 

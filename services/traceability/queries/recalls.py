@@ -53,6 +53,14 @@ async def recalled_lots(tx: Tx, product_codes: Iterable[str]) -> Lots:
     return Lots(by_product)
 
 
+async def recalls_of_lot(tx: Tx, product_code: str | None, lot_number: str | None) -> list[Recall]:
+    """The recalls of a lot, open and closed, oldest first; none of goods that are not known yet."""
+    if product_code is None or lot_number is None:
+        return []
+    wanted = _ALL.where(recalls.c.product_code == product_code, sa.literal(lot_number) == sa.any_(recalls.c.lot_numbers))
+    return await tx.all(Recall, wanted.order_by(recalls.c.opened_at, recalls.c.id))
+
+
 async def open_recalls_by_id(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Recall]:
     """Those of the recalls that are open."""
     return {recall.id: recall for recall in await tx.all(Recall, _OPEN_BY_IDS, ids=list(ids))}

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from services.traceability.handlers import recalls as handlers
 from services.traceability.queries import recalls as queries
 from services.traceability.queries.anomalies import anomalies_of_recall
+from services.traceability.rules.next_steps import recall_steps
 from services.traceability.rules.recalls import Recall, RecallState
 from services.traceability.schemas.recalls import (
     CloseRecall,
@@ -17,7 +18,7 @@ from services.traceability.schemas.recalls import (
     RecallView,
 )
 from shared import history
-from shared.history import NextStep, TimelineView
+from shared.history import TimelineView
 from shared.http import CallerHere, Edge, KeyRequired, Page, PagingHere, TxHere, etag
 
 router = APIRouter(route_class=Edge, prefix="/recalls", tags=["recalls"])
@@ -73,8 +74,8 @@ async def get_recall(recall_id: UUID, tx: TxHere, response: Response) -> RecallD
 async def get_recall_timeline(recall_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a recall so far."""
     recall = await queries.get_recall(tx, recall_id)
-    steps = [NextStep(who=recall.opened_by, what="close the recall when the goods are back or destroyed")]
-    return await history.timeline(tx, recall.id, recall.state, steps if recall.state == RecallState.OPEN else [])
+    steps = recall_steps(recall, await anomalies_of_recall(tx, recall_id))
+    return await history.timeline(tx, recall.id, recall.state, steps)
 
 
 def _shown(recall: Recall, response: Response) -> RecallView:

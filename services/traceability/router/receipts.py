@@ -1,15 +1,20 @@
 """HTTP for expected receipts and their coverage."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
 from services.traceability.queries import receipts as queries
+from services.traceability.queries.anomalies import anomalies_of_receipt
+from services.traceability.queries.recalls import recalls_of_lot
+from services.traceability.rules.next_steps import receipt_steps
+from services.traceability.rules.recalls import Recall
 from services.traceability.rules.receipts import Receipt, ReceiptState
 from services.traceability.schemas.receipts import ReceiptView
 from shared import history
-from shared.history import NextStep, TimelineView
+from shared.history import BY_ITSELF, Deed, TimelineView
 from shared.http import Edge, Page, PagingHere, TxHere, etag
 
 router = APIRouter(route_class=Edge, prefix="/receipts", tags=["receipts"])
@@ -52,7 +57,10 @@ async def get_receipt(receipt_id: UUID, tx: TxHere, response: Response) -> Recei
 async def get_receipt_timeline(receipt_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a receipt so far, and whose codes it waits for."""
     receipt = await queries.get_receipt(tx, receipt_id)
-    return await history.timeline(tx, receipt.id, receipt.state, next_steps(receipt))
+    found = await anomalies_of_receipt(tx, receipt_id)
+    recalls = await recalls_of_lot(tx, receipt.product_code, receipt.lot_number)
+    steps = receipt_steps(receipt, found, recalls)
+    return await history.timeline(tx, receipt.id, receipt.state, steps, also=_told(recalls))
 
 
 def _shown(receipt: Receipt, response: Response) -> ReceiptView:
@@ -60,12 +68,18 @@ def _shown(receipt: Receipt, response: Response) -> ReceiptView:
     return ReceiptView.model_validate(receipt)
 
 
-def next_steps(receipt: Receipt) -> list[NextStep]:
-    """Who must act now: nobody once everything is covered, or nothing is asked for."""
-    if receipt.state == ReceiptState.EXPECTED:
-        return [NextStep(who=receipt.institution_code, what="accept or reject the delivery, and capture its codes")]
-    if receipt.state == ReceiptState.SHORT:
-        missing = (receipt.quantity_accepted or 0) - receipt.quantity_covered
-        what = f"capture codes for {missing} of {receipt.quantity_accepted} {receipt.unit or 'sale units'}"
-        return [NextStep(who=receipt.institution_code, what=what)]
-    return []
+def _told(recalls: Sequence[Recall]) -> list[Deed]:
+    """The recalls of a lot as deeds; who opened and closed each, its own timeline tells."""
+    told = [(recall.opened_at, "recall_opened", recall) for recall in recalls]
+    told += [(recall.closed_at, "recall_closed", recall) for recall in recalls if recall.closed_at is not None]
+    return [
+        Deed(
+            at=at,
+            action=action,
+            organisation=BY_ITSELF.organisation,
+            person=BY_ITSELF.person,
+            detail={"recall_id": str(recall.id), "reason": recall.reason, "opened_by": recall.opened_by},
+            request_id=None,
+        )
+        for at, action, recall in told
+    ]

@@ -21,7 +21,16 @@ from shared.events.orders import (
     OrderedLine,
     OrderPlaced,
 )
-from shared.events.settlement import PaidLine, PayableOpened, PayableReleased, PaymentFailed, PaymentPaid
+from shared.events.settlement import (
+    PaidLine,
+    PayableOpened,
+    PayableReleased,
+    PaymentFailed,
+    PaymentPaid,
+    SheetConfirmed,
+    SheetDisputed,
+    SheetIssued,
+)
 from shared.events.traceability import CodeFlagged, CoverageShort, CoverageVerified, RecallClosed, RecallOpened
 from shared.inbox import Received
 
@@ -34,6 +43,7 @@ NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 CONFIRM_BY = NOON + timedelta(hours=24)
 DELIVER_BY = NOON + timedelta(hours=72)
 DUE_ON = date(2026, 4, 1)
+CONFIRM_SHEET_BY = date(2026, 4, 5)
 
 
 def made(fact: type[Any], /, **fields: Any) -> Any:
@@ -191,6 +201,19 @@ class Story:
             amount_yuan=Decimal("123.40"),
             reason="账户不存在",
         )
+
+    def issued(self) -> SheetIssued:
+        """The month's sheet, to be confirmed by the fifth."""
+        return self._of_sheet(SheetIssued, amount_yuan=Decimal("123.40"), line_count=1, confirm_by=CONFIRM_SHEET_BY)
+
+    def sheet_confirmed(self) -> SheetConfirmed:
+        return self._of_sheet(SheetConfirmed, amount_yuan=Decimal("123.40"))
+
+    def sheet_disputed(self) -> SheetDisputed:
+        return self._of_sheet(SheetDisputed, payable_ids=(self.payable_id,), reason="数量不符")
+
+    def _of_sheet(self, kind: type[Any], **fields: Any) -> Any:
+        return made(kind, sheet_id=self.sheet_id, month=date(2026, 3, 1), **fields)
 
     def returned(self, step: int, amount: str = "0.00") -> PaymentFailed:
         """The money came back; so much of the payable is still paid."""

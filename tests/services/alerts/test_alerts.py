@@ -68,7 +68,11 @@ async def refused(worker: WorkerInHand, get: Any) -> dict[str, Any]:
 
 
 async def test_an_alert_shows_its_evidence_and_who_must_act(unconfirmed: dict[str, Any]) -> None:
-    assert (unconfirmed["state"], unconfirmed["waits_for"], unconfirmed["version"]) == ("open", SUPPLIER, 1)
+    assert (unconfirmed["state"], unconfirmed["waits_for"]["who"]["code"], unconfirmed["version"]) == (
+        "open",
+        SUPPLIER,
+        1,
+    )
     assert unconfirmed["evidence"]["line_count"] == 1
     assert unconfirmed["evidence"]["events"]
 
@@ -97,7 +101,8 @@ async def test_the_timeline_tells_the_whole_life(
 ) -> None:
     path = f"/alerts/{unconfirmed['id']}"
     before = (await get(f"{path}/timeline", BUYER)).json()
-    assert before["next"] == [{"who": SUPPLIER, "what": "confirm or refuse the lines", "by": None}]
+    who = {"role": "distributor", "code": SUPPLIER, "name": None, "region": None}
+    assert [(step["who"], step["what"]) for step in before["next"]] == [(who, "confirm or refuse the lines")]
     await post(f"{path}/acknowledgement", SELLER, {"note": "正在处理"})
     order_id = unconfirmed["evidence"]["order_id"]
     await worker.deliver(Story().closed())
@@ -146,7 +151,7 @@ async def test_the_agency_acknowledges_what_it_must_pay_and_nothing_else(
     clock.drive(clock.start_of_day(DUE_ON + timedelta(days=1)))
     await worker.meet_deadlines()
     (late,) = (await get("/alerts?kind=payment_overdue", FUND)).json()["items"]
-    assert late["waits_for"] == f"agency of {REGION}"
+    assert late["waits_for"]["who"] == {"role": "agency", "code": None, "name": None, "region": REGION}
     assert (await post(f"/alerts/{late['id']}/acknowledgement", FUND, {"note": "下周付"})).status_code == 201
 
 

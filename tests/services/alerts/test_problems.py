@@ -42,18 +42,28 @@ async def to_resolved(desk: Desk) -> dict[str, Any]:
     return await desk.acted(problem, "resolution", CITY, finding="已送达")
 
 
+def waits(problem: Any) -> tuple[str, str]:
+    """Who must act: the role, and the code or the region."""
+    who = problem["waits_for"]["who"]
+    return who["role"], who["code"] or who["region"]
+
+
 async def test_a_report_goes_from_hand_to_hand_until_the_reporter_confirms(desk: Desk, worker: WorkerInHand) -> None:
     problem = await desk.reported()
-    assert (problem["state"], problem["waits_for"]) == ("reported", "authority of 330100")
+    assert (problem["state"], waits(problem)) == ("reported", ("authority", "330100"))
     assert problem["act_by"] == "2026-03-04T16:00:00Z"
     problem = await desk.acted(problem, "assignment", CITY, note="请说明")
-    assert (problem["state"], problem["waits_for"], problem["assignee_code"]) == ("assigned", SUPPLIER, SUPPLIER)
+    assert (problem["state"], waits(problem), problem["assignee_code"]) == (
+        "assigned",
+        ("enterprise", SUPPLIER),
+        SUPPLIER,
+    )
     evidence = [{"link": "https://files.example.cn/b.pdf"}]
     problem = await desk.acted(problem, "replies", RESPONDENT, text="车辆故障", evidence=evidence)
     problem = await desk.acted(problem, "replies", RESPONDENT, text="周一送达")
-    assert (problem["state"], problem["waits_for"]) == ("party_replied", "authority of 330100")
+    assert (problem["state"], waits(problem)) == ("party_replied", ("authority", "330100"))
     problem = await desk.acted(problem, "resolution", CITY, finding="已送达并警告")
-    assert (problem["state"], problem["waits_for"]) == ("resolved", HOSPITAL)
+    assert (problem["state"], waits(problem)) == ("resolved", ("hospital", HOSPITAL))
     problem = await desk.acted(problem, "confirmation", REPORTER)
     assert (problem["state"], problem["waits_for"], problem["act_by"]) == ("closed", None, None)
     shown = (await desk.get(f"/problems/{problem['id']}", RESPONDENT)).json()
@@ -80,7 +90,8 @@ async def test_a_report_goes_from_hand_to_hand_until_the_reporter_confirms(desk:
 async def test_the_timeline_says_who_acts_next_and_by_when(desk: Desk) -> None:
     problem = await desk.acted(await desk.reported(), "assignment", CITY)
     timeline = (await desk.get(f"/problems/{problem['id']}/timeline", RESPONDENT)).json()
-    assert timeline["next"] == [{"who": SUPPLIER, "what": "reply with evidence", "by": "2026-03-05T16:00:00Z"}]
+    who = {"role": "enterprise", "code": SUPPLIER, "name": SUPPLIER, "region": None}
+    assert timeline["next"] == [{"who": who, "what": "reply with evidence", "by": "2026-03-05T16:00:00Z"}]
 
 
 async def test_only_those_concerned_see_a_report(desk: Desk) -> None:
@@ -137,7 +148,7 @@ async def test_each_clock_that_runs_out_hands_it_to_the_level_above(
     await worker.meet_deadlines()
     shown = (await desk.get(f"/problems/{problem['id']}", CITY)).json()
     assert (shown["state"], shown["handling_region"], shown["overdue_steps"]) == (state, region, 1)
-    assert shown["waits_for"] == "authority of 330000"
+    assert waits(shown) == ("authority", "330000")
     assert isinstance((await worker.said())[-1], ProblemEscalated)
     refused = await desk.act(shown, "resolution", CITY, finding="done")
     assert (refused.status_code, refused.json()["code"]) == (403, "not_your_level")

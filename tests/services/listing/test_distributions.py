@@ -54,7 +54,7 @@ async def test_the_distributor_accepts_and_either_side_ends(desk: Desk, worker: 
     path = await proposed(desk)
     for who, status in ((HOSPITAL, 404), (OTHER_MAKER, 404), (MAKER, 200), (DISTRIBUTOR, 200), (AUTHORITY, 200)):
         assert (await desk.get(who, path)).status_code == status, who
-    assert (await desk.get(DISTRIBUTOR, f"{path}/timeline")).json()["next"][0]["who"] == DISTRIBUTOR_CODE
+    assert (await desk.get(DISTRIBUTOR, f"{path}/timeline")).json()["next"][0]["who"]["code"] == DISTRIBUTOR_CODE
     assert (await desk.post(MAKER, f"{path}/accept")).status_code == 403
     accepted = await desk.post(DISTRIBUTOR, f"{path}/accept")
     assert (accepted.json()["state"], accepted.json()["version"]) == ("active", 1)

@@ -35,7 +35,7 @@ async def test_a_provisional_enterprise_keeps_its_code_when_its_uscc_becomes_kno
     made = (await desk.post(AUTHORITY, "/enterprises", UNKNOWN)).json()
     assert (made["provisional"], made["code"][:5], made["uscc"]) == (True, "PROV-", None)
     path = f"/enterprises/{made['id']}"
-    assert (await desk.get(AUTHORITY, f"{path}/timeline")).json()["next"][0]["who"] == "authority"
+    assert (await desk.get(AUTHORITY, f"{path}/timeline")).json()["next"][0]["who"]["role"] == "authority"
     assert (await desk.post(OTHER_AUTHORITY, f"{path}/uscc", {"uscc": MAKER_CODE})).status_code == 403
     known = await desk.post(AUTHORITY, f"{path}/uscc", {"uscc": MAKER_CODE.lower()})
     assert (known.json()["code"], known.json()["uscc"], known.json()["provisional"]) == (

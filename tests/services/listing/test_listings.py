@@ -82,7 +82,7 @@ async def test_a_returned_draft_is_revised_under_its_etag_and_submitted_again(de
     returned = await desk.post(AUTHORITY, f"{path}/return", {"reason": "第三省价格缺失"})
     assert (returned.json()["state"], returned.json()["reason"]) == ("returned", "第三省价格缺失")
     timeline = (await desk.get(MAKER, f"{path}/timeline")).json()
-    assert timeline["next"][0]["who"] == "manufacturer"
+    assert timeline["next"][0]["who"]["role"] == "manufacturer"
     assert "第三省价格缺失" in timeline["next"][0]["what"]
     terms = {"price_yuan": "11.5", "category": "direct", "valid_from": "2026-01-01"}
     assert (await desk.put(MAKER, path, terms)).status_code == 428

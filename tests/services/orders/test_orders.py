@@ -257,7 +257,12 @@ async def test_the_timeline_says_what_happened_and_who_acts_next(hand: Hand) -> 
     assert timeline["deeds"][2]["detail"]["lines"][0]["reason"] == "out of stock"
     assert timeline["next"] == [
         {
-            "who": f"医药公司 {DISTRIBUTOR[-4:]} ({DISTRIBUTOR})",
+            "who": {
+                "role": "distributor",
+                "code": DISTRIBUTOR,
+                "name": f"医药公司 {DISTRIBUTOR[-4:]}",
+                "region": None,
+            },
             "what": "confirm or refuse line 1",
             "by": "2026-03-03T01:00:00Z",
         }
@@ -269,7 +274,7 @@ async def test_the_timeline_says_what_happened_and_who_acts_next(hand: Hand) -> 
     assert [(act["what"], act["by"]) for act in acts] == [("ship 100 盒 of line 1", "2026-03-05T01:00:00Z")]
     await hand.ship(placed["id"])
     acts = (await hand.see(f"/orders/{placed['id']}/timeline"))["next"]
-    assert [act["what"] for act in acts] == ["accept or reject 100 盒 on the way of line 1"]
+    assert [act["what"] for act in acts] == ["accept or reject 100 盒 of line 1, on the way"]
 
 
 @pytest.mark.parametrize("role", ["manufacturer", "distributor", "agency", "authority"])

@@ -27,7 +27,7 @@ async def test_an_accepted_delivery_is_paid_in_the_end(stage: Stage, bank: Scrip
     confirmed = await stage.post(f"/sheets/{sheet['id']}/confirmation", HOSPITAL, **{"if-match": tag})
     assert (confirmed["state"], confirmed["review_by"]) == ("confirmed", "2025-04-03")
     reviewed = await stage.post(f"/sheets/{sheet['id']}/review", AGENCY_A, **{"if-match": '"2"'})
-    assert reviewed["waits_for"]["who"] == "agency"
+    assert reviewed["waits_for"]["who"]["role"] == "agency"
 
     run = await stage.post("/payment-runs", AGENCY_A, {"sheet_ids": [sheet["id"]]}, 201)
     assert (run["state"], run["amount_yuan"], run["payment_count"]) == ("made", "1235.00", 1)

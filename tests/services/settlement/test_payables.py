@@ -231,7 +231,7 @@ async def test_a_payable_shows_its_due_date_and_whom_it_waits_for(stage: Stage) 
     await stage.worker.deliver(covered(accepted, 30), sequence=2)
     (found,) = (await stage.get("/payables?state=released&month=2026-03&due_before=2026-04-05", HOSPITAL))["items"]
     assert (found["due_on"], found["released_yuan"], found["amount_yuan"]) == ("2026-04-04", "370.20", "1234.00")
-    assert found["waits_for"]["who"] == "platform"
+    assert found["waits_for"]["who"]["role"] == "platform"
     timeline = await stage.get(f"/payables/{found['id']}/timeline", HOSPITAL)
     assert [deed["action"] for deed in timeline["deeds"]] == ["opened", "released"]
     assert timeline["next"][0]["by"] is not None

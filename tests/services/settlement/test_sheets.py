@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 from uuid_utils.compat import uuid7
 
+from services.settlement.gateways import FileBank
 from services.settlement.handlers.sheets import close_month
 from shared.db import Tx
-from shared.events.settlement import PayableHeld, PayableReleased, SheetDisputed
+from shared.events.settlement import PayableHeld, PayableReleased, SheetConfirmed, SheetDisputed
 from shared.inbox import Received
+from shared.policy import Policy
+from tests.house import WorkerInHand
 
 from .conftest import (
     AGENCY_A,
@@ -29,6 +32,7 @@ from .conftest import (
     covered,
     delivery,
     line,
+    with_bank,
 )
 from .test_payables import apply, received
 
@@ -122,14 +126,21 @@ async def test_disputed_lines_leave_the_sheet_and_return_in_a_later_one(stage: S
     (sheet,) = await stage.sheets(delivery(line(1), line(2), line(3)))
     path = f"/sheets/{sheet['id']}"
     lines = (await stage.get(f"{path}/lines", HOSPITAL))["items"]
-    wrong = lines[1]["payable_id"]
+    wrong = next(line["payable_id"] for line in lines if line["amount_yuan"] == "24.68")
     disputed = await stage.post(
         f"{path}/dispute", HOSPITAL, {"lines": [{"payable_id": wrong, "reason": "数量不符"}]}, **{"if-match": '"1"'}
     )
     assert (disputed["state"], disputed["amount_yuan"], disputed["line_count"]) == ("disputed", "49.36", 2)
     held = await stage.get(f"/payables/{wrong}", HOSPITAL)
     assert (held["state"], held["held_reason"], held["held_yuan"]) == ("held", "数量不符", "24.68")
-    assert held["waits_for"]["who"] == "institution or agency"
+    assert held["waits_for"]["who"] == {
+        "role": "hospital", "code": HOSPITAL[1], "name": "市第一医院", "region": None,
+    }  # fmt: skip
+    timeline = await stage.get(f"{path}/timeline", HOSPITAL)
+    assert [step["what"].split()[0] for step in timeline["next"]] == ["confirm", "settle"]
+    assert all(word in timeline["next"][1]["what"] for word in (wrong, "阿莫西林胶囊", "20250101", "PO-1", "数量不符"))
+    (named,) = timeline["deeds"][-1]["detail"]["disputed"]
+    assert (named["payable_id"], named["product_name"], named["reason"]) == (wrong, "阿莫西林胶囊", "数量不符")
     await stage.ledger_agrees()
     said = await stage.worker.said()
     assert [type(fact) for fact in said[-2:]] == [PayableHeld, SheetDisputed]
@@ -260,8 +271,66 @@ async def test_a_timeline_of_a_sheet_tells_who_must_act_and_by_when(stage: Stage
         ("reviewed", AGENCY_A[1]),
     ]
     assert timeline["next"][0] == {
-        "who": "agency",
+        "who": {"role": "agency", "code": None, "name": None, "region": "330100"},
         "what": "take the sheet into a payment run",
         "by": "2025-04-04T16:00:00Z",
     }
     assert AGENCY_B[1] == AGENCY_A[1]
+
+
+async def test_a_sheet_in_a_run_waits_for_the_approver_then_for_the_bank(stage: Stage) -> None:
+    (sheet,) = await stage.reviewed(delivery())
+    run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
+
+    async def waits() -> tuple[str, str]:
+        seen = (await stage.get(f"/sheets/{sheet['id']}", HOSPITAL))["waits_for"]
+        (line,) = (await stage.get("/payables", HOSPITAL))["items"]
+        assert line["waits_for"] == seen
+        return seen["who"]["role"], seen["what"].split()[0]
+
+    assert await waits() == ("agency", "another")
+    await stage.post(f"/payment-runs/{run['id']}/approval", AGENCY_B, status=202)
+    assert await waits() == ("platform", "send")
+    stage.worker = WorkerInHand(with_bank(stage.worker.service, FileBank(None)), stage.worker.database)
+    await stage.worker.do_jobs()
+    assert await waits() == ("bank", "pay")
+
+
+async def test_silence_confirms_nothing_unless_policy_says_so(stage: Stage) -> None:
+    (sheet,) = await stage.sheets(delivery())
+    stage.drive(CLOSED + timedelta(days=30))
+    await stage.worker.meet_deadlines()
+    assert (await stage.get(f"/sheets/{sheet['id']}", HOSPITAL))["state"] == "issued"
+
+
+@pytest.mark.parametrize("spoken", [None, "confirmation", "dispute"])
+async def test_where_policy_says_so_silence_confirms_a_sheet_that_nobody_answered(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, spoken: str | None
+) -> None:
+    flag = Policy.flag
+
+    def silent(self: Policy, key: str, region: str, on: date, batch: str | None = None) -> bool:
+        return key == "settlement.silence_confirms" or flag(self, key, region, on, batch)
+
+    monkeypatch.setattr(Policy, "flag", silent)
+    (sheet,) = await stage.sheets(delivery(line(), line()))
+    path = f"/sheets/{sheet['id']}"
+    lines = (await stage.get(f"{path}/lines", HOSPITAL))["items"]
+    body = {"lines": [{"payable_id": lines[0]["payable_id"], "reason": "x"}]} if spoken == "dispute" else None
+    if spoken:
+        await stage.post(f"{path}/{spoken}", HOSPITAL, body, **{"if-match": "*"})
+    stage.drive(datetime(2025, 4, 5, 16, tzinfo=UTC) - timedelta(seconds=1))
+    await stage.worker.meet_deadlines()
+    before = {None: "issued", "confirmation": "confirmed", "dispute": "disputed"}[spoken]
+    assert (await stage.get(path, HOSPITAL))["state"] == before
+    stage.drive(datetime(2025, 4, 5, 16, tzinfo=UTC))
+    await stage.worker.meet_deadlines()
+    await stage.worker.meet_deadlines()
+    assert (await stage.get(path, HOSPITAL))["state"] == {None: "confirmed"}.get(spoken, before)
+    said = [fact for fact in await stage.worker.said() if isinstance(fact, SheetConfirmed)]
+    assert len(said) == (0 if spoken == "dispute" else 1)
+    deed = (await stage.get(f"{path}/timeline", HOSPITAL))["deeds"][-1]
+    assert (deed["action"], deed["detail"].get("by")) == (
+        "disputed" if spoken == "dispute" else "confirmed",
+        None if spoken else "silence",
+    )

@@ -109,7 +109,7 @@ async def test_an_anomaly_is_explained_by_the_hospital_and_closed_by_the_authori
     assert (explained.status_code, explained.json()["state"]) == (200, "explained")
     assert (await desk.post("authority", f"{path}/close", {"finding": "fine"}, if_match='"1"')).status_code == 412
     waits = (await desk.get(HOSPITAL, f"{path}/timeline")).json()["next"]
-    assert waits[0]["who"].startswith("authority of")
+    assert waits[0]["who"]["role"] == "authority"
     closed = await desk.post("authority", f"{path}/close", {"finding": "fine"}, if_match='"2"')
     assert (closed.json()["state"], closed.json()["finding"]) == ("closed", "fine")
     again = await desk.post("authority", f"{path}/close", {"finding": "fine"}, if_match='"3"')

@@ -1,0 +1,79 @@
+"""Watches the months' sheets: a hospital that neither confirms nor disputes one in its time.
+
+The deadline is set once, as for order lines; a sheet's events are one subject, and still come to the same in either order.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from services.alerts.handlers.alerts import raise_alerts, resolve_alerts
+from services.alerts.queries import watches as queries
+from services.alerts.rules.alerts import Kind, Remedy
+from services.alerts.rules.watches import silent_sheets
+from shared import clock, deadlines
+from shared.db import Tx
+from shared.deadlines import Deadline
+from shared.events.settlement import SheetConfirmed, SheetDisputed, SheetIssued
+from shared.inbox import Received
+from shared.next_steps import day_over
+
+_Told = Received[SheetIssued] | Received[SheetConfirmed] | Received[SheetDisputed]
+
+
+async def on_sheets_issued(tx: Tx, events: Sequence[Received[SheetIssued]]) -> None:
+    """Remembers by when the hospital must answer."""
+    found = await queries.fill_sheets(
+        tx,
+        [
+            {
+                **_sheet(event),
+                "amount_yuan": event.data.amount_yuan,
+                "line_count": event.data.line_count,
+                "confirm_by": event.data.confirm_by,
+                "issued_event": event.id,
+            }
+            for event in events
+        ],
+    )
+    waiting = [(sheet, day_over(sheet.confirm_by)) for sheet in found if sheet.answered_at is None]
+    await deadlines.put(
+        tx, [Deadline(Kind.SHEET_UNCONFIRMED, str(sheet.sheet_id), late) for sheet, late in waiting if late]
+    )
+
+
+async def on_sheets_confirmed(tx: Tx, events: Sequence[Received[SheetConfirmed]]) -> None:
+    """The sheet is confirmed, by the hospital or by its silence."""
+    await _answered(tx, [(event, "The sheet was confirmed.") for event in events])
+
+
+async def on_sheets_disputed(tx: Tx, events: Sequence[Received[SheetDisputed]]) -> None:
+    """The hospital spoke; what is left of the sheet it still has to confirm."""
+    told = [
+        (event, f"{len(event.data.payable_ids)} line(s) of the sheet were disputed: {event.data.reason}")
+        for event in events
+    ]
+    await _answered(tx, told)
+
+
+async def when_sheets_unconfirmed(tx: Tx, due: Sequence[Deadline]) -> None:
+    """The time to confirm is over: raises the sheets that nobody has answered."""
+    found = await queries.watched_sheets(tx, [UUID(deadline.about) for deadline in due])
+    await raise_alerts(tx, silent_sheets(found, clock.now()))
+
+
+async def _answered(tx: Tx, told: Sequence[tuple[Received[SheetConfirmed] | Received[SheetDisputed], str]]) -> None:
+    await queries.fill_sheets(tx, [{**_sheet(event), "answered_at": event.time} for event, _ in told])
+    await resolve_alerts(
+        tx, [Remedy(Kind.SHEET_UNCONFIRMED, str(event.data.sheet_id), reason) for event, reason in told]
+    )
+
+
+def _sheet(event: _Told) -> dict[str, Any]:
+    return {
+        "sheet_id": event.data.sheet_id,
+        "institution_code": event.data.institution_code,
+        "supplier_code": event.data.distributor_code,
+        "region": event.data.region,
+        "month": event.data.month,
+    }

@@ -1,0 +1,54 @@
+"""Who acts next on a receipt, an anomaly and a recall: the hospital captures, sets aside and explains, offices decide."""
+
+from collections.abc import Sequence
+
+from services.traceability.rules.anomalies import HELD_RECALLED, UNKNOWN, Anomaly, AnomalyState
+from services.traceability.rules.recalls import Recall, RecallState
+from services.traceability.rules.receipts import Receipt, ReceiptState
+from shared.next_steps import Actor, NextStep, Role, authority, hospital, manufacturer
+
+
+def receipt_steps(receipt: Receipt, found: Sequence[Anomaly], recalls: Sequence[Recall]) -> list[NextStep]:
+    """Who must act on a receipt, on what was found about its codes, and on recalls of its lot."""
+    who = hospital(receipt.institution_code)
+    unit = receipt.unit or "sale units"
+    steps: list[NextStep] = []
+    if receipt.state == ReceiptState.EXPECTED:
+        shipped = f" of {receipt.quantity_shipped} {unit}" if receipt.quantity_shipped else ""
+        steps.append(NextStep(who=who, what=f"accept or reject the delivery{shipped}, and capture its codes"))
+    if receipt.state == ReceiptState.SHORT:
+        missing = (receipt.quantity_accepted or 0) - receipt.quantity_covered
+        what = f"capture codes for {missing} of {receipt.quantity_accepted} {unit}"
+        steps.append(NextStep(who=who, what=what))
+    for recall in recalls:
+        if recall.state == RecallState.OPEN:
+            what = f"set lot {receipt.lot_number} aside until the recall is closed: {recall.reason}"
+            steps += [NextStep(who=who, what=what), _closing(recall)]
+    return steps + [step for one in found if (step := anomaly_step(one))]
+
+
+def anomaly_step(anomaly: Anomaly) -> NextStep | None:
+    """Who must act on an anomaly; None when it is closed."""
+    if anomaly.state == AnomalyState.CLOSED:
+        return None
+    about = f"{anomaly.kind}{f' of code {anomaly.code}' if anomaly.code else ''}"
+    if anomaly.kind == UNKNOWN:
+        what = f"say what identification code {anomaly.ident} means"
+        return NextStep(who=manufacturer(anomaly.manufacturer_code), what=what)
+    if anomaly.state == AnomalyState.EXPLAINED:
+        return NextStep(who=authority(anomaly.region), what=f"say what came of {about}")
+    evidence = "what became of the goods" if anomaly.kind == HELD_RECALLED else "delivery note and invoice"
+    return NextStep(who=hospital(anomaly.institution_code), what=f"explain {about}, with {evidence}")
+
+
+def recall_steps(recall: Recall, held_by: Sequence[Anomaly]) -> list[NextStep]:
+    """Who must act on a recall: who opened it, and whoever holds its goods, as far as the caller may see them."""
+    if recall.state != RecallState.OPEN:
+        return []
+    return [_closing(recall), *(step for one in held_by if (step := anomaly_step(one)))]
+
+
+def _closing(recall: Recall) -> NextStep:
+    role = Role.MANUFACTURER if recall.opened_by == recall.manufacturer_code else Role.AUTHORITY
+    who = Actor(role=role, code=recall.opened_by)
+    return NextStep(who=who, what="close the recall when the goods are back or destroyed")

@@ -1,0 +1,82 @@
+"""Who acts next, in one form wherever something waits: a role, whose it is as far as that is known, what, and by when.
+
+An organisation is named by its code; an agency or authority that no code is known of is named by its region.
+"""
+
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from shared import clock
+
+
+class Role(StrEnum):
+    """As what somebody acts; `enterprise` where a company's part is not known, `sender` whoever asked for long work,
+    `platform` what happens by itself."""
+
+    HOSPITAL = "hospital"
+    MANUFACTURER = "manufacturer"
+    DISTRIBUTOR = "distributor"
+    ENTERPRISE = "enterprise"
+    AGENCY = "agency"
+    AUTHORITY = "authority"
+    OPERATOR = "operator"
+    BANK = "bank"
+    SENDER = "sender"
+    PLATFORM = "platform"
+
+
+class Actor(BaseModel):
+    """Who must act: the role, the organisation's code and name where they are known, the region of an office."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: Role
+    code: str | None = None
+    name: str | None = None
+    region: str | None = None
+
+
+class NextStep(BaseModel):
+    """Who must act now, on what, and by when: the first instant that is too late, which may be over."""
+
+    model_config = ConfigDict(frozen=True)
+
+    who: Actor
+    what: str
+    by: datetime | None = None
+
+
+PLATFORM = Actor(role=Role.PLATFORM)
+BANK = Actor(role=Role.BANK)
+
+
+def hospital(code: str | None, name: str | None = None) -> Actor:
+    """An institution."""
+    return Actor(role=Role.HOSPITAL, code=code, name=name)
+
+
+def distributor(code: str | None, name: str | None = None) -> Actor:
+    """Who delivers."""
+    return Actor(role=Role.DISTRIBUTOR, code=code, name=name)
+
+
+def manufacturer(code: str | None, name: str | None = None) -> Actor:
+    """Who makes the product, or speaks for who does."""
+    return Actor(role=Role.MANUFACTURER, code=code, name=name)
+
+
+def agency(region: str, code: str | None = None) -> Actor:
+    """The agency that pays in a region (经办机构)."""
+    return Actor(role=Role.AGENCY, code=code, region=region)
+
+
+def authority(region: str, code: str | None = None) -> Actor:
+    """The authority of a region."""
+    return Actor(role=Role.AUTHORITY, code=code, region=region)
+
+
+def day_over(day: date | None) -> datetime | None:
+    """The instant from which something due on a day is late: the midnight in Shanghai that ends it."""
+    return None if day is None else clock.start_of_day(day + timedelta(days=1))

@@ -1,0 +1,122 @@
+"""Who acts next on an alert of each kind and on a direct report in each state: who, what, and by when."""
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from services.alerts.rules.alerts import Alert, Kind
+from services.alerts.rules.next_steps import alert_step, problem_step
+from services.alerts.rules.problems import State
+from services.alerts.rules.watches import WatchedReceipt
+from shared.next_steps import Actor, NextStep, Role, agency, authority, day_over, distributor, hospital
+from tests.services.alerts.facts import DUE_ON, HOSPITAL, NOON, PRODUCT, REGION, SUPPLIER
+from tests.services.alerts.test_problem_rules import ASSIGNEE, REPORTER, problem
+
+NAMES = {HOSPITAL: "市第一医院", SUPPLIER: "医药公司"}
+H, S, OFFICE = hospital(HOSPITAL, "市第一医院"), distributor(SUPPLIER, "医药公司"), agency(REGION)
+DUE = day_over(DUE_ON)
+
+
+def alert(kind: Kind, state: str = "open", **fields: Any) -> Alert:
+    made = Alert(
+        id=uuid7(),
+        kind=kind,
+        about="x",
+        about_id="x",
+        cause="x",
+        remedy_key="x",
+        state=state,
+        institution_code=HOSPITAL,
+        supplier_code=SUPPLIER,
+        region=REGION,
+        product_code=PRODUCT,
+        detail="x",
+        evidence={},
+        happened_at=NOON,
+        raised_at=NOON,
+        resolved_at=None,
+        resolution=None,
+        version=1,
+    )
+    return replace(made, **fields)
+
+
+def receipt(**fields: Any) -> WatchedReceipt:
+    unknown: dict[str, Any] = dict.fromkeys(WatchedReceipt.__dataclass_fields__)
+    known = {"quantity_accepted": 10, "amount_yuan": Decimal("123.40"), "due_on": DUE_ON, "codes_required": True}
+    return WatchedReceipt(**{**unknown, **known, **fields})
+
+
+@pytest.mark.parametrize(
+    ("kind", "who", "what", "by"),
+    [
+        (Kind.ORDER_UNCONFIRMED, S, "confirm or refuse the lines", NOON),
+        (Kind.DELIVERY_OVERDUE, S, "deliver what was confirmed", NOON),
+        (Kind.SHEET_UNCONFIRMED, H, "confirm the sheet, or dispute lines of it", NOON),
+        (Kind.COVERAGE_SHORT, H, "capture the missing trace codes", None),
+        (Kind.PAYMENT_OVERDUE, OFFICE, "pay what is released", None),
+        (Kind.LINE_REFUSED, H, "order from another supplier; the authority may resolve with a reason", None),
+        (Kind.PAYMENT_FAILED, OFFICE, "mend the account and pay the sheet again", None),
+        (Kind.CODE_FLAGGED, H, "set the pack aside and clear up where it came from", None),
+        (Kind.RECALL, H, "set the lots aside until the recall is closed", None),
+    ],
+)
+def test_an_alert_says_who_acts_next(kind: Kind, who: Actor, what: str, by: datetime | None) -> None:
+    assert alert_step(alert(kind), NAMES, None) == NextStep(who=who, what=what, by=by)
+    assert alert_step(alert(kind, "resolved"), NAMES, None) is None
+
+
+def codes(missing: int) -> str:
+    return f"capture trace codes of {missing} of 10 accepted; the money for them is held until then"
+
+
+@pytest.mark.parametrize(
+    ("known", "who", "what"),
+    [
+        ({}, H, codes(10)),
+        ({"quantity_covered": 4}, H, codes(6)),
+        ({"quantity_covered": 4, "quantity_released": 7}, H, codes(3)),
+        ({"covered": True}, OFFICE, "pay what is released: 123.40 yuan"),
+        ({"released": True, "paid_yuan": Decimal("100.00")}, OFFICE, "pay what is released: 23.40 yuan"),
+        ({"codes_required": False}, OFFICE, "pay what is released: 123.40 yuan"),
+    ],
+)
+def test_an_overdue_payment_waits_for_the_hospital_while_codes_are_missing(
+    known: dict[str, Any], who: Actor, what: str
+) -> None:
+    step = alert_step(alert(Kind.PAYMENT_OVERDUE), NAMES, receipt(**known))
+    assert step == NextStep(who=who, what=what, by=DUE)
+
+
+@pytest.mark.parametrize(
+    ("state", "who", "what"),
+    [
+        (State.REPORTED, authority("330100"), "assign it to the party that must answer"),
+        (State.ASSIGNED, Actor(role=Role.ENTERPRISE, code=ASSIGNEE), "reply with evidence"),
+        (State.PARTY_REPLIED, authority("330100"), "resolve it with a finding, or escalate"),
+        (State.ESCALATED, authority("330100"), "assign it, or resolve it with a finding"),
+        (
+            State.RESOLVED,
+            hospital(REPORTER, "报告医院"),
+            "confirm, or reopen with a reason; silence closes it",
+        ),
+    ],
+)
+def test_a_direct_report_says_who_acts_next_and_when_its_clock_runs_out(state: State, who: Actor, what: str) -> None:
+    one = problem(state)
+    assert problem_step(one, {REPORTER: "报告医院"}) == NextStep(who=who, what=what, by=one.act_by)
+
+
+@pytest.mark.parametrize("state", [State.CLOSED, State.CONFIRMED_BY_REPORTER])
+def test_a_closed_report_waits_for_nobody(state: State) -> None:
+    assert problem_step(problem(state), {}) is None
+
+
+def test_an_institution_that_must_reply_is_a_hospital() -> None:
+    step = problem_step(problem(State.ASSIGNED, assignee_code=HOSPITAL), {})
+    assert step is not None
+    assert step.who == hospital(HOSPITAL)

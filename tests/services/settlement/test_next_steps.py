@@ -1,0 +1,106 @@
+"""Who acts next on what settlement owns: for each state who, what, and by when."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from services.settlement.rules import payables, payments, runs, sheets
+from services.settlement.rules.payables import Seen
+from services.settlement.rules.sheets import Disputed, Paying
+from shared.next_steps import BANK, PLATFORM, Actor, NextStep, agency, hospital
+from tests.services.settlement.test_rules import NOW, payable, payment, run, sheet
+
+H, OFFICE = hospital("H1", "医院"), agency("330100")
+PAYER = hospital("H1", "x")
+CONFIRM_BY = datetime(2026, 4, 5, 16, tzinfo=UTC)
+REVIEW_BY = datetime(2026, 4, 7, 16, tzinfo=UTC)
+SHEET_DUE = datetime(2026, 4, 30, 16, tzinfo=UTC)
+PAYABLE_DUE = datetime(2026, 5, 1, 16, tzinfo=UTC)
+APPROVE = "another person than its maker approves the payment run"
+ANSWER = "pay and answer; it is asked again under the same key"
+
+OF_SHEETS = [
+    ("issued", None, H, "confirm the sheet of 2 lines, or dispute lines of it", CONFIRM_BY),
+    ("disputed", None, H, "confirm the sheet of 2 lines, or dispute lines of it", CONFIRM_BY),
+    ("confirmed", None, OFFICE, "review the sheet", REVIEW_BY),
+    ("reviewed", None, OFFICE, "take the sheet into a payment run", SHEET_DUE),
+    ("in_run", Paying.PLANNED, OFFICE, APPROVE, SHEET_DUE),
+    ("in_run", Paying.APPROVED, PLATFORM, "send the payment to the bank", SHEET_DUE),
+    ("in_run", Paying.SENDING, BANK, ANSWER, SHEET_DUE),
+]
+
+
+@pytest.mark.parametrize(("state", "paying", "who", "what", "by"), OF_SHEETS)
+def test_a_sheet_says_whom_it_waits_for_and_so_does_a_payable_on_it(
+    state: str, paying: Paying | None, who: Actor, what: str, by: datetime
+) -> None:
+    one = replace(sheet(state), review_by=REVIEW_BY.date(), paying=paying)
+    expected = NextStep(who=who, what=what, by=by)
+    assert sheets.next_step(one) == expected
+    assert payables.next_step(Seen(payable(state="sheeted"), one)) == expected
+
+
+@pytest.mark.parametrize("state", ["paid", "empty"])
+def test_a_sheet_that_is_over_waits_for_nobody(state: str) -> None:
+    assert sheets.next_step(sheet(state)) is None
+
+
+def test_a_line_that_is_disputed_is_named() -> None:
+    line = Disputed(uuid7(), "CG-1", "阿莫西林胶囊", "L1", Decimal("12.34"), "数量不符")
+    step = sheets.dispute_step(sheet("disputed"), line)
+    what = (
+        f"settle the dispute over 12.34 yuan of 阿莫西林胶囊, lot L1, order CG-1 (payable {line.payable_id}): 数量不符"
+    )
+    assert step == NextStep(who=H, what=what, by=SHEET_DUE)
+
+
+@pytest.mark.parametrize(
+    ("state", "who", "what"),
+    [
+        ("awaiting_codes", PAYER, "capture trace codes of 7 盒 of 10"),
+        ("released", PLATFORM, "issue the sheet when the month has closed"),
+        ("held", PAYER, "settle the dispute over 1.00 yuan of x, lot x, order x: 短少"),
+    ],
+)
+def test_a_payable_says_whom_it_waits_for(state: str, who: Actor, what: str) -> None:
+    one = replace(payable(released=3, state=state), held_yuan=Decimal("1.00"), held_reason="短少")
+    assert payables.next_step(Seen(one, None)) == NextStep(who=who, what=what, by=PAYABLE_DUE)
+
+
+@pytest.mark.parametrize(
+    ("state", "approved", "sheet_state", "expected"),
+    [
+        ("planned", False, "in_run", NextStep(who=OFFICE, what=APPROVE)),
+        ("planned", True, "in_run", NextStep(who=PLATFORM, what="send the payment to the bank")),
+        ("sending", True, "in_run", NextStep(who=BANK, what=ANSWER)),
+        (
+            "failed",
+            True,
+            "reviewed",
+            NextStep(who=OFFICE, what="mend the cause (账户不存在) and take the sheet into another run"),
+        ),
+        ("failed", True, "in_run", None),
+        ("failed", True, "paid", None),
+        ("paid", True, "paid", None),
+        ("withdrawn", False, "reviewed", None),
+    ],
+)
+def test_a_payment_says_whom_it_waits_for(
+    state: str, approved: bool, sheet_state: str, expected: NextStep | None
+) -> None:
+    one = replace(payment(state), reason="账户不存在", approved_at=NOW if approved else None, sheet_state=sheet_state)
+    assert payments.next_step(one) == expected
+
+
+def test_a_run_says_whom_it_waits_for() -> None:
+    one = run("made")
+    what = f"another person than {one.made_by} approves or rejects the run of {one.payment_count} payments"
+    assert runs.next_step(one) == NextStep(who=agency(one.region, one.agency_code), what=what)
+    what = f"pay, and answer for every one of {one.payment_count} payments"
+    decided = {"decided_by": "B", "decided_by_organisation": "A"}
+    assert runs.next_step(replace(run("approved"), **decided)) == NextStep(who=BANK, what=what)
+    assert runs.next_step(run("done")) is None
+    assert runs.next_step(run("rejected")) is None
