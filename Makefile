@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PORT ?= 8000
+MINUTES ?=
 N ?= 20000
 DATA ?= data
 BIN := .venv/bin
@@ -12,7 +13,7 @@ STAMP := .venv/.installed
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
-.PHONY: help setup run up test test-long check bench bench-scale faults replay events requirements format clean
+.PHONY: help setup run up test test-long check bench bench-scale faults fuzz soak replay events requirements format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +42,12 @@ test: setup ## every test, on real servers
 test-long: setup ## the tests that take minutes: real faults under load
 	$(BIN)/python -m pytest -m long
 
+fuzz: setup ## ask the five services made-up things for MINUTES=30; seeds and findings go to .data/fuzz
+	MINUTES=$(or $(MINUTES),30) $(BIN)/python -m tests.fuzz
+
+soak: setup ## place orders for MINUTES=10 at 80 % of the measured rate; memory, connections and p99 go to .data/soak.json
+	MINUTES=$(or $(MINUTES),10) $(BIN)/python -m tests.bench.soak
+
 check: setup ## formatting, lint, types, the direction of imports, generated files, contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -56,8 +63,8 @@ check: setup ## formatting, lint, types, the direction of imports, generated fil
 bench: setup ## measure, and compare with the floors
 	$(BIN)/python -m tests.bench
 
-bench-scale: setup ## measure what takes long: the memory of a worker over 1,000,000 events
-	N=1000000 $(BIN)/python -m tests.bench memory
+bench-scale: setup ## measure what takes long: 10,000,000 rows, an hour of waiting events, a worker over 1,000,000 events
+	N=1000000 $(BIN)/python -m tests.bench growth catching-up memory
 
 faults: setup ## kill, stop and confuse everything while about N=20000 events are made, then count
 	$(BIN)/python -m tests.faults $(N)

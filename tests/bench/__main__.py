@@ -12,7 +12,7 @@ import time
 import uvloop
 from rich.console import Console
 
-from tests.bench import consumer, http_orders, latency, memory, relay
+from tests.bench import consumer, http_orders, latency, memory, relay, scale
 from tests.bench.harness import Bench, Figure, ground, tell
 
 BENCHES: dict[str, Bench] = {
@@ -23,19 +23,23 @@ BENCHES: dict[str, Bench] = {
     "memory": memory.bench,
     "http": http_orders.bench,
 }
+LONG: dict[str, Bench] = {"growth": scale.growth, "catching-up": scale.catching_up}
+"""Run when they are named: `make bench-scale`."""
 
 
 async def main(names: list[str]) -> int:
-    logging.getLogger("aiokafka").setLevel("CRITICAL")
+    for name in ("aiokafka", "shared"):
+        logging.getLogger(name).setLevel("CRITICAL")
     console = Console()
-    if unknown := set(names) - set(BENCHES):
-        console.print(f"No benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}.")
+    every = {**BENCHES, **LONG}
+    if unknown := set(names) - set(every):
+        console.print(f"No benchmark {', '.join(sorted(unknown))}; there are {', '.join(every)}.")
         return 2
     figures: list[Figure] = []
     async with ground(int(os.environ.get("N", "100000"))) as servers:
         for name in names or BENCHES:
             began = time.perf_counter()
-            figures += await BENCHES[name](servers)
+            figures += await every[name](servers)
             console.print(f"{name}: {time.perf_counter() - began:.0f} s", style="dim")
     tell(console, figures)
     return int(any(one.met is False for one in figures))
