@@ -64,7 +64,11 @@ class Key:
     def of(cls, *, organisation: str, operation: str, key: str, path: str, body: bytes) -> "Key":
         """Raises KeyTooLong over KEY_CHARACTERS."""
         if len(key) > KEY_CHARACTERS:
-            raise KeyTooLong(f"The Idempotency-Key has {len(key)} characters, at most {KEY_CHARACTERS} are read.")
+            raise KeyTooLong(
+                "The Idempotency-Key has {count} characters, at most {KEY_CHARACTERS} are read.",
+                count=len(key),
+                KEY_CHARACTERS=KEY_CHARACTERS,
+            )
         digest = hashlib.sha256(path.encode() + b"\0" + body).digest()
         return cls(organisation, operation, key, digest)
 

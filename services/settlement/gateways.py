@@ -110,7 +110,7 @@ def _check_header(header: Sequence[str]) -> None:
         for name in {name for name in header if list(header).count(name) > 1}
     ]
     if faults:
-        raise ResultFileRefused(f"The header is {', '.join(header)[:200]}.", faults=faults)
+        raise ResultFileRefused("The header is {header}.", faults=faults, header=", ".join(header)[:200])
 
 
 def _result(row: Row, header: Sequence[str]) -> ResultRow:
@@ -175,7 +175,7 @@ class FileBank:
         try:
             return await asyncio.to_thread(self._exchange, self._folder, orders)
         except OSError as error:
-            raise BankAway(f"The bank's folder cannot be used: {error.strerror}.") from error
+            raise BankAway("The bank's folder cannot be used: {strerror}.", strerror=error.strerror) from error
 
     def _exchange(self, folder: Path, orders: Sequence[Payment]) -> list[BankAnswer]:
         outgoing, incoming = folder / "payments", folder / "results"

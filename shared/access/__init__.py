@@ -66,14 +66,19 @@ class Access:
         reaches = [row[role] for role in caller.roles if role in row]
         if not reaches:
             raise RoleMayNot(
-                f"{operation} is for {', '.join(row) or 'nobody'}; the token's roles are"
-                f" {', '.join(sorted(caller.roles))}."
+                "{operation} is for {roles}; the token's roles are {held}.",
+                operation=operation,
+                roles=", ".join(row) or "nobody",
+                held=", ".join(sorted(caller.roles)),
             )
         needed = f"{self.service}:{'write' if writes else 'read'}"
         if caller.scopes is not None and caller.scopes.isdisjoint({needed, f"{self.service}:{operation}"}):
             raise ScopeTooNarrow(
-                f"{operation} needs the scope {needed} or {self.service}:{operation};"
-                f" the token has {' '.join(sorted(caller.scopes))}.",
+                "{operation} needs the scope {needed} or {service}:{operation}; the token has {held}.",
                 headers={"WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{needed}"'},
+                operation=operation,
+                needed=needed,
+                service=self.service,
+                held=" ".join(sorted(caller.scopes)),
             )
         return Scope(max(reaches, key=WIDTH.__getitem__), caller.organisation, caller.region_prefix)

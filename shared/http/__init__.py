@@ -2,7 +2,15 @@
 
 from shared.http.app import create_app
 from shared.http.bulk import Items, answers, only
-from shared.http.edge import CallerHere, Edge, KeyRequired, TxHere, check_match, etag
+from shared.http.edge import (
+    CallerHere,
+    Edge,
+    KeyRequired,
+    MatchNeeded,
+    TxHere,
+    check_match,
+    etag,
+)
 from shared.http.paging import PagingHere
 from shared.http.schemas import (
     Amount,
@@ -15,6 +23,7 @@ from shared.http.schemas import (
     Price,
     Quantity,
     Reason,
+    Region,
     View,
     text,
 )
@@ -28,6 +37,7 @@ __all__ = [
     "Edge",
     "Items",
     "KeyRequired",
+    "MatchNeeded",
     "Name",
     "Note",
     "Page",
@@ -35,6 +45,7 @@ __all__ = [
     "Price",
     "Quantity",
     "Reason",
+    "Region",
     "TxHere",
     "View",
     "answers",

@@ -72,7 +72,7 @@ def answers(outcomes: Sequence[R | ServiceError], show: Callable[[R], V], succes
     items: list[ItemAnswer[V]] = []
     for index, outcome in enumerate(outcomes):
         if isinstance(outcome, ServiceError):
-            problem = problem_of(outcome).model_dump(exclude_none=True)
+            problem = problem_of(outcome).model_dump()
             items.append(ItemAnswer(index=index, status=outcome.status, problem=problem))
         else:
             items.append(ItemAnswer(index=index, status=success, item=show(outcome)))

@@ -78,7 +78,10 @@ class Door:
         except Exception as error:  # the edge: nothing leaves without an answer
             if status:
                 raise
-            late = TookTooLong(f"It was given up after {self._limits.request_seconds:g} s; nothing was changed.")
+            late = TookTooLong(
+                "It was given up after {request_seconds:g} s; nothing was changed.",
+                request_seconds=self._limits.request_seconds,
+            )
             await problems.internal(late if bound.expired() else error)(scope, receive, answer)
         finally:
             self._under_way -= 1
@@ -101,7 +104,9 @@ class Door:
     def _admit(self, given: dict[bytes, bytes]) -> None:
         if self._under_way > self._limits.concurrent_requests:
             raise TooCrowded(
-                f"{self._under_way - 1} requests are under way here; try again.", headers={"Retry-After": "1"}
+                "{under_way} requests are under way here; try again.",
+                headers={"Retry-After": "1"},
+                under_way=self._under_way - 1,
             )
         if given.get(b"content-encoding", b"identity") != b"identity":
             raise EncodedBody("Send the body as it is, without Content-Encoding.")
@@ -121,7 +126,11 @@ class Door:
             taken += len(pieces[-1])
             more = message.get("more_body", False)
         if taken > limit:
-            raise BodyTooLarge(f"The body has more than {limit} bytes; send it in parts, or as a file to {UPLOADS}…")
+            raise BodyTooLarge(
+                "The body has more than {limit} bytes; send it in parts, or as a file to {UPLOADS}…",
+                limit=limit,
+                UPLOADS=UPLOADS,
+            )
         body: Message | None = {"type": "http.request", "body": b"".join(pieces), "more_body": False}
 
         async def once() -> Message:

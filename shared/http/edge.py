@@ -245,6 +245,18 @@ KeyRequired = Depends(_key_required)
 """`dependencies=[KeyRequired]` of a write without a natural key: sent twice without a key it would happen twice."""
 
 
+async def _match_needed(
+    if_match: Annotated[
+        str | None, Header(description="the ETag of what you read; 428 without, 412 when it is stale")
+    ] = None,
+) -> None:
+    """Shows the header; it is read where the version is known, by `check_match`."""
+
+
+MatchNeeded = Depends(_match_needed)
+"""`dependencies=[MatchNeeded]` of a change that would undo another's: it calls `check_match` under lock."""
+
+
 def etag(version: int) -> str:
     """The version of a thing as an entity tag."""
     return f'"{version}"'

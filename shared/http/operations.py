@@ -67,7 +67,7 @@ def operator_needed(verifier_of: VerifierOf) -> Callable[[Request], Awaitable[No
         caller = await verifier_of(request).caller(request.headers.get("authorization"))
         if "operator" not in caller.roles:
             roles = ", ".join(sorted(caller.roles))
-            raise RoleMayNot(f"Operations are for operator; the token's roles are {roles}.")
+            raise RoleMayNot("Operations are for operator; the token's roles are {roles}.", roles=roles)
 
     return check
 

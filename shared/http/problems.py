@@ -91,7 +91,7 @@ def problem_of(error: ServiceError) -> Problem:
 def answer(problem: Problem, headers: dict[str, str] | None = None) -> Response:
     """The problem as a response."""
     return Response(
-        orjson.dumps(problem.model_dump(exclude_none=True)),
+        orjson.dumps(problem.model_dump()),
         status_code=problem.status,
         media_type="application/problem+json",
         headers=headers,

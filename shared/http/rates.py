@@ -42,12 +42,17 @@ class Rates:
         if bucket.left < 1:
             wait_seconds = max(1, round((1 - bucket.left) / self._per_second + 0.5))
             raise RateExceeded(
-                f"{organisation} may call {operation} {self._burst} times at once and {self._per_second:g} times a"
-                f" second after that; wait {wait_seconds} s.",
+                "{organisation} may call {operation} {burst} times at once and {per_second:g} times a "
+                "second after that; wait {wait_seconds} s.",
                 headers={
                     "Retry-After": str(wait_seconds),
                     "RateLimit-Policy": f'"{operation}";q={self._burst};w={max(1, round(self._burst / self._per_second))}',
                     "RateLimit": f'"{operation}";r=0;t={wait_seconds}',
                 },
+                organisation=organisation,
+                operation=operation,
+                burst=self._burst,
+                per_second=self._per_second,
+                wait_seconds=wait_seconds,
             )
         bucket.left -= 1

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from shared import money
-from shared.codes import is_clean_text
+from shared.codes import CodeRefused, is_clean_text, parse_region
 from shared.errors import RuleBroken, Said
 
 T = TypeVar("T")
@@ -43,6 +43,13 @@ def _price(given: Any) -> Decimal:
         raise RuleBroken("price", "this is not a price", PRICE_ALLOWED) from error
 
 
+def _region(code: str) -> str:
+    try:
+        return parse_region(code)
+    except CodeRefused as error:
+        raise RuleBroken("region", error.rule, error.allowed) from error
+
+
 def text(longest: int = 200, shortest: int = 1) -> Any:
     """A text field of so many characters."""
     return Annotated[str, Field(min_length=shortest, max_length=longest), AfterValidator(_clean)]
@@ -52,6 +59,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_clean
 Reason = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(_clean)]
 Note = Annotated[str, Field(max_length=4_000), AfterValidator(_clean)]
 Code = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_clean)]
+Region = Annotated[str, Field(pattern=r"^[0-9]{6}$"), AfterValidator(_region)]
 Quantity = Annotated[int, Field(strict=True, gt=0, le=LARGEST_QUANTITY)]
 Price = Annotated[
     Decimal,

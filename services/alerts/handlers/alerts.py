@@ -74,7 +74,11 @@ async def acknowledge_alert(
     check_acknowledgement(alert, caller.organisation, agency="agency" in caller.roles)
     known = (await queries.acknowledgements_of(tx, [alert_id])).get(alert_id, [])
     if any(one.organisation_code == caller.organisation for one in known):
-        raise AlreadyAcknowledged(f"{caller.organisation} has acknowledged alert {alert_id} before.")
+        raise AlreadyAcknowledged(
+            "{organisation} has acknowledged alert {alert_id} before.",
+            organisation=caller.organisation,
+            alert_id=alert_id,
+        )
     await queries.raise_version(tx, alert_id)
     after = replace(alert, version=alert.version + 1)
     mine = queries.Acknowledgement(alert_id, caller.organisation, caller.person, command.note, clock.now())

@@ -170,7 +170,9 @@ async def assign_problem(tx: Tx, caller: Caller, problem_id: UUID, command: Assi
         raise AssignmentRefused("Nobody to assign it to.", faults=[fault])
     known = await queries.names_of(tx, [assignee])
     if faults := party_faults("/assignee_code", assignee, problem.reporter_code, known):
-        raise AssignmentRefused(f"{assignee} cannot answer it: {faults[0].rule}.", faults=faults)
+        raise AssignmentRefused(
+            "{assignee} cannot answer it: {rule}.", faults=faults, assignee=assignee, rule=faults[0].rule
+        )
     asked = Asked(problem_id, Step(Verb.ASSIGN, command.note, assignee), match)
     (outcome,) = await take_steps(tx, caller, [asked])
     if isinstance(outcome, ServiceError):

@@ -178,7 +178,7 @@ async def get_alert(tx: Tx, alert_id: UUID) -> Alert:
 async def _get(tx: Tx, statement: sa.Executable, alert_id: UUID) -> Alert:
     found = await tx.one(Alert, statement, id=alert_id)
     if found is None:
-        raise AlertNotFound(f"There is no alert {alert_id} that you may see.")
+        raise AlertNotFound("There is no alert {alert_id} that you may see.", alert_id=alert_id)
     return found
 
 

@@ -90,7 +90,7 @@ async def get_problem(tx: Tx, problem_id: UUID) -> Problem:
 
 def not_found(problem_id: UUID) -> ProblemNotFound:
     """The refusal of an id that is unknown or foreign."""
-    return ProblemNotFound(f"There is no problem report {problem_id} that you may see.")
+    return ProblemNotFound("There is no problem report {problem_id} that you may see.", problem_id=problem_id)
 
 
 async def names_of(tx: Tx, codes: Sequence[str | None]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from shared.codes import (
     parse_region,
     parse_uscc,
 )
-from shared.errors import Fault
+from shared.errors import Fault, Said
 
 PROVISIONAL = re.compile(r"PROV-[0-9A-F]{12}")
 
@@ -199,18 +199,29 @@ def end_of_working_day(at: datetime, days: int) -> datetime:
 def check_step(problem: Problem, step: Step, actor: Actor) -> None:
     """Raises NotYourTurn, NotYourLevel, StepNotPossible, NoLevelAbove."""
     if step.verb is Verb.REPLY and actor.organisation != problem.assignee_code:
-        raise NotYourTurn(f"It is assigned to {problem.assignee_code or 'nobody yet'}, and only that party replies.")
+        raise NotYourTurn(
+            "It is assigned to {assignee}, and only that party replies.", assignee=problem.assignee_code or "nobody yet"
+        )
     if step.verb in REPORTER_STEPS and actor.organisation != problem.reporter_code:
-        raise NotYourTurn(f"Only the reporter {problem.reporter_code} may {step.verb} it.")
+        raise NotYourTurn(
+            "Only the reporter {reporter_code} may {verb} it.", reporter_code=problem.reporter_code, verb=step.verb
+        )
     if step.verb in AUTHORITY_STEPS and (actor.level is None or not problem.handling_region.startswith(actor.level)):
-        raise NotYourLevel(f"The authority of {problem.handling_region} handles this now.")
+        raise NotYourLevel(
+            "The authority of {handling_region} handles this now.", handling_region=problem.handling_region
+        )
     if (State(problem.state), step.verb) not in NEXT:
         possible = sorted(verb for state, verb in NEXT if state == problem.state and verb is not Verb.RUN_OUT)
         raise StepNotPossible(
-            f"It is {problem.state}; {step.verb} is not possible, only {', '.join(possible) or 'nothing'}."
+            "It is {state}; {verb} is not possible, only {possible}.",
+            state=problem.state,
+            verb=step.verb,
+            possible=", ".join(possible) or "nothing",
         )
     if step.verb is Verb.ESCALATE and level_above(problem.handling_region) is None:
-        raise NoLevelAbove(f"{problem.handling_region} is a province; no direct report goes above it.")
+        raise NoLevelAbove(
+            "{handling_region} is a province; no direct report goes above it.", handling_region=problem.handling_region
+        )
 
 
 def take(problem: Problem, step: Step, at: datetime, days: Mapping[str, int]) -> Problem:
@@ -285,7 +296,7 @@ def faults_of(
                 "/occurred_at",
                 report.occurred_at.isoformat(),
                 "it has happened already, and not before this century",
-                f"{EARLIEST.isoformat()} to {now.isoformat()}",
+                Said("{EARLIEST} to {now}", EARLIEST=EARLIEST.isoformat(), now=now.isoformat()),
             )
         )
     return faults
@@ -312,7 +323,7 @@ def party_faults(pointer: str, code: str, reporter_code: str, known: Collection[
             pointer,
             code,
             "no organisation is known here under this code",
-            f"a registered organisation; {NEWS}",
+            Said("a registered organisation; {NEWS}", NEWS=NEWS),
             "unknown_party",
         )
     ]
@@ -327,8 +338,10 @@ def _order_faults(number: str, reporter: str, respondent: str | None, parties: C
         Fault(
             "/order_number",
             number,
-            f"no order of this number is known here with {' and '.join([reporter, *asked])} in it",
-            f"the number of such an order, or none; {NEWS}",
+            Said(
+                "no order of this number is known here with {parties} in it", parties=" and ".join([reporter, *asked])
+            ),
+            Said("the number of such an order, or none; {NEWS}", NEWS=NEWS),
             "unknown_order",
         )
     ]
@@ -342,5 +355,12 @@ def _region_faults(region: str, reporter_region: str, *, may_roam: bool) -> list
     if code == NATION:
         return [Fault("/region", region, "a problem happens in a province, city or district", "not the whole nation")]
     if not may_roam and not covers(reporter_region, code):
-        return [Fault("/region", region, "it lies outside your region", f"{reporter_region} and what lies in it")]
+        return [
+            Fault(
+                "/region",
+                region,
+                "it lies outside your region",
+                Said("{reporter_region} and what lies in it", reporter_region=reporter_region),
+            )
+        ]
     return []

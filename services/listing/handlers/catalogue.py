@@ -61,9 +61,11 @@ def _check(desk: Desk, product: Product, command: ListProduct) -> None:
         check_provisional(faults, desk.tx, product, command.region)
     faults.refuse(ListingRefused)
     if not desk.tx.scope.covers(region=command.region):
-        raise NotYourListing(f"Region {command.region} is not under yours; its authority lists there.")
+        raise NotYourListing("Region {region} is not under yours; its authority lists there.", region=command.region)
     if before is not None and before.state == State.SUSPENDED:
-        raise ListingNotOpen(f"Listing {before.id} is suspended ({before.reason}); resume or delist it first.")
+        raise ListingNotOpen(
+            "Listing {id} is suspended ({reason}); resume or delist it first.", id=before.id, reason=before.reason
+        )
 
 
 def _at_terms(desk: Desk, before: Listing | None, product: Product, command: ListProduct) -> Listing:

@@ -105,7 +105,10 @@ def _relation(
     parties = () if recorded else (product.manufacturer_code, product.agent_code)
     if not tx.scope.covers(*parties, region=command.region):
         raise NotYourDistribution(
-            f"{product.code} is made by {product.manufacturer_code}, and region {command.region} is not under yours."
+            "{code} is made by {manufacturer_code}, and region {region} is not under yours.",
+            code=product.code,
+            manufacturer_code=product.manufacturer_code,
+            region=command.region,
         )
     return Distribution(
         id=uuid7(),
@@ -136,9 +139,17 @@ def _beside(before: Distribution | None, asked: Distribution, *, recorded: bool)
     if same_period and recorded:
         return moved(before, "record")
     raise DistributionExists(
-        f"{before.distributor_name} has relation {before.id} for {before.product_code} in region {before.region},"
-        f" {before.state} from {before.valid_from} to {before.valid_to or 'no end'};"
-        f" asked from {asked.valid_from} to {asked.valid_to or 'no end'}. End it first."
+        "{distributor_name} has relation {id} for {product_code} in region {region}, {state} "
+        "from {valid_from} to {until}; asked from {asked_from} to {asked_until}. End it first.",
+        distributor_name=before.distributor_name,
+        id=before.id,
+        product_code=before.product_code,
+        region=before.region,
+        state=before.state,
+        valid_from=before.valid_from,
+        until=before.valid_to or "no end",
+        asked_from=asked.valid_from,
+        asked_until=asked.valid_to or "no end",
     )
 
 
@@ -170,8 +181,12 @@ def _mine(tx: Tx, relation: Distribution | None, step: Step) -> Distribution:
             return relation
         if sides or relation.version:
             allowed = ", ".join(MAY[step.verb])
-            raise NotYourDistribution(f"To {step.verb} relation {relation.id} is up to its {allowed}.")
-    raise DistributionNotFound(f"There is no distribution relation {step.distribution_id} that you may see.")
+            raise NotYourDistribution(
+                "To {verb} relation {id} is up to its {allowed}.", verb=step.verb, id=relation.id, allowed=allowed
+            )
+    raise DistributionNotFound(
+        "There is no distribution relation {distribution_id} that you may see.", distribution_id=step.distribution_id
+    )
 
 
 async def _store(tx: Tx, held: dict[UUID, Distribution], now: dict[UUID, Distribution]) -> None:

@@ -56,13 +56,23 @@ async def confirm_uscc(tx: Tx, caller: Caller, enterprise_id: UUID, command: Con
     EnterpriseRefused, NotYourEnterprise."""
     before = await get_enterprise(tx, enterprise_id, locked=True)
     if not tx.scope.covers(region=before.region):
-        raise NotYourEnterprise(f"{before.code} was registered for region {before.region}, which is not under yours.")
+        raise NotYourEnterprise(
+            "{code} was registered for region {region}, which is not under yours.",
+            code=before.code,
+            region=before.region,
+        )
     after = identified(before, command.uscc, command.override_reason)
     if after is before:
         return after
     other = (await enterprises_by_code(tx, [after.uscc or ""])).get(after.uscc or "")
     if other is not None:
-        raise EnterpriseKnown(f"The USCC {after.uscc} is that of {other.name} ({other.code}), not of {before.name}.")
+        raise EnterpriseKnown(
+            "The USCC {uscc} is that of {name} ({code}), not of {name_2}.",
+            uscc=after.uscc,
+            name=other.name,
+            code=other.code,
+            name_2=before.name,
+        )
     await tx.change(enterprises, [_row(after)])
     _say(tx, caller, after, "identified", before.region)
     return after
@@ -72,7 +82,9 @@ def _permitted(tx: Tx, command: RegisterEnterprise) -> str:
     """The code it will go by; raises EnterpriseRefused, NotYourEnterprise."""
     code = checked_code(command.uscc, command.name, command.override_reason, command.region)
     if not tx.scope.covers(code, region=command.region):
-        raise NotYourEnterprise(f"{code} in region {command.region} is neither yours nor under your region.")
+        raise NotYourEnterprise(
+            "{code} in region {region} is neither yours nor under your region.", code=code, region=command.region
+        )
     return code
 
 

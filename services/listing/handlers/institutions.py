@@ -73,7 +73,9 @@ def _read(command: RegisterInstitution) -> Said | ServiceError:
 
 def _check_reach(tx: Tx, institution: Institution) -> None:
     if not tx.scope.covers(institution.code, region=institution.region):
-        raise NotYourInstitution(f"{institution.code} in region {institution.region} is not under your region.")
+        raise NotYourInstitution(
+            "{code} in region {region} is not under your region.", code=institution.code, region=institution.region
+        )
 
 
 async def _store(tx: Tx, before: dict[str, Institution], after: dict[str, Institution]) -> None:

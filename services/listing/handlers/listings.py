@@ -28,7 +28,7 @@ from services.listing.schemas.listings import ListingView, ProposeListing, Revis
 from shared import clock
 from shared.db import Scope, Tx
 from shared.deadlines import Deadline
-from shared.errors import ServiceError
+from shared.errors import Said, ServiceError
 from shared.history import BY_ITSELF
 from shared.identity import Caller
 
@@ -84,10 +84,21 @@ def _draft(desk: Desk, code: str, command: ProposeListing) -> Listing:
     faults.refuse(ListingRefused)
     assert product is not None  # noqa: S101  a fault otherwise
     if not desk.tx.scope.covers(product.manufacturer_code, product.agent_code, region=command.region):
-        raise NotYourListing(f"{code} is made by {product.manufacturer_code} ({product.manufacturer_name}).")
+        raise NotYourListing(
+            "{code} is made by {manufacturer_code} ({manufacturer_name}).",
+            code=code,
+            manufacturer_code=product.manufacturer_code,
+            manufacturer_name=product.manufacturer_name,
+        )
     standing = desk.live_listing(command.region, code)
     if standing is not None:
-        raise ListingExists(f"{code} has listing {standing.id} in region {command.region}, which is {standing.state}.")
+        raise ListingExists(
+            "{code} has listing {id} in region {region}, which is {state}.",
+            code=code,
+            id=standing.id,
+            region=command.region,
+            state=standing.state,
+        )
     return Listing(
         id=uuid7(),
         region=command.region,
@@ -117,8 +128,13 @@ def check_provisional(faults: Faults, tx: Tx, product: Product, region: str) -> 
         faults.add(
             "/product_code",
             product.code,
-            f"its maker {product.manufacturer_name} ({product.manufacturer_code}) is provisional, which region {region}"
-            " does not let list",
+            Said(
+                "its maker {manufacturer_name} ({manufacturer_code}) is provisional, which region "
+                "{region} does not let list",
+                manufacturer_name=product.manufacturer_name,
+                manufacturer_code=product.manufacturer_code,
+                region=region,
+            ),
             "a maker whose USCC is known; confirm it first",
         )
 
@@ -168,8 +184,13 @@ def mine(desk: Desk, listing_id: UUID) -> Listing:
         if _covers(desk.tx.scope, listing, product):
             return listing
         if listing.state in PUBLIC:
-            raise NotYourListing(f"Listing {listing_id} is of {product.manufacturer_code} in region {listing.region}.")
-    raise ListingNotFound(f"There is no listing {listing_id} that you may see.")
+            raise NotYourListing(
+                "Listing {listing_id} is of {manufacturer_code} in region {region}.",
+                listing_id=listing_id,
+                manufacturer_code=product.manufacturer_code,
+                region=listing.region,
+            )
+    raise ListingNotFound("There is no listing {listing_id} that you may see.", listing_id=listing_id)
 
 
 def _covers(scope: Scope, listing: Listing, product: Product) -> bool:

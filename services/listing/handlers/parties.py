@@ -3,6 +3,7 @@
 from services.listing.queries.enterprises import Directory, Party
 from services.listing.rules.faults import Faults
 from shared.codes import normal_name
+from shared.errors import Said
 
 
 def normal_code(code: str | None) -> str | None:
@@ -22,7 +23,12 @@ def party_named(
         return None
     if len(parties) > 1:
         codes = ", ".join(sorted(party.code for party in parties))
-        faults.add(pointer, given, f"{len(parties)} enterprises have this name", f"one of the codes {codes}")
+        faults.add(
+            pointer,
+            given,
+            Said("{count} enterprises have this name", count=len(parties)),
+            Said("one of the codes {codes}", codes=codes),
+        )
         return None
     (party,) = parties
     if code is not None and name is not None and normal_name(name) not in party.name_keys:
@@ -36,8 +42,8 @@ def party_named(
         faults.add(
             pointer,
             given,
-            f"takes part as {', '.join(party.kinds)}, not as {kind}",
-            f"an enterprise registered as {kind}",
+            Said("takes part as {kinds}, not as {kind}", kinds=", ".join(party.kinds), kind=kind),
+            Said("an enterprise registered as {kind}", kind=kind),
         )
     if not party.active:
         faults.add(pointer, given, "does not take part any more", "an active enterprise")

@@ -19,7 +19,7 @@ from services.listing.schemas.products import AddCertificate, RegisterProduct
 from services.listing.tables import certificates
 from shared import history
 from shared.db import Tx
-from shared.errors import Fault, ServiceError
+from shared.errors import Fault, Said, ServiceError
 from shared.history import Parties
 from shared.identity import Caller
 
@@ -97,7 +97,12 @@ def _check_reach(desk: Desk, before: Product | None, after: Product) -> None:
     scope = desk.tx.scope
     if before is None:
         if not scope.covers(after.manufacturer_code, after.agent_code, region=after.region):
-            raise NotYourProduct(f"{after.code} is made by {after.manufacturer_code}, not by {scope.organisation}.")
+            raise NotYourProduct(
+                "{code} is made by {manufacturer_code}, not by {organisation}.",
+                code=after.code,
+                manufacturer_code=after.manufacturer_code,
+                organisation=scope.organisation,
+            )
         return
     differs = difference(before, after)
     keeper = before.region if scope.reach == "region" else None
@@ -105,11 +110,17 @@ def _check_reach(desk: Desk, before: Product | None, after: Product) -> None:
     if scope.reach == "own" and {"manufacturer_code", "agent_code"} & set(differs):
         mine = mine and scope.organisation == before.manufacturer_code and "manufacturer_code" not in differs
     if differs and not mine:
-        faults = [Fault(f"/{name}", new, f"it is known as {old!r}", repr(old)) for name, (old, new) in differs.items()]
+        faults = [
+            Fault(f"/{name}", new, Said("it is known as {old!r}", old=old), repr(old))
+            for name, (old, new) in differs.items()
+        ]
         raise NotYourProduct(
-            f"{before.code} is kept by region {before.region} and its maker {before.manufacturer_code};"
-            f" you gave another {', '.join(differs)}.",
+            "{code} is kept by region {region} and its maker {manufacturer_code}; you gave another {fields}.",
             faults=faults,
+            code=before.code,
+            region=before.region,
+            manufacturer_code=before.manufacturer_code,
+            fields=", ".join(differs),
         )
 
 
@@ -130,7 +141,12 @@ async def add_certificate(tx: Tx, caller: Caller, product_id: UUID, command: Add
     """Adds a certificate, or renews the one of this number; raises ProductNotFound, NotYourProduct."""
     product = await get_product(tx, product_id, locked=True)
     if not tx.scope.covers(product.manufacturer_code, product.agent_code, region=product.region):
-        raise NotYourProduct(f"{product.code} is kept by region {product.region} and {product.manufacturer_code}.")
+        raise NotYourProduct(
+            "{code} is kept by region {region} and {manufacturer_code}.",
+            code=product.code,
+            region=product.region,
+            manufacturer_code=product.manufacturer_code,
+        )
     held = {one.number: one for one in await certificates_of(tx, product.code)}
     before = held.get(command.number)
     after = Certificate(before.id if before else uuid7(), product.code, command.number, command.valid_to)

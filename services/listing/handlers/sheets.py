@@ -34,7 +34,7 @@ from shared.codes import (
     parse_standard,
     parse_uscc,
 )
-from shared.errors import Fault, ServiceError
+from shared.errors import Fault, Said, ServiceError
 from shared.http import Command
 from shared.http.invalid import fault_of
 from shared.http.problems import shown
@@ -212,8 +212,14 @@ def mapping_of(kind: str, name: str) -> ColumnMapping:
     path = _mapping_path(kind, name)
     if not path.is_file():
         shipped = ", ".join(mapping_names(kind))
-        fault = Fault("query/mapping", name, f"no mapping of this name is shipped for {kind}", shipped)
-        raise ImportRefused(f"There is no mapping {name!r} for {kind}; shipped are {shipped}.", faults=[fault])
+        fault = Fault("query/mapping", name, Said("no mapping of this name is shipped for {kind}", kind=kind), shipped)
+        raise ImportRefused(
+            "There is no mapping {name!r} for {kind}; shipped are {shipped}.",
+            faults=[fault],
+            name=name,
+            kind=kind,
+            shipped=shipped,
+        )
     mapping = load_mapping(path)
     mapping.expect(KINDS[kind].needed, KINDS[kind].optional)
     return mapping

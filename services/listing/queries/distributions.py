@@ -41,7 +41,9 @@ async def get_distribution(tx: Tx, distribution_id: UUID) -> Distribution:
     """The relation as the caller may see it; raises DistributionNotFound."""
     found = await tx.one(Distribution, _ALL.where(distributions.c.id == distribution_id, _seen(tx)))
     if found is None:
-        raise DistributionNotFound(f"There is no distribution relation {distribution_id} that you may see.")
+        raise DistributionNotFound(
+            "There is no distribution relation {distribution_id} that you may see.", distribution_id=distribution_id
+        )
     return found
 
 

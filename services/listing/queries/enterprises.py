@@ -90,7 +90,7 @@ async def get_enterprise(tx: Tx, enterprise_id: UUID, *, locked: bool = False) -
     """Raises EnterpriseNotFound."""
     found = await tx.one(Enterprise, _BY_ID_LOCKED if locked else _BY_ID, id=enterprise_id)
     if found is None:
-        raise EnterpriseNotFound(f"There is no enterprise {enterprise_id}.")
+        raise EnterpriseNotFound("There is no enterprise {enterprise_id}.", enterprise_id=enterprise_id)
     return found
 
 

@@ -48,7 +48,7 @@ async def get_institution(tx: Tx, institution_id: UUID, *, locked: bool = False)
     """Raises InstitutionNotFound."""
     found = await tx.all(Institution, _BY_ID_LOCKED if locked else _BY_ID, id=institution_id)
     if not found:
-        raise InstitutionNotFound(f"There is no institution {institution_id}.")
+        raise InstitutionNotFound("There is no institution {institution_id}.", institution_id=institution_id)
     return (await _with_points(tx, found))[0]
 
 

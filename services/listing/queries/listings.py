@@ -74,7 +74,7 @@ async def get_listing(tx: Tx, listing_id: UUID) -> ListingView:
     """The listing as the caller may see it; raises ListingNotFound."""
     found = await tx.one(ListingView, _VIEW.where(listings.c.id == listing_id, _seen(tx)))
     if found is None:
-        raise ListingNotFound(f"There is no listing {listing_id} that you may see.")
+        raise ListingNotFound("There is no listing {listing_id} that you may see.", listing_id=listing_id)
     return found
 
 

@@ -47,7 +47,7 @@ async def get_product(tx: Tx, product_id: UUID, *, locked: bool = False) -> Prod
     """Raises ProductNotFound."""
     found = await tx.one(Product, _BY_ID_LOCKED if locked else _BY_ID, id=product_id)
     if found is None:
-        raise ProductNotFound(f"There is no product {product_id}.")
+        raise ProductNotFound("There is no product {product_id}.", product_id=product_id)
     return found
 
 

@@ -43,7 +43,9 @@ async def import_sheet(
     """Takes a sheet as CSV (UTF-8 or GB18030) or xlsx. Its rows land in the background; the same sheet twice is one job."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given not in SHEET_TYPES:
-        raise SheetTypeUnknown(f"Content-Type is {given or 'missing'}; allowed: {', '.join(SHEET_TYPES)}.")
+        raise SheetTypeUnknown(
+            "Content-Type is {given}; allowed: {kinds}.", given=given or "missing", kinds=", ".join(SHEET_TYPES)
+        )
     runtime: Runtime = request.app.state.runtime
     digest = hashlib.sha256()
     with TemporaryDirectory(prefix="jicai-sheet-") as folder:

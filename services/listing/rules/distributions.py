@@ -82,7 +82,11 @@ def moved(
     except KeyError:
         possible = ", ".join(known for known_state, known in NEXT if known_state == relation.state) or "nothing"
         raise DistributionNotOpen(
-            f"Relation {relation.id} is {relation.state}, so it cannot be given the word {verb}; possible now: {possible}."
+            "Relation {id} is {state}, so it cannot be given the word {verb}; possible now: {possible}.",
+            id=relation.id,
+            state=relation.state,
+            verb=verb,
+            possible=possible,
         ) from None
     heard = state is State.ACTIVE or relation.state == State.ACTIVE
     return replace(

@@ -11,6 +11,7 @@ from uuid import UUID
 from services.listing.errors import EnterpriseKnown, EnterpriseRefused
 from services.listing.rules.faults import Faults
 from shared.codes import normal_name, parse_uscc
+from shared.errors import Said
 
 KINDS = ("manufacturer", "distributor", "agent")
 PROVISIONAL = "PROV-"
@@ -52,7 +53,7 @@ def checked_uscc(faults: Faults, uscc: str, override_reason: str | None) -> str:
         faults.add(
             "/override_reason",
             override_reason,
-            f"the check digit of {parsed.code} fails",
+            Said("the check digit of {code} fails", code=parsed.code),
             "a reason why the code is right all the same",
         )
     return parsed.code
@@ -88,7 +89,12 @@ def identified(enterprise: Enterprise, uscc: str, override_reason: str | None) -
     if enterprise.uscc == code:
         return enterprise
     if enterprise.uscc is not None:
-        raise EnterpriseKnown(f"{enterprise.code} is known by the USCC {enterprise.uscc}, given {code}.")
+        raise EnterpriseKnown(
+            "{code} is known by the USCC {uscc}, given {code_2}.",
+            code=enterprise.code,
+            uscc=enterprise.uscc,
+            code_2=code,
+        )
     return replace(
         enterprise, uscc=code, provisional=False, override_reason=override_reason, version=enterprise.version + 1
     )

@@ -35,7 +35,8 @@ class Faults:
         """Raises the refusal with all faults, or does nothing when there is none."""
         if self.found:
             first, more = self.found[0], len(self.found) - 1
-            also = f" (and {more} more)" if more else ""
-            raise refusal(
-                f"{first.pointer} is {first.given!r}: {first.rule}; allowed: {first.allowed}{also}", faults=self.found
-            )
+            values = {"pointer": first.pointer, "given": first.given, "rule": first.rule, "allowed": first.allowed}
+            if not more:
+                raise refusal("{pointer} is {given!r}: {rule}; allowed: {allowed}", faults=self.found, **values)
+            sentence = "{pointer} is {given!r}: {rule}; allowed: {allowed} (and {more} more)"
+            raise refusal(sentence, faults=self.found, **values, more=more)

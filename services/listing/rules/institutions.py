@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from services.listing.errors import InstitutionRefused
 from services.listing.rules.faults import Faults
+from shared import errors
 from shared.codes import normal_name, parse_institution
 
 DELIVERY_POINTS_MAX = 500
@@ -112,7 +113,12 @@ def _received_at(institution: Institution, names: Sequence[str]) -> Institution:
             points[key] = DeliveryPoint(uuid7(), institution.id, name, key)
     if len(points) > DELIVERY_POINTS_MAX:
         faults = Faults()
-        faults.add("/delivery_points", len(points), "too many delivery points", f"at most {DELIVERY_POINTS_MAX}")
+        faults.add(
+            "/delivery_points",
+            len(points),
+            "too many delivery points",
+            errors.Said("at most {DELIVERY_POINTS_MAX}", DELIVERY_POINTS_MAX=DELIVERY_POINTS_MAX),
+        )
         faults.refuse(InstitutionRefused)
     if len(points) == len(institution.delivery_points):
         return institution

@@ -15,7 +15,10 @@ def asked(listing: Listing, price_yuan: Decimal, reason: str, *, by_authority: b
     if listing.state not in TRADED:
         allowed = " or ".join(TRADED)
         raise ListingNotOpen(
-            f"Listing {listing.id} is {listing.state}; a price changes while it is {allowed}, before that it is revised."
+            "Listing {id} is {state}; a price changes while it is {allowed}, before that it is revised.",
+            id=listing.id,
+            state=listing.state,
+            allowed=allowed,
         )
     if price_yuan == listing.price_yuan and listing.wanted_price_yuan is None:
         return listing
@@ -48,5 +51,9 @@ def denied(listing: Listing) -> Listing:
 
 def _wanted(listing: Listing) -> Decimal:
     if listing.wanted_price_yuan is None:
-        raise NoPriceAsked(f"No other price than {listing.price_yuan} yuan is asked for listing {listing.id}.")
+        raise NoPriceAsked(
+            "No other price than {price_yuan} yuan is asked for listing {id}.",
+            price_yuan=listing.price_yuan,
+            id=listing.id,
+        )
     return listing.wanted_price_yuan

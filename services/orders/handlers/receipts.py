@@ -100,7 +100,7 @@ async def _shipment_lines(tx: Tx, ids: Collection[UUID]) -> dict[UUID, Record]:
     """Raises ShipmentNotFound: the goods are this service's own, so who speaks of unknown ones is mistaken."""
     found = await lock_shipment_lines(tx, list(ids))
     if unknown := [str(line_id) for line_id in ids if line_id not in found]:
-        raise ShipmentNotFound(f"There are no shipment lines {', '.join(unknown[:10])}.")
+        raise ShipmentNotFound("There are no shipment lines {ids}.", ids=", ".join(unknown[:10]))
     return found
 
 

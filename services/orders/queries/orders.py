@@ -120,7 +120,7 @@ async def get_book(tx: Tx, order_id: UUID) -> Book:
     """Raises OrderNotFound."""
     found = await books(tx, [order_id])
     if order_id not in found:
-        raise OrderNotFound(f"There is no order {order_id} that you may see.")
+        raise OrderNotFound("There is no order {order_id} that you may see.", order_id=order_id)
     return found[order_id]
 
 
@@ -134,7 +134,11 @@ async def get_book_by_number(tx: Tx, institution_code: str, order_number: str) -
         **scoped(tx),
     )
     if not found:
-        raise OrderNotFound(f"There is no order {order_number!r} of {institution_code} that you may see.")
+        raise OrderNotFound(
+            "There is no order {order_number!r} of {institution_code} that you may see.",
+            order_number=order_number,
+            institution_code=institution_code,
+        )
     return (await _with_lines(tx, found))[found[0].id]
 
 

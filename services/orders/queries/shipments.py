@@ -77,7 +77,7 @@ async def get_load(tx: Tx, shipment_id: UUID) -> Load:
     """Raises ShipmentNotFound."""
     found = await loads(tx, [shipment_id])
     if shipment_id not in found:
-        raise ShipmentNotFound(f"There is no shipment {shipment_id} that you may see.")
+        raise ShipmentNotFound("There is no shipment {shipment_id} that you may see.", shipment_id=shipment_id)
     return found[shipment_id]
 
 
@@ -85,7 +85,11 @@ async def get_load_by_number(tx: Tx, distributor_code: str, shipment_number: str
     """Raises ShipmentNotFound."""
     found = await loads_by_number(tx, [(distributor_code, shipment_number)])
     if not found:
-        raise ShipmentNotFound(f"There is no shipment {shipment_number!r} of {distributor_code} that you may see.")
+        raise ShipmentNotFound(
+            "There is no shipment {shipment_number!r} of {distributor_code} that you may see.",
+            shipment_number=shipment_number,
+            distributor_code=distributor_code,
+        )
     return found[distributor_code, shipment_number]
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from services.orders.errors import ConfirmationRefused, LineDecided
 from services.orders.rules.lines import PENDING, Line, confirm
 from services.orders.rules.orders import Book, said
-from shared.errors import Fault
+from shared.errors import Fault, Said
 
 
 class Answer(Protocol):
@@ -40,7 +40,12 @@ def confirmed(book: Book, distributor_code: str, answers: Sequence[Answer], deli
         if line.state == PENDING:
             faults += _answer_faults(answer, line, f"/lines/{place}")
         elif not _same(answer, line):
-            rule = f"the line is {line.state}: {line.quantity_confirmed} confirmed, {line.quantity_refused} refused"
+            rule = Said(
+                "the line is {state}: {quantity_confirmed} confirmed, {quantity_refused} refused",
+                state=line.state,
+                quantity_confirmed=line.quantity_confirmed,
+                quantity_refused=line.quantity_refused,
+            )
             allowed = "a pending line, or the same answer again"
             decided.append(Fault(f"/lines/{place}/quantity", answer.quantity, rule, allowed, "line_decided"))
     if faults:
@@ -69,16 +74,24 @@ def _not_there(answer: Answer, own: dict[int, Line], pointer: str) -> Fault:
         return Fault(pointer, answer.line_number, "the line is answered twice", "once each", "repeated")
     numbers = ", ".join(map(str, sorted(own))) or "none"
     return Fault(
-        pointer, answer.line_number, "the order has no such line of yours", f"one of: {numbers}", "unknown_line"
+        pointer,
+        answer.line_number,
+        "the order has no such line of yours",
+        Said("one of: {numbers}", numbers=numbers),
+        "unknown_line",
     )
 
 
 def _answer_faults(answer: Answer, line: Line, place: str) -> list[Fault]:
     if answer.quantity > line.quantity_ordered:
-        rule = f"{line.quantity_ordered} {line.unit} were ordered"
-        allowed = f"0 to {line.quantity_ordered}"
+        rule = Said("{quantity_ordered} {unit} were ordered", quantity_ordered=line.quantity_ordered, unit=line.unit)
+        allowed = Said("0 to {quantity_ordered}", quantity_ordered=line.quantity_ordered)
         return [Fault(f"{place}/quantity", answer.quantity, rule, allowed, "over_confirmed")]
     if answer.quantity < line.quantity_ordered and not answer.reason:
-        rule = f"{line.quantity_ordered - answer.quantity} of {line.quantity_ordered} are refused without a reason"
+        rule = Said(
+            "{refused} of {quantity_ordered} are refused without a reason",
+            refused=line.quantity_ordered - answer.quantity,
+            quantity_ordered=line.quantity_ordered,
+        )
         return [Fault(f"{place}/reason", None, rule, "a reason", "missing_reason")]
     return []

@@ -113,7 +113,12 @@ def step(line: Line, verb: str) -> LineState:
     """The state after a verb; raises LineNotOpen."""
     after = NEXT.get((LineState(line.state), verb))
     if after is None:
-        raise LineNotOpen(f"Line {line.line_number} is {line.state}; it cannot {verb} now.")
+        raise LineNotOpen(
+            "Line {line_number} is {state}; it cannot {verb} now.",
+            line_number=line.line_number,
+            state=line.state,
+            verb=verb,
+        )
     return after
 
 
@@ -139,7 +144,12 @@ def cancel(line: Line, reason: str) -> Line:
 def ship(line: Line, quantity: int) -> Line:
     """Goods leave; raises LineNotOpen over what is shippable."""
     if quantity > line.shippable:
-        raise LineNotOpen(f"Line {line.line_number} has {line.shippable} left to ship, not {quantity}.")
+        raise LineNotOpen(
+            "Line {line_number} has {shippable} left to ship, not {quantity}.",
+            line_number=line.line_number,
+            shippable=line.shippable,
+            quantity=quantity,
+        )
     return replace(line, state=step(line, "ship"), quantity_shipped=line.quantity_shipped + quantity)
 
 
@@ -152,7 +162,12 @@ def call_back(line: Line, quantity: int) -> Line:
 def receive(line: Line, accepted: int, rejected: int) -> Line:
     """Goods arrived; raises LineNotOpen over what is on the way."""
     if accepted + rejected > line.on_the_way:
-        raise LineNotOpen(f"Line {line.line_number} has {line.on_the_way} on the way, not {accepted + rejected}.")
+        raise LineNotOpen(
+            "Line {line_number} has {on_the_way} on the way, not {received}.",
+            line_number=line.line_number,
+            on_the_way=line.on_the_way,
+            received=accepted + rejected,
+        )
     received = replace(
         line,
         state=step(line, "receive"),

@@ -166,8 +166,14 @@ def offer_of(
         return None
     if line.unit_price_yuan is not None and line.unit_price_yuan != listing.price_yuan:
         given, listed = money.price_text(line.unit_price_yuan), money.price_text(listing.price_yuan)
-        rule = f"the price is the listing's: listed at {listed} yuan, stated {given} yuan"
-        faults.append(Fault(f"{place}/unit_price_yuan", given, rule, f"{listed}, or no price", "price_differs"))
+        rule = Said(
+            "the price is the listing's: listed at {listed} yuan, stated {given} yuan", listed=listed, given=given
+        )
+        faults.append(
+            Fault(
+                f"{place}/unit_price_yuan", given, rule, Said("{listed}, or no price", listed=listed), "price_differs"
+            )
+        )
     if quantity is None:
         return None
     try:
@@ -240,6 +246,11 @@ def _check_distribution(market: Market, region: str, line: Wanted, on: date, pla
         for one in known
     ):
         return
-    rule = f"the distributor has no distribution relation for {line.product_code} in {region} on {on}"
+    rule = Said(
+        "the distributor has no distribution relation for {product_code} in {region} on {on}",
+        product_code=line.product_code,
+        region=region,
+        on=on,
+    )
     allowed = "a distributor with a relation in force"
     faults.append(Fault(f"{place}/distributor_code", line.distributor_code, rule, allowed, "no_distribution"))

@@ -36,7 +36,7 @@ async def get_run(tx: Tx, run_id: UUID, *, lock: bool = False) -> Run:
     wanted = _ALL.where(payment_runs.c.id == run_id, _within(tx))
     found = await tx.one(Run, wanted.with_for_update() if lock else wanted)
     if found is None:
-        raise RunNotFound(f"There is no payment run {run_id} that you may see.")
+        raise RunNotFound("There is no payment run {run_id} that you may see.", run_id=run_id)
     return found
 
 

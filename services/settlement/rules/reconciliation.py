@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from services.settlement.errors import PeriodRefused
 from services.settlement.rules.ledger import Account
-from shared.errors import Fault
+from shared.errors import Fault, Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,15 @@ class Totals:
 def check_period(first: date, last: date) -> None:
     """Raises PeriodRefused for a period that ends before it begins."""
     if last < first:
-        fault = Fault("query/to", last, f"lies before the first day, {first}", f"{first} or later")
-        raise PeriodRefused(f"The period from {first} to {last} ends before it begins.", faults=[fault])
+        fault = Fault(
+            "query/to",
+            last,
+            Said("lies before the first day, {first}", first=first),
+            Said("{first} or later", first=first),
+        )
+        raise PeriodRefused(
+            "The period from {first} to {last} ends before it begins.", faults=[fault], first=first, last=last
+        )
 
 
 def differences(totals: Totals, booked: Mapping[str, Decimal]) -> list[str]:

@@ -31,7 +31,12 @@ def bill_of(tx: Tx, caller: Caller, command: CaptureDocument, lines: Mapping[UUI
     OrganisationNotYours."""
     bill_type = BILL_TYPES[command.bill_type]
     if tx.scope.reach != "all" and bill_type.role not in caller.roles:
-        raise BillNotYours(f"Bills of type {command.bill_type} ({bill_type.title}) are written by a {bill_type.role}.")
+        raise BillNotYours(
+            "Bills of type {bill_type} ({title}) are written by a {role}.",
+            bill_type=command.bill_type,
+            title=bill_type.title,
+            role=bill_type.role,
+        )
     captured_at = command.captured_at or clock.now()
     _check(command, bill_type)
     receipt = _receipt(command, lines)
@@ -72,7 +77,9 @@ def _check(command: CaptureDocument, bill_type: BillType) -> None:
         now=clock.now(),
     )
     if faults:
-        raise DocumentRefused(f"Bill {command.bill_number} has {len(faults)} faults.", faults=faults)
+        raise DocumentRefused(
+            "Bill {bill_number} has {count} faults.", faults=faults, bill_number=command.bill_number, count=len(faults)
+        )
 
 
 def _receipt(command: CaptureDocument, lines: Mapping[UUID, Receipt]) -> Receipt | None:
@@ -80,16 +87,23 @@ def _receipt(command: CaptureDocument, lines: Mapping[UUID, Receipt]) -> Receipt
         return None
     receipt = lines.get(command.shipment_line_id)
     if receipt is not None and receipt.state in CLOSED:
-        raise ReceiptClosed(f"Shipment line {receipt.shipment_line_id} is {receipt.state}: nothing of it is captured.")
+        raise ReceiptClosed(
+            "Shipment line {shipment_line_id} is {state}: nothing of it is captured.",
+            shipment_line_id=receipt.shipment_line_id,
+            state=receipt.state,
+        )
     if receipt is None and not may_be_on_its_way(command.shipment_line_id, clock.wall_seconds()):
         raise ReceiptNotFound(
-            f"There is no shipment line {command.shipment_line_id} for you: by its id it was not made within the last"
-            f" {int(ON_ITS_WAY.total_seconds()) // 60} minutes, so it is not on its way either. Look the line up in the order."
+            "There is no shipment line {shipment_line_id} for you: by its id it was not made within "
+            "the last {minutes} minutes, so it is not on its way either. Look the line up in the order.",
+            shipment_line_id=command.shipment_line_id,
+            minutes=int(ON_ITS_WAY.total_seconds()) // 60,
         )
     if receipt is None or receipt.product_code is None:
         raise ReceiptNotKnownYet(
-            f"The shipment of line {command.shipment_line_id} has not reached traceability yet, send again in a moment.",
+            "The shipment of line {shipment_line_id} has not reached traceability yet, send again in a moment.",
             headers={"Retry-After": "1"},
+            shipment_line_id=command.shipment_line_id,
         )
     return receipt
 
@@ -102,7 +116,12 @@ def _organisation(
         party = receipt.distributor_code if bill_type.move is Move.SHIP else receipt.institution_code
         if organisation not in (None, party):
             fault = Fault("/organisation_code", organisation, "the shipment line is another's", party)
-            raise DocumentRefused(f"The shipment line is of {party}, not of {organisation}.", faults=[fault])
+            raise DocumentRefused(
+                "The shipment line is of {party}, not of {organisation}.",
+                faults=[fault],
+                party=party,
+                organisation=organisation,
+            )
         organisation = party
     if organisation is None and tx.scope.reach == "all":
         fault = Fault(
@@ -111,7 +130,9 @@ def _organisation(
         raise DocumentRefused("Whose bill it is must be said.", faults=[fault])
     organisation = organisation or caller.organisation
     if not tx.scope.covers(organisation):
-        raise OrganisationNotYours(f"{organisation} is not {caller.organisation}.")
+        raise OrganisationNotYours(
+            "{organisation} is not {organisation_2}.", organisation=organisation, organisation_2=caller.organisation
+        )
     return organisation
 
 

@@ -51,7 +51,11 @@ async def capture_documents(
     other bills may move. Raises TooManyCodes."""
     codes = sum(len(command.codes) + len(command.splits) for command in commands)
     if codes > CODES_PER_CALL:
-        raise TooManyCodes(f"{codes} codes in one call, at most {CODES_PER_CALL}; send it in parts.")
+        raise TooManyCodes(
+            "{codes} codes in one call, at most {CODES_PER_CALL}; send it in parts.",
+            codes=codes,
+            CODES_PER_CALL=CODES_PER_CALL,
+        )
     lines = await receipts_by_line(tx, [one.shipment_line_id for one in commands if one.shipment_line_id])
     sorted_bills = await _sort(tx, caller, commands, lines)
     fresh = sorted_bills.fresh
@@ -96,8 +100,11 @@ async def _sort(tx: Tx, caller: Caller, commands: Sequence[CaptureDocument], lin
 
 def _used(bill: Bill, first: Document | Bill) -> ServiceError:
     return BillNumberUsed(
-        f"Bill {bill.number} of {bill.organisation} was captured at {first.captured_at.isoformat()} with other content;"
-        f" a new bill needs a new number."
+        "Bill {number} of {organisation} was captured at {captured_at} with other content; a new "
+        "bill needs a new number.",
+        number=bill.number,
+        organisation=bill.organisation,
+        captured_at=first.captured_at.isoformat(),
     )
 
 

@@ -37,7 +37,7 @@ from shared import clock, deadlines, history
 from shared.codes import TraceCode, classify
 from shared.db import Tx
 from shared.deadlines import Deadline
-from shared.errors import Fault, ServiceError
+from shared.errors import Fault, Said, ServiceError
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 
@@ -107,15 +107,23 @@ def _keep(
 
 def _check_free(one: _Read, parents: Mapping[str, str]) -> None:
     faults = [
-        Fault(f"/children/{place}", child.code, f"the code lies in {parents[child.code]}", "a code that lies nowhere")
+        Fault(
+            f"/children/{place}",
+            child.code,
+            Said("the code lies in {parents}", parents=parents[child.code]),
+            "a code that lies nowhere",
+        )
         for place, child in enumerate(one.children)
         if parents.get(child.code, one.parent.code) != one.parent.code
     ]
     if faults:
         raise AlreadyPacked(
-            f"{len(faults)} codes cannot lie in {one.parent.code}: {faults[0].given} lies in"
-            f" {parents[str(faults[0].given)]}.",
+            "{count} codes cannot lie in {code}: {given} lies in {parents}.",
             faults=faults,
+            count=len(faults),
+            code=one.parent.code,
+            given=faults[0].given,
+            parents=parents[str(faults[0].given)],
         )
 
 
@@ -182,7 +190,12 @@ class _Opening:
         refused: list[Refused] = []
         for code in inside:
             if line not in (None, self.known[code].product_code):
-                rule = f"{code} in the case means {self.known[code].product_code}, the line is {line} (串换)"
+                rule = Said(
+                    "{code} in the case means {product_code}, the line is {line} (串换)",
+                    code=code,
+                    product_code=self.known[code].product_code,
+                    line=line,
+                )
                 refused.append(Refused(case.code, "mismatch", rule))
             elif (first := self.claims.setdefault(code, case)) is not case:
                 self._lose(case, case, first.institution_code, self.packs_of(code))

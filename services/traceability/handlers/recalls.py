@@ -57,7 +57,12 @@ async def close_recall(tx: Tx, caller: Caller, recall_id: UUID, reason: str) -> 
     """The lots may be received again. Raises RecallNotFound, NotYourProduct, RecallNotOpen."""
     before = await get_recall(tx, recall_id, lock=True)
     if not tx.scope.covers(before.manufacturer_code, before.opened_by):
-        raise NotYourProduct(f"Recall {recall_id} is of {before.manufacturer_code}, opened by {before.opened_by}.")
+        raise NotYourProduct(
+            "Recall {recall_id} is of {manufacturer_code}, opened by {opened_by}.",
+            recall_id=recall_id,
+            manufacturer_code=before.manufacturer_code,
+            opened_by=before.opened_by,
+        )
     recall = rules.close(before, clock.now())
     row = {"id": recall.id, "state": recall.state, "closed_at": recall.closed_at, "version": recall.version}
     await tx.change(recalls, [row])

@@ -56,7 +56,7 @@ async def get_document(tx: Tx, document_id: UUID) -> Document:
     """Raises DocumentNotFound."""
     found = await tx.one(Document, _BY_ID, id=document_id, **scope_of(tx))
     if found is None:
-        raise DocumentNotFound(f"There is no document {document_id} that you may see.")
+        raise DocumentNotFound("There is no document {document_id} that you may see.", document_id=document_id)
     return found
 
 

@@ -54,7 +54,7 @@ async def get_receipt(tx: Tx, receipt_id: UUID) -> Receipt:
     """Raises ReceiptNotFound."""
     found = await tx.one(Receipt, _BY_ID, key=receipt_id, **scope_of(tx))
     if found is None:
-        raise ReceiptNotFound(f"There is no receipt {receipt_id} that you may see.")
+        raise ReceiptNotFound("There is no receipt {receipt_id} that you may see.", receipt_id=receipt_id)
     return found
 
 
@@ -62,7 +62,10 @@ async def get_receipt_of_line(tx: Tx, shipment_line_id: UUID) -> Receipt:
     """Raises ReceiptNotFound."""
     found = await tx.one(Receipt, _BY_LINE, key=shipment_line_id, **scope_of(tx))
     if found is None:
-        raise ReceiptNotFound(f"There is no receipt for shipment line {shipment_line_id} that you may see, so far.")
+        raise ReceiptNotFound(
+            "There is no receipt for shipment line {shipment_line_id} that you may see, so far.",
+            shipment_line_id=shipment_line_id,
+        )
     return found
 
 

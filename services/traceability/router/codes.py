@@ -47,7 +47,7 @@ async def get_code(code: str, tx: TxHere) -> CodeView:
     own = product is not None and tx.scope.covers(product.manufacturer_code, product.agent_code)
     if not (own or receiving or contents or moves or refused or found):
         raise CodeNotFound(
-            f"{trace.code} was not received, shipped, sold or refused by you, nor is it of your products."
+            "{code} was not received, shipped, sold or refused by you, nor is it of your products.", code=trace.code
         )
     lines = [one.receipt_id for one in ([receiving] if receiving else contents) if one.receipt_id is not None]
     return CodeView(
@@ -75,4 +75,6 @@ def _read(code: str) -> TraceCode:
         return classify(code)
     except CodeRefused as error:
         fault = Fault("path/code", error.given, error.rule, error.allowed)
-        raise CodeUnreadable(f"{error.given!r} is no trace code: {error.rule}.", faults=[fault]) from error
+        raise CodeUnreadable(
+            "{given!r} is no trace code: {rule}.", faults=[fault], given=error.given, rule=error.rule
+        ) from error

@@ -142,5 +142,7 @@ def close(anomaly: Anomaly, finding: str) -> Anomaly:
 def _next(anomaly: Anomaly, verb: str) -> AnomalyState:
     after = NEXT.get((AnomalyState(anomaly.state), verb))
     if after is None:
-        raise AnomalyNotOpen(f"Anomaly {anomaly.id} is {anomaly.state}: {anomaly.finding}")
+        raise AnomalyNotOpen(
+            "Anomaly {id} is {state}: {finding}", id=anomaly.id, state=anomaly.state, finding=anomaly.finding
+        )
     return after

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from services.traceability.settings import CLOCK_SKEW, CODES_PER_DOCUMENT
 from shared.codes import CodeRefused, Family, classify
-from shared.errors import Fault
+from shared.errors import Fault, Said
 
 
 class Move(StrEnum):
@@ -78,6 +78,10 @@ class Refused:
     reason: str
     rule: str
 
+    def shown(self) -> dict[str, str]:
+        """As the answer tells it."""
+        return {"code": self.code, "reason": self.reason, "rule": self.rule}
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -134,23 +138,52 @@ def faults_of(
     """Everything that the type of bill asks for and that is missing or too much, all at once."""
     faults: list[Fault] = []
     if bill.needs_line and not has_line:
-        faults.append(Fault("/shipment_line_id", None, f"{bill.title} is for a shipment line", "its id", "missing"))
+        faults.append(
+            Fault(
+                "/shipment_line_id", None, Said("{title} is for a shipment line", title=bill.title), "its id", "missing"
+            )
+        )
     if has_line and not bill.needs_line and bill.move is not Move.RECEIVE:
-        faults.append(Fault("/shipment_line_id", "given", f"{bill.title} is not for a shipment line", "leave it out"))
+        faults.append(
+            Fault(
+                "/shipment_line_id",
+                "given",
+                Said("{title} is not for a shipment line", title=bill.title),
+                "leave it out",
+            )
+        )
     if bill.needs_reason and not has_reason:
-        faults.append(Fault("/reason", None, f"{bill.title} needs reason_code and reason", "both", "missing"))
+        faults.append(
+            Fault("/reason", None, Said("{title} needs reason_code and reason", title=bill.title), "both", "missing")
+        )
     if bill.needs_witnesses and witnesses < 2:  # noqa: PLR2004  executor and supervisor
-        faults.append(Fault("/executor", witnesses, f"{bill.title} needs executor and supervisor", "both", "missing"))
+        faults.append(
+            Fault(
+                "/executor",
+                witnesses,
+                Said("{title} needs executor and supervisor", title=bill.title),
+                "both",
+                "missing",
+            )
+        )
     if not 1 <= codes + splits <= CODES_PER_DOCUMENT:
         faults.append(
-            Fault("/codes", codes + splits, "a document holds too few or too many codes", f"1 to {CODES_PER_DOCUMENT}")
+            Fault(
+                "/codes",
+                codes + splits,
+                "a document holds too few or too many codes",
+                Said("1 to {CODES_PER_DOCUMENT}", CODES_PER_DOCUMENT=CODES_PER_DOCUMENT),
+            )
         )
     if splits and bill.move not in {Move.SELL, Move.TAKE_BACK}:
-        faults.append(Fault("/splits", splits, f"{bill.title} moves whole packs", "none"))
+        faults.append(Fault("/splits", splits, Said("{title} moves whole packs", title=bill.title), "none"))
     if captured_at > now + CLOCK_SKEW:
         faults.append(
             Fault(
-                "/captured_at", captured_at.isoformat(), "codes are not captured in the future", f"to {now.isoformat()}"
+                "/captured_at",
+                captured_at.isoformat(),
+                "codes are not captured in the future",
+                Said("to {now}", now=now.isoformat()),
             )
         )
     return faults

@@ -45,15 +45,21 @@ def check_level(level: int, packs_per_unit: int) -> None:
     """A package of level 1 is one sale unit. Raises IdentRefused."""
     if level == 1 and packs_per_unit != 1:
         fault = Fault("/packs_per_unit", packs_per_unit, "a package of level 1 is one sale unit", "1")
-        raise IdentRefused(f"Level 1 is the smallest sale unit: 1 pack, given {packs_per_unit}.", faults=[fault])
+        raise IdentRefused(
+            "Level 1 is the smallest sale unit: 1 pack, given {packs_per_unit}.",
+            faults=[fault],
+            packs_per_unit=packs_per_unit,
+        )
 
 
 def check_same(known: Meaning, said: Meaning) -> None:
     """An identification code keeps its meaning. Raises IdentTaken naming both."""
     if known != said:
         raise IdentTaken(
-            f"{said.ident} means {_words(known)}; you say {_words(said)}. An identification code belongs to one product"
-            f" and level."
+            "{ident} means {words}; you say {words_2}. An identification code belongs to one product and level.",
+            ident=said.ident,
+            words=_words(known),
+            words_2=_words(said),
         )
 
 
@@ -63,4 +69,10 @@ def _words(meaning: Meaning) -> str:
 
 def _refused(given: str, rule: str) -> IdentRefused:
     fault = Fault("/ident", given, rule, _ALLOWED)
-    return IdentRefused(f"{given!r} is no identification code: {rule}; allowed: {_ALLOWED}.", faults=[fault])
+    return IdentRefused(
+        "{given!r} is no identification code: {rule}; allowed: {ALLOWED}.",
+        faults=[fault],
+        given=given,
+        rule=rule,
+        ALLOWED=_ALLOWED,
+    )

@@ -9,7 +9,7 @@ from services.traceability.errors import PackingRefused
 from services.traceability.rules.documents import Item, Refused
 from services.traceability.rules.identification_codes import Meaning
 from shared.codes import CodeRefused, Family, TraceCode, classify
-from shared.errors import Fault
+from shared.errors import Fault, Said
 
 SMALLEST = 1
 
@@ -34,7 +34,9 @@ def read_packing(parent: str, children: Sequence[str]) -> tuple[TraceCode, list[
         seen.add(trace.code)
         read.append(trace)
     if faults:
-        raise PackingRefused(f"{len(faults)} codes of the packing of {parent[:40]} are wrong.", faults=faults)
+        raise PackingRefused(
+            "{count} codes of the packing of {parent} are wrong.", faults=faults, count=len(faults), parent=parent[:40]
+        )
     return read[0], read[1:]
 
 
@@ -45,8 +47,9 @@ def check_levels(
     outer = meanings.get(parent.ident or parent.code)
     if outer is None:
         raise PackingRefused(
-            f"The identification code of {parent.code} is not known; upload it first.",
+            "The identification code of {code} is not known; upload it first.",
             faults=[Fault("/parent", parent.code, "its identification code is not known", "a known one")],
+            code=parent.code,
         )
     faults: list[Fault] = []
     inner: list[Meaning] = []
@@ -61,14 +64,14 @@ def check_levels(
                 Fault(
                     f"/children/{place}",
                     child.code,
-                    f"level {meaning.level} cannot lie in level {outer.level}",
-                    f"levels below {outer.level}",
+                    Said("level {level} cannot lie in level {level_2}", level=meaning.level, level_2=outer.level),
+                    Said("levels below {level}", level=outer.level),
                 )
             )
         else:
             inner.append(meaning)
     if faults:
-        raise PackingRefused(f"{len(faults)} codes cannot lie in {parent.code}.", faults=faults)
+        raise PackingRefused("{count} codes cannot lie in {code}.", faults=faults, count=len(faults), code=parent.code)
     return outer, inner
 
 
@@ -81,5 +84,9 @@ def contradiction(case: str, said: int, inside: int) -> Refused | None:
     """What is wrong when a case's map shows other sale units than its identification code says; the map counts."""
     if said == inside:
         return None
-    rule = f"{inside} sale units lie in the case by its packing map, {said} by its identification code; {inside} count"
+    rule = Said(
+        "{inside} sale units lie in the case by its packing map, {said} by its identification code; {inside} count",
+        inside=inside,
+        said=said,
+    )
     return Refused(case, "content_differs", rule)

@@ -36,5 +36,5 @@ def close(recall: Recall, now: datetime) -> Recall:
     """Raises RecallNotOpen."""
     after = NEXT.get((RecallState(recall.state), "close"))
     if after is None:
-        raise RecallNotOpen(f"Recall {recall.id} was closed at {recall.closed_at}.")
+        raise RecallNotOpen("Recall {id} was closed at {closed_at}.", id=recall.id, closed_at=recall.closed_at)
     return replace(recall, state=after, closed_at=now, version=recall.version + 1)
