@@ -4,7 +4,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PORT ?= 8000
-MINUTES ?=
 N ?= 20000
 DATA ?= data
 BIN := .venv/bin

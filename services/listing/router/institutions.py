@@ -12,7 +12,7 @@ from services.listing.schemas.institutions import AddDeliveryPoints, Institution
 from shared import history
 from shared.codes import region_prefix
 from shared.history import TimelineView
-from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, etag, only
+from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, Region, TxHere, answers, etag, only
 
 router = APIRouter(route_class=Edge, prefix="/institutions", tags=["institutions"])
 
@@ -44,7 +44,7 @@ async def list_institutions(
     paging: PagingHere,
     code: Annotated[str | None, Query(max_length=64)] = None,
     name: Annotated[str | None, Query(min_length=1, max_length=200, description="part of one of its names")] = None,
-    region: Annotated[str | None, Query(pattern=r"^[0-9]{6}$", description="the region, and those under it")] = None,
+    region: Annotated[Region | None, Query(description="the region, and those under it")] = None,
     kind: Annotated[Literal["hospital", "pharmacy"] | None, Query()] = None,
 ) -> Page[InstitutionView]:
     """Institutions in the order of registration."""

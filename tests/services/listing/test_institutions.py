@@ -67,6 +67,13 @@ async def test_the_region_is_that_of_the_code_where_none_is_said(desk: Desk) -> 
     assert (await desk.get(MAKER, "/institutions", region="330200")).json()["items"] == []
 
 
+async def test_a_region_that_is_none_is_refused_at_its_place(desk: Desk) -> None:
+    for region, code in (("164071", "region"), ("33010", "string_pattern_mismatch")):
+        refused = await desk.get(MAKER, "/institutions", region=region)
+        assert refused.status_code == 422, refused.text
+        assert [(one["pointer"], one["code"]) for one in refused.json()["errors"]] == [("query/region", code)]
+
+
 async def test_names_that_come_at_once_all_land(desk: Desk) -> None:
     names = [f"青禾市第二医院{part}院区" for part in "东南西北"]
     answers = await asyncio.gather(*(desk.post(AUTHORITY, "/institutions", {**CLINIC, "name": name}) for name in names))
