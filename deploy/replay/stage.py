@@ -24,8 +24,8 @@ BULK_ITEMS = 1_000
 TRIES = 60
 WAIT_SECONDS = 0.1
 TRIES_OF_A_CONNECTION = 3
-PASSING = {"busy", "receipt_not_known_yet"}
-"""Codes of refusals that pass by themselves."""
+PASSING = {"busy", "receipt_not_known_yet", "receipt_not_found"}
+"""Codes of refusals that pass by themselves; a line that orders told of is known at last, also after a long standstill."""
 UNAVAILABLE, TOO_MANY = 503, 429
 
 

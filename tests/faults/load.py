@@ -24,7 +24,7 @@ MARKET_OPENED_DAYS_AGO = 60
 TRIES = 2_000
 LONGEST_PAUSE_SECONDS = 1.0
 PASSING_STATUS = {429, 500, 502, 503, 504}
-PASSING_CODES = {"busy", "still_running", "receipt_not_known_yet"}
+PASSING_CODES = {"busy", "still_running", "receipt_not_known_yet", "receipt_not_found"}
 UNANSWERED_EVERY = 20
 """Of so many orders one is never confirmed, so that there is a deadline to keep."""
 UNCAPTURED_EVERY = 10

@@ -1,7 +1,7 @@
 """A bill while it is worked on: what was read, what was refused, what landed; and the answer that comes of it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -67,8 +67,8 @@ class Bill:
                 "state": str(receipt.state),
             }
         return {
-            "refused": [asdict(one) for one in self.refused],
-            "warnings": [asdict(one) for one in self.warned],
+            "refused": [one.shown() for one in self.refused],
+            "warnings": [one.shown() for one in self.warned],
             "awaiting": len(self.awaiting),
             "coverage": coverage,
             **self.details,
