@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -65,27 +65,30 @@ class EventTooLarge(Unprocessable):
     """An event that no broker would take; what it says must be said in parts."""
 
 
-def record(tx: Tx, event: Event, sequence: int, beside: Sequence[Event] = ()) -> None:
+def record(
+    tx: Tx, event: Event, sequence: int, beside: Sequence[Event] = (), *, happened_at: datetime | None = None
+) -> None:
     """Says an event: recorded with the change it tells of, sent after the commit. `sequence` is the aggregate's version.
 
-    `beside`: the same fact in other versions of its type; each consumer takes the newest that it reads.
+    `beside`: the same fact in other versions of its type; each consumer takes the newest that it reads. `happened_at`: when
+    it came true, where that was not now.
     Raises EventTooLarge when its bytes are more than EVENT_BYTES.
     """
     said = (event, *beside)
     versions = " ".join(sorted(version_of(one.TYPE)[1] for one in said)) if beside else None
     for one in said:
-        tx.add(outbox, _row(one, sequence, versions))
+        tx.add(outbox, _row(one, sequence, versions, happened_at or clock.now()))
     tx.wakes_relay = True
 
 
-def _row(event: Event, sequence: int, versions: str | None) -> dict[str, Any]:
+def _row(event: Event, sequence: int, versions: str | None, at: datetime) -> dict[str, Any]:
     event_id = uuid7()
     payload = seal(
         event_id=event_id,
         source=source_of(event),
         event_type=event.TYPE,
         subject=subject_of(event),
-        time=clock.now(),
+        time=at,
         sequence=sequence,
         data=event,
         request_id=telemetry.request_id.get(),

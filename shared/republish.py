@@ -1,11 +1,14 @@
 """State sent again as ordinary events, for a consumer that is new, was rebuilt, or was restored to an earlier hour.
 
-Each thing is said as it stands, under its present version and a new event id: inboxes take it, version guards and natural
-keys see that nothing happens twice. It is read under its lock, so that it never overtakes a change of the same thing.
+Each thing is said as it stands, under its present version, its own time and a new event id: inboxes take it, version guards
+and natural keys see that nothing happens twice. It is read under its lock, so that it never overtakes a change of the same
+thing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -17,11 +20,19 @@ ROWS = 500
 """Things read and said in one transaction."""
 
 
+class Again(NamedTuple):
+    """A fact with its sequence, and when it came true where that is known; None: now."""
+
+    fact: Event
+    sequence: int
+    happened_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Facts with their sequences; `last` is the key of the last thing looked at, None behind the last one."""
+    """Facts in the order in which they are said; `last` is the key of the last thing looked at, None behind the last."""
 
-    facts: Sequence[tuple[Event, int]]
+    facts: Sequence[Again]
     last: str | None
 
 
@@ -33,11 +44,10 @@ Republish = Mapping[str, Read]
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Tables that hold nothing but what another service said, and the kinds it says again to fill them."""
+    """Tables that hold nothing but what other services said, and the kinds that each says again to fill them."""
 
     tables: tuple[sa.Table, ...]
-    source: str
-    kinds: tuple[str, ...]
+    sources: Mapping[str, tuple[str, ...]]
 
 
 async def republish(database: Database, read: Read) -> int:
@@ -46,8 +56,8 @@ async def republish(database: Database, read: Read) -> int:
     while True:
         async with database.transaction() as tx:
             page = await read(tx, after, ROWS)
-            for fact, sequence in page.facts:
-                outbox.record(tx, fact, sequence)
+            for fact, sequence, happened_at in page.facts:
+                outbox.record(tx, fact, sequence, happened_at=happened_at)
         count += len(page.facts)
         if page.last is None:
             return count

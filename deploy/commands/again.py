@@ -42,21 +42,23 @@ def rebuild(
     projection: Annotated[str, typer.Argument(help="What is emptied and filled, such as market.")],
     data: Data = DATA,
 ) -> None:
-    """Empties a projection, and has its source send everything again. Until that has arrived, the service knows nothing
-    of it and refuses what needs it. Finds both services where their variables point, else on the data folder."""
+    """Empties a projection, and has its sources send everything again. Until that has arrived, the service knows nothing
+    of it and refuses what needs it. Finds them where their variables point, else on the data folder."""
     loaded = load(service)
     _known(loaded, "has no projection", projection, loaded.projections)
     wanted = loaded.projections[projection]
-    source = load(wanted.source)
+    sources = [(load(source), kinds) for source, kinds in wanted.sources.items()]
 
     async def work() -> None:
-        async with _database(source, data) as _:
-            pass  # before anything is emptied, the source must be there to fill it
+        for source, _ in sources:
+            async with _database(source, data):
+                pass  # before anything is emptied, whoever fills it must be there
         async with _database(loaded, data) as database:
             await republish.empty(database, wanted)
         typer.echo(f"{service}: {projection} is empty.")
-        for kind in wanted.kinds:
-            await _say_again(source, kind, data)
+        for source, kinds in sources:
+            for kind in kinds:
+                await _say_again(source, kind, data)
 
     _run(work())
 

@@ -14,4 +14,5 @@ service = Service(
     routers=routers,
     handlers=consumer.HANDLERS,
     deadlines=consumer.DEADLINES,
+    projections=consumer.PROJECTIONS,
 )

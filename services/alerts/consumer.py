@@ -10,6 +10,10 @@ from services.alerts.handlers import order_lines, organisations, problems, recei
 from services.alerts.handlers.problems import STEP
 from services.alerts.queries.watches import take_turn
 from services.alerts.rules.alerts import Kind
+from services.alerts.tables import order_lines as watched_lines
+from services.alerts.tables import organisations as known_organisations
+from services.alerts.tables import recalled_lots, remedies
+from services.alerts.tables import receipts as watched_receipts
 from shared.db import Tx
 from shared.deadlines import Deadlines
 from shared.events.listing import EnterpriseRegistered, InstitutionRegistered
@@ -32,6 +36,7 @@ from shared.events.settlement import (
 )
 from shared.events.traceability import CodeFlagged, CoverageShort, CoverageVerified, RecallClosed, RecallOpened
 from shared.inbox import Handlers, Received
+from shared.republish import Projection
 
 
 async def on_lines_confirmed(tx: Tx, events: Sequence[Received[LineConfirmed]]) -> None:
@@ -98,3 +103,15 @@ DEADLINES: Deadlines = {
     Kind.SHEET_UNCONFIRMED: sheets.when_sheets_unconfirmed,
     STEP: problems.when_step_ran_out,
 }
+PROJECTIONS = {
+    "organisations": Projection((known_organisations,), {"listing": ("enterprises", "institutions")}),
+    "watches": Projection(
+        (watched_lines, watched_receipts, recalled_lots, remedies),
+        {
+            "orders": ("orders", "shipments"),
+            "settlement": ("payables", "payments"),
+            "traceability": ("receipts", "recalls"),
+        },
+    ),
+}
+"""Alerts that stand are no projection: they stay, and are neither raised again nor taken back by what is said again."""

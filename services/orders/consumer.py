@@ -1,11 +1,12 @@
 """What happens in orders by itself: it learns from listing what may be ordered, from others what became of goods."""
 
-from services.orders.handlers import market, receipts
+from services.orders.handlers import again, market, receipts
 from services.orders.tables import (
     distribution_ends,
     distributions,
     enterprises,
     institutions,
+    line_payments,
     listing_states,
     listings,
 )
@@ -24,7 +25,7 @@ from shared.events.listing import (
 from shared.events.settlement import PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.inbox import Handlers
-from shared.republish import Projection
+from shared.republish import Projection, Republish
 
 HANDLERS: Handlers = {
     EnterpriseRegistered: market.on_enterprise_registered,
@@ -43,10 +44,11 @@ HANDLERS: Handlers = {
 }
 DEADLINES: Deadlines = {}
 """None: `confirm_by` and `deliver_by` travel in the events, and alerts watches them."""
+REPUBLISH: Republish = {"orders": again.orders_again, "shipments": again.shipments_again}
 PROJECTIONS = {
     "market": Projection(
         (enterprises, institutions, listings, listing_states, distributions, distribution_ends),
-        source="listing",
-        kinds=("enterprises", "institutions", "listings", "distributions"),
-    )
+        {"listing": ("enterprises", "institutions", "listings", "distributions")},
+    ),
+    "payments": Projection((line_payments,), {"settlement": ("payments",)}),
 }

@@ -15,4 +15,6 @@ service = Service(
     handlers=consumer.HANDLERS,
     deadlines=consumer.DEADLINES,
     jobs=consumer.JOBS,
+    republish=consumer.REPUBLISH,
+    projections=consumer.PROJECTIONS,
 )

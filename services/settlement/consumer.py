@@ -3,12 +3,14 @@
 from functools import partial
 
 from services.settlement.gateways import open_bank
-from services.settlement.handlers import payables, payments, sheets
+from services.settlement.handlers import again, payables, payments, sheets
+from services.settlement.tables import coverage
 from shared.deadlines import Deadlines
 from shared.events.orders import DeliveryAccepted
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.inbox import Handlers
 from shared.jobs import Jobs
+from shared.republish import Projection, Republish
 
 HANDLERS: Handlers = {
     DeliveryAccepted: payables.on_deliveries_accepted,
@@ -21,3 +23,5 @@ DEADLINES: Deadlines = {
     "ask_bank": payments.when_ask_bank,
 }
 JOBS: Jobs = {"send_run": partial(payments.send_run, open_bank)}
+REPUBLISH: Republish = {"payables": again.payables_again, "payments": again.payments_again}
+PROJECTIONS = {"coverage": Projection((coverage,), {"traceability": ("receipts",)})}

@@ -14,4 +14,6 @@ service = Service(
     routers=routers,
     handlers=consumer.HANDLERS,
     deadlines=consumer.DEADLINES,
+    republish=consumer.REPUBLISH,
+    projections=consumer.PROJECTIONS,
 )

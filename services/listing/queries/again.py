@@ -2,6 +2,7 @@
 locked until the end of the transaction."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,20 @@ _WALKS = {
     "listings": _walk(listings, "id", listings.c.version > 0),
     "distributions": _walk(distributions, "id", distributions.c.version > 0),
 }
+
+
+# Every deed about a listing names the state after it.
+_SINCE = """
+SELECT about::uuid AS about, max(at) AS at FROM (
+    SELECT about, at, detail->>'state' AS state, lag(detail->>'state') OVER (PARTITION BY about ORDER BY id) AS before
+    FROM history WHERE about = ANY($1::uuid[]::text[])
+) AS deeds WHERE state IS DISTINCT FROM before GROUP BY about
+"""
+
+
+async def in_state_since(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Since when each of these listings has been in its state."""
+    return {row["about"]: row["at"] for row in await tx.sql(_SINCE, list(ids))}
 
 
 async def keys_after(tx: Tx, kind: str, after: str, rows: int) -> tuple[Sequence[Any], str | None]:

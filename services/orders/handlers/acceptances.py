@@ -1,6 +1,7 @@
 """Hospitals accept or reject what arrives; with the last unit of a line accepted the line ends by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from services.orders.handlers.desk import Desk
@@ -14,7 +15,6 @@ from services.orders.schemas.shipments import AcceptShipmentOf
 from shared import clock
 from shared.db import Tx
 from shared.errors import ServiceError
-from shared.events import Event
 from shared.events.orders import AcceptedLine, DeliveryAccepted, DeliveryRejected, RejectedLine
 from shared.identity import Caller
 
@@ -47,7 +47,7 @@ def _accept(desk: Desk, command: AcceptShipmentOf) -> Load:
         lines[one.order_line_id] = receive_line(lines[one.order_line_id], accepted, rejected)
     desk.lay(Book(book.order, tuple(lines[line.id] for line in book.lines)))
     _note(desk, book, after.shipment, arrived)
-    return desk.send(after, *_events(desk, after.shipment, arrived, lines))
+    return desk.send(after, *received(after.shipment, arrived, lines, desk.at))
 
 
 def _note(desk: Desk, book: Book, shipment: Shipment, arrived: Sequence[ShipmentLine]) -> None:
@@ -69,8 +69,11 @@ def _note(desk: Desk, book: Book, shipment: Shipment, arrived: Sequence[Shipment
         desk.note(about, action, book.order, shipment.distributor_code, detail)
 
 
-def _events(desk: Desk, shipment: Shipment, arrived: Sequence[ShipmentLine], lines: dict[UUID, Line]) -> list[Event]:
-    said: list[Event] = []
+def received(
+    shipment: Shipment, arrived: Sequence[ShipmentLine], lines: Mapping[UUID, Line], at: datetime
+) -> list[DeliveryAccepted | DeliveryRejected]:
+    """What the hospital took of goods that arrived together, what it did not take, or both; `lines` of the order by id."""
+    said: list[DeliveryAccepted | DeliveryRejected] = []
     if taken := tuple(_accepted(one, lines[one.order_line_id]) for one in arrived if one.quantity_accepted):
         said.append(
             DeliveryAccepted(
@@ -82,7 +85,7 @@ def _events(desk: Desk, shipment: Shipment, arrived: Sequence[ShipmentLine], lin
                 distributor_code=shipment.distributor_code,
                 distributor_name=shipment.distributor_name,
                 region=shipment.region,
-                accepted_at=desk.at,
+                accepted_at=at,
                 lines=taken,
             )
         )
@@ -95,7 +98,7 @@ def _events(desk: Desk, shipment: Shipment, arrived: Sequence[ShipmentLine], lin
                 institution_code=shipment.institution_code,
                 distributor_code=shipment.distributor_code,
                 region=shipment.region,
-                rejected_at=desk.at,
+                rejected_at=at,
                 lines=left,
             )
         )

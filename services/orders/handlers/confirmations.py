@@ -12,7 +12,6 @@ from services.orders.schemas.lines import ConfirmLinesOf
 from shared import clock
 from shared.db import Tx
 from shared.errors import ServiceError
-from shared.events import Event
 from shared.events.orders import LineConfirmed, LineRefused
 from shared.identity import Caller
 
@@ -59,11 +58,12 @@ def _confirm(desk: Desk, command: ConfirmLinesOf) -> Book:
     }
     action = "confirmed" if any(line.quantity_confirmed for line in answered) else "refused"
     desk.note(order.id, action, order, distributor, detail)
-    return desk.lay(after, *(event for line in answered for event in _events(order, line)))
+    return desk.lay(after, *(event for line in answered for event in answer_to(order, line)))
 
 
-def _events(order: Order, line: Line) -> list[Event]:
-    said: list[Event] = []
+def answer_to(order: Order, line: Line) -> list[LineConfirmed | LineRefused]:
+    """What the distributor said of a line: that it delivers so much, that it refuses so much, or both."""
+    said: list[LineConfirmed | LineRefused] = []
     same: dict[str, Any] = {
         "order_id": order.id,
         "line_id": line.id,

@@ -71,7 +71,7 @@ class Desk:
         """An order and its lines as they now stand, with what is to be said of it; what ended of it is said by itself."""
         before = self.books[after.order.id]
         changed = [(old, new) for old, new in zip(before.lines, after.lines, strict=True) if old is not new]
-        ended = [_closed(after.order, new) for old, new in changed if newly_ended(old, new)]
+        ended = [line_closed(after.order, new) for old, new in changed if newly_ended(old, new)]
         said = [*events, *ended]
         order = counted(before.order, *zip(*changed, strict=True)) if changed else before.order
         for version, event in enumerate(said, order.version + 1):
@@ -118,7 +118,8 @@ class Desk:
         )
 
 
-def _closed(order: Order, line: Line) -> LineClosed:
+def line_closed(order: Order, line: Line) -> LineClosed:
+    """That nothing more will come for a line."""
     return LineClosed(
         order_id=order.id,
         line_id=line.id,

@@ -170,7 +170,13 @@ def _tell_placed(tx: Tx, caller: Caller, book: Book) -> None:
         }
         parties = Parties(order.institution_code, code, order.region)
         history.note(tx, caller, order.id, "placed", parties, detail)
-    placed = OrderPlaced(
+    outbox.record(tx, placed(book), order.version)
+
+
+def placed(book: Book) -> OrderPlaced:
+    """That an order stands, with every line as it was ordered."""
+    order = book.order
+    return OrderPlaced(
         order_id=order.id,
         order_number=order.order_number,
         institution_code=order.institution_code,
@@ -181,7 +187,6 @@ def _tell_placed(tx: Tx, caller: Caller, book: Book) -> None:
         confirm_by=order.confirm_by,
         lines=tuple(_told(line) for line in book.lines),
     )
-    outbox.record(tx, placed, order.version)
 
 
 def _told(line: Line) -> OrderedLine:
@@ -221,17 +226,20 @@ def _cancel(desk: Desk, command: Cancelling) -> Book:
     if after is before:
         return before
     taken = [new for old, new in zip(before.lines, after.lines, strict=True) if old is not new]
-    order = before.order
-    cancelled = OrderCancelled(
+    desk.note_each("cancelled", before, taken, {"reason": command.reason})
+    return desk.lay(after, cancelled(before.order, taken, command.reason))
+
+
+def cancelled(order: Order, taken: Sequence[Line], reason: str) -> OrderCancelled:
+    """That lines were taken back."""
+    return OrderCancelled(
         order_id=order.id,
         order_number=order.order_number,
         institution_code=order.institution_code,
         region=order.region,
         line_ids=tuple(line.id for line in taken),
-        reason=command.reason,
+        reason=reason,
     )
-    desk.note_each("cancelled", before, taken, {"reason": command.reason})
-    return desk.lay(after, cancelled)
 
 
 async def close_lines(tx: Tx, caller: Caller, commands: Sequence[Closing]) -> list[Book | ServiceError]:

@@ -1,6 +1,6 @@
 """Distributors send goods for orders, and call back what was not received."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from uuid import UUID
 
@@ -133,23 +133,30 @@ def _tell_dispatched(desk: Desk, book: Book, load: Load, own: dict[int, Line]) -
     }
     desk.note(shipment.id, "dispatched", order, shipment.distributor_code, detail)
     desk.note(order.id, "dispatched", order, shipment.distributor_code, detail)
-    dispatched = ShipmentDispatched(
+    kinds = {line.id: line.product_kind for line in own.values()}
+    outbox.record(desk.tx, dispatched(load, kinds), shipment.version)
+
+
+def dispatched(load: Load, kinds: Mapping[UUID, str]) -> ShipmentDispatched:
+    """That goods have left; `kinds` of product by order line."""
+    shipment = load.shipment
+    return ShipmentDispatched(
         shipment_id=shipment.id,
         shipment_number=shipment.shipment_number,
-        order_id=order.id,
-        order_number=order.order_number,
-        institution_code=order.institution_code,
-        institution_name=order.institution_name,
+        order_id=shipment.order_id,
+        order_number=shipment.order_number,
+        institution_code=shipment.institution_code,
+        institution_name=shipment.institution_name,
         distributor_code=shipment.distributor_code,
         distributor_name=shipment.distributor_name,
-        region=order.region,
+        region=shipment.region,
         dispatched_at=shipment.dispatched_at,
         lines=tuple(
             ShippedLine(
                 shipment_line_id=line.id,
                 order_line_id=line.order_line_id,
                 product_code=line.product_code,
-                product_kind=own[line.line_number].product_kind,
+                product_kind=kinds[line.order_line_id],
                 product_name=line.product_name,
                 unit=line.unit,
                 lot_number=line.lot_number,
@@ -160,7 +167,6 @@ def _tell_dispatched(desk: Desk, book: Book, load: Load, own: dict[int, Line]) -
             for line in load.lines
         ),
     )
-    outbox.record(desk.tx, dispatched, shipment.version)
 
 
 async def cancel_shipments(tx: Tx, caller: Caller, commands: Sequence[CallingBack]) -> list[Load | ServiceError]:
@@ -192,14 +198,19 @@ def _cancel(desk: Desk, command: CallingBack) -> Load:
     detail = {"shipment_number": shipment.shipment_number, "reason": command.reason}
     for about in (shipment.id, book.order.id):
         desk.note(about, "shipment_cancelled", book.order, shipment.distributor_code, detail)
-    cancelled = ShipmentCancelled(
+    return desk.send(after, called_back(after))
+
+
+def called_back(load: Load) -> ShipmentCancelled:
+    """That goods which were on the way will not come."""
+    shipment = load.shipment
+    return ShipmentCancelled(
         shipment_id=shipment.id,
         shipment_number=shipment.shipment_number,
         order_id=shipment.order_id,
         institution_code=shipment.institution_code,
         distributor_code=shipment.distributor_code,
         region=shipment.region,
-        shipment_line_ids=tuple(line.id for line in before.lines),
-        reason=command.reason,
+        shipment_line_ids=tuple(line.id for line in load.lines),
+        reason=shipment.reason or "",
     )
-    return desk.send(after, cancelled)

@@ -11,8 +11,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from uuid_utils.compat import uuid7
-
 from services.settlement.errors import PayableNotFound
 from services.settlement.queries import payables as queries
 from services.settlement.rules import payables as rules
@@ -21,7 +19,7 @@ from services.settlement.rules.payables import Payable, Seen
 from services.settlement.rules.sheets import closing_at
 from services.settlement.schemas.payables import ResolveDispute
 from services.settlement.tables import payables, transfers
-from shared import clock, history, money, outbox
+from shared import clock, history, ids, money, outbox
 from shared.clock import DueRule
 from shared.db import Tx
 from shared.deadlines import deadlines
@@ -85,7 +83,7 @@ async def on_deliveries_accepted(tx: Tx, events: Sequence[Received[DeliveryAccep
         for one in each:
             quantity = one.line.quantity_accepted
             _open(tx, one, min(quantity, covered[one.line.shipment_line_id]) if one.needs_codes else quantity, now)
-    for region, month in {(region, known.month) for (region, _), known in terms.items()}:
+    for region, month in {(one.delivery.region, one.terms.month) for each in owed for one in each}:
         promise_closing(tx, region, month)
 
 
@@ -115,9 +113,13 @@ def promise_closing(tx: Tx, region: str, month: date) -> None:
 
 
 def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
-    """Everything a new line brings: the payable, its ledger row or two, its history, its event or two."""
+    """Everything a new line brings: the payable, its ledger row or two, its history, its event or two.
+
+    Its id follows from the line, so that a payable that is opened anew from the same delivery, after the database was
+    restored to an earlier hour, is the one that the others have heard of.
+    """
     delivery, line, parties = owed.delivery, owed.line, owed.parties
-    payable_id = uuid7()
+    payable_id = ids.derived(line.shipment_line_id, delivery.accepted_at)
     amount = money.amount(line.quantity_accepted, line.unit_price_yuan)
     complete = released_quantity == line.quantity_accepted
     released = amount if complete else money.amount(released_quantity, line.unit_price_yuan)
@@ -339,7 +341,30 @@ def history_parties(payable: Payable) -> Parties:
 
 def say_released(tx: Tx, payable: Payable) -> None:
     """Says how much of the payable may be paid now, in total."""
-    released = PayableReleased(
+    outbox.record(tx, released_fact(payable), payable.version)
+
+
+def opened_fact(payable: Payable) -> PayableOpened:
+    """That a line is owed for, and since when."""
+    return PayableOpened(
+        payable_id=payable.id,
+        shipment_line_id=payable.shipment_line_id,
+        shipment_id=payable.shipment_id,
+        order_id=payable.order_id,
+        order_line_id=payable.order_line_id,
+        **parties_of(payable),
+        product_code=payable.product_code,
+        quantity=payable.quantity,
+        amount_yuan=payable.amount_yuan,
+        accepted_at=payable.accepted_at,
+        due_on=payable.due_on,
+        codes_required=payable.codes_required,
+    )
+
+
+def released_fact(payable: Payable) -> PayableReleased:
+    """How much of the payable may be paid now, in total."""
+    return PayableReleased(
         payable_id=payable.id,
         shipment_line_id=payable.shipment_line_id,
         order_id=payable.order_id,
@@ -350,4 +375,3 @@ def say_released(tx: Tx, payable: Payable) -> None:
         complete=payable.quantity_released == payable.quantity,
         quantity_uncovered=payable.quantity_uncovered,
     )
-    outbox.record(tx, released, payable.version)

@@ -80,9 +80,14 @@ async def reserve(tx: Tx, run_id: UUID, after: UUID) -> list[Payment]:
     await book_sheets(tx, BY_ITSELF, Posting.SENT, [(payment.sheet_id, payment.id) for payment in fresh])
     for payment in fresh:
         history.note(tx, BY_ITSELF, payment.id, "sent", _parties(payment), {"amount_yuan": payment.amount_yuan})
-        outbox.record(tx, PaymentSent(**_said(payment), sent_at=now), payment.version)
+        outbox.record(tx, sent_fact(payment), payment.version)
     sending = {payment.id: payment for payment in fresh}
     return [sending.get(payment.id, payment) for payment in waiting]
+
+
+def sent_fact(payment: Payment) -> PaymentSent:
+    """That the bank is asked to pay."""
+    return PaymentSent(**_said(payment), sent_at=payment.sent_at or clock.now())
 
 
 async def when_ask_bank(tx: Tx, due: Sequence[Deadline]) -> None:
@@ -145,7 +150,7 @@ async def _settle(tx: Tx, who: Caller, booking: dict[Posting, dict[UUID, Payment
         verb = "pay" if posting is Posting.PAID else "fail"
         for payment in by_id.values():
             sheets[payment.sheet_id] = sheet_rules.moved(sheets[payment.sheet_id], verb)
-        said += _say(tx, by_id, booked, partial(_fact, posting))
+        said += _say(tx, by_id, booked, partial(answer_fact, posting))
     for payment in said:
         detail = {"amount_yuan": payment.amount_yuan, "reason": payment.reason}
         history.note(tx, who, payment.id, payment.state, _parties(payment), detail)
@@ -167,20 +172,28 @@ def _say(
     fact_of: Callable[[Payment, Sequence[Booked]], PaymentPaid | PaymentFailed],
 ) -> list[Payment]:
     """Says each payment in parts of at most LINES_AN_EVENT lines; its version counts the parts."""
-    lines: dict[UUID, list[Booked]] = defaultdict(list)
-    for each in booked:
-        lines[each.payment_id].append(each)
+    parts = parts_of(booked)
     said: list[Payment] = []
     for payment in settled.values():
-        own, version = lines[payment.id], payment.version
-        for start in range(0, len(own), LINES_AN_EVENT):
-            version += 1
-            outbox.record(tx, fact_of(payment, own[start : start + LINES_AN_EVENT]), version)
-        said.append(replace(payment, version=version))
+        own = parts[payment.id]
+        for version, part in enumerate(own, payment.version + 1):
+            outbox.record(tx, fact_of(payment, part), version)
+        said.append(replace(payment, version=payment.version + len(own)))
     return said
 
 
-def _fact(posting: Posting, payment: Payment, part: Sequence[Booked]) -> PaymentPaid | PaymentFailed:
+def parts_of(booked: Sequence[Booked]) -> defaultdict[UUID, list[list[Booked]]]:
+    """What was booked for each payment, in parts that one event can tell of."""
+    parts: defaultdict[UUID, list[list[Booked]]] = defaultdict(list)
+    for each in booked:
+        own = parts[each.payment_id]
+        if not own or len(own[-1]) == LINES_AN_EVENT:
+            own.append([])
+        own[-1].append(each)
+    return parts
+
+
+def answer_fact(posting: Posting, payment: Payment, part: Sequence[Booked]) -> PaymentPaid | PaymentFailed:
     """One part of what became of a payment, with what is paid of each payable from now on."""
     lines = tuple(
         PaidLine(

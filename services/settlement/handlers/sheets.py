@@ -25,7 +25,7 @@ from shared import clock, deadlines, history, outbox
 from shared.clock import DueRule
 from shared.db import Tx
 from shared.deadlines import Deadline
-from shared.errors import Fault, ServiceError
+from shared.errors import Fault, Said, ServiceError
 from shared.events.settlement import PayableHeld, SheetConfirmed, SheetDisputed, SheetIssued
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
@@ -166,15 +166,25 @@ async def _act(
 def _unchanged(known: dict[UUID, Sheet], sheet_id: UUID, version: int | None) -> Sheet:
     sheet = known.get(sheet_id)
     if sheet is None:
-        raise SheetNotFound(f"There is no sheet {sheet_id} that you may see.")
+        raise SheetNotFound("There is no sheet {sheet_id} that you may see.", sheet_id=sheet_id)
     if version is not None and version != sheet.version:
-        raise SheetChanged(f"You read version {version} of sheet {sheet_id}, now it is {sheet.version}; read it again.")
+        raise SheetChanged(
+            "You read version {version} of sheet {sheet_id}, now it is {now}; read it again.",
+            version=version,
+            sheet_id=sheet_id,
+            now=sheet.version,
+        )
     return sheet
 
 
 def _check_institution(sheet: Sheet, caller: Caller) -> None:
     if caller.organisation != sheet.institution_code:
-        raise NotTheInstitution(f"Sheet {sheet.id} is owed by {sheet.institution_code}, not by {caller.organisation}.")
+        raise NotTheInstitution(
+            "Sheet {id} is owed by {institution_code}, not by {organisation}.",
+            id=sheet.id,
+            institution_code=sheet.institution_code,
+            organisation=caller.organisation,
+        )
 
 
 async def store(tx: Tx, changed: Sequence[Sheet]) -> None:
@@ -224,11 +234,16 @@ def _check_lines(item: DisputeSheetOf, yuan: dict[tuple[UUID, UUID], Decimal]) -
             faults.append(Fault(pointer, line.payable_id, "the line is named twice", "each line once"))
         elif (item.sheet_id, line.payable_id) not in yuan:
             rule = "the payable does not stand on this sheet, or has left it"
-            faults.append(Fault(pointer, line.payable_id, rule, f"GET /sheets/{item.sheet_id}/lines"))
+            faults.append(
+                Fault(pointer, line.payable_id, rule, Said("GET /sheets/{sheet_id}/lines", sheet_id=item.sheet_id))
+            )
         seen.add(line.payable_id)
     if faults:
         raise DisputeRefused(
-            f"{len(faults)} of {len(item.lines)} lines cannot be disputed; nothing was changed.", faults=faults
+            "{count} of {named} lines cannot be disputed; nothing was changed.",
+            faults=faults,
+            count=len(faults),
+            named=len(item.lines),
         )
 
 

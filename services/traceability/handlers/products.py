@@ -6,11 +6,21 @@ from datetime import datetime
 from services.traceability.errors import NotYourProduct, ProductNotKnownYet
 from services.traceability.queries.products import Product, tell_products
 from shared.db import Tx
-from shared.events.listing import ListedProduct, ProductListed
+from shared.events.listing import (
+    ListedProduct,
+    ProductDelisted,
+    ProductListed,
+    ProductPriceChanged,
+    ProductResumed,
+    ProductSuspended,
+)
 from shared.inbox import Received
 
+Told = ProductListed | ProductPriceChanged | ProductSuspended | ProductResumed | ProductDelisted
+"""Each carries the whole product: goods of one that is not for sale any more are still received."""
 
-async def on_product_listed(tx: Tx, events: Sequence[Received[ProductListed]]) -> None:
+
+async def on_product_told(tx: Tx, events: Sequence[Received[Told]]) -> None:
     """Natural key: the product code. A word older than what is known changes nothing."""
     latest: dict[str, tuple[datetime, ListedProduct]] = {}
     for event in events:

@@ -36,7 +36,7 @@ async def market(house: House) -> dict[str, list[Any]]:
 
 
 async def say_all_again(database: Database) -> int:
-    return sum([await republish.republish(database, listing.republish[kind]) for kind in MARKET.kinds])
+    return sum([await republish.republish(database, listing.republish[kind]) for kind in MARKET.sources["listing"]])
 
 
 async def trade(desk: Desk, worker: WorkerInHand, drive: Callable[[datetime], None]) -> str:

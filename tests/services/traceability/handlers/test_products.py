@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.traceability.handlers.products import on_product_listed
+from services.traceability.handlers.products import on_product_told
 from services.traceability.queries.products import products_by_code
 from shared.db import Tx
 from tests.services.traceability.scenes import PRODUCT, listed
@@ -29,15 +29,15 @@ def told(units_per_pack: int, at: datetime) -> Any:
 async def test_the_latest_word_stands(tx: Tx, batches: list[list[int]]) -> None:
     when = {12: EARLIER, 24: LATER}
     for batch in batches:
-        await on_product_listed(tx, [told(size, when[size]) for size in batch])
+        await on_product_told(tx, [told(size, when[size]) for size in batch])
     assert (await products_by_code(tx, [PRODUCT]))[PRODUCT].units_per_pack == 24
 
 
 async def test_an_agent_speaks_for_the_product_as_its_maker_does(tx: Tx) -> None:
-    await on_product_listed(tx, [Told(listed(agent_code="AGENT"), LATER)])
+    await on_product_told(tx, [Told(listed(agent_code="AGENT"), LATER)])
     assert (await products_by_code(tx, [PRODUCT, "unheard of"]))[PRODUCT].agent_code == "AGENT"
 
 
 async def test_many_listings_cost_one_statement(tx: Tx) -> None:
-    await on_product_listed(tx, [Told(listed(f"P{number}"), LATER) for number in range(200)])
+    await on_product_told(tx, [Told(listed(f"P{number}"), LATER) for number in range(200)])
     assert tx.statements == 1

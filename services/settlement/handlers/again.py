@@ -1,0 +1,56 @@
+"""Says again what settlement has said of payables and payments, as they stand now.
+
+A payment tells what was paid of each payable when the bank answered, with the step of the ledger: an older total that comes
+late is known for one.
+"""
+
+from uuid import UUID
+
+from services.settlement.handlers.payables import opened_fact, released_fact
+from services.settlement.handlers.payments import answer_fact, parts_of, sent_fact
+from services.settlement.handlers.sheets import held_fact
+from services.settlement.queries.again import booked_for, payables_after, payments_after
+from services.settlement.queries.ledger import Booked
+from services.settlement.rules import payments as rules
+from services.settlement.rules.ledger import Posting
+from services.settlement.rules.payables import Payable
+from services.settlement.rules.payments import Payment
+from shared.db import Tx
+from shared.republish import Again, Page
+
+ANSWERS = {rules.PAID: (Posting.PAID,), rules.FAILED: (Posting.BOUNCED, Posting.REFUSED)}
+"""What the ledger has of a payment in each state that the bank has answered for; money that came back came last."""
+
+
+async def payables_again(tx: Tx, after: str, rows: int) -> Page:
+    """Every payable: what is owed, how much of it may be paid, whether it is held."""
+    found, last = await payables_after(tx, after, rows)
+    return Page([fact for payable in found for fact in _of_payable(payable)], last)
+
+
+async def payments_again(tx: Tx, after: str, rows: int) -> Page:
+    """Every payment that the bank was asked for: sent, paid, or failed."""
+    found, last = await payments_after(tx, after, rows)
+    booked: dict[tuple[UUID, str], list[Booked]] = {}
+    for kind, each in await booked_for(tx, [payment.id for payment in found]):
+        booked.setdefault((each.payment_id, kind), []).append(each)
+    return Page([fact for payment in found for fact in _of_payment(payment, booked)], last)
+
+
+def _of_payable(payable: Payable) -> list[Again]:
+    said = [Again(opened_fact(payable), payable.version)]
+    if payable.quantity_released:
+        said.append(Again(released_fact(payable), payable.version))
+    if payable.held_reason is not None:
+        said.append(Again(held_fact(payable, payable.held_reason), payable.version))
+    return said
+
+
+def _of_payment(payment: Payment, booked: dict[tuple[UUID, str], list[Booked]]) -> list[Again]:
+    if payment.state == rules.SENDING:
+        return [Again(sent_fact(payment), payment.version, payment.sent_at)]
+    for posting in ANSWERS.get(payment.state, ()):
+        if lines := booked.get((payment.id, posting.value)):
+            facts = (answer_fact(posting, payment, part) for part in parts_of(lines)[payment.id])
+            return [Again(fact, payment.version, payment.answered_at) for fact in facts]
+    return []

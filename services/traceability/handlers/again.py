@@ -1,0 +1,46 @@
+"""Says again what traceability has said of receipts, recalls and anomalies, as they stand now."""
+
+from datetime import datetime
+
+from services.traceability.handlers.anomalies import flagged_fact
+from services.traceability.handlers.recalls import closed_fact, opened_fact
+from services.traceability.handlers.receipts import coverage_fact, expected_fact
+from services.traceability.queries.again import anomalies_after, last_deeds, recalls_after, receipts_after
+from services.traceability.rules.recalls import Recall
+from services.traceability.rules.receipts import Receipt
+from shared.db import Tx
+from shared.republish import Again, Page
+
+
+async def receipts_again(tx: Tx, after: str, rows: int) -> Page:
+    """Every receipt that is awaited, and how far codes cover it where that was said before."""
+    found, last = await receipts_after(tx, after, rows)
+    deeds = await last_deeds(tx, [receipt.id for receipt in found])
+    return Page([fact for receipt in found for fact in _of_receipt(receipt, deeds.get(receipt.id))], last)
+
+
+async def recalls_again(tx: Tx, after: str, rows: int) -> Page:
+    """Every recall, and its end."""
+    found, last = await recalls_after(tx, after, rows)
+    return Page([fact for recall in found for fact in _of_recall(recall)], last)
+
+
+async def anomalies_again(tx: Tx, after: str, rows: int) -> Page:
+    """Every code that was found where it should not be, unless that is cleared up."""
+    found, last = await anomalies_after(tx, after, rows)
+    return Page([Again(flagged_fact(row), row["version"], row["found_at"]) for row in found], last)
+
+
+def _of_receipt(receipt: Receipt, last_deed_at: datetime | None) -> list[Again]:
+    """The first version is of the expectation; every other is of coverage."""
+    said = [Again(expected_fact(receipt), receipt.version)]
+    if receipt.version > 1 and receipt.quantity_accepted is not None and last_deed_at is not None:
+        said.append(Again(coverage_fact(receipt, last_deed_at), receipt.version, last_deed_at))
+    return said
+
+
+def _of_recall(recall: Recall) -> list[Again]:
+    said = [Again(opened_fact(recall), recall.version, recall.opened_at)]
+    if recall.closed_at is not None:
+        said.append(Again(closed_fact(recall), recall.version, recall.closed_at))
+    return said

@@ -1,0 +1,57 @@
+"""Walks through receipts, recalls and anomalies in the order of ids, so that they can be said again; whatever it hands out is
+locked until the end of the transaction."""
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from services.traceability.rules.recalls import Recall
+from services.traceability.rules.receipts import Receipt
+from services.traceability.tables import anomalies, recalls, receipts
+from shared.db import Record, Tx
+
+_FIRST = UUID(int=0)
+
+
+def _walk(table: sa.Table, *said: sa.ColumnElement[bool]) -> sa.Executable:
+    wanted = sa.select(table).where(table.c.id > sa.bindparam("after"), *said)
+    return wanted.order_by(table.c.id).limit(sa.bindparam("rows")).with_for_update()
+
+
+_RECEIPTS = _walk(receipts, receipts.c.version > 0)
+_RECALLS = _walk(recalls)
+# What institutions hold of recalled lots was found here and told nobody; what is cleared up is nobody's trouble any more.
+_ANOMALIES = _walk(anomalies, anomalies.c.recall_id.is_(None), anomalies.c.state != "closed")
+_LAST_DEEDS = (
+    "SELECT about::uuid AS about, max(at) AS at FROM history WHERE about = ANY($1::uuid[]::text[])"
+    " AND action NOT LIKE 'anomaly%' GROUP BY about"
+)
+
+
+async def receipts_after(tx: Tx, after: str, rows: int) -> tuple[list[Receipt], str | None]:
+    """The next receipts of which something was said, and where to go on; None: these were the last."""
+    found = await tx.all(Receipt, _RECEIPTS, after=_key(after), rows=rows)
+    return found, str(found[-1].id) if len(found) == rows else None
+
+
+async def recalls_after(tx: Tx, after: str, rows: int) -> tuple[list[Recall], str | None]:
+    """The next recalls, and where to go on."""
+    found = await tx.all(Recall, _RECALLS, after=_key(after), rows=rows)
+    return found, str(found[-1].id) if len(found) == rows else None
+
+
+async def anomalies_after(tx: Tx, after: str, rows: int) -> tuple[list[Record], str | None]:
+    """The next anomalies that were told and are not closed, and where to go on."""
+    found = await tx.rows(_ANOMALIES, after=_key(after), rows=rows)
+    return list(found), str(found[-1]["id"]) if len(found) == rows else None
+
+
+async def last_deeds(tx: Tx, ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """When something was last done about each of these receipts."""
+    return {row["about"]: row["at"] for row in await tx.sql(_LAST_DEEDS, sorted(ids))}
+
+
+def _key(after: str) -> UUID:
+    return UUID(after) if after else _FIRST
