@@ -1,0 +1,70 @@
+"""The commands that work on a platform that runs, found by its data folder alone, without a variable."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from deploy import addresses
+from deploy.embedded import wait_until
+from deploy.logs import log_file
+from tests.deploy.test_cli import ROOT, said
+
+PATIENCE_SECONDS = 120
+GOOD = "企业名称,企业类型,所属区划代码\n青禾制药有限公司,生产企业,330000\n"
+
+
+@pytest.fixture(scope="module")
+def data(lasting_folder: Path) -> Iterator[Path]:
+    """The folder of a platform that runs in one process."""
+    folder = lasting_folder / "data"
+    command = [sys.executable, "-m", "deploy.cli", "run", "--no-story", "--port", "0", "--data", str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as running:
+        ready = wait_until(addresses.addresses_file(folder).exists, PATIENCE_SECONDS)
+        assert ready, log_file(folder, "run").read_text(encoding="utf-8")
+        yield folder
+        running.terminate()
+
+
+def test_an_import_says_by_its_status_whether_every_row_landed(data: Path, tmp_path: Path) -> None:
+    sheet, refused = tmp_path / "sheet.csv", tmp_path / "sheet-refused.xlsx"
+    sheet.write_text(GOOD, encoding="utf-8")
+    status, shown, error = said("import", "enterprises", str(sheet), "--data", str(data))
+    assert (status, error) == (0, "")
+    assert "1 rows read, 1 landed, 0 refused" in shown
+    assert "Columns not in the sheet: 统一社会信用代码, 校验位说明" in shown
+    assert not refused.exists()
+    sheet.write_text(GOOD + "甲药业,生产企业,999999\n", encoding="utf-8")
+    status, shown, _ = said("import", "enterprises", str(sheet), "--data", str(data))
+    assert status == 1
+    assert "2 rows read, 1 landed, 1 refused" in shown
+    assert str(refused) in shown.replace("\n", "")
+    assert openpyxl.load_workbook(refused).active["A2"].value == "甲药业"
+
+
+def test_a_sheet_that_is_refused_as_a_whole_is_said_once_with_each_fault(data: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("名称,企业类型\n甲,生产企业\n", encoding="utf-8")
+    status, _, error = said("import", "enterprises", str(sheet), "--data", str(data))
+    assert status == 1
+    assert error.count("名称, 企业类型") == 1
+    assert error.count("a header 企业名称") == 1
+    lines = error.splitlines()
+    assert len(lines) == len(set(lines))
+    text = sheet.with_suffix(".xlsx")
+    sheet.rename(text)
+    status, _, error = said("import", "enterprises", str(text), "--data", str(data))
+    assert (status, error.count("sent as .xlsx and is plain text")) == (1, 1)
+
+
+def test_operators_need_no_variables_on_the_embedded_default(data: Path) -> None:
+    assert said("dead", "list", "orders", "--data", str(data))[:2] == (0, "orders: no dead letters.\n")
+    status, shown, _ = said("republish", "listing", "enterprises", "--data", str(data))
+    assert (status, "enterprises are said again" in shown) == (0, True)
+    status, shown, _ = said("rebuild", "orders", "market", "--data", str(data))
+    assert (status, "orders: market is empty." in shown) == (0, True)
+    # What was said again is on its way for a moment, and until it has gone the chain is not whole.
+    assert wait_until(lambda: said("audit", "--data", str(data))[0] == 0, PATIENCE_SECONDS)
