@@ -49,7 +49,6 @@ class WholeDeadLetterView(DeadLetterView):
     payload: str
 
 
-
 router = APIRouter(route_class=Edge, prefix="/dead-letters", tags=["dead letters"])
 
 
@@ -86,7 +85,7 @@ async def drop_dead_letter(letter_id: int, command: DropDeadLetter, caller: Call
 async def _letter(tx: TxHere, letter_id: int) -> dead_letters.DeadLetter:
     found = await tx.one(dead_letters.DeadLetter, dead_letters.GET, id=letter_id)
     if found is None:
-        raise DeadLetterNotFound(f"There is no dead letter {letter_id}.")
+        raise DeadLetterNotFound("There is no dead letter {letter_id}.", letter_id=letter_id)
     return found
 
 

@@ -15,7 +15,7 @@ from services.orders.rules import lines as line_rules
 from services.orders.rules.lines import ACTIVE, CANCELLED, ENDED, PENDING, Line
 from services.orders.rules.market import Institution, Market, Offer, Wanted, institution_of, offer_of
 from shared.codes import normal_name
-from shared.errors import Fault
+from shared.errors import Fault, Said
 from shared.next_steps import NextStep, distributor, hospital
 
 
@@ -95,10 +95,14 @@ def offers_for(
 
 def said(faults: Sequence[Fault]) -> str:
     """The faults in one sentence: how many, and the first of them."""
-    count = "One fault" if len(faults) == 1 else f"{len(faults)} faults"
     first = faults[0]
-    return (
-        f"{count}; nothing was changed. {first.pointer}: {first.rule} (given {first.given!r}, allowed {first.allowed})."
+    values = {"pointer": first.pointer, "rule": first.rule, "given": first.given, "allowed": first.allowed}
+    if len(faults) == 1:
+        return Said("One fault; nothing was changed. {pointer}: {rule} (given {given!r}, allowed {allowed}).", **values)
+    return Said(
+        "{count} faults; nothing was changed. {pointer}: {rule} (given {given!r}, allowed {allowed}).",
+        count=len(faults),
+        **values,
     )
 
 
@@ -122,9 +126,15 @@ def check_same(book: Book, delivery_point: str | None, wanted: Sequence[Wanted])
         faults += [_differs(f"/lines/{place}/{name}", *pair) for name, pair in pairs.items() if pair[0] != pair[1]]
     if faults:
         raise OrderNumberUsed(
-            f"Order {order.order_number} of {order.placed_at.isoformat()} stands with other content ({order.id}):"
-            f" {faults[0].pointer} is {faults[0].allowed!r} there and {faults[0].given!r} here.",
+            "Order {order_number} of {placed_at} stands with other content ({id}): {pointer} is "
+            "{allowed!r} there and {given!r} here.",
             faults=faults,
+            order_number=order.order_number,
+            placed_at=order.placed_at.isoformat(),
+            id=order.id,
+            pointer=faults[0].pointer,
+            allowed=faults[0].allowed,
+            given=faults[0].given,
         )
 
 
@@ -138,7 +148,9 @@ def cancel(book: Book, reason: str) -> Book:
         return book
     if not any(line.state == PENDING for line in book.lines):
         states = ", ".join(f"{line.line_number} {line.state}" for line in book.lines)
-        raise NothingToCancel(f"Order {book.order.order_number} has no pending line: {states}.")
+        raise NothingToCancel(
+            "Order {order_number} has no pending line: {states}.", order_number=book.order.order_number, states=states
+        )
     lines = (line_rules.cancel(line, reason) if line.state == PENDING else line for line in book.lines)
     return replace(book, lines=tuple(lines))
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from services.orders.errors import AcceptanceRefused, AlreadyReceived, ShipmentNotOpen, ShipmentNumberUsed
 from services.orders.rules.lines import CONFIRMED, Line
 from services.orders.rules.orders import said
-from shared.errors import Fault
+from shared.errors import Fault, Said
 from shared.next_steps import NextStep, hospital
 
 DISPATCHED, RECEIVING, RECEIVED, CANCELLED = "dispatched", "receiving", "received", "cancelled"
@@ -126,16 +126,28 @@ def goods_faults(
         if line is None:
             rule = "the order has no such line of yours"
             numbers = ", ".join(map(str, sorted(lines))) or "none"
-            faults.append(Fault(f"{place}/line_number", one.line_number, rule, f"one of: {numbers}", "unknown_line"))
+            faults.append(
+                Fault(
+                    f"{place}/line_number",
+                    one.line_number,
+                    rule,
+                    Said("one of: {numbers}", numbers=numbers),
+                    "unknown_line",
+                )
+            )
         elif line.state != CONFIRMED:
-            rule = f"the line is {line.state}"
+            rule = Said("the line is {state}", state=line.state)
             faults.append(Fault(f"{place}/line_number", one.line_number, rule, "a confirmed line", "line_not_open"))
         elif one.quantity > left[one.line_number]:
-            rule = (
-                f"of {line.quantity_confirmed} confirmed, {line.quantity_accepted} are accepted and {line.on_the_way}"
-                f" on the way; {left[one.line_number]} are left for this entry"
+            rule = Said(
+                "of {quantity_confirmed} confirmed, {quantity_accepted} are accepted and {on_the_way} on "
+                "the way; {left} are left for this entry",
+                quantity_confirmed=line.quantity_confirmed,
+                quantity_accepted=line.quantity_accepted,
+                on_the_way=line.on_the_way,
+                left=left[one.line_number],
             )
-            allowed = f"at most {left[one.line_number]}"
+            allowed = Said("at most {left}", left=left[one.line_number])
             faults.append(Fault(f"{place}/quantity", one.quantity, rule, allowed, "over_shipped"))
         else:
             left[one.line_number] -= one.quantity
@@ -146,17 +158,35 @@ def goods_faults(
 def _date_faults(one: Goods, today: date, longest_shelf_life_days: int, place: str) -> list[Fault]:
     faults: list[Fault] = []
     if one.produced_on > today:
-        rule = f"goods are made before they leave; today is {today}"
-        faults.append(Fault(f"{place}/produced_on", str(one.produced_on), rule, f"up to {today}", "not_produced_yet"))
+        rule = Said("goods are made before they leave; today is {today}", today=today)
+        faults.append(
+            Fault(
+                f"{place}/produced_on",
+                str(one.produced_on),
+                rule,
+                Said("up to {today}", today=today),
+                "not_produced_yet",
+            )
+        )
     if one.expires_on <= today:
-        rule = f"expired goods may not leave; today is {today}"
-        faults.append(Fault(f"{place}/expires_on", str(one.expires_on), rule, f"after {today}", "expired"))
+        rule = Said("expired goods may not leave; today is {today}", today=today)
+        faults.append(
+            Fault(f"{place}/expires_on", str(one.expires_on), rule, Said("after {today}", today=today), "expired")
+        )
     elif one.expires_on <= one.produced_on:
-        rule = f"goods expire after they were made ({one.produced_on})"
-        faults.append(Fault(f"{place}/expires_on", str(one.expires_on), rule, f"after {one.produced_on}", "dates"))
+        rule = Said("goods expire after they were made ({produced_on})", produced_on=one.produced_on)
+        faults.append(
+            Fault(
+                f"{place}/expires_on",
+                str(one.expires_on),
+                rule,
+                Said("after {produced_on}", produced_on=one.produced_on),
+                "dates",
+            )
+        )
     elif (one.expires_on - one.produced_on).days > longest_shelf_life_days:
-        rule = f"{(one.expires_on - one.produced_on).days} days between production and expiry"
-        allowed = f"at most {longest_shelf_life_days} days"
+        rule = Said("{days} days between production and expiry", days=(one.expires_on - one.produced_on).days)
+        allowed = Said("at most {longest_shelf_life_days} days", longest_shelf_life_days=longest_shelf_life_days)
         faults.append(Fault(f"{place}/expires_on", str(one.expires_on), rule, allowed, "shelf_life"))
     return faults
 
@@ -170,7 +200,7 @@ def check_same(load: Load, order_id: UUID, goods: Sequence[Goods]) -> None:
     if order_id != load.shipment.order_id:
         faults.append(Fault("/order_id", str(order_id), rule, str(load.shipment.order_id), "differs"))
     if len(given) != len(stands):
-        faults.append(Fault("/lines", f"{len(given)} lines", rule, f"{len(stands)} lines", "differs"))
+        faults.append(Fault("/lines", f"{len(given)} lines", rule, Said("{count} lines", count=len(stands)), "differs"))
     names = ("line_number", "lot_number", "produced_on", "expires_on", "quantity")
     for place, (here, there) in enumerate(zip(given, stands, strict=False)):
         faults += [
@@ -181,9 +211,13 @@ def check_same(load: Load, order_id: UUID, goods: Sequence[Goods]) -> None:
     if faults:
         number = load.shipment.shipment_number
         raise ShipmentNumberUsed(
-            f"Shipment {number} left with other content ({load.shipment.id}): {faults[0].pointer} is"
-            f" {faults[0].allowed!r} there and {faults[0].given!r} here.",
+            "Shipment {number} left with other content ({id}): {pointer} is {allowed!r} there and {given!r} here.",
             faults=faults,
+            number=number,
+            id=load.shipment.id,
+            pointer=faults[0].pointer,
+            allowed=faults[0].allowed,
+            given=faults[0].given,
         )
 
 
@@ -196,7 +230,11 @@ def cancel(load: Load, reason: str) -> Load:
     if after is None:
         received = sum(line.received for line in load.lines)
         raise ShipmentNotOpen(
-            f"Shipment {shipment.shipment_number} is {shipment.state}: {received} of {len(load.lines)} lines were received."
+            "Shipment {shipment_number} is {state}: {received} of {count} lines were received.",
+            shipment_number=shipment.shipment_number,
+            state=shipment.state,
+            received=received,
+            count=len(load.lines),
         )
     return replace(load, shipment=replace(shipment, state=after, reason=reason))
 
@@ -207,7 +245,11 @@ def receive(load: Load, arrivals: Sequence[Arrival], at: datetime, today: date) 
     Raises AcceptanceRefused with every fault, AlreadyReceived, ShipmentNotOpen.
     """
     if load.shipment.state == CANCELLED:
-        raise ShipmentNotOpen(f"Shipment {load.shipment.shipment_number} was cancelled: {load.shipment.reason}.")
+        raise ShipmentNotOpen(
+            "Shipment {shipment_number} was cancelled: {reason}.",
+            shipment_number=load.shipment.shipment_number,
+            reason=load.shipment.reason,
+        )
     by_id = {line.id: line for line in load.lines}
     faults = [fault for place, one in enumerate(arrivals) for fault in _arrival_faults(one, by_id, today, place)]
     ids = [one.shipment_line_id for one in arrivals]
@@ -223,7 +265,11 @@ def receive(load: Load, arrivals: Sequence[Arrival], at: datetime, today: date) 
             f"/lines/{place}",
             f"accepted {one.accepted}, rejected {one.rejected}",
             "the goods were received before, with other figures",
-            f"accepted {line.quantity_accepted}, rejected {line.quantity_rejected}",
+            Said(
+                "accepted {quantity_accepted}, rejected {quantity_rejected}",
+                quantity_accepted=line.quantity_accepted,
+                quantity_rejected=line.quantity_rejected,
+            ),
             "already_received",
         )
         for place, one in enumerate(arrivals)
@@ -263,13 +309,21 @@ def _arrival_faults(arrival: Arrival, by_id: Mapping[UUID, ShipmentLine], today:
     faults: list[Fault] = []
     total = arrival.accepted + arrival.rejected
     if total != line.quantity:
-        rule = f"accepted {arrival.accepted} + rejected {arrival.rejected} = {total}, shipped were {line.quantity}"
-        faults.append(Fault(place, total, rule, f"accepted + rejected = {line.quantity}", "sum"))
+        rule = Said(
+            "accepted {accepted} + rejected {rejected} = {total}, shipped were {quantity}",
+            accepted=arrival.accepted,
+            rejected=arrival.rejected,
+            total=total,
+            quantity=line.quantity,
+        )
+        faults.append(
+            Fault(place, total, rule, Said("accepted + rejected = {quantity}", quantity=line.quantity), "sum")
+        )
     if arrival.rejected and not arrival.reason:
         faults.append(Fault(f"{place}/reason", None, "goods are rejected for a reason", "a reason", "missing_reason"))
     if arrival.accepted and not line.received and line.expires_on <= today:
-        rule = f"the goods expired on {line.expires_on}, today is {today}"
-        allowed = f"accepted 0, rejected {line.quantity}"
+        rule = Said("the goods expired on {expires_on}, today is {today}", expires_on=line.expires_on, today=today)
+        allowed = Said("accepted 0, rejected {quantity}", quantity=line.quantity)
         faults.append(Fault(f"{place}/accepted", arrival.accepted, rule, allowed, "expired"))
     return faults
 

@@ -24,7 +24,7 @@ from services.settlement.tables import payment_runs, payments
 from shared import clock, deadlines, history, jobs
 from shared.db import Tx
 from shared.deadlines import Deadline
-from shared.errors import Fault
+from shared.errors import Fault, Said
 from shared.history import Parties
 from shared.identity import Caller
 
@@ -96,14 +96,17 @@ async def _sheets(tx: Tx, command: MakePaymentRun) -> list[Sheet]:
         elif sheet_id in seen:
             rule, code = "the sheet is named twice", "repeated"
         elif sheet.state != sheet_rules.REVIEWED:
-            rule, code = f"the sheet is {sheet.state}", "sheet_not_open"
+            rule, code = Said("the sheet is {state}", state=sheet.state), "sheet_not_open"
         else:
             seen.add(sheet_id)
             continue
         faults.append(Fault(f"/sheet_ids/{place}", sheet_id, rule, "reviewed sheets, each once", code))
     if faults:
         raise RunRefused(
-            f"{len(faults)} of {len(command.sheet_ids)} sheets cannot be paid; no run was made.", faults=faults
+            "{count} of {asked} sheets cannot be paid; no run was made.",
+            faults=faults,
+            count=len(faults),
+            asked=len(command.sheet_ids),
         )
     return list(known.values())
 

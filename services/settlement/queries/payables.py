@@ -90,7 +90,7 @@ async def get_payable(tx: Tx, payable_id: UUID) -> Seen:
     """Raises PayableNotFound."""
     found = await tx.row(_SEEN.where(payables.c.id == payable_id, parties(tx.scope, payables)))
     if found is None:
-        raise PayableNotFound(f"There is no payable {payable_id} that you may see.")
+        raise PayableNotFound("There is no payable {payable_id} that you may see.", payable_id=payable_id)
     return _seen(found)
 
 

@@ -80,7 +80,7 @@ async def get_payment(tx: Tx, payment_id: UUID) -> Payment:
     """Raises PaymentNotFound."""
     found = await tx.one(Payment, _ALL.where(payments.c.id == payment_id, parties(tx.scope, payments)))
     if found is None:
-        raise PaymentNotFound(f"There is no payment {payment_id} that you may see.")
+        raise PaymentNotFound("There is no payment {payment_id} that you may see.", payment_id=payment_id)
     return found
 
 

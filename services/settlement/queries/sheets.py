@@ -148,7 +148,7 @@ async def get_sheet(tx: Tx, sheet_id: UUID) -> Sheet:
     """Raises SheetNotFound."""
     found = await tx.one(Sheet, _ALL.where(sheets.c.id == sheet_id, parties(tx.scope, sheets)))
     if found is None:
-        raise SheetNotFound(f"There is no sheet {sheet_id} that you may see.")
+        raise SheetNotFound("There is no sheet {sheet_id} that you may see.", sheet_id=sheet_id)
     return found
 
 

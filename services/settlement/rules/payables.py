@@ -106,7 +106,9 @@ def held(payable: Payable, yuan: Decimal, reason: str) -> Payable:
 def resolved(payable: Payable) -> Payable:
     """The payable free for a later sheet; raises PayableNotHeld."""
     if payable.held_reason is None:
-        raise PayableNotHeld(f"Payable {payable.id} is {payable.state}; only a held one can be resolved.")
+        raise PayableNotHeld(
+            "Payable {id} is {state}; only a held one can be resolved.", id=payable.id, state=payable.state
+        )
     return replace(
         payable,
         held_yuan=Decimal("0.00"),

@@ -98,9 +98,12 @@ def answered(payment: Payment, answer: BankAnswer, at: datetime) -> tuple[Paymen
         return payment, None
     since = payment.answered_at or payment.sent_at
     raise PaymentNotOpen(
-        f"Payment {payment.id} of {payment.amount_yuan} yuan is {payment.state}"
-        f"{f' since {since.isoformat()}' if since else ''}; the bank's answer {answer.verdict.value!r} does not fit.",
+        "Payment {id} of {amount_yuan} yuan is {state}{since}; the bank's answer {answer!r} does not fit.",
+        id=payment.id,
+        amount_yuan=payment.amount_yuan,
         state=payment.state,
+        since=f" since {since.isoformat()}" if since else "",
+        answer=answer.verdict.value,
     )
 
 

@@ -43,11 +43,21 @@ def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, r
     """The run approved or rejected; raises RunNotOpen, and SamePerson when its maker would approve it."""
     state = NEXT.get((run.state, verb))
     if state is None:
-        raise RunNotOpen(f"Run {run.id} is {run.state}; to {verb} it, it must be {MADE}.", state=run.state)
+        raise RunNotOpen(
+            "Run {id} is {state}; to {verb} it, it must be {made}.",
+            id=run.id,
+            state=run.state,
+            verb=verb,
+            made=MADE,
+        )
     if verb == "approve" and (organisation, person) == (run.made_by_organisation, run.made_by):
         raise SamePerson(
-            f"{person} of {organisation} made this run of {run.payment_count} payments over {run.amount_yuan} yuan;"
-            f" another person must approve it."
+            "{person} of {organisation} made this run of {payment_count} payments over {amount_yuan} "
+            "yuan; another person must approve it.",
+            person=person,
+            organisation=organisation,
+            payment_count=run.payment_count,
+            amount_yuan=run.amount_yuan,
         )
     return replace(
         run,

@@ -93,8 +93,12 @@ def moved(sheet: Sheet, verb: str) -> Sheet:
     if state is None:
         allowed = ", ".join(before for before, known in NEXT if known == verb)
         raise SheetNotOpen(
-            f"Sheet {sheet.id} is {sheet.state} (version {sheet.version}); {verb} is for a sheet that is {allowed}.",
+            "Sheet {id} is {state} (version {version}); {verb} is for a sheet that is {allowed}.",
+            id=sheet.id,
             state=sheet.state,
+            version=sheet.version,
+            verb=verb,
+            allowed=allowed,
         )
     return replace(sheet, state=state, version=sheet.version + 1)
 

@@ -57,7 +57,9 @@ async def recalls_of_lot(tx: Tx, product_code: str | None, lot_number: str | Non
     """The recalls of a lot, open and closed, oldest first; none of goods that are not known yet."""
     if product_code is None or lot_number is None:
         return []
-    wanted = _ALL.where(recalls.c.product_code == product_code, sa.literal(lot_number) == sa.any_(recalls.c.lot_numbers))
+    wanted = _ALL.where(
+        recalls.c.product_code == product_code, sa.literal(lot_number) == sa.any_(recalls.c.lot_numbers)
+    )
     return await tx.all(Recall, wanted.order_by(recalls.c.opened_at, recalls.c.id))
 
 
@@ -75,7 +77,7 @@ async def get_recall(tx: Tx, recall_id: UUID, *, lock: bool = False) -> Recall:
     """Raises RecallNotFound."""
     found = await tx.one(Recall, _LOCK if lock else _BY_ID, id=recall_id)
     if found is None:
-        raise RecallNotFound(f"There is no recall {recall_id}.")
+        raise RecallNotFound("There is no recall {recall_id}.", recall_id=recall_id)
     return found
 
 
