@@ -36,6 +36,7 @@ from shared.http import (
     Edge,
     Items,
     KeyRequired,
+    MatchNeeded,
     Page,
     PagingHere,
     TxHere,
@@ -145,7 +146,7 @@ async def get_problem_timeline(problem_id: UUID, tx: TxHere) -> TimelineView:
     return await history.timeline(tx, problem.id, problem.state, steps)
 
 
-@router.post("/{problem_id}/assignment")
+@router.post("/{problem_id}/assignment", dependencies=[MatchNeeded])
 async def assign_problem(
     problem_id: UUID, command: AssignProblem, caller: CallerHere, tx: TxHere, match: MatchHere, response: Response
 ) -> ProblemView:
@@ -153,7 +154,7 @@ async def assign_problem(
     return await _answer(tx, response, await handlers.assign_problem(tx, caller, problem_id, command, match))
 
 
-@router.post("/{problem_id}/replies", status_code=201)
+@router.post("/{problem_id}/replies", status_code=201, dependencies=[MatchNeeded])
 async def reply_to_problem(
     problem_id: UUID, command: ReplyToProblem, caller: CallerHere, tx: TxHere, match: MatchHere, response: Response
 ) -> ProblemView:
@@ -162,7 +163,7 @@ async def reply_to_problem(
     return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 
-@router.post("/{problem_id}/resolution")
+@router.post("/{problem_id}/resolution", dependencies=[MatchNeeded])
 async def resolve_problem(
     problem_id: UUID, command: ResolveProblem, caller: CallerHere, tx: TxHere, match: MatchHere, response: Response
 ) -> ProblemView:
@@ -171,7 +172,7 @@ async def resolve_problem(
     return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 
-@router.post("/{problem_id}/escalation")
+@router.post("/{problem_id}/escalation", dependencies=[MatchNeeded])
 async def escalate_problem(
     problem_id: UUID, command: EscalateProblem, caller: CallerHere, tx: TxHere, match: MatchHere, response: Response
 ) -> ProblemView:
@@ -180,7 +181,7 @@ async def escalate_problem(
     return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 
-@router.post("/{problem_id}/confirmation")
+@router.post("/{problem_id}/confirmation", dependencies=[MatchNeeded])
 async def confirm_problem(
     problem_id: UUID, command: ConfirmProblem, caller: CallerHere, tx: TxHere, match: MatchHere, response: Response
 ) -> ProblemView:
@@ -189,7 +190,7 @@ async def confirm_problem(
     return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 
-@router.post("/{problem_id}/reopening")
+@router.post("/{problem_id}/reopening", dependencies=[MatchNeeded])
 async def reopen_problem(
     problem_id: UUID, command: ReopenProblem, caller: CallerHere, tx: TxHere, match: MatchHere, response: Response
 ) -> ProblemView:

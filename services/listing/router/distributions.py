@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from services.listing.handlers import distributions as handlers
 from services.listing.handlers.distributions import Step
@@ -14,13 +14,28 @@ from services.listing.schemas.distributions import DistributionView, EndDistribu
 from shared import history
 from shared.db import Tx
 from shared.history import TimelineView
-from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, etag, only
+from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, check_match, etag, only
 from shared.identity import Caller
 from shared.next_steps import NextStep, distributor
 
 router = APIRouter(route_class=Edge, prefix="/distributions", tags=["distributions"])
 
 Commands = Items[ProposeDistribution]
+
+
+async def _match_heeded(
+    distribution_id: UUID,
+    request: Request,
+    tx: TxHere,
+    if_match: Annotated[str | None, Header(description="the ETag of what you read; 412 when it is stale")] = None,
+) -> None:
+    """For a step that the state guards already: who says what was read does not act on what changed since."""
+    if if_match is not None:
+        await queries.distributions_by_id(tx, [distribution_id])  # locked: nobody comes between comparison and step
+        check_match(request, (await queries.get_distribution(tx, distribution_id)).revision)
+
+
+MatchHeeded = Depends(_match_heeded)
 
 
 async def _one(tx: Tx, caller: Caller, response: Response, step: Step) -> DistributionView:
@@ -87,7 +102,7 @@ async def get_distribution(distribution_id: UUID, tx: TxHere, response: Response
     return DistributionView.model_validate(relation)
 
 
-@router.post("/{distribution_id}/accept")
+@router.post("/{distribution_id}/accept", dependencies=[MatchHeeded])
 async def accept_distribution(
     distribution_id: UUID, caller: CallerHere, tx: TxHere, response: Response
 ) -> DistributionView:
@@ -95,7 +110,7 @@ async def accept_distribution(
     return await _one(tx, caller, response, Step(distribution_id, "accept"))
 
 
-@router.post("/{distribution_id}/reject")
+@router.post("/{distribution_id}/reject", dependencies=[MatchHeeded])
 async def reject_distribution(
     distribution_id: UUID, command: EndDistribution, caller: CallerHere, tx: TxHere, response: Response
 ) -> DistributionView:
@@ -103,7 +118,7 @@ async def reject_distribution(
     return await _one(tx, caller, response, Step(distribution_id, "reject", command.reason))
 
 
-@router.post("/{distribution_id}/end")
+@router.post("/{distribution_id}/end", dependencies=[MatchHeeded])
 async def end_distribution(
     distribution_id: UUID, command: EndDistribution, caller: CallerHere, tx: TxHere, response: Response
 ) -> DistributionView:

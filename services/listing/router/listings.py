@@ -20,7 +20,20 @@ from services.listing.schemas.listings import (
 )
 from shared import history
 from shared.history import TimelineView
-from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, check_match, etag, only
+from shared.http import (
+    BulkAnswer,
+    CallerHere,
+    Edge,
+    Items,
+    MatchNeeded,
+    Page,
+    PagingHere,
+    TxHere,
+    answers,
+    check_match,
+    etag,
+    only,
+)
 
 router = APIRouter(route_class=Edge, tags=["listings"])
 
@@ -101,11 +114,12 @@ async def get_listing(listing_id: UUID, tx: TxHere, response: Response) -> Listi
     return listing
 
 
-@router.put("/listings/{listing_id}")
+@router.put("/listings/{listing_id}", dependencies=[MatchNeeded])
 async def revise_listing(
     listing_id: UUID, command: ReviseListing, request: Request, caller: CallerHere, tx: TxHere, response: Response
 ) -> ListingView:
     """Changes a draft, or a listing that was returned; send the ETag you read as If-Match."""
+    await queries.listings_by_id(tx, [listing_id])  # locked, so that nobody comes between the comparison and the change
     check_match(request, (await queries.get_listing(tx, listing_id)).revision)
     listing = only(await act_on_listings(tx, caller, [Act(listing_id, "revise", terms=command)]))
     response.headers["etag"] = etag(listing.revision)

@@ -5,6 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from services.listing.handlers.prices import AskedPrice, change_prices, decide_price
+from services.listing.router.reviews import MatchHeeded
 from services.listing.schemas.listings import ChangePrice, ChangePriceOf, ListingView, Why
 from shared.errors import ServiceError
 from shared.http import BulkAnswer, CallerHere, Edge, Items, TxHere, answers, etag, only
@@ -12,7 +13,7 @@ from shared.http import BulkAnswer, CallerHere, Edge, Items, TxHere, answers, et
 router = APIRouter(route_class=Edge, prefix="/listings", tags=["prices"])
 
 
-@router.post("/{listing_id}/price")
+@router.post("/{listing_id}/price", dependencies=[MatchHeeded])
 async def change_price(
     listing_id: UUID, command: ChangePrice, caller: CallerHere, tx: TxHere, response: Response
 ) -> ListingView:
@@ -35,7 +36,7 @@ async def change_prices_in_bulk(
     return answers(await commands.each(change), lambda shown: shown)
 
 
-@router.post("/{listing_id}/price/grant")
+@router.post("/{listing_id}/price/grant", dependencies=[MatchHeeded])
 async def grant_price(
     listing_id: UUID, command: Why, caller: CallerHere, tx: TxHere, response: Response
 ) -> ListingView:
@@ -45,7 +46,7 @@ async def grant_price(
     return listing
 
 
-@router.post("/{listing_id}/price/deny")
+@router.post("/{listing_id}/price/deny", dependencies=[MatchHeeded])
 async def deny_price(listing_id: UUID, command: Why, caller: CallerHere, tx: TxHere, response: Response) -> ListingView:
     """Denies the price that the manufacturer asked for."""
     listing = await decide_price(tx, caller, listing_id, grant=False, reason=command.reason)

@@ -1,17 +1,34 @@
 """HTTP for the steps of a listing's life, one route a verb; and delisting many at once."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
 from services.listing.handlers.listings import Act, act_on_listings
+from services.listing.queries.listings import get_listing, listings_by_id
 from services.listing.schemas.listings import Delist, DelistOne, ListingView, Suspend, Why
 from shared.db import Tx
 from shared.errors import ServiceError
-from shared.http import BulkAnswer, CallerHere, Edge, Items, TxHere, answers, etag, only
+from shared.http import BulkAnswer, CallerHere, Edge, Items, TxHere, answers, check_match, etag, only
 from shared.identity import Caller
 
 router = APIRouter(route_class=Edge, prefix="/listings", tags=["reviews"])
+
+
+async def _match_heeded(
+    listing_id: UUID,
+    request: Request,
+    tx: TxHere,
+    if_match: Annotated[str | None, Header(description="the ETag of what you read; 412 when it is stale")] = None,
+) -> None:
+    """For a step that the state guards already: who says what was read does not act on what changed since."""
+    if if_match is not None:
+        await listings_by_id(tx, [listing_id])  # locked: nobody comes between comparison and step
+        check_match(request, (await get_listing(tx, listing_id)).revision)
+
+
+MatchHeeded = Depends(_match_heeded)
 
 
 async def _one(tx: Tx, caller: Caller, response: Response, act: Act) -> ListingView:
@@ -20,13 +37,13 @@ async def _one(tx: Tx, caller: Caller, response: Response, act: Act) -> ListingV
     return listing
 
 
-@router.post("/{listing_id}/submit")
+@router.post("/{listing_id}/submit", dependencies=[MatchHeeded])
 async def submit_listing(listing_id: UUID, caller: CallerHere, tx: TxHere, response: Response) -> ListingView:
     """Hands a draft to the authority for review."""
     return await _one(tx, caller, response, Act(listing_id, "submit"))
 
 
-@router.post("/{listing_id}/withdraw")
+@router.post("/{listing_id}/withdraw", dependencies=[MatchHeeded])
 async def withdraw_listing(
     listing_id: UUID, command: Why, caller: CallerHere, tx: TxHere, response: Response
 ) -> ListingView:
@@ -34,13 +51,13 @@ async def withdraw_listing(
     return await _one(tx, caller, response, Act(listing_id, "withdraw", command.reason))
 
 
-@router.post("/{listing_id}/accept")
+@router.post("/{listing_id}/accept", dependencies=[MatchHeeded])
 async def accept_listing(listing_id: UUID, caller: CallerHere, tx: TxHere, response: Response) -> ListingView:
     """Accepts an application: on public notice from today, or listed at once where the policy asks for no notice."""
     return await _one(tx, caller, response, Act(listing_id, "accept"))
 
 
-@router.post("/{listing_id}/return")
+@router.post("/{listing_id}/return", dependencies=[MatchHeeded])
 async def return_listing(
     listing_id: UUID, command: Why, caller: CallerHere, tx: TxHere, response: Response
 ) -> ListingView:
@@ -48,7 +65,7 @@ async def return_listing(
     return await _one(tx, caller, response, Act(listing_id, "return", command.reason))
 
 
-@router.post("/{listing_id}/reject")
+@router.post("/{listing_id}/reject", dependencies=[MatchHeeded])
 async def reject_listing(
     listing_id: UUID, command: Why, caller: CallerHere, tx: TxHere, response: Response
 ) -> ListingView:
@@ -56,7 +73,7 @@ async def reject_listing(
     return await _one(tx, caller, response, Act(listing_id, "reject", command.reason))
 
 
-@router.post("/{listing_id}/suspend")
+@router.post("/{listing_id}/suspend", dependencies=[MatchHeeded])
 async def suspend_listing(
     listing_id: UUID, command: Suspend, caller: CallerHere, tx: TxHere, response: Response
 ) -> ListingView:
@@ -64,7 +81,7 @@ async def suspend_listing(
     return await _one(tx, caller, response, Act(listing_id, "suspend", command.reason, command.reason_kind))
 
 
-@router.post("/{listing_id}/resume")
+@router.post("/{listing_id}/resume", dependencies=[MatchHeeded])
 async def resume_listing(
     listing_id: UUID, command: Why, caller: CallerHere, tx: TxHere, response: Response
 ) -> ListingView:
@@ -72,7 +89,7 @@ async def resume_listing(
     return await _one(tx, caller, response, Act(listing_id, "resume", command.reason))
 
 
-@router.post("/{listing_id}/delist")
+@router.post("/{listing_id}/delist", dependencies=[MatchHeeded])
 async def delist_listing(
     listing_id: UUID, command: Delist, caller: CallerHere, tx: TxHere, response: Response
 ) -> ListingView:

@@ -18,6 +18,7 @@ from shared.http import (
     CallerHere,
     Edge,
     Items,
+    MatchNeeded,
     Page,
     PagingHere,
     TxHere,
@@ -83,7 +84,7 @@ async def get_sheet_timeline(sheet_id: UUID, tx: TxHere) -> TimelineView:
     return await history.timeline(tx, sheet_id, sheet.state, waiting)
 
 
-@router.post("/{sheet_id}/confirmation")
+@router.post("/{sheet_id}/confirmation", dependencies=[MatchNeeded])
 async def confirm_sheet(
     sheet_id: UUID, caller: CallerHere, tx: TxHere, request: Request, response: Response
 ) -> SheetView:
@@ -92,7 +93,7 @@ async def confirm_sheet(
     return _shown(only(await confirm_sheets(tx, caller, [read])), response)
 
 
-@router.post("/{sheet_id}/dispute")
+@router.post("/{sheet_id}/dispute", dependencies=[MatchNeeded])
 async def dispute_sheet(
     sheet_id: UUID, command: DisputeSheet, caller: CallerHere, tx: TxHere, request: Request, response: Response
 ) -> SheetView:
@@ -102,7 +103,7 @@ async def dispute_sheet(
     return _shown(only(await dispute_sheets(tx, caller, [item])), response)
 
 
-@router.post("/{sheet_id}/review")
+@router.post("/{sheet_id}/review", dependencies=[MatchNeeded])
 async def review_sheet(
     sheet_id: UUID, caller: CallerHere, tx: TxHere, request: Request, response: Response
 ) -> SheetView:

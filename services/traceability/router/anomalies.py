@@ -12,7 +12,7 @@ from services.traceability.rules.next_steps import anomaly_step
 from services.traceability.schemas.anomalies import AnomalyView, CloseAnomaly, ExplainAnomaly
 from shared import history
 from shared.history import TimelineView
-from shared.http import CallerHere, Edge, Page, PagingHere, TxHere, check_match, etag
+from shared.http import CallerHere, Edge, MatchNeeded, Page, PagingHere, TxHere, check_match, etag
 
 router = APIRouter(route_class=Edge, prefix="/anomalies", tags=["anomalies"])
 
@@ -69,7 +69,7 @@ async def get_anomaly_timeline(anomaly_id: UUID, tx: TxHere) -> TimelineView:
     return await history.timeline(tx, anomaly.id, anomaly.state, [step] if step else [])
 
 
-@router.post("/{anomaly_id}/explanation")
+@router.post("/{anomaly_id}/explanation", dependencies=[MatchNeeded])
 async def explain_anomaly(
     anomaly_id: UUID, command: ExplainAnomaly, request: Request, caller: CallerHere, tx: TxHere, response: Response
 ) -> AnomalyView:
@@ -78,7 +78,7 @@ async def explain_anomaly(
     return _shown(await handlers.explain_anomaly(tx, caller, anomaly_id, command.explanation), response)
 
 
-@router.post("/{anomaly_id}/close")
+@router.post("/{anomaly_id}/close", dependencies=[MatchNeeded])
 async def close_anomaly(
     anomaly_id: UUID, command: CloseAnomaly, request: Request, caller: CallerHere, tx: TxHere, response: Response
 ) -> AnomalyView:

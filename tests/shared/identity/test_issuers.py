@@ -11,8 +11,8 @@ from services.orders.app import service
 from shared.http import create_app
 from shared.identity import trusted
 from shared.settings import IssuersWrong, ServiceSettings
-from tests.house import House
-from tests.services.alerts.desk import REPORT
+from tests.house import House, WorkerInHand
+from tests.services.alerts.desk import REPORT, introduce
 from tests.shared.identity.oidc import Oidc
 
 ONE = """
@@ -126,6 +126,7 @@ async def test_history_names_the_system_that_did_it(house: House, oidc: Oidc, tm
     text = ONE.replace("https://login.hospitals.example/realms/main", oidc.url)
     settings = house.settings(alerts).model_copy(update={"issuers_file": told(tmp_path, text).issuers_file})
     database = await house.database(alerts)
+    await introduce(WorkerInHand(alerts, database))
     app = create_app(alerts, settings)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
