@@ -105,9 +105,14 @@ def until_told(
 
     async def run() -> None:
         stop = asyncio.Event()
+
+        def leave() -> None:
+            leaving()
+            stop.set()
+
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
-            loop.add_signal_handler(number, lambda: (leaving(), stop.set()))
+            loop.add_signal_handler(number, leave)
         await main(stop)
 
     before = {number: signal.getsignal(number) for number in SIGNALS}

@@ -237,7 +237,7 @@ def _refuse_missing(
     mapping: Mapping, binder: Binder, header: Sequence[str], optional: Collection[str], either: Sequence[str]
 ) -> None:
     """Raises SheetRefused with a fault for each column that must be there and is not."""
-    needed = [(name,) for name in binder.absent if name not in optional]
+    needed: list[tuple[str, ...]] = [(name,) for name in binder.absent if name not in optional]
     if either and all(name in binder.absent for name in either if name in mapping.fields):
         needed.append(tuple(name for name in either if name in mapping.fields))
     if not needed:
