@@ -214,26 +214,6 @@ async def test_late_codes_resolve_what_was_short(worker: WorkerInHand, raised: A
     assert [type(fact) for fact in await worker.said()] == [AlertRaised, AlertResolved]
 
 
-@pytest.mark.parametrize("order", list(permutations(range(3))))
-async def test_codes_lost_after_the_money_was_released_are_raised_at_once_and_resolved_when_made_good(
-    worker: WorkerInHand, raised: Any, order: tuple[int, ...]
-) -> None:
-    story = Story()
-    facts = [(story.opened(), 1), (story.released(), 2), (story.released(uncovered=3), 3)]
-    for place in order:
-        await worker.deliver(facts[place][0], sequence=facts[place][1])
-    assert states(await raised()) == [("coverage_short", "open")]
-    assert "codes of 3 of them" in (await raised())[0]["detail"]
-    again = await worker.deliver(story.released(uncovered=3), sequence=3)
-    await worker.redeliver(again)
-    await worker.deliver(story.covered(), sequence=5)
-    assert states(await raised()) == [("coverage_short", "open")]
-    await worker.deliver(story.released(), sequence=4)
-    assert states(await raised()) == [("coverage_short", "resolved")]
-    await worker.deliver(story.released(uncovered=1), sequence=5)
-    assert states(await raised()) == [("coverage_short", "resolved"), ("coverage_short", "open")]
-
-
 async def test_an_older_coverage_does_not_overwrite_a_newer_one(worker: WorkerInHand, raised: Any) -> None:
     story = Story()
     await worker.deliver(story.covered(), sequence=3)
