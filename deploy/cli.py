@@ -42,9 +42,9 @@ PANELS = {
         *("migrate", "serve", "work", "topics", "audit"),
         *("dead", "republish", "rebuild", "rewind"),
     ),
-    "Write the project": ("new-version", "events", "access", "errors"),
 }
-"""How the list of commands is laid out."""
+REST = "Write the project"
+"""How the list of commands is laid out; what no panel names stands in the last."""
 
 EXPECTED = (CannotStart, PolicyRefused, IssuersWrong)
 
@@ -53,7 +53,8 @@ class Commands(TyperGroup):
     """Expected errors go to standard error as they are, and the exit status is 1."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(COMMANDS, key=[name for names in PANELS.values() for name in names].index)
+        named = [name for names in PANELS.values() for name in names if name in COMMANDS]
+        return [*named, *(name for name in COMMANDS if name not in named)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
@@ -63,7 +64,7 @@ class Commands(TyperGroup):
         importlib.import_module(f"deploy.commands.{COMMANDS[cmd_name]}").add_to(module)
         group = typer.main.get_group(module)
         found: Any = group.get_command(ctx, cmd_name)
-        found.rich_help_panel = next((panel for panel, names in PANELS.items() if cmd_name in names), None)
+        found.rich_help_panel = next((panel for panel, names in PANELS.items() if cmd_name in names), REST)
         return found
 
     def invoke(self, ctx: Any) -> Any:
