@@ -33,6 +33,23 @@ async def test_recalled_lots_are_refused_until_the_recall_is_closed(
     assert names.count("RecallOpened") == names.count("RecallClosed") == 1
 
 
+async def test_the_timeline_of_a_receipt_tells_the_recall_of_its_lot_and_who_decides(desk: Desk, line: Line) -> None:
+    path = f"/receipts/{(await desk.receipt(line))['id']}/timeline"
+    opened = (await desk.post(MAKER, "/recalls", recall())).json()
+    await desk.post(MAKER, "/recalls", recall("999999"))
+    await desk.capture(line.bill(boxes(3)))
+    shown = (await desk.get(HOSPITAL, path)).json()
+    told = [deed for deed in shown["deeds"] if deed["action"] == "recall_opened"]
+    assert [deed["detail"]["recall_id"] for deed in told] == [opened["id"]]
+    assert "codes_refused" in [deed["action"] for deed in shown["deeds"]]
+    waits = [(step["who"]["role"], step["who"]["code"]) for step in shown["next"]]
+    assert {("hospital", HOSPITAL), ("manufacturer", opened["opened_by"])} <= set(waits)
+    await desk.post(MAKER, f"/recalls/{opened['id']}/close", {"reason": "all back"})
+    shown = (await desk.get(HOSPITAL, path)).json()
+    assert "recall_closed" in [deed["action"] for deed in shown["deeds"]]
+    assert not [step for step in shown["next"] if "recall is closed" in step["what"]]
+
+
 async def test_holders_are_found_at_the_opening_and_later_and_shown_by_scope(
     desk: Desk, line: Line, worker: WorkerInHand
 ) -> None:
