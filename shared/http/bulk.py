@@ -51,7 +51,8 @@ class Items(Generic[T]):
         return [one if isinstance(one, ServiceError) else next(outcomes) for one in self._read]
 
 
-def _alone(given: Any, check: Callable[[Any], list[T]]) -> T | ServiceError:
+def _alone(given: Any, check: Callable[[Any], list[Any]]) -> Any:
+    """The item, or its refusal."""
     try:
         (item,) = check([given])
     except ValidationError as error:
