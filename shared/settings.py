@@ -24,8 +24,9 @@ class Limits(BaseSettings):
 
     body_bytes: int = Field(8 * 1024 * 1024, gt=0)
     upload_bytes: int = Field(200 * 1024 * 1024, gt=0)
-    bulk_items: int = Field(1_000, gt=0)
-    page_rows: int = Field(500, gt=0)
+    json_depth: int = Field(32, gt=0, le=200, description="lists and objects in one another in a body")
+    bulk_items: int = Field(1_000, gt=0, le=1_000, description="of one call; the contract allows no more")
+    page_rows: int = Field(500, gt=0, le=500, description="of one page; the contract allows no more")
     event_bytes: int = Field(900_000, gt=0)
     requests_per_second: float = Field(500, gt=0, description="of one organisation and operation, after the burst")
     requests_burst: int = Field(2_000, gt=0, description="of one organisation and operation at once")
@@ -88,6 +89,10 @@ class ServiceSettings(BaseSettings):
         ge=1,
         le=65_535,
         description="of the API: a port of its own for health and /metrics, asked without a token",
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        (),
+        description="origins whose pages may ask from a browser (CORS), such as https://portal.example; none: closed",
     )
     driven_clock: bool = Field(default=False, description="the clock may be driven; never in production")
     clock_file: Path | None = Field(None, description="where a driven clock keeps what it shows, and goes on from")

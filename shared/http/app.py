@@ -13,6 +13,7 @@ from shared.access import Access
 from shared.db import Database
 from shared.http import audit, dead_letters, error_pages, jobs, operations, problems
 from shared.http.contract import show_problems_as_they_come
+from shared.http.cors import Origins
 from shared.http.door import Door
 from shared.http.edge import Edge, Runtime
 from shared.http.paths import routes_of
@@ -60,6 +61,8 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     )
     app.state.cursor_secret = hashlib.sha256(settings.database_url.encode()).digest()
     app.add_middleware(Door, service=service.name, limits=settings.limits)
+    if settings.allowed_origins:
+        app.add_middleware(Origins, allow_origins=settings.allowed_origins)
     problems.install(app)
     show_problems_as_they_come(app)
     for router in (*service.routers, jobs.router, dead_letters.router, audit.router, error_pages.router):

@@ -1,19 +1,26 @@
 """The body of a request as JSON, read once and strictly: UTF-8, no key twice in one object, bounded nesting."""
 
 import json
+from itertools import chain
 from typing import Any
 
 import orjson
 from fastapi import Request
 
-from shared.errors import BadRequest
+from shared.errors import BadRequest, TooLarge
+from shared.settings import Limits
 
 MOST_DIGITS = 4_300
 """Of a number; Python reads no more."""
+NESTING = frozenset((dict, list))
 
 
 class UnreadableBody(BadRequest):
     title = "Unreadable body"
+
+
+class TooManyItems(TooLarge):
+    title = "The list has too many items for one call"
 
 
 class JsonRequest(Request):
@@ -22,7 +29,8 @@ class JsonRequest(Request):
     async def json(self) -> Any:
         """The body; raises UnreadableBody."""
         if not hasattr(self, "_read"):
-            self._read = parsed(await self.body())
+            limits: Limits = self.app.state.runtime.settings.limits
+            self._read = bounded(parsed(await self.body()), limits)
         return self._read
 
 
@@ -44,6 +52,25 @@ def parsed(body: bytes) -> Any:
         raise UnreadableBody("The body is nested too deeply to be read.") from error
     except ValueError as error:
         raise UnreadableBody("A number has more than {digits} digits.", digits=MOST_DIGITS) from error
+    return found
+
+
+def bounded(found: Any, limits: Limits) -> Any:
+    """What was read, when it is neither too deep nor too long a list; raises UnreadableBody, TooManyItems."""
+    if isinstance(found, list) and len(found) > limits.bulk_items:
+        raise TooManyItems(
+            "The list has {count} items; one call takes {most} at most.", count=len(found), most=limits.bulk_items
+        )
+    level = [found] if type(found) in NESTING else []
+    for _ in range(limits.json_depth):
+        if not level:
+            return found
+        values = (outer.values() if type(outer) is dict else outer for outer in level)
+        level = [inner for inner in chain.from_iterable(values) if type(inner) in NESTING]
+    if level:
+        raise UnreadableBody(
+            "The body holds more than {depth} lists and objects in one another.", depth=limits.json_depth
+        )
     return found
 
 

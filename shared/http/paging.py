@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from fastapi import Depends, Query, Request
 
-from shared.errors import BadRequest
+from shared.errors import BadRequest, Unprocessable
 from shared.http.schemas import Page
 
 V = TypeVar("V")
@@ -23,6 +23,10 @@ MOST_ROWS = 500
 
 class CursorRefused(BadRequest):
     title = "This cursor was not given out here"
+
+
+class PageTooLong(Unprocessable):
+    title = "The page is too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,11 @@ async def _paging(
     limit: Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows of a page")] = DEFAULT_ROWS,
     after: Annotated[str | None, Query(max_length=1_000, description="`next` of the page before")] = None,
 ) -> Paging:
+    most: int = request.app.state.runtime.settings.limits.page_rows
+    if "limit" not in request.query_params:
+        limit = min(limit, most)
+    if limit > most:
+        raise PageTooLong("A page has {most} rows at most here, not {limit}.", most=most, limit=limit)
     secret: bytes = request.app.state.cursor_secret + request.url.path.encode()
     return Paging(limit, _unseal(after, secret) if after else None, secret)
 
