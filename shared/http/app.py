@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from shared import clock
 from shared.access import Access
 from shared.db import Database
-from shared.http import audit, dead_letters, error_pages, jobs, operations, problems
+from shared.http import audit, dead_letters, error_pages, jobs, openapi, operations, problems
 from shared.http.contract import show_problems_as_they_come
 from shared.http.cors import Origins
 from shared.http.door import Door
@@ -24,7 +24,7 @@ from shared.policy import Policy
 from shared.service import Service
 from shared.settings import ServiceSettings
 
-REFUSALS = (400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 503)
+REFUSALS = (400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 500, 503)
 
 
 def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
@@ -64,6 +64,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     if settings.allowed_origins:
         app.add_middleware(Origins, allow_origins=settings.allowed_origins)
     problems.install(app)
+    openapi.install(app)
     show_problems_as_they_come(app)
     for router in (*service.routers, jobs.router, dead_letters.router, audit.router, error_pages.router):
         app.include_router(router)

@@ -1,6 +1,7 @@
 """A refusal helps: one fault for one wrong value, at its place, in words of ours, with what was sent as JSON."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
@@ -12,6 +13,7 @@ from pydantic_core import core_schema
 from deploy.services import load_all
 from services.orders.schemas.orders import PlaceOrder
 from shared.http import Edge, Items, Price, create_app, words
+from shared.http.app import REFUSALS
 from shared.http.body import UnreadableBody, parsed
 from shared.http.invalid import RULES, InvalidRequest
 from shared.http.paths import routes_of
@@ -211,3 +213,15 @@ async def test_below_a_mount_the_contract_and_the_near_miss_are_named_with_it(cl
     async with mounted:
         detail = (await mounted.get("/toy/thing")).json()["detail"]
     assert detail == "There is nothing at /toy/thing; did you mean /toy/things? /toy/openapi.json lists what there is."
+
+
+@pytest.mark.parametrize("name", [one.name for one in SERVICES])
+def test_schemas_are_named_plainly_and_every_operation_lists_its_errors(name: str) -> None:
+    (service,) = [one for one in SERVICES if one.name == name]
+    contract = create_app(service, service.settings(database_url="postgresql://nobody@nowhere/none")).openapi()
+    assert not [schema for schema in contract["components"]["schemas"] if "__" in schema or "-" in schema]
+    referred = set(re.findall(r'#/components/schemas/([^"]+)"', json.dumps(contract)))
+    assert referred <= set(contract["components"]["schemas"])
+    for path in contract["paths"].values():
+        for operation in path.values():
+            assert {str(status) for status in REFUSALS} <= set(operation["responses"])
