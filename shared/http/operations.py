@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
 
 from shared import clock, deadlines, jobs, outbox
-from shared.access import RoleMayNot
+from shared.access import RoleMayNot, ScopeTooNarrow
 from shared.db import Database
 from shared.errors import Conflict
 from shared.identity import Verifier
@@ -61,13 +61,17 @@ VerifierOf = Callable[[Request], Verifier]
 
 
 def operator_needed(verifier_of: VerifierOf) -> Callable[[Request], Awaitable[None]]:
-    """A dependency that raises NoToken, TokenRefused, IssuerAway or RoleMayNot."""
+    """A dependency that raises NoToken, TokenRefused, IssuerAway, RoleMayNot or ScopeTooNarrow."""
 
     async def check(request: Request) -> None:
         caller = await verifier_of(request).caller(request.headers.get("authorization"))
         if "operator" not in caller.roles:
             roles = ", ".join(sorted(caller.roles))
             raise RoleMayNot("Operations are for operator; the token's roles are {roles}.", roles=roles)
+        needed = f"operations:{'read' if request.method == 'GET' else 'write'}"
+        if caller.scopes is not None and needed not in caller.scopes:
+            named = " ".join(sorted(caller.scopes))
+            raise ScopeTooNarrow("This needs the scope {needed}; the token has {named}.", needed=needed, named=named)
 
     return check
 

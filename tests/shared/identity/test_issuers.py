@@ -137,3 +137,17 @@ async def test_history_names_the_system_that_did_it(house: House, oidc: Oidc, tm
     written = await database.pool.fetch("SELECT DISTINCT organisation, person FROM history")
     await house.empty(alerts)
     assert [tuple(row) for row in written] == [("H33010200059", "client:erp-7")]
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"), [(None, 200), ("operations:read", 200), ("orders:read", 403), ("operations:write", 403)]
+)
+async def test_a_scope_cuts_the_operator_down_too(house: House, oidc: Oidc, scope: str | None, status: int) -> None:
+    everybody = {"issuer": oidc.url, "jwks": "", "audience": ""}
+    app = create_app(service, house.settings(service).model_copy(update=everybody))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://orders") as client:
+            token = oidc.token(roles=["operator"], scope=scope)
+            answer = await client.get("/in-flight", headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == status, answer.text
