@@ -105,7 +105,7 @@ async def test_an_item_that_is_none_is_refused_at_its_place(desk: Desk, item: by
 
 async def test_a_thousand_and_one_items_are_too_many(desk: Desk) -> None:
     item = {"name": "甲", "kinds": ["manufacturer"], "region": "330000"}
-    assert (await desk.post(OPERATOR, "/enterprises/bulk", [item] * 1_001)).status_code == 422
+    assert (await desk.post(OPERATOR, "/enterprises/bulk", [item] * 1_001)).status_code == 413
 
 
 async def test_emoji_in_a_name_are_kept_as_they_are(desk: Desk) -> None:
