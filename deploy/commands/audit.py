@@ -9,6 +9,7 @@ from rich.table import Table
 
 from deploy import chain
 from deploy.commands.options import DATA, Data
+from deploy.differences import differences
 from deploy.embedded import CannotStart
 from deploy.environment import database_name
 from deploy.postgres import server_url
@@ -28,7 +29,8 @@ def audit(
     ] = None,
     data: Data = DATA,
 ) -> None:
-    """Walks every chain of history and the chain across the services; exit status 1 names what is not as it was."""
+    """Walks every chain of history and the chain across the services; exit status 1 names what is not as it was, and each
+    thing of which two services do not say the same."""
     server = url or server_url(data.expanduser().resolve())
     try:
         faults = asyncio.run(_audit(server))
@@ -54,6 +56,7 @@ async def _audit(server: str) -> list[str]:
         table.add_row(service, str(finding.rows), str(finding.heads), "whole" if finding.whole else "not whole")
     links = await chain.inspect(url_of)
     faults += [f"across the services: {links}"] if not links.whole else []
+    faults += await differences(url_of)
     console = Console()
     console.print(table)
     console.print(

@@ -14,6 +14,7 @@ from services.alerts.tables import order_lines as watched_lines
 from services.alerts.tables import organisations as known_organisations
 from services.alerts.tables import recalled_lots, remedies
 from services.alerts.tables import receipts as watched_receipts
+from services.alerts.tables import sheets as watched_sheets
 from shared.db import Tx
 from shared.deadlines import Deadlines
 from shared.events.listing import EnterpriseRegistered, InstitutionRegistered
@@ -106,10 +107,10 @@ DEADLINES: Deadlines = {
 PROJECTIONS = {
     "organisations": Projection((known_organisations,), {"listing": ("enterprises", "institutions")}),
     "watches": Projection(
-        (watched_lines, watched_receipts, recalled_lots, remedies),
+        (watched_lines, watched_receipts, watched_sheets, recalled_lots, remedies),
         {
             "orders": ("orders", "shipments"),
-            "settlement": ("payables", "payments"),
+            "settlement": ("payables", "sheets", "payments"),
             "traceability": ("receipts", "recalls"),
         },
     ),

@@ -23,5 +23,9 @@ DEADLINES: Deadlines = {
     "ask_bank": payments.when_ask_bank,
 }
 JOBS: Jobs = {"send_run": partial(payments.send_run, open_bank)}
-REPUBLISH: Republish = {"payables": again.payables_again, "payments": again.payments_again}
+REPUBLISH: Republish = {
+    "payables": again.payables_again,
+    "sheets": again.sheets_again,
+    "payments": again.payments_again,
+}
 PROJECTIONS = {"coverage": Projection((coverage,), {"traceability": ("receipts",)})}

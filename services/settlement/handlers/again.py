@@ -1,23 +1,27 @@
-"""Says again what settlement has said of payables and payments, as they stand now.
+"""Says again what settlement has said of payables, sheets and payments, as they stand now.
 
 A payment tells what was paid of each payable when the bank answered, with the step of the ledger: an older total that comes
-late is known for one.
+late is known for one. A sheet tells what history has of it, for its figures change with every dispute.
 """
 
+from decimal import Decimal
 from uuid import UUID
 
 from services.settlement.handlers.payables import opened_fact, released_fact
 from services.settlement.handlers.payments import answer_fact, parts_of, sent_fact
 from services.settlement.handlers.sheets import held_fact
-from services.settlement.queries.again import booked_for, payables_after, payments_after
+from services.settlement.queries.again import booked_for, deeds_of, payables_after, payments_after, sheets_after
 from services.settlement.queries.ledger import Booked
 from services.settlement.rules import payments as rules
 from services.settlement.rules.ledger import Posting
 from services.settlement.rules.payables import Payable
 from services.settlement.rules.payments import Payment
-from shared.db import Tx
+from services.settlement.rules.sheets import Sheet
+from shared.db import Record, Tx
+from shared.events.settlement import SheetConfirmed, SheetDisputed, SheetIssued
 from shared.republish import Again, Page
 
+SAID_OF_SHEETS = ("issued", "disputed", "confirmed")
 ANSWERS = {rules.PAID: (Posting.PAID,), rules.FAILED: (Posting.BOUNCED, Posting.REFUSED)}
 """What the ledger has of a payment in each state that the bank has answered for; money that came back came last."""
 
@@ -26,6 +30,14 @@ async def payables_again(tx: Tx, after: str, rows: int) -> Page:
     """Every payable: what is owed, how much of it may be paid, whether it is held."""
     found, last = await payables_after(tx, after, rows)
     return Page([fact for payable in found for fact in _of_payable(payable)], last)
+
+
+async def sheets_again(tx: Tx, after: str, rows: int) -> Page:
+    """Every sheet: that it was issued, disputed, confirmed."""
+    found, last = await sheets_after(tx, after, rows)
+    sheets = {sheet.id: sheet for sheet in found}
+    deeds = await deeds_of(tx, list(sheets), SAID_OF_SHEETS)
+    return Page([_of_sheet(sheets[deed["about"]], deed) for deed in deeds], last)
 
 
 async def payments_again(tx: Tx, after: str, rows: int) -> Page:
@@ -44,6 +56,28 @@ def _of_payable(payable: Payable) -> list[Again]:
     if payable.held_reason is not None:
         said.append(Again(held_fact(payable, payable.held_reason), payable.version))
     return said
+
+
+def _of_sheet(sheet: Sheet, deed: Record) -> Again:
+    detail = deed["detail"]
+    same = {
+        "sheet_id": sheet.id,
+        "institution_code": sheet.institution_code,
+        "distributor_code": sheet.distributor_code,
+        "region": sheet.region,
+        "month": sheet.month,
+    }
+    fact: SheetIssued | SheetDisputed | SheetConfirmed
+    match deed["action"]:
+        case "issued":
+            figures = {"amount_yuan": Decimal(detail["amount_yuan"]), "line_count": detail["line_count"]}
+            fact = SheetIssued(**same, **figures, confirm_by=sheet.confirm_by)
+        case "disputed":
+            disputed = tuple(UUID(line["payable_id"]) for line in detail["disputed"])
+            fact = SheetDisputed(**same, payable_ids=disputed, reason=detail["reason"])
+        case _:
+            fact = SheetConfirmed(**same, amount_yuan=Decimal(detail["amount_yuan"]))
+    return Again(fact, sheet.version, deed["at"])
 
 
 def _of_payment(payment: Payment, booked: dict[tuple[UUID, str], list[Booked]]) -> list[Again]:

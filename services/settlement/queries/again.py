@@ -1,4 +1,4 @@
-"""Walks through payables and payments in the order of ids, so that they can be said again; whatever it hands out is locked
+"""Walks through payables, sheets and payments in the order of ids, so that they can be said again; what it hands out is locked
 until the end of the transaction. What a payment has moved is read from the ledger alone."""
 
 from collections.abc import Sequence
@@ -11,23 +11,29 @@ import sqlalchemy as sa
 from services.settlement.queries.ledger import Booked
 from services.settlement.rules.payables import Payable
 from services.settlement.rules.payments import Payment
-from services.settlement.tables import payables, payments
-from shared.db import Tx
+from services.settlement.rules.sheets import Sheet
+from services.settlement.tables import payables, payments, sheets
+from shared.db import Record, Tx
 
-T = TypeVar("T", Payable, Payment)
+T = TypeVar("T", Payable, Payment, Sheet)
 
 _FIRST = UUID(int=0)
 _OF_BOOKED = tuple(field.name for field in fields(Booked))
 
 
-def _walk(table: sa.Table, into: type[Payable] | type[Payment], *said: sa.ColumnElement[bool]) -> sa.Executable:
+def _walk(table: sa.Table, into: type[Payable | Payment | Sheet], *said: sa.ColumnElement[bool]) -> sa.Executable:
     columns = (table.c[field.name] for field in fields(into) if field.name in table.c)
     wanted = sa.select(*columns).where(table.c.id > sa.bindparam("after"), *said)
     return wanted.order_by(table.c.id).limit(sa.bindparam("rows")).with_for_update()
 
 
 _PAYABLES = _walk(payables, Payable)
+_SHEETS = _walk(sheets, Sheet)
 _PAYMENTS = _walk(payments, Payment, payments.c.version > 0)
+_DEEDS = (
+    "SELECT about::uuid AS about, action, at, detail FROM history"
+    " WHERE about = ANY($1::uuid[]::text[]) AND action = ANY($2::text[]) ORDER BY id"
+)
 # What was paid of a payable in all when a payment was answered: the sum over its ledger up to that step.
 _BOOKED = """
 SELECT payment_id, payable_id, shipment_line_id, order_id, order_line_id, amount_yuan, paid_yuan, step, kind FROM (
@@ -44,6 +50,16 @@ WHERE payment_id = ANY($1::uuid[]) AND kind IN ('paid', 'refused', 'bounced') OR
 async def payables_after(tx: Tx, after: str, rows: int) -> tuple[list[Payable], str | None]:
     """The next payables, and where to go on; None: these were the last."""
     return _page(await tx.all(Payable, _PAYABLES, after=UUID(after) if after else _FIRST, rows=rows), rows)
+
+
+async def sheets_after(tx: Tx, after: str, rows: int) -> tuple[list[Sheet], str | None]:
+    """The next sheets, and where to go on; None: these were the last."""
+    return _page(await tx.all(Sheet, _SHEETS, after=UUID(after) if after else _FIRST, rows=rows), rows)
+
+
+async def deeds_of(tx: Tx, ids: Sequence[UUID], actions: Sequence[str]) -> list[Record]:
+    """What history tells of these sheets: `about`, `action`, `at` and `detail`, the oldest first."""
+    return list(await tx.sql(_DEEDS, list(ids), list(actions)))
 
 
 async def payments_after(tx: Tx, after: str, rows: int) -> tuple[list[Payment], str | None]:

@@ -1,0 +1,115 @@
+"""What one service says and another does not, each by its name: read from the five databases, for a person who must mend it.
+
+Two services that should have heard the same of a thing are laid beside each other, in both directions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import asyncpg
+
+from deploy.chain import SERVICES
+
+SHOWN = 20
+"""Of each comparison so many are named; the last line tells of the rest."""
+
+ACCEPTED = """
+SELECT s.id::text AS key, s.quantity_accepted || ' accepted' AS units,
+    s.quantity_accepted || ' accepted for ' || round(s.quantity_accepted * l.unit_price_yuan, 2) || ' yuan' AS value,
+    'order ' || o.order_number || ', line ' || s.line_number || ', lot ' || s.lot_number AS name
+FROM shipment_lines s JOIN order_lines l ON l.id = s.order_line_id JOIN orders o ON o.id = s.order_id
+WHERE s.quantity_accepted > 0
+"""
+OWED = """
+SELECT shipment_line_id::text AS key, quantity || ' accepted for ' || amount_yuan || ' yuan' AS value,
+    'order ' || order_number || ', lot ' || lot_number AS name FROM payables
+"""
+EXPECTED = """
+SELECT shipment_line_id::text AS key, quantity_accepted || ' accepted' AS value,
+    'order ' || order_id || ', lot ' || coalesce(lot_number, '?') AS name FROM receipts WHERE quantity_accepted > 0
+"""
+COVERED = """
+SELECT shipment_line_id::text AS key, least(packs_captured, quantity_accepted) || ' covered' AS value,
+    'order ' || order_id || ', lot ' || coalesce(lot_number, '?') AS name
+FROM receipts WHERE state IN ('short', 'covered') AND packs_captured > 0
+"""
+RELEASED_FOR = """
+SELECT shipment_line_id::text AS key, quantity_covered || ' covered' AS value, 'shipment line ' || shipment_line_id AS name
+FROM coverage WHERE quantity_covered > 0
+"""
+TRACED = """
+SELECT s.id::text AS key, s.quantity_traced || ' covered' AS value,
+    'order ' || o.order_number || ', lot ' || s.lot_number AS name
+FROM shipment_lines s JOIN orders o ON o.id = s.order_id WHERE s.quantity_traced > 0
+"""
+PAID = """
+SELECT id::text AS key, paid_yuan || ' yuan paid' AS value, 'order ' || order_number || ', lot ' || lot_number AS name
+FROM payables WHERE paid_yuan > 0
+"""
+TOLD_PAID = """
+SELECT payable_id::text AS key, p.amount_yuan || ' yuan paid' AS value, 'order ' || o.order_number AS name
+FROM line_payments p JOIN orders o ON o.id = p.order_id WHERE p.amount_yuan > 0
+"""
+OWED_NOW = """
+SELECT id::text AS key, amount_yuan || ' yuan owed' AS value, 'order ' || order_number || ', lot ' || lot_number AS name
+FROM payables
+"""
+WATCHED = """
+SELECT payable_id::text AS key, amount_yuan || ' yuan owed' AS value,
+    'order ' || order_id || ', lot ' || coalesce(lot_number, '?') AS name FROM receipts WHERE amount_yuan IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Rows of two services that should agree: `key`, `value`, and `name` for people; `column` is what is compared first."""
+
+    about: str
+    first: str
+    of_first: str
+    second: str
+    of_second: str
+    column: str = "value"
+
+
+COMPARISONS = (
+    Comparison("accepted line", "orders", ACCEPTED, "settlement", OWED),
+    Comparison("accepted line", "orders", ACCEPTED, "traceability", EXPECTED, "units"),
+    Comparison("coverage", "traceability", COVERED, "settlement", RELEASED_FOR),
+    Comparison("coverage", "traceability", COVERED, "orders", TRACED),
+    Comparison("payment", "settlement", PAID, "orders", TOLD_PAID),
+    Comparison("payable", "settlement", OWED_NOW, "alerts", WATCHED),
+)
+
+
+async def differences(url_of: Callable[[str], str]) -> list[str]:
+    """One sentence for each thing of which two services do not say the same; what is on its way just now is among them."""
+    databases = {name: await asyncpg.connect(url_of(name)) for name in SERVICES}
+    found: list[str] = []
+    try:
+        for one in COMPARISONS:
+            found += _named(
+                one,
+                {row["key"]: row for row in await databases[one.first].fetch(one.of_first)},
+                {row["key"]: row for row in await databases[one.second].fetch(one.of_second)},
+            )
+    finally:
+        for database in databases.values():
+            await database.close()
+    return found
+
+
+def _named(one: Comparison, first: dict[str, asyncpg.Record], second: dict[str, asyncpg.Record]) -> list[str]:
+    sentences: list[str] = []
+    for key in sorted(first.keys() | second.keys()):
+        here, there = first.get(key), second.get(key)
+        said, heard = here and here[one.column], there and there["value"]
+        if said != heard:
+            name = (here or there or {})["name"]
+            sentences.append(
+                f"{one.about} {key} ({name}): {one.first} has {said or 'nothing'}, {one.second} has {heard or 'nothing'}"
+            )
+    rest = len(sentences) - SHOWN
+    if rest > 0:
+        sentences = [*sentences[:SHOWN], f"{one.about}: {rest} more of which {one.first} and {one.second} differ"]
+    return sentences
