@@ -7,13 +7,13 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 import uvloop
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy.embedded import LOOPBACK, CannotStart
 
@@ -21,6 +21,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 KEEP_ALIVE_SECONDS = 75
 """A resting connection is kept longer than clients and proxies keep theirs (60 s is usual), so that they close it, and
 not we under a request that is on its way."""
+
+
+LAST_CALL_SECONDS = 0.5
+"""After the word to stop, every answer still says that its connection ends with it, so that whoever keeps asking leaves
+before the resting connections are closed."""
 
 
 class PortTaken(CannotStart):
@@ -58,6 +63,22 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _LastCall:
+    """An app that says on every answer, once `stop` is set, that the connection ends with it."""
+
+    def __init__(self, app: ASGIApp, stop: asyncio.Event) -> None:
+        self._app = app
+        self._stop = stop
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._stop.is_set():
+                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+            await send(message)
+
+        await self._app(scope, receive, answer)
+
+
 async def serve(
     app: ASGIApp,
     bound: socket.socket,
@@ -68,7 +89,7 @@ async def serve(
 ) -> None:
     """Answers requests until `stop`, then those in hand. `when_ready` runs beside; what it raises ends all."""
     config = uvicorn.Config(
-        app,
+        _LastCall(app, stop),
         loop="none",
         http="httptools",
         ws="none",
@@ -90,12 +111,21 @@ async def serve(
         if telling.done():
             telling.result()
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await _last_call(server)
     finally:
         for task in (telling, stopping):
             task.cancel()
         server.should_exit = True
         await serving
         await asyncio.gather(telling, stopping, return_exceptions=True)
+
+
+async def _last_call(server: uvicorn.Server) -> None:
+    """Until every connection has ended, LAST_CALL_SECONDS at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_CALL_SECONDS):
+            while server.server_state.connections:  # noqa: ASYNC110  uvicorn has no event for it
+                await asyncio.sleep(0.01)
 
 
 def until_told(
