@@ -149,6 +149,12 @@ class Tx:
         self.wakes_relay = False
         self._added: dict[tuple[sa.Table, bool], list[Mapping[str, Any]]] = {}
 
+    async def begin(self, ask: str) -> None:
+        """The first words; a question that travels with them is answered in `asked`."""
+        opening = self.scope.opening()
+        found = await self.connection.execute(f"{opening}; {ask}" if ask else opening)
+        self.asked = int(found.rpartition(" ")[2]) if ask else None
+
     async def rows(self, statement: sa.Executable, /, **given: Any) -> list[Record]:
         """Every row of a statement."""
         await self.flush()
@@ -316,12 +322,7 @@ class Database:
             ) from error
         try:
             tx = Tx(connection, self.policy, scope)
-            opening = scope.opening()
-            if ask:
-                found = await connection.execute(f"{opening}; {ask}")
-                tx.asked = int(found.rpartition(" ")[2])
-            else:
-                await connection.execute(opening)
+            await tx.begin(ask)
             try:
                 yield tx
                 await tx.flush()

@@ -21,10 +21,11 @@ class Tried(Database):
     scoped = True
 
     @asynccontextmanager
-    async def transaction(self, scope: Scope = EVERYTHING) -> AsyncIterator[Tx]:
+    async def transaction(self, scope: Scope = EVERYTHING, ask: str = "") -> AsyncIterator[Tx]:
         async with self.pool.acquire() as connection:
-            await connection.execute(scope.opening())
-            tx = Tx(connection, self.policy, scope if self.scoped else EVERYTHING)
+            tx = Tx(connection, self.policy, scope)
+            await tx.begin(ask)
+            tx.scope = scope if self.scoped else EVERYTHING
             try:
                 yield tx
                 await tx.flush()
