@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from shared import telemetry
 from shared.bus.base import Apply, BusAway, Message
 from shared.bus.lanes import Lanes
+from shared.bus.refused import reason
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class KafkaBus:
         self._consumer: AIOKafkaConsumer | None = None
         self._lanes: Lanes | None = None
         self._topics: tuple[str, ...] = ()
+        self._refused: str | None = None
 
     async def start(self) -> None:
         """Opens the producer; raises BusAway while no broker answers."""
@@ -58,7 +60,7 @@ class KafkaBus:
             await producer.start()
         except (KafkaError, OSError) as error:
             await producer.stop()
-            raise BusAway(f"the broker does not answer: {error}") from error
+            raise BusAway(await reason(self._connection) or f"the broker does not answer: {error}") from error
         self._producer = producer
 
     async def stop(self) -> None:
@@ -128,13 +130,14 @@ class KafkaBus:
         consumer.subscribe(list(topics), listener=lanes)
         try:
             await _unless(stop, consumer.start())
-            self._consumer = consumer
+            self._consumer, self._refused = consumer, None
             while not stop.is_set():
                 # Reads nothing: shows the group that this process lives, and raises what the group has against it.
                 await _unless(stop, consumer.getmany(NOWHERE, timeout_ms=PULSE_MS))
                 lanes.check()
         except (KafkaError, OSError) as error:
-            raise BusAway(f"the broker was lost: {error!r}") from error
+            self._refused = await reason(self._connection) if self._consumer is None else None
+            raise BusAway(self._refused or f"the broker was lost: {error!r}") from error
         finally:
             self._consumer = self._lanes = None
             await lanes.end()
@@ -153,7 +156,7 @@ class KafkaBus:
     async def away(self) -> str | None:
         """Asks the broker; None when it answers."""
         if not self.listens:
-            return "the broker has not let this worker into its group yet"
+            return self._refused or "the broker has not let this worker into its group yet"
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 if self._consumer is not None:
@@ -162,7 +165,9 @@ class KafkaBus:
                     await self._producer.client.fetch_all_metadata()
                 else:
                     await self.start()
-        except (KafkaError, OSError, BusAway) as error:  # a TimeoutError is an OSError
+        except BusAway as away:
+            return str(away)
+        except (KafkaError, OSError) as error:  # a TimeoutError is an OSError
             return f"the broker does not answer: {type(error).__name__}"
         return None
 

@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from shared.bus.base import BusAway
+from shared.bus.refused import reason
 
 log = logging.getLogger(__name__)
 
@@ -57,49 +58,49 @@ async def rewind(
     """
     consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **connection)
     try:
-        await _refuse_at_work(group, connection)
+        places = await _places(group, topics, connection)
         await consumer.start()
-        steps = await _steps(consumer, await _places(consumer, topics), since)
+        consumer.assign(places)
+        steps = await _steps(consumer, places, since)
         for step in steps:
             say(str(step))
         back = {TopicPartition(step.topic, step.partition): step.after for step in steps if step.back}
         if back:
-            consumer.assign(list(back))
             await consumer.commit(back)  # the broker refuses it if somebody has joined meanwhile
     except (KafkaError, OSError) as error:
-        raise BusAway(f"the group {group} was not put back: {error!r}") from error
+        raise BusAway(f"the group {group} was not put back: {await reason(connection) or repr(error)}") from error
     finally:
         await consumer.stop()
     return steps
 
 
-async def _refuse_at_work(group: str, connection: Mapping[str, Any]) -> None:
+async def _places(group: str, topics: Sequence[str], connection: Mapping[str, Any]) -> list[TopicPartition]:
+    """Every partition of the topics; raises GroupAtWork."""
     admin = AIOKafkaAdminClient(**connection)
     try:
         await admin.start()
-        (answer,) = await admin.describe_consumer_groups([group])
+        _refuse_at_work(group, await admin.describe_consumer_groups([group]))
+        found = await admin.describe_topics(sorted(topics))
     finally:
         await admin.close()
-    for _, _, state, _, _, members, *_ in answer.groups:
+    return [
+        TopicPartition(topic["topic"], number)
+        for topic in sorted(found, key=lambda one: str(one["topic"]))
+        for number in sorted(one["partition"] for one in topic["partitions"])
+    ]
+
+
+def _refuse_at_work(group: str, answers: Sequence[Any]) -> None:
+    for _, _, state, _, _, members, *_ in (one for answer in answers for one in answer.groups):
         if state not in EMPTY_STATES:
             hosts = ", ".join(sorted({f"{member[1]} at {member[2]}" for member in members})) or "they are joining"
             raise GroupAtWork(f"The group {group} is at work ({state}: {hosts}). Stop every worker of {group} first.")
 
 
-async def _places(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
-    await consumer.topics()
-    return [
-        TopicPartition(topic, number)
-        for topic in sorted(topics)
-        for number in sorted(consumer.partitions_for_topic(topic) or ())
-    ]
-
-
 async def _steps(consumer: AIOKafkaConsumer, places: list[TopicPartition], since: datetime | None) -> list[Step]:
-    first: Mapping[TopicPartition, int] = await consumer.beginning_offsets(places) if places else {}
-    ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places) if places else {}
-    wanted = dict(first)
-    if since is not None and places:
+    wanted: Mapping[TopicPartition, int] = await consumer.beginning_offsets(places)
+    if since is not None:
+        ends = await consumer.end_offsets(places)
         found = await consumer.offsets_for_times(dict.fromkeys(places, int(since.timestamp() * 1_000)))
         wanted = {place: at.offset if (at := found.get(place)) is not None else ends[place] for place in places}
     return [Step(place.topic, place.partition, await consumer.committed(place), wanted[place]) for place in places]

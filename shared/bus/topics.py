@@ -9,6 +9,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from shared.bus.base import BusAway
+from shared.bus.refused import reason
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ async def ensure_topics(
             await _say_what_stays(admin, there, partitions, replication, say)
             await _mend(admin, there, wanted, say)
     except (KafkaError, OSError) as error:
-        raise BusAway(f"the topics were not made: {error!r}") from error
+        raise BusAway(f"the topics were not made: {await reason(connection) or repr(error)}") from error
     finally:
         await admin.close()
     return missing
