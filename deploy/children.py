@@ -57,15 +57,20 @@ class Children:
         self._running.clear()
         self._register.unlink(missing_ok=True)
 
-    def start(self, name: str, arguments: Sequence[str], variables: Mapping[str, str]) -> None:
-        """Starts `jicai <arguments>`, in a session of its own so that Ctrl-C reaches us alone."""
+    def start(
+        self, name: str, arguments: Sequence[str], variables: Mapping[str, str], module: str = "deploy.cli"
+    ) -> None:
+        """Starts `jicai <arguments>`, in a session of its own so that Ctrl-C reaches us alone.
+
+        `module` is another command line of the same kind, such as the next version's in the fault test.
+        """
         file = log_file(self._data_dir, name)
         with writable(self._data_dir):
             file.parent.mkdir(parents=True, exist_ok=True)
             trim_log(file)
             with file.open("ab") as log:
                 self._running[name] = subprocess.Popen(
-                    [sys.executable, "-m", "deploy.cli", *arguments],
+                    [sys.executable, "-m", module, *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -84,7 +89,8 @@ class Children:
 
     def ended(self) -> dict[str, int]:
         """Those that have ended by themselves, with their status."""
-        return {name: status for name, child in self._running.items() if (status := child.poll()) is not None}
+        running = list(self._running.items())  # another thread may be ending one of them
+        return {name: status for name, child in running if (status := child.poll()) is not None}
 
     def end(self, name: str, steps: tuple[tuple[signal.Signals, float], ...] = STOPPING) -> None:
         """Ends one of them, if it still runs, and forgets it; `start` brings it back."""
@@ -101,7 +107,7 @@ class Children:
     def _remember(self) -> None:
         started = [
             _Started(name, child.pid, psutil.Process(child.pid).create_time())
-            for name, child in self._running.items()
+            for name, child in list(self._running.items())
             if child.poll() is None
         ]
         aside = self._register.with_suffix(".new")

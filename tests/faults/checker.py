@@ -4,10 +4,10 @@ Invariant: every count is of rows that contradict each other, so zero is the onl
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -17,7 +17,7 @@ from deploy.chain import SERVICES, Chain
 from deploy.services import load
 from shared.bus import Message
 from shared.envelope import unseal
-from shared.events import topic_of
+from shared.events import topic_of, version_of
 from tests.faults.load import Answered
 
 OUTBOX = "SELECT event_id, type, subject, sequence, sent_at IS NOT NULL AS sent, recorded_at FROM outbox ORDER BY id"
@@ -40,6 +40,15 @@ class Said:
     sequence: int
     sent: bool
     recorded_at: datetime
+
+
+class Fact(NamedTuple):
+    """What an event tells, whichever version tells it: `stem` is its type without the version."""
+
+    subject: str
+    sequence: int
+    stem: str
+    version: str
 
 
 @dataclass(slots=True)
@@ -131,17 +140,42 @@ def check_path(books: Books) -> Findings:
     found = Findings()
     everything = {one.id for said in books.said.values() for one in said}
     found.unsent = sum(not one.sent for said in books.said.values() for one in said)
-    found.gaps_in_outbox = sum(out_of_step((one.subject, one.sequence) for one in said) for said in books.said.values())
+    found.gaps_in_outbox = sum(out_of_step(once(facts_of(said))) for said in books.said.values())
     first = first_of(books.topics)
-    found.not_on_topic = len(everything - {event_id for event_id, _, _ in first})
-    found.steps_back_on_topic = out_of_step((subject, sequence) for _, subject, sequence in first)
-    for name, applied in books.applied.items():
+    found.not_on_topic = len(everything - {event_id for event_id, _ in first})
+    found.steps_back_on_topic = out_of_step(once(fact for _, fact in first))
+    for name, received in books.applied.items():
         for said in books.said.values():
+            applied = by_any_version(said, received)
             meant = [one for one in said if one.type in books.heard_types[name]]
             found.not_applied += sum(one.id not in applied for one in meant)
             found.applied_out_of_order += overtaken(meant, applied)
-        found.applied_from_nowhere += len(applied.keys() - everything)
+        found.applied_from_nowhere += len(received.keys() - everything)
     return found
+
+
+def facts_of(said: Iterable[Said]) -> Iterator[Fact]:
+    """What the events of an outbox tell."""
+    return (Fact(one.subject, one.sequence, *version_of(one.type)) for one in said)
+
+
+def once(facts: Iterable[Fact]) -> list[tuple[str, int]]:
+    """Subject and sequence of each fact, of one that is told in two versions only where it stands first."""
+    seen: dict[tuple[str, int, str], str] = {}
+    steps: list[tuple[str, int]] = []
+    for subject, sequence, stem, version in facts:
+        if seen.setdefault((subject, sequence, stem), version) == version:
+            steps.append((subject, sequence))
+    return steps
+
+
+def by_any_version(said: Sequence[Said], applied: Mapping[UUID, datetime]) -> dict[UUID, datetime]:
+    """When each event was applied, itself or in another version of the same fact."""
+    at: dict[tuple[str, int, str], datetime] = {}
+    for one, fact in zip(said, facts_of(said), strict=True):
+        if one.id in applied:
+            at.setdefault(fact[:3], applied[one.id])
+    return {one.id: at[fact[:3]] for one, fact in zip(said, facts_of(said), strict=True) if fact[:3] in at}
 
 
 def out_of_step(steps: Iterable[tuple[str, int]]) -> int:
@@ -154,15 +188,16 @@ def out_of_step(steps: Iterable[tuple[str, int]]) -> int:
     return wrong
 
 
-def first_of(messages: Iterable[Message]) -> list[tuple[UUID, str, int]]:
-    """Each event where it first stands on its topic: id, topic and subject, sequence. Repeats are allowed, and left out."""
+def first_of(messages: Iterable[Message]) -> list[tuple[UUID, Fact]]:
+    """Each event where it first stands on its topic. Repeats are allowed, and left out."""
     seen: set[UUID] = set()
-    first: list[tuple[UUID, str, int]] = []
+    first: list[tuple[UUID, Fact]] = []
     for message in messages:
         envelope = unseal(message.value, message.headers)
         if envelope.id not in seen:
             seen.add(envelope.id)
-            first.append((envelope.id, f"{message.topic} {envelope.subject}", int(envelope.sequence)))
+            subject = f"{message.topic} {envelope.subject}"
+            first.append((envelope.id, Fact(subject, int(envelope.sequence), *version_of(envelope.type))))
     return first
 
 

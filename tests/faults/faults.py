@@ -16,6 +16,8 @@ from typing import Any
 import asyncpg
 import httpx
 
+from deploy.services import NAMES
+from deploy.wiring import TopicSettings, make_topics, told
 from shared import clock
 from shared.bus import KafkaBus, Message
 from shared.db import TRANSIENT
@@ -24,6 +26,11 @@ from tests.faults.stand import TRADING, Happened, Stand
 log = logging.getLogger(__name__)
 
 AHEAD = timedelta(hours=7)
+SIDE_BY_SIDE_SECONDS = 2
+REFUSED_LONGEST_SECONDS = 60
+SAYING = ("orders-api",)
+HEARING = ("settlement-worker", "traceability-worker")
+"""Who says and who hears that a delivery was accepted; alerts hears it too, and stays as it is."""
 UNSENT = "SELECT event_id, subject, payload FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT 200"
 OLD = "SELECT event_id, subject, payload FROM outbox WHERE sent_at IS NOT NULL ORDER BY random() LIMIT 200"
 WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO inbox%'"
@@ -44,6 +51,8 @@ class Trouble:
 
     stand: Stand
     pause_seconds: float
+    back_to_back: bool = False
+    """The next fault does not wait until what was killed by the one before is back."""
 
     async def make(self, kind: str, fault: Fault) -> bool:
         """One fault, and until the platform has its processes again; written down when it happened."""
@@ -71,7 +80,8 @@ async def kill(name: str, trouble: Trouble) -> bool:
     """kill -9 of one process."""
     trouble.stand.kill(name)
     await asyncio.sleep(0.3)
-    await trouble.stand.until_alive(name)
+    if not trouble.back_to_back:
+        await trouble.stand.until_alive(name)
     return True
 
 
@@ -89,6 +99,43 @@ async def stop_broker(trouble: Trouble) -> bool:
         await asyncio.sleep(trouble.pause_seconds)
     finally:
         trouble.stand.kafka.resume()
+    return True
+
+
+async def refuse_writes(trouble: Trouble) -> bool:
+    """The broker has fewer replicas than must be in step: it takes nothing, and says so, until that is set back."""
+    bootstrap = trouble.stand.kafka.bootstrap
+    waiting = await _waiting(trouble.stand)
+    await asyncio.to_thread(_demand_replicas, bootstrap, 2)
+    try:
+        async with asyncio.timeout(REFUSED_LONGEST_SECONDS):
+            await asyncio.sleep(trouble.pause_seconds)
+            while await _waiting(trouble.stand) <= waiting:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        return False
+    finally:
+        await asyncio.to_thread(_demand_replicas, bootstrap, 1)
+    return True
+
+
+def _demand_replicas(bootstrap: str, count: int) -> None:
+    wanted = told(TopicSettings, kafka_bootstrap=bootstrap, topic_min_insync_replicas=count)
+    make_topics(NAMES, wanted, log.info)
+
+
+async def _waiting(stand: Stand) -> int:
+    async with stand.connected("orders") as said:
+        return int(await said.fetchval("SELECT count(*) FROM outbox WHERE sent_at IS NULL"))
+
+
+async def upgrade(first: Sequence[str], then: Sequence[str], trouble: Trouble) -> bool:
+    """The next version beside today's: one side is replaced, and a while later the other; then both go back."""
+    for upgraded in (True, False):
+        for names in (first, then):
+            for name in names:
+                await trouble.stand.roll(name, upgraded=upgraded)
+            await asyncio.sleep(SIDE_BY_SIDE_SECONDS)
     return True
 
 
@@ -215,6 +262,9 @@ def kinds(stand: Stand) -> dict[str, Fault]:
         **{f"kill -9 {name}": partial(kill, name) for name in (*stand.names("api"), *stand.names("worker"))},
         "broker killed": kill_broker,
         "broker stopped": stop_broker,
+        "broker refuses writes": refuse_writes,
+        "rolling upgrade, who says it first": partial(upgrade, SAYING, HEARING),
+        "rolling upgrade, who hears it first": partial(upgrade, HEARING, SAYING),
         "database killed": kill_database,
         "connections cut": cut_connections,
         "deadlock": deadlock,

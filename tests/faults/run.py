@@ -35,6 +35,8 @@ from tests.faults.stand import Happened, Points, Stand, standing
 EVENTS_A_ROUND = 10_000
 """So many events for each time that every fault happens."""
 SMALL = 5_000
+TINY = 1_000
+"""Up to here faults come back to back, so that every kind of them fits into a few minutes."""
 BROKER_STOPPED_SECONDS = {True: 5.0, False: 30.0}
 AHEAD_OF_FAULTS = 0.05
 AHEAD_OF_LOAD = 0.1
@@ -93,7 +95,7 @@ async def play(stand: Stand, wanted: int, seed: int) -> tuple[Findings, dict[str
             stop = asyncio.Event()
             async with asyncio.TaskGroup() as together:
                 together.create_task(load.play(stop, CLIENTS))
-                await _make_trouble(Trouble(stand, BROKER_STOPPED_SECONDS[small]), deck, progress)
+                await _make_trouble(Trouble(stand, BROKER_STOPPED_SECONDS[small], wanted <= TINY), deck, progress)
                 await _until_done(stand, progress)
                 stop.set()
             counting.cancel()
@@ -118,7 +120,8 @@ async def _make_trouble(trouble: Trouble, deck: Sequence[tuple[str, Any]], progr
                 break
         progress.done += 1
         say(f"  {progress.done:>4}/{progress.planned} {kind}; {progress.events:,} events")
-        await asyncio.sleep(random.uniform(0, 1))
+        if not trouble.back_to_back:
+            await asyncio.sleep(random.uniform(0, 1))
 
 
 async def _until_done(stand: Stand, progress: Progress) -> None:

@@ -33,6 +33,7 @@ from shared import clock, crash
 KILLED = ((signal.SIGKILL, 10.0),)
 LOOK_SECONDS = 0.1
 CRASHED = (crash.STATUS, -signal.SIGKILL)
+TODAY, NEXT = "deploy.cli", "tests.faults.next_version"
 TRADING = ("orders", "settlement", "traceability", "alerts")
 """The services whose workers have something to relay or to consume while trade goes on."""
 
@@ -97,6 +98,10 @@ class Stand:
     happened: list[Happened] = field(default_factory=list)
     by_itself: Counter[str] = field(default_factory=Counter)
     keeping: bool = True
+    upgraded: set[str] = field(default_factory=set)
+    """The processes that run as the next version."""
+    rolling: set[str] = field(default_factory=set)
+    """Those that were told to end, to be started in another version."""
 
     def url_of(self, service: str) -> str:
         """The owner's URL of a service's database."""
@@ -122,7 +127,20 @@ class Stand:
         arguments = (
             ["serve", service, "--port", str(api)] if kind == "api" else ["work", service, "--ops-port", str(ops)]
         )
-        self.children.start(name, arguments, {**self.embedded.variables(service), **self.points.deal(name)})
+        variables = {**self.embedded.variables(service), **self.points.deal(name)}
+        self.children.start(name, arguments, variables, NEXT if name in self.upgraded else TODAY)
+
+    async def roll(self, name: str, *, upgraded: bool) -> None:
+        """Ends a process in good order, and starts it as the next version, or as today's again."""
+        (self.upgraded.add if upgraded else self.upgraded.discard)(name)
+        self.rolling.add(name)
+        pid = self.children.pid(name)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        async with asyncio.timeout(120):
+            while self.children.pid(name) == pid:  # noqa: ASYNC110  whoever keeps the processes starts it again
+                await asyncio.sleep(LOOK_SECONDS)
+        await self.until_alive(name)
 
     def start_second(self, service: str) -> str:
         """Starts another worker beside the first; answers its name."""
@@ -168,8 +186,9 @@ class Stand:
                     self.points.armed.pop(name)
                 else:
                     self.points.missed(name)
-                if status not in CRASHED:
+                if status not in CRASHED and name not in self.rolling:
                     self.by_itself[name] += 1
+                self.rolling.discard(name)
                 self.start(name)
             await asyncio.sleep(LOOK_SECONDS)
 

@@ -13,14 +13,14 @@ from uuid_utils.compat import uuid7
 from deploy.chain import Chain, inspect
 from deploy.services import load
 from services.settlement.queries import payables as queries
-from shared import inbox, outbox
+from shared import clock, inbox, outbox
 from shared.bus import LocalBus, Message
 from shared.db import Database, Tx
 from shared.inbox import Consumer
 from shared.outbox import Relay
 from tests.echo import echo, faults, source
 from tests.faults import checker
-from tests.faults.checker import Books, Findings, check_chain, check_path, doubled
+from tests.faults.checker import Books, Findings, Said, check_chain, check_path, doubled
 from tests.house import House, WorkerInHand
 from tests.path import said
 from tests.services.settlement.conftest import delivery, line
@@ -239,3 +239,16 @@ def test_a_promise_needs_a_deadline_or_an_alert() -> None:
     assert checker.unkept(promised, {("payment_overdue", "l1")}, {("order_unconfirmed", "o1:d")}) == 0
     assert checker.unkept(promised, {("payment_overdue", "l1")}, set()) == 1
     assert checker.unkept(promised, set(), {("coverage_short", "p1")}) == 2
+
+
+def test_a_fact_told_in_two_versions_is_one_step_and_applied_by_either() -> None:
+    now = clock.now()
+    first, beside, second = (
+        Said(uuid7(), kind, "a", sequence, True, now)
+        for kind, sequence in (("x.done.v1", 1), ("x.done.v2", 1), ("x.done.v1", 2))
+    )
+    facts = list(checker.facts_of([first, beside, second]))
+    assert checker.once(facts) == [("a", 1), ("a", 2)]
+    assert checker.once([*facts, facts[0]]) == [("a", 1), ("a", 2), ("a", 1)]  # said again is a step back all the same
+    applied = checker.by_any_version([first, beside, second], {beside.id: now})
+    assert applied == {first.id: now, beside.id: now}
