@@ -105,7 +105,7 @@ def _named(one: Comparison, first: dict[str, asyncpg.Record], second: dict[str, 
         here, there = first.get(key), second.get(key)
         said, heard = here and here[one.column], there and there["value"]
         if said != heard:
-            name = (here or there or {})["name"]
+            name = (first.get(key) or second[key])["name"]
             sentences.append(
                 f"{one.about} {key} ({name}): {one.first} has {said or 'nothing'}, {one.second} has {heard or 'nothing'}"
             )

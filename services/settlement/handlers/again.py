@@ -5,6 +5,7 @@ late is known for one. A sheet tells what history has of it, for its figures cha
 """
 
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from services.settlement.handlers.payables import opened_fact, released_fact
@@ -60,7 +61,7 @@ def _of_payable(payable: Payable) -> list[Again]:
 
 def _of_sheet(sheet: Sheet, deed: Record) -> Again:
     detail = deed["detail"]
-    same = {
+    same: dict[str, Any] = {
         "sheet_id": sheet.id,
         "institution_code": sheet.institution_code,
         "distributor_code": sheet.distributor_code,
@@ -70,7 +71,10 @@ def _of_sheet(sheet: Sheet, deed: Record) -> Again:
     fact: SheetIssued | SheetDisputed | SheetConfirmed
     match deed["action"]:
         case "issued":
-            figures = {"amount_yuan": Decimal(detail["amount_yuan"]), "line_count": detail["line_count"]}
+            figures: dict[str, Any] = {
+                "amount_yuan": Decimal(detail["amount_yuan"]),
+                "line_count": detail["line_count"],
+            }
             fact = SheetIssued(**same, **figures, confirm_by=sheet.confirm_by)
         case "disputed":
             disputed = tuple(UUID(line["payable_id"]) for line in detail["disputed"])
