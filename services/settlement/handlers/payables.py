@@ -113,11 +113,7 @@ def promise_closing(tx: Tx, region: str, month: date) -> None:
 
 
 def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
-    """Everything a new line brings: the payable, its ledger row or two, its history, its event or two.
-
-    Its id follows from the line, so that a payable that is opened anew from the same delivery, after the database was
-    restored to an earlier hour, is the one that the others have heard of.
-    """
+    """Everything a new line brings: the payable, under the id it would get again, its ledger, its history, its events."""
     delivery, line, parties = owed.delivery, owed.line, owed.parties
     payable_id = ids.derived(line.shipment_line_id, delivery.accepted_at)
     amount = money.amount(line.quantity_accepted, line.unit_price_yuan)
