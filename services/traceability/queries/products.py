@@ -24,6 +24,19 @@ _BY_CODES = sa.select(*(products.c[name] for name in Product.__annotations__)).w
     products.c.product_code == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text)))
 )
 
+_MAKERS = (products.c.manufacturer_code, products.c.agent_code)
+_REACH = sa.func.current_setting("app.reach", True)
+_ORGANISATION = sa.func.current_setting("app.org", True)
+# Products are public, so no row-level security stands behind the first wall: the second is said here.
+_OWN = sa.select(products.c.product_code).where(
+    products.c.product_code == sa.bindparam("code"),
+    sa.or_(
+        sa.bindparam("scope_reach", type_=sa.Text) == "all",
+        *(maker == sa.bindparam("scope_organisation", type_=sa.Text) for maker in _MAKERS),
+    ),
+    sa.or_(_REACH == "all", *(maker == _ORGANISATION for maker in _MAKERS)),
+)
+
 _TELL = """
 INSERT INTO products (product_code, kind, name, unit, units_per_pack, manufacturer_code, agent_code, told_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::timestamptz[])
@@ -43,6 +56,12 @@ async def products_by_code(tx: Tx, codes: Iterable[str]) -> dict[str, Product]:
 async def find_product(tx: Tx, code: str) -> Product | None:
     """One product, if a listing has told of it."""
     return (await products_by_code(tx, [code])).get(code)
+
+
+async def is_own(tx: Tx, product: Product) -> bool:
+    """Whether the caller makes the product, is its maker's agent, or sees all."""
+    scope = {"scope_reach": tx.scope.reach, "scope_organisation": tx.scope.organisation}
+    return await tx.row(_OWN, code=product.product_code, **scope) is not None
 
 
 async def tell_products(tx: Tx, columns: list[list[object]]) -> None:

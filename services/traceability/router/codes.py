@@ -9,7 +9,7 @@ from services.traceability.queries.anomalies import anomalies_of_codes
 from services.traceability.queries.codes import contents_of, find_receiving, movements_of, refusals_of
 from services.traceability.queries.identification_codes import meanings
 from services.traceability.queries.packings import count_children, leaves_of, packages_around
-from services.traceability.queries.products import find_product
+from services.traceability.queries.products import find_product, is_own
 from services.traceability.queries.receipts import receipts_seen
 from services.traceability.schemas.codes import (
     CodeAnomalyView,
@@ -44,7 +44,7 @@ async def get_code(code: str, tx: TxHere) -> CodeView:
     moves = await movements_of(tx, [trace.code, *around])
     refused = await refusals_of(tx, trace.code)
     found = await anomalies_of_codes(tx, [trace.code, *around])
-    own = product is not None and tx.scope.covers(product.manufacturer_code, product.agent_code)
+    own = product is not None and await is_own(tx, product)
     if not (own or receiving or contents or moves or refused or found):
         raise CodeNotFound(
             "{code} was not received, shipped, sold or refused by you, nor is it of your products.", code=trace.code
