@@ -12,7 +12,7 @@ import time
 import uvloop
 from rich.console import Console
 
-from tests.bench import consumer, http_orders, latency, memory, relay, scale
+from tests.bench import consumer, http_orders, latency, memory, noisy, relay, scale
 from tests.bench.harness import Bench, Figure, ground, tell
 
 BENCHES: dict[str, Bench] = {
@@ -22,6 +22,7 @@ BENCHES: dict[str, Bench] = {
     "consumer": consumer.bench,
     "memory": memory.bench,
     "http": http_orders.bench,
+    "noisy": noisy.bench,
 }
 LONG: dict[str, Bench] = {"growth": scale.growth, "catching-up": scale.catching_up}
 """Run when they are named: `make bench-scale`."""
