@@ -25,8 +25,8 @@ _BY_CODES = sa.select(*(products.c[name] for name in Product.__annotations__)).w
 )
 
 _MAKERS = (products.c.manufacturer_code, products.c.agent_code)
-_REACH = sa.func.current_setting("app.reach", True)
-_ORGANISATION = sa.func.current_setting("app.org", True)
+_REACH = sa.func.current_setting("app.reach")
+_ORGANISATION = sa.func.current_setting("app.org")
 # Products are public, so no row-level security stands behind the first wall: the second is said here.
 _OWN = sa.select(products.c.product_code).where(
     products.c.product_code == sa.bindparam("code"),
