@@ -14,7 +14,7 @@ import orjson
 from deploy import issuer
 from shared.migrations.walls import api_role, worker_role
 from shared.service import Service
-from shared.settings import ServiceSettings
+from shared.settings import EMBEDDED_ISSUER, ServiceSettings
 
 PRODUCTION = "JICAI_PRODUCTION"
 """Set: nothing here may drive the clock, and the issuer for trying out is not trusted."""
@@ -51,7 +51,7 @@ class Embedded:
             "worker_role": worker_role(service),
             "bus": "local" if self.kafka_bootstrap is None else "kafka",
             "kafka_bootstrap": self.kafka_bootstrap or "",
-            "issuer": issuer.ISSUER,
+            "issuer": EMBEDDED_ISSUER,
             "jwks": str(issuer.jwks_file(self.data_dir)),
             "policy_files": [str(file) for file in sorted((self.data_dir / "policy").glob("*.toml"))],
             "embedded": PRODUCTION not in os.environ,

@@ -136,54 +136,32 @@ def faults_of(
     now: datetime,
 ) -> list[Fault]:
     """Everything that the type of bill asks for and that is missing or too much, all at once."""
-    faults: list[Fault] = []
-    if bill.needs_line and not has_line:
-        faults.append(
-            Fault(
-                "/shipment_line_id", None, Said("{title} is for a shipment line", title=bill.title), "its id", "missing"
-            )
-        )
-    if has_line and not bill.needs_line and bill.move is not Move.RECEIVE:
-        faults.append(
-            Fault(
-                "/shipment_line_id",
-                "given",
-                Said("{title} is not for a shipment line", title=bill.title),
-                "leave it out",
-            )
-        )
+    faults = _faults_of_line(bill, has_line=has_line)
+    title = bill.title
     if bill.needs_reason and not has_reason:
         faults.append(
-            Fault("/reason", None, Said("{title} needs reason_code and reason", title=bill.title), "both", "missing")
+            Fault("/reason", None, Said("{title} needs reason_code and reason", title=title), "both", "missing")
         )
     if bill.needs_witnesses and witnesses < 2:  # noqa: PLR2004  executor and supervisor
-        faults.append(
-            Fault(
-                "/executor",
-                witnesses,
-                Said("{title} needs executor and supervisor", title=bill.title),
-                "both",
-                "missing",
-            )
-        )
+        rule = Said("{title} needs executor and supervisor", title=title)
+        faults.append(Fault("/executor", witnesses, rule, "both", "missing"))
     if not 1 <= codes + splits <= CODES_PER_DOCUMENT:
-        faults.append(
-            Fault(
-                "/codes",
-                codes + splits,
-                "a document holds too few or too many codes",
-                Said("1 to {CODES_PER_DOCUMENT}", CODES_PER_DOCUMENT=CODES_PER_DOCUMENT),
-            )
-        )
+        allowed = Said("1 to {CODES_PER_DOCUMENT}", CODES_PER_DOCUMENT=CODES_PER_DOCUMENT)
+        faults.append(Fault("/codes", codes + splits, "a document holds too few or too many codes", allowed))
     if splits and bill.move not in {Move.SELL, Move.TAKE_BACK}:
-        faults.append(Fault("/splits", splits, Said("{title} moves whole packs", title=bill.title), "none"))
+        faults.append(Fault("/splits", splits, Said("{title} moves whole packs", title=title), "none"))
     if captured_at > now + CLOCK_SKEW:
-        faults.append(
-            Fault(
-                "/captured_at",
-                captured_at.isoformat(),
-                "codes are not captured in the future",
-                Said("to {now}", now=now.isoformat()),
-            )
-        )
+        allowed = Said("to {now}", now=now.isoformat())
+        future = "codes are not captured in the future"
+        faults.append(Fault("/captured_at", captured_at.isoformat(), future, allowed))
     return faults
+
+
+def _faults_of_line(bill: BillType, *, has_line: bool) -> list[Fault]:
+    if bill.needs_line and not has_line:
+        rule = Said("{title} is for a shipment line", title=bill.title)
+        return [Fault("/shipment_line_id", None, rule, "its id", "missing")]
+    if has_line and not bill.needs_line and bill.move is not Move.RECEIVE:
+        rule = Said("{title} is not for a shipment line", title=bill.title)
+        return [Fault("/shipment_line_id", "given", rule, "leave it out")]
+    return []

@@ -33,7 +33,9 @@ ASPIRIN, STATIN, UNKNOWN = "XA02BCA030A001010100001", "XC07ABB040A001020100002",
 def received(fact: Any, sequence: int) -> Received[Any]:
     """A fact as a handler is given it, without the way it came."""
     ways: dict[str, Any] = dict.fromkeys(Received.__dataclass_fields__)
-    return Received(**{**ways, "data": fact, "id": uuid4(), "sequence": sequence, "time": datetime(2026, 3, 2, tzinfo=UTC)})
+    return Received(
+        **{**ways, "data": fact, "id": uuid4(), "sequence": sequence, "time": datetime(2026, 3, 2, tzinfo=UTC)}
+    )
 
 
 def listed(product: str = ASPIRIN, price: str = "12.3450", **changes: Any) -> ListedProduct:
