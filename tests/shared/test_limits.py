@@ -8,11 +8,13 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from fastapi import Request
 from pydantic import ValidationError
 
 from shared.db import Database
 from shared.http import create_app
 from shared.http.body import UnreadableBody, bounded, parsed
+from shared.http.jobs import UploadTooLarge, received
 from shared.http.rates import RateExceeded, Rates
 from shared.service import Service
 from shared.settings import Limits
@@ -243,3 +245,16 @@ async def test_every_answer_carries_the_headers_of_safety(behind: Behind, caller
     assert {answer.status_code for answer in answers} >= {200, 401, 404, 405, 413, 422, 429}
     for answer in answers:
         assert {name: answer.headers.get(name) for name in expected} == expected, answer.request.url
+
+
+async def test_an_upload_of_just_the_bytes_is_taken_and_one_byte_more_is_not() -> None:
+    pieces = [b"x" * 50, b"x" * 50]
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    assert b"".join([piece async for piece in received(request, 100)]) == b"x" * 100
+    pieces = [b"x" * 50, b"x" * 51]
+    with pytest.raises(UploadTooLarge, match="more than 100"):
+        _ = [piece async for piece in received(Request({"type": "http", "headers": []}, receive), 100)]
