@@ -27,7 +27,6 @@ class Limits(BaseSettings):
     json_depth: int = Field(32, gt=0, le=200, description="lists and objects in one another in a body")
     bulk_items: int = Field(1_000, gt=0, le=1_000, description="of one call; the contract allows no more")
     page_rows: int = Field(500, gt=0, le=500, description="of one page; the contract allows no more")
-    event_bytes: int = Field(900_000, gt=0)
     requests_per_second: float = Field(500, gt=0, description="of one organisation and operation, after the burst")
     requests_burst: int = Field(2_000, gt=0, description="of one organisation and operation at once")
     concurrent_requests: int = Field(500, gt=0, description="under way in one process")

@@ -108,7 +108,7 @@ class Edge(APIRoute):
             caller = await runtime.verifier.caller(request.headers.get("authorization"))
             scope = runtime.access.scope(operation, caller, writes=writes)
             request.state.caller = caller
-            runtime.rates.take(caller.organisation, operation)
+            left = runtime.rates.take(caller.organisation, operation)
             _known_parameters(request, parameters)
             _storable(request)
             if takes_json:
@@ -127,6 +127,7 @@ class Edge(APIRoute):
                         raise Busy("Nothing was changed; send it again.", headers={"Retry-After": "1"}) from error
                 else:
                     crash.at("request: before answer")
+                    answer.headers.update(left)
                     return answer
             raise AssertionError("the loop returns or raises")
 

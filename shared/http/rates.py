@@ -4,6 +4,7 @@ Counted in this process; with several processes behind one address a client may 
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 from shared import clock
 from shared.errors import TooMany
@@ -30,8 +31,11 @@ class Rates:
         self._burst = burst
         self._buckets: dict[tuple[str, str], _Bucket] = {}
 
-    def take(self, organisation: str, operation: str) -> None:
-        """Counts one request; raises RateExceeded with the seconds to wait."""
+    def take(self, organisation: str, operation: str) -> dict[str, str]:
+        """Counts one request and tells in headers what is left; raises RateExceeded with the seconds to wait.
+
+        Source: IETF draft-ietf-httpapi-ratelimit-headers.
+        """
         now = clock.elapsed()
         bucket = self._buckets.pop((organisation, operation), None) or _Bucket(float(self._burst), now)
         self._buckets[organisation, operation] = bucket
@@ -44,11 +48,7 @@ class Rates:
             raise RateExceeded(
                 "{organisation} may call {operation} {burst} times at once and {per_second:g} times a "
                 "second after that; wait {wait_seconds} s.",
-                headers={
-                    "Retry-After": str(wait_seconds),
-                    "RateLimit-Policy": f'"{operation}";q={self._burst};w={max(1, round(self._burst / self._per_second))}',
-                    "RateLimit": f'"{operation}";r=0;t={wait_seconds}',
-                },
+                headers={"Retry-After": str(wait_seconds), **self._told(operation, 0, wait_seconds)},
                 organisation=organisation,
                 operation=operation,
                 burst=self._burst,
@@ -56,3 +56,11 @@ class Rates:
                 wait_seconds=wait_seconds,
             )
         bucket.left -= 1
+        return self._told(operation, int(bucket.left), ceil((self._burst - bucket.left) / self._per_second))
+
+    def _told(self, operation: str, left: int, seconds: int) -> dict[str, str]:
+        window = max(1, round(self._burst / self._per_second))
+        return {
+            "RateLimit-Policy": f'"{operation}";q={self._burst};w={window}',
+            "RateLimit": f'"{operation}";r={left};t={seconds}',
+        }

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from services.traceability.handlers import documents as handlers
 from services.traceability.queries import documents as queries
 from services.traceability.schemas.documents import BillTypeCode, CaptureDocuments, DocumentSummary, DocumentView
-from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers
+from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers
 
 router = APIRouter(route_class=Edge, prefix="/documents", tags=["documents"])
 
