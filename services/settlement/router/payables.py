@@ -9,7 +9,7 @@ from pydantic import BeforeValidator
 
 from services.settlement.handlers.payables import resolve_disputes
 from services.settlement.queries import payables as queries
-from services.settlement.rules.payables import Seen, next_step
+from services.settlement.rules.payables import Seen, next_steps
 from services.settlement.schemas.payables import PayableView, ResolveDispute, ResolveDisputeOf
 from shared import history
 from shared.errors import ServiceError
@@ -73,7 +73,7 @@ async def get_payable(payable_id: UUID, tx: TxHere) -> PayableView:
 async def get_payable_timeline(payable_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a payable so far, and whom it waits for."""
     seen = await queries.get_payable(tx, payable_id)
-    return await history.timeline(tx, payable_id, seen.payable.state, steps(next_step(seen)))
+    return await history.timeline(tx, payable_id, seen.payable.state, next_steps(seen))
 
 
 @router.post("/{payable_id}/resolution")

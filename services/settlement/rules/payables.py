@@ -118,23 +118,35 @@ def resolved(payable: Payable) -> Payable:
     )
 
 
-def next_step(seen: Seen) -> NextStep | None:
-    """Whom a payable waits for, on what and by when; None when it is paid."""
+def next_steps(seen: Seen) -> list[NextStep]:
+    """Whom a payable waits for, on what and by when: what moves the money that is released, then the codes still missing."""
+    steps = [_money_step(seen), _codes_step(seen.payable)]
+    return [step for step in steps if step is not None]
+
+
+def _codes_step(payable: Payable) -> NextStep | None:
+    """What the hospital still captures, also while a part that codes cover is on its way to be paid."""
+    missing = payable.quantity - payable.quantity_released
+    if not payable.codes_required or not missing:
+        return None
+    who = hospital(payable.institution_code, payable.institution_name)
+    what = f"capture trace codes of {missing} {payable.unit} of {payable.quantity}"
+    return NextStep(who=who, what=what, by=day_over(payable.due_on))
+
+
+def _money_step(seen: Seen) -> NextStep | None:
+    """Who moves the part that is released; None while nothing is, and when it is paid."""
     payable = seen.payable
     late_from = day_over(payable.due_on)
     who = hospital(payable.institution_code, payable.institution_name)
     match payable.state:
-        case "paid":
+        case "paid" | "awaiting_codes":
             return None
         case "held":
             what = (
                 f"settle the dispute over {payable.held_yuan} yuan of {payable.product_name}, lot {payable.lot_number},"
                 f" order {payable.order_number}: {payable.held_reason}"
             )
-            return NextStep(who=who, what=what, by=late_from)
-        case "awaiting_codes":
-            missing = payable.quantity - payable.quantity_released
-            what = f"capture trace codes of {missing} {payable.unit} of {payable.quantity}"
             return NextStep(who=who, what=what, by=late_from)
         case "sheeted" if seen.sheet is not None:
             return sheets.next_step(seen.sheet)

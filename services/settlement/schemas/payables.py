@@ -4,9 +4,9 @@ from datetime import date, datetime
 from typing import Self
 from uuid import UUID
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
-from services.settlement.rules.payables import Seen, next_step
+from services.settlement.rules.payables import Seen, next_steps
 from shared.http import Amount, Command, Price, Reason, View
 from shared.next_steps import NextStep
 
@@ -32,10 +32,7 @@ class ResolveDisputeOf(ResolveDispute):
 
 
 class PayableView(View):
-    """What is owed for one accepted line: released, on a sheet, held and paid are totals in yuan.
-
-    `quantity_uncovered` of what was released has lost its codes since: it stays released, and somebody must clear it up.
-    """
+    """What is owed for one accepted line: released, on a sheet, held and paid are totals in yuan."""
 
     id: UUID
     shipment_line_id: UUID
@@ -59,8 +56,11 @@ class PayableView(View):
     accepted_at: datetime
     due_on: date
     codes_required: bool
-    quantity_released: int
-    quantity_uncovered: int
+    quantity_released: int = Field(description="may be paid; where codes are required, the rest still waits for them")
+    quantity_uncovered: int = Field(
+        description="of what was released, how much has lost its codes since: it stays released, and somebody must clear"
+        " it up; what was never covered is quantity less quantity_released"
+    )
     released_yuan: Amount
     sheeted_yuan: Amount
     held_yuan: Amount
@@ -68,12 +68,16 @@ class PayableView(View):
     paid_yuan: Amount
     sheet_id: UUID | None
     state: str
-    waits_for: NextStep | None
+    waits_for: NextStep | None = Field(description="the first of `next`; null when there is none")
+    next: list[NextStep] = Field(
+        description="everybody it waits for: who moves what is released, who captures what is not"
+    )
     version: int
 
     @classmethod
     def of(cls, seen: Seen) -> Self:
         """The view of a payable with the sheet it stands on."""
         payable = seen.payable
-        shown = {name: getattr(payable, name) for name in cls.model_fields if name != "waits_for"}
-        return cls(**shown, waits_for=next_step(seen))
+        shown = {name: getattr(payable, name) for name in cls.model_fields if name not in {"waits_for", "next"}}
+        steps = next_steps(seen)
+        return cls(**shown, waits_for=steps[0] if steps else None, next=steps)

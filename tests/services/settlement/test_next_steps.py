@@ -40,7 +40,7 @@ def test_a_sheet_says_whom_it_waits_for_and_so_does_a_payable_on_it(
     one = replace(sheet(state), review_by=REVIEW_BY.date(), paying=paying)
     expected = NextStep(who=who, what=what, by=by)
     assert sheets.next_step(one) == expected
-    assert payables.next_step(Seen(payable(state="sheeted"), one)) == expected
+    assert payables.next_steps(Seen(payable(released=10, state="sheeted"), one)) == [expected]
 
 
 @pytest.mark.parametrize("state", ["paid", "empty"])
@@ -60,14 +60,29 @@ def test_a_line_that_is_disputed_is_named() -> None:
 @pytest.mark.parametrize(
     ("state", "who", "what"),
     [
-        ("awaiting_codes", PAYER, "capture trace codes of 7 盒 of 10"),
+        ("awaiting_codes", None, ""),
         ("released", PLATFORM, "issue the sheet when the month has closed"),
         ("held", PAYER, "settle the dispute over 1.00 yuan of x, lot x, order x: 短少"),
     ],
 )
-def test_a_payable_says_whom_it_waits_for(state: str, who: Actor, what: str) -> None:
-    one = replace(payable(released=3, state=state), held_yuan=Decimal("1.00"), held_reason="短少")
-    assert payables.next_step(Seen(one, None)) == NextStep(who=who, what=what, by=PAYABLE_DUE)
+@pytest.mark.parametrize(
+    ("released", "required", "missing"), [(0, True, 10), (3, True, 7), (9, True, 1), (10, True, 0), (3, False, 0)]
+)
+def test_a_payable_says_who_moves_what_is_released_and_who_captures_what_is_not(
+    state: str, who: Actor | None, what: str, released: int, required: bool, missing: int
+) -> None:
+    one = replace(payable(released=released, state=state), held_yuan=Decimal("1.00"), held_reason="短少")
+    expected = [NextStep(who=who, what=what, by=PAYABLE_DUE)] if who else []
+    if missing:
+        codes = f"capture trace codes of {missing} 盒 of 10"
+        expected.append(NextStep(who=PAYER, what=codes, by=PAYABLE_DUE))
+    assert payables.next_steps(Seen(replace(one, codes_required=required), None)) == expected
+
+
+def test_a_payable_on_a_sheet_still_waits_for_the_codes_of_the_rest() -> None:
+    confirm, capture = payables.next_steps(Seen(payable(released=3, state="sheeted"), sheet("issued")))
+    assert (confirm.who, confirm.what.split()[0]) == (H, "confirm")
+    assert (capture.who, capture.what) == (PAYER, "capture trace codes of 7 盒 of 10")
 
 
 @pytest.mark.parametrize(

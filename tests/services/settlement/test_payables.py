@@ -231,10 +231,14 @@ async def test_a_payable_shows_its_due_date_and_whom_it_waits_for(stage: Stage) 
     await stage.worker.deliver(covered(accepted, 30), sequence=2)
     (found,) = (await stage.get("/payables?state=released&month=2026-03&due_before=2026-04-05", HOSPITAL))["items"]
     assert (found["due_on"], found["released_yuan"], found["amount_yuan"]) == ("2026-04-04", "370.20", "1234.00")
-    assert found["waits_for"]["who"]["role"] == "platform"
+    assert found["waits_for"] == found["next"][0]
+    assert [(step["who"]["role"], step["what"]) for step in found["next"]] == [
+        ("platform", "issue the sheet when the month has closed"),
+        ("hospital", "capture trace codes of 70 盒 of 100"),
+    ]
     timeline = await stage.get(f"/payables/{found['id']}/timeline", HOSPITAL)
     assert [deed["action"] for deed in timeline["deeds"]] == ["opened", "released"]
-    assert timeline["next"][0]["by"] is not None
+    assert timeline["next"] == found["next"]
     for nothing in ("month=2026-04", "due_before=2026-04-04", "state=paid", "distributor=X", f"order_id={uuid7()}"):
         assert (await stage.get(f"/payables?{nothing}", HOSPITAL))["items"] == []
 

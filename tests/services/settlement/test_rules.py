@@ -164,7 +164,7 @@ def test_only_a_held_payable_can_be_resolved() -> None:
 
 
 def test_a_paid_payable_waits_for_nobody() -> None:
-    assert payables.next_step(Seen(payable(state="paid"), sheet("paid"))) is None
+    assert payables.next_steps(Seen(payable(released=10, state="paid"), sheet("paid"))) == []
 
 
 @pytest.mark.parametrize("state", sheets.STATES)
