@@ -3,6 +3,7 @@
 Folders are outside pytest's own, whose permissions each new pytest session of the same user takes back.
 """
 
+import logging
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,16 @@ from deploy import addresses, story
 from deploy.platform import token_maker
 from deploy.postgres import EmbeddedPostgres
 from tests.deploy.said_again import Five, bring_back, keep, one_more, opened, recalls, running
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A command that is run in this process sets up its log, to a terminal that is gone after the test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -274,7 +274,7 @@ async def test_without_a_broker_a_consumer_says_so_and_stops_at_once() -> None:
         await bus.consume("x", ["source"], _nothing, stop)
     with pytest.raises(BusAway):
         await bus.send([Message("source", "x", b"{}")])
-    assert await bus.away() == "the broker has not let this worker into its group yet"
+    assert (await bus.away() or "").startswith("nobody answers at 127.0.0.1:")
     await bus.stop()
 
 

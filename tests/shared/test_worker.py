@@ -88,7 +88,7 @@ async def test_a_worker_waits_for_its_database_and_goes_on_when_it_comes(
 
     monkeypatch.setattr(Database, "open", away)
     made = of(house, toy)
-    assert await made.troubles() == ("the database has not answered yet", [])
+    assert await made.troubles() == ("the database has not answered yet: it was not asked so far", [])
 
     async def open_now() -> bool:
         return made.database is not None
