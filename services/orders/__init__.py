@@ -5,5 +5,6 @@ Serves    hospitals (order, accept, close), distributors (confirm, ship), manufa
 Emits     order.placed/cancelled  line.confirmed/refused/closed  shipment.dispatched/cancelled
           delivery.accepted/rejected
 Consumes  listing: enterprise.registered, institution.registered, product.listed/price_changed/suspended/resumed/delisted,
-          distribution.confirmed/ended; traceability: coverage.verified/short; settlement: payment.paid/failed
+          distribution.confirmed/ended; traceability: coverage.verified/short; settlement: payable.opened,
+          payment.paid/failed
 """

@@ -22,7 +22,7 @@ from shared.events.listing import (
     ProductResumed,
     ProductSuspended,
 )
-from shared.events.settlement import PaymentFailed, PaymentPaid
+from shared.events.settlement import PayableOpened, PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.inbox import Handlers
 from shared.republish import Projection, Republish
@@ -39,6 +39,7 @@ HANDLERS: Handlers = {
     DistributionEnded: market.on_distribution_ended,
     CoverageVerified: receipts.on_coverage,
     CoverageShort: receipts.on_coverage,
+    PayableOpened: receipts.on_payables_opened,
     PaymentPaid: receipts.on_payment,
     PaymentFailed: receipts.on_payment,
 }

@@ -1,4 +1,4 @@
-"""Learns what became of accepted goods: how far codes cover them, and what was paid.
+"""Learns what became of accepted goods: whether codes are asked for, how far codes cover them, and what was paid.
 
 Natural keys: a shipment line has one receipt, and a payable one total paid; of both the newest total counts.
 """
@@ -10,10 +10,10 @@ from uuid import UUID
 
 from services.orders.errors import ShipmentNotFound
 from services.orders.queries.lines import pay
-from services.orders.queries.shipments import cover, lock_shipment_lines
+from services.orders.queries.shipments import ask_codes, cover, lock_shipment_lines
 from shared import history
 from shared.db import Record, Tx
-from shared.events.settlement import PaidLine, PaymentFailed, PaymentPaid
+from shared.events.settlement import PaidLine, PayableOpened, PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.history import BY_ITSELF, Parties
 from shared.inbox import Received
@@ -46,6 +46,13 @@ async def on_coverage(tx: Tx, events: Sequence[Received[CoverageVerified] | Rece
                 "accepted": fact.quantity_accepted,
             }
             history.note(tx, BY_ITSELF, line["order_id"], "traced", _parties(line), detail)
+
+
+async def on_payables_opened(tx: Tx, events: Sequence[Received[PayableOpened]]) -> None:
+    """Whether goods that were accepted are paid only as far as codes cover them; said once, and never otherwise."""
+    required = {event.data.shipment_line_id: event.data.codes_required for event in events}
+    await _shipment_lines(tx, required)
+    await ask_codes(tx, required)
 
 
 async def on_payment(tx: Tx, events: Sequence[Received[PaymentPaid] | Received[PaymentFailed]]) -> None:

@@ -378,6 +378,7 @@ def upgrade() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("quantity_traced", sa.Integer(), server_default="0", nullable=False),
         sa.Column("traced_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("codes_required", sa.Boolean(), nullable=True),
         sa.CheckConstraint(
             "CASE WHEN received_at IS NULL THEN quantity_accepted IS NULL AND quantity_rejected IS NULL ELSE quantity_accepted >= 0 AND quantity_rejected >= 0 AND quantity_accepted + quantity_rejected = quantity AND quantity_accepted IS NOT NULL AND quantity_rejected IS NOT NULL END",  # noqa: E501
             name=op.f("ck_shipment_lines_received_whole"),

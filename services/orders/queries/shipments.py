@@ -1,7 +1,7 @@
 """Reads shipments with their lines, and takes in what others say of shipment lines."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
@@ -26,6 +26,10 @@ UPDATE shipment_lines AS l SET quantity_traced = given.quantity, traced_version 
 FROM unnest($1::uuid[], $2::int[], $3::int[]) AS given (id, quantity, version)
 WHERE l.id = given.id AND l.traced_version < given.version
 RETURNING l.id
+"""
+_ASK = """
+UPDATE shipment_lines AS l SET codes_required = given.required
+FROM unnest($1::uuid[], $2::boolean[]) AS given (id, required) WHERE l.id = given.id
 """
 _KNOWN = """
 SELECT id, order_id, order_line_id, line_number, institution_code, distributor_code, manufacturer_code, region
@@ -119,6 +123,11 @@ async def shipments_page(
 async def lock_shipment_lines(tx: Tx, ids: Collection[UUID]) -> dict[UUID, Record]:
     """The shipment lines that others speak of, whoever's they are; locked in the order of ids."""
     return {row["id"]: row for row in await tx.sql(_KNOWN, sorted(ids))}
+
+
+async def ask_codes(tx: Tx, required: Mapping[UUID, bool]) -> None:
+    """Keeps of each shipment line, which is locked already, whether it is paid only as far as codes cover it."""
+    await tx.sql(_ASK, list(required), list(required.values()))
 
 
 async def cover(tx: Tx, covered: Sequence[tuple[UUID, int, int]]) -> set[UUID]:

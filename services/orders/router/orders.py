@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from services.orders.handlers.orders import Cancelling, Closing, cancel_orders, close_lines, place_orders
 from services.orders.queries import orders as queries
+from services.orders.queries.lines import owed_of
 from services.orders.queries.orders import OrderState
 from services.orders.rules.orders import next_steps
 from services.orders.schemas.fields import MOST_LINES, Day
@@ -77,7 +78,8 @@ async def get_order(order_id: UUID, tx: TxHere) -> OrderView:
 async def get_order_timeline(order_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to an order so far, and who must act by when."""
     book = await queries.get_book(tx, order_id)
-    return await history.timeline(tx, order_id, book.order.state, next_steps(book, clock.now()))
+    steps = next_steps(book, await owed_of(tx, order_id), clock.now())
+    return await history.timeline(tx, order_id, book.order.state, steps)
 
 
 @router.post("/{order_id}/cancellation")

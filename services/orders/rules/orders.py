@@ -4,7 +4,7 @@ An order number stands for one content for good. The order's row counts its line
 follows from its own row, whatever part of the lines the caller may see.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -12,11 +12,12 @@ from uuid import UUID
 
 from services.orders.errors import NothingToCancel, OrderNumberUsed, OrderRefused
 from services.orders.rules import lines as line_rules
-from services.orders.rules.lines import ACTIVE, CANCELLED, ENDED, PENDING, Line
+from services.orders.rules.lines import ACTIVE, CANCELLED, ENDED, PENDING, Line, Owed
 from services.orders.rules.market import Institution, Market, Offer, Wanted, institution_of, offer_of
+from shared import money
 from shared.codes import normal_name
 from shared.errors import Fault, Said
-from shared.next_steps import NextStep, distributor, hospital
+from shared.next_steps import NextStep, agency, distributor, hospital
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +189,9 @@ def newly_ended(before: Line, after: Line) -> bool:
     return before.state not in ENDED and after.state in ENDED
 
 
-def next_steps(book: Book, now: datetime) -> list[NextStep]:
-    """Who must act now on an order: distributors confirm and ship, the hospital receives, and closes what does not come."""
+def next_steps(book: Book, owed: Mapping[UUID, Owed], now: datetime) -> list[NextStep]:
+    """Who must act now on an order: distributors confirm and ship, the hospital receives, closes what does not come and
+    captures codes, the agency pays; `owed` by line."""
     order = book.order
     buyer = hospital(order.institution_code, order.institution_name)
     steps: list[NextStep] = []
@@ -210,6 +212,22 @@ def next_steps(book: Book, now: datetime) -> list[NextStep]:
         if line.shippable and line.deliver_by is not None and line.deliver_by <= now:
             what = f"wait for {_units(line, line.shippable)}, which are late, or close the remainder"
             steps.append(NextStep(who=buyer, what=what))
+    return steps + [
+        step for line in book.lines if line.id in owed for step in _payment_steps(book, line, owed[line.id])
+    ]
+
+
+def _payment_steps(book: Book, line: Line, owed: Owed) -> list[NextStep]:
+    """What is left to do for goods that were accepted; by when, settlement knows."""
+    steps: list[NextStep] = []
+    missing, unpaid = owed.quantity_accepted - owed.quantity_traced, owed.payable_yuan - line.paid_yuan
+    if missing > 0:
+        buyer = hospital(book.order.institution_code, book.order.institution_name)
+        what = f"capture codes of {missing} of {owed.quantity_accepted} {line.unit} of line {line.line_number}"
+        steps.append(NextStep(who=buyer, what=what))
+    if unpaid > 0:
+        what = f"pay {money.amount_text(unpaid)} yuan for line {line.line_number}"
+        steps.append(NextStep(who=agency(line.region), what=what))
     return steps
 
 

@@ -61,6 +61,7 @@ shipment_lines = sa.Table(
     sa.Column("received_at", sa.DateTime(timezone=True)),
     sa.Column("quantity_traced", sa.Integer, nullable=False, server_default="0"),
     sa.Column("traced_version", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("codes_required", sa.Boolean),
     sa.UniqueConstraint("shipment_id", "place"),
     sa.CheckConstraint("quantity > 0 AND produced_on < expires_on", name="goods"),
     sa.CheckConstraint(

@@ -1,5 +1,6 @@
 """Who acts next on an order, line by line: the distributor confirms and ships, the hospital receives and closes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import pytest
 from uuid_utils.compat import uuid7
 
-from services.orders.rules.lines import Line
+from services.orders.rules.lines import Line, Owed
 from services.orders.rules.orders import Book, Order, next_steps
-from shared.next_steps import NextStep, distributor, hospital
+from shared.next_steps import NextStep, agency, distributor, hospital
 
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
 CONFIRM_BY, DELIVER_BY = NOW + timedelta(hours=24), NOW + timedelta(hours=72)
@@ -99,15 +100,41 @@ def book(*lines: Line) -> Book:
     ],
 )
 def test_a_line_says_who_acts_next(state: str, figures: dict[str, int], expected: list[NextStep]) -> None:
-    assert next_steps(book(line(state, **figures)), NOW) == expected
+    assert next_steps(book(line(state, **figures)), {}, NOW) == expected
 
 
 @pytest.mark.parametrize(("after", "late"), [(timedelta(seconds=-1), False), (timedelta(0), True)])
 def test_the_hospital_may_close_what_is_late(after: timedelta, late: bool) -> None:
-    steps = next_steps(book(line("confirmed", quantity_confirmed=60, quantity_refused=40)), DELIVER_BY + after)
+    steps = next_steps(book(line("confirmed", quantity_confirmed=60, quantity_refused=40)), {}, DELIVER_BY + after)
     assert ([step.what for step in steps if step.who == BUYER] == [LATE]) is late
 
 
 def test_lines_of_one_distributor_are_asked_for_together() -> None:
-    (step,) = next_steps(book(line("pending", 2), line("pending", 1)), NOW)
+    (step,) = next_steps(book(line("pending", 2), line("pending", 1)), {}, NOW)
     assert step.what == "confirm or refuse lines 1, 2"
+
+
+PAY, CAPTURE = "pay {} yuan for line 1", "capture codes of {} of 100 盒 of line 1"
+
+
+@pytest.mark.parametrize(
+    ("asked", "traced", "payable", "paid", "expected"),
+    [
+        (100, 0, "0.00", "0.00", [CAPTURE.format(100)]),
+        (100, 43, "43.00", "0.00", [CAPTURE.format(57), PAY.format("43.00")]),
+        (100, 43, "43.00", "43.00", [CAPTURE.format(57)]),
+        (100, 99, "99.00", "43.00", [CAPTURE.format(1), PAY.format("56.00")]),
+        (100, 100, "100.00", "99.99", [PAY.format("0.01")]),
+        (100, 100, "100.00", "100.00", []),
+        (100, 90, "90.00", "100.00", [CAPTURE.format(10)]),
+        (0, 0, "100.00", "0.00", [PAY.format("100.00")]),
+    ],
+)
+def test_a_line_that_is_closed_says_who_captures_and_who_pays(
+    asked: int, traced: int, payable: str, paid: str, expected: list[str]
+) -> None:
+    one = line("fulfilled", quantity_confirmed=100, quantity_shipped=100, quantity_accepted=100)
+    one = replace(one, paid_yuan=Decimal(paid))
+    steps = next_steps(book(one), {one.id: Owed(one.id, asked, traced, Decimal(payable))}, NOW)
+    assert [step.what for step in steps] == expected
+    assert {step.who for step in steps} <= {BUYER, agency("330102")}
