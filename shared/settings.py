@@ -6,7 +6,7 @@ Each service reads its own prefix (`ORDERS_DATABASE_URL`, `LISTING_DATABASE_URL`
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EMBEDDED_ISSUER = "urn:jicai:embedded"
@@ -17,12 +17,24 @@ class IssuersWrong(ValueError):
     """The issuers as they are named cannot be trusted; says which and why."""
 
 
+def api_role(service: str) -> str:
+    """The database role of a service's API."""
+    return f"jicai_{service}_api"
+
+
+def worker_role(service: str) -> str:
+    """The database role of a service's worker."""
+    return f"jicai_{service}_worker"
+
+
 class Limits(BaseSettings):
     """How much one request, batch or statement may be; the units are in the names."""
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="JICAI_LIMIT_")
 
     body_bytes: int = Field(8 * 1024 * 1024, gt=0)
+    bodies_bytes: int = Field(256 * 1024 * 1024, gt=0, description="of all requests under way in one process")
+    body_seconds: float = Field(10, gt=0, description="until the whole body is here; uploads have the request's time")
     upload_bytes: int = Field(200 * 1024 * 1024, gt=0)
     json_depth: int = Field(32, gt=0, le=200, description="lists and objects in one another in a body")
     bulk_items: int = Field(1_000, gt=0, le=1_000, description="of one call; the contract allows no more")
@@ -68,8 +80,12 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     database_url: str = Field(description="postgresql://user:password@host:port/database")
-    api_role: str | None = Field(None, description="database role of the API; None: the role of the URL")
-    worker_role: str | None = Field(None, description="database role of the worker; None: the role of the URL")
+    api_role: str | None = Field(
+        "", validate_default=True, description="database role of the API; jicai_<service>_api unless set"
+    )
+    worker_role: str | None = Field(
+        "", validate_default=True, description="database role of the worker; jicai_<service>_worker unless set"
+    )
     bus: Literal["local", "kafka"] = "kafka"
     kafka_bootstrap: str = "localhost:9092"
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -96,3 +112,12 @@ class ServiceSettings(BaseSettings):
     driven_clock: bool = Field(default=False, description="the clock may be driven; never in production")
     clock_file: Path | None = Field(None, description="where a driven clock keeps what it shows, and goes on from")
     limits: Limits = Field(default_factory=Limits)
+
+    @field_validator("api_role", "worker_role")
+    @classmethod
+    def _of_this_service(cls, given: str | None, field: ValidationInfo) -> str | None:
+        """Nobody runs without the second wall by forgetting a variable; None, which no variable can say, takes it away."""
+        if given != "":
+            return given
+        service = cls.model_config.get("env_prefix", "").removesuffix("_").lower()
+        return (api_role if field.field_name == "api_role" else worker_role)(service)

@@ -24,7 +24,7 @@ from shared.policy import Policy
 from shared.service import Service
 from shared.settings import ServiceSettings
 
-REFUSALS = (400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 500, 503)
+REFUSALS = (400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 429, 500, 503)
 
 
 def create_app(service: Service, settings: ServiceSettings) -> FastAPI:

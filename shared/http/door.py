@@ -1,10 +1,13 @@
 """Outermost: every request gets an id, a bound in bytes and seconds, a count, and an answer whatever happens inside.
 
 The body of an ordinary request is read here, bounded, before anybody else looks at it; uploads go through as a stream and
-are bounded by who reads them.
+are bounded by who reads them. A body is read for a proven token alone, and before the request is counted, so that nobody
+keeps the others out by sending slowly; health is asked outside all counts.
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
@@ -12,6 +15,7 @@ from uuid_utils.compat import uuid7
 from shared import clock, telemetry
 from shared.errors import ServiceError, TooLarge, Unavailable, UnsupportedMedia
 from shared.http import problems, words
+from shared.identity import Verifier
 from shared.settings import Limits
 
 SAFETY = (
@@ -24,6 +28,7 @@ SAFETY = (
 
 LONGEST_ID = 100
 UPLOADS = "/imports/"
+HEALTH = "/health/"
 
 
 class BodyTooLarge(TooLarge):
@@ -32,6 +37,11 @@ class BodyTooLarge(TooLarge):
 
 class EncodedBody(UnsupportedMedia):
     title = "A compressed body is not read here"
+
+
+class BodyTooSlow(ServiceError):
+    status = 408
+    title = "The body came too slowly"
 
 
 class TooCrowded(Unavailable):
@@ -50,6 +60,7 @@ class Door:
         self._service = service
         self._limits = limits
         self._under_way = 0
+        self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,7 +82,6 @@ class Door:
                 message = {**message, "headers": headers}
             await send(message)
 
-        self._under_way += 1
         try:
             async with asyncio.timeout(self._limits.request_seconds) as bound:
                 await self._enter(scope, given, receive, answer)
@@ -80,11 +90,11 @@ class Door:
                 raise
             late = TookTooLong(
                 "It was given up after {request_seconds:g} s; nothing was changed.",
+                headers={"Retry-After": "5"},
                 request_seconds=self._limits.request_seconds,
             )
             await problems.internal(late if bound.expired() else error)(scope, receive, answer)
         finally:
-            self._under_way -= 1
             operation = scope.get("state", {}).get("operation", "unknown")
             telemetry.REQUESTS.labels(self._service, operation, status).observe(clock.elapsed() - started)
             telemetry.request_id.reset(known)
@@ -92,46 +102,60 @@ class Door:
             words.language.reset(spoken)
 
     async def _enter(self, scope: Scope, given: dict[bytes, bytes], receive: Receive, send: Send) -> None:
-        try:
-            self._admit(given)
-            if UPLOADS not in scope["path"]:
-                receive = await self._read(given, receive)
-        except ServiceError as refusal:
-            await problems.answer(problems.problem_of(refusal), refusal.headers)(scope, receive, send)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path.startswith(HEALTH):
+            await self._app(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        body: list[bytes] = []
+        try:
+            if given.get(b"content-encoding", b"identity") != b"identity":
+                raise EncodedBody("Send the body as it is, without Content-Encoding.")
+            if UPLOADS not in path and _brings_a_body(given):
+                await self._proven(scope, given)
+                receive = await self._read(given, receive, body)
+            with self._counted():
+                await self._app(scope, receive, send)
+        finally:
+            self._held_bytes -= sum(map(len, body))
 
-    def _admit(self, given: dict[bytes, bytes]) -> None:
-        if self._under_way > self._limits.concurrent_requests:
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        if self._under_way >= self._limits.concurrent_requests:
             raise TooCrowded(
                 "{under_way} requests are under way here; try again.",
                 headers={"Retry-After": "1"},
-                under_way=self._under_way - 1,
+                under_way=self._under_way,
             )
-        if given.get(b"content-encoding", b"identity") != b"identity":
-            raise EncodedBody("Send the body as it is, without Content-Encoding.")
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
 
-    async def _read(self, given: dict[bytes, bytes], receive: Receive) -> Receive:
-        """The whole body as one message; raises BodyTooLarge as soon as it is known to be."""
-        limit = self._limits.body_bytes
+    async def _proven(self, scope: Scope, given: dict[bytes, bytes]) -> None:
+        """Raises NoToken, TokenRefused or IssuerAway before a byte of the body is kept; every write wants a token."""
+        verifier: Verifier = scope["app"].state.runtime.verifier
+        authorization = given.get(b"authorization")
+        await verifier.caller(None if authorization is None else authorization.decode("latin-1"))
+
+    async def _read(self, given: dict[bytes, bytes], receive: Receive, pieces: list[bytes]) -> Receive:
+        """The whole body as one message, its pieces also in `pieces`; raises BodyTooLarge, BodyTooSlow, TooCrowded."""
         stated = given.get(b"content-length", b"")
-        pieces: list[bytes] = []
-        taken = int(stated) if stated.isdigit() and int(stated) > limit else 0
-        more = True
-        while more and taken <= limit:
-            message = await receive()
-            if message["type"] != "http.request":
-                return receive
-            pieces.append(message.get("body", b""))
-            taken += len(pieces[-1])
-            more = message.get("more_body", False)
-        if taken > limit:
-            raise BodyTooLarge(
-                "The body has more than {limit} bytes; send it in parts, or as a file to {UPLOADS}…",
-                limit=limit,
-                UPLOADS=UPLOADS,
-            )
-        body: Message | None = {"type": "http.request", "body": b"".join(pieces), "more_body": False}
+        if stated.isdigit() and int(stated) > self._limits.body_bytes:
+            raise self._too_large()
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                whole = await self._collect(receive, pieces)
+        except TimeoutError as late:
+            raise BodyTooSlow(
+                "The body was not here after {body_seconds:g} s; nothing was changed.",
+                headers={"Connection": "close"},
+                body_seconds=self._limits.body_seconds,
+            ) from late
+        if not whole:
+            return receive
+        pieces[:] = [b"".join(pieces)]
+        body: Message | None = {"type": "http.request", "body": pieces[0], "more_body": False}
 
         async def once() -> Message:
             nonlocal body
@@ -141,6 +165,40 @@ class Door:
             return whole
 
         return once
+
+    async def _collect(self, receive: Receive, pieces: list[bytes]) -> bool:
+        """Takes the pieces as they come, counting what is held for all; False: the client has left."""
+        taken = 0
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return False
+            pieces.append(message.get("body", b""))
+            taken += len(pieces[-1])
+            self._held_bytes += len(pieces[-1])
+            if taken > self._limits.body_bytes:
+                raise self._too_large()
+            if self._held_bytes > self._limits.bodies_bytes:
+                raise TooCrowded(
+                    "The bodies of the requests under way have {most} bytes already; try again.",
+                    headers={"Retry-After": "1"},
+                    most=self._limits.bodies_bytes,
+                )
+            more = message.get("more_body", False)
+        return True
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(
+            "The body has more than {limit} bytes; send it in parts, or as a file to {UPLOADS}…",
+            limit=self._limits.body_bytes,
+            UPLOADS=UPLOADS,
+        )
+
+
+def _brings_a_body(given: dict[bytes, bytes]) -> bool:
+    """RFC 9112 §6.3: a request without either header has none."""
+    return b"transfer-encoding" in given or given.get(b"content-length", b"0") != b"0"
 
 
 def _printable(raw: bytes | None) -> str | None:

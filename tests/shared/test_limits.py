@@ -130,6 +130,7 @@ async def test_a_request_that_takes_too_long_is_given_up(behind: Behind, caller:
     async with behind(request_seconds=0.3) as client, _locked(database):
         answer = await client.post("/things", json={"name": "x"}, headers=caller(*HOSPITAL))
         assert code(answer) == (503, "took_too_long")
+        assert int(answer.headers["retry-after"]) >= 1
     assert await database.pool.fetchval("SELECT count(*) FROM things") == 0
 
 
