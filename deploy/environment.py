@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 
 from deploy import issuer
-from shared.migrations.walls import api_role, worker_role
 from shared.service import Service
 from shared.settings import EMBEDDED_ISSUER, ServiceSettings
 
@@ -47,8 +46,6 @@ class Embedded:
     def _told(self, service: str) -> dict[str, Any]:
         told: dict[str, Any] = {
             "database_url": self.database_urls[service],
-            "api_role": api_role(service),
-            "worker_role": worker_role(service),
             "bus": "local" if self.kafka_bootstrap is None else "kafka",
             "kafka_bootstrap": self.kafka_bootstrap or "",
             "issuer": EMBEDDED_ISSUER,

@@ -78,6 +78,17 @@ ANSWER_SECONDS = 5
 """A statement that the server has not ended this long after its time-out has lost its connection."""
 
 
+_BYPASSES = """
+SELECT current_user AS role, r.rolsuper, r.rolbypassrls, EXISTS (
+  SELECT FROM pg_class c WHERE c.relrowsecurity AND pg_has_role(current_user, c.relowner, 'USAGE')) AS owns
+FROM pg_roles r WHERE r.rolname = current_user
+"""
+
+
+class WallBypassed(ConnectionError):
+    """A session that row-level security does not bind; nothing is read or written through it."""
+
+
 def metadata() -> sa.MetaData:
     """An empty collection of tables with the project's names for constraints."""
     return sa.MetaData(naming_convention=NAMING)
@@ -231,6 +242,19 @@ async def _prepare(connection: asyncpg.Connection) -> None:
     )
 
 
+async def _prepare_walled(connection: asyncpg.Connection) -> None:
+    """Raises WallBypassed."""
+    found = await connection.fetchrow(_BYPASSES)
+    reasons = {"rolsuper": "is a superuser", "rolbypassrls": "has BYPASSRLS", "owns": "owns private tables"}
+    for name, reason in reasons.items():
+        if found[name]:
+            raise WallBypassed(
+                f"row-level security does not bind the database role {found['role']}, because it {reason};"
+                " run as the role that `jicai migrate` makes for it"
+            )
+    await _prepare(connection)
+
+
 async def _tidy(connection: asyncpg.Connection) -> None:
     """Leaves nothing of one use to the next; cheaper than the four statements of asyncpg's own reset."""
     if connection.is_in_transaction():
@@ -260,7 +284,8 @@ class Database:
         name: str = "jicai",
         may_wait: bool = False,
     ) -> "Database":
-        """Opens the pool; the session runs as `role`, so that row-level security applies to it.
+        """Opens the pool; the session runs as `role`, so that row-level security applies to it, and raises WallBypassed where
+        it does not. None: whoever the URL names, who may be the owner.
 
         `may_wait`: a database that is away is waited for by whoever needs it, and used when it comes.
         """
@@ -278,7 +303,7 @@ class Database:
             asyncpg.create_pool,
             url,
             max_size=connections,
-            init=_prepare,
+            init=_prepare_walled if role else _prepare,
             reset=_tidy,
             server_settings=server_settings,
             timeout=wait_seconds,
@@ -288,7 +313,7 @@ class Database:
         try:
             pool = await make_pool(min_size=1)
         except TRANSIENT as error:
-            if not may_wait:
+            if not may_wait or isinstance(error, WallBypassed):
                 raise
             log.warning("the database is away at the start", extra={"who": name, "reason": repr(error)})
             pool = await make_pool(min_size=0)
@@ -303,6 +328,8 @@ class Database:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await self.pool.fetchval("SELECT 1")
+        except WallBypassed as error:
+            return str(error)
         except (*TRANSIENT, asyncpg.PostgresError) as error:
             return f"the database does not answer: {type(error).__name__}"
         return None
@@ -315,7 +342,7 @@ class Database:
         """
         try:
             connection = await self.pool.acquire(timeout=self.wait_seconds)
-        except TRANSIENT as error:
+        except (*TRANSIENT, asyncpg.PostgresError) as error:  # it may also not know our role yet
             raise Unavailable(
                 "The database does not answer now; nothing was changed, the same request may be sent again.",
                 headers={"Retry-After": "2"},

@@ -10,19 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import sqlalchemy as sa
 
 from shared.migrations import chain, upkeep
+from shared.settings import api_role, worker_role
 
 APPEND_ONLY = ("history",)
 """Tables of which no role of a service may change or remove a row."""
-
-
-def api_role(service: str) -> str:
-    """The database role of a service's API."""
-    return f"jicai_{service}_api"
-
-
-def worker_role(service: str) -> str:
-    """The database role of a service's worker."""
-    return f"jicai_{service}_worker"
 
 
 def statements(service: str, collections: Sequence[sa.MetaData]) -> Iterator[str]:
