@@ -44,7 +44,10 @@ async def on_sheets_issued(tx: Tx, events: Sequence[Received[SheetIssued]]) -> N
 
 async def on_sheets_confirmed(tx: Tx, events: Sequence[Received[SheetConfirmed]]) -> None:
     """The sheet is confirmed, by the hospital or by its silence."""
-    await _answered(tx, [(event, "The sheet was confirmed.") for event in events])
+    await queries.fill_sheets(
+        tx, [{**_sheet(event), "answered_at": event.time, "confirmed_at": event.time} for event in events]
+    )
+    await _resolve(tx, [(event, "The sheet was confirmed.") for event in events])
 
 
 async def on_sheets_disputed(tx: Tx, events: Sequence[Received[SheetDisputed]]) -> None:
@@ -53,7 +56,8 @@ async def on_sheets_disputed(tx: Tx, events: Sequence[Received[SheetDisputed]]) 
         (event, f"{len(event.data.payable_ids)} line(s) of the sheet were disputed: {event.data.reason}")
         for event in events
     ]
-    await _answered(tx, told)
+    await queries.fill_sheets(tx, [{**_sheet(event), "answered_at": event.time} for event in events])
+    await _resolve(tx, told)
 
 
 async def when_sheets_unconfirmed(tx: Tx, due: Sequence[Deadline]) -> None:
@@ -62,8 +66,7 @@ async def when_sheets_unconfirmed(tx: Tx, due: Sequence[Deadline]) -> None:
     await raise_alerts(tx, silent_sheets(found, clock.now()))
 
 
-async def _answered(tx: Tx, told: Sequence[tuple[Received[SheetConfirmed] | Received[SheetDisputed], str]]) -> None:
-    await queries.fill_sheets(tx, [{**_sheet(event), "answered_at": event.time} for event, _ in told])
+async def _resolve(tx: Tx, told: Sequence[tuple[Received[SheetConfirmed] | Received[SheetDisputed], str]]) -> None:
     await resolve_alerts(
         tx, [Remedy(Kind.SHEET_UNCONFIRMED, str(event.data.sheet_id), reason) for event, reason in told]
     )

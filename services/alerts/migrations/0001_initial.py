@@ -336,10 +336,12 @@ def upgrade() -> None:
         sa.Column("line_count", sa.Integer(), nullable=True),
         sa.Column("confirm_by", sa.Date(), nullable=True),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("issued_event", sa.Uuid(), nullable=True),
         sa.PrimaryKeyConstraint("sheet_id", name=op.f("pk_sheets")),
         info={"private": {"own": ("institution_code", "supplier_code"), "region": "region"}},
     )
+    op.create_index("ix_sheets_parties", "sheets", ["institution_code", "supplier_code"], unique=False)
     op.create_table(
         "remedies",
         sa.Column("kind", sa.Text(), nullable=False),
@@ -392,6 +394,7 @@ def downgrade() -> None:
     op.drop_table("replies")
     op.drop_table("acknowledgements")
     op.drop_table("remedies")
+    op.drop_index("ix_sheets_parties", table_name="sheets")
     op.drop_table("sheets")
     op.drop_index("ix_receipts_order_line", table_name="receipts")
     op.drop_index("ix_receipts_lot", table_name="receipts")

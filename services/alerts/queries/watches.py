@@ -182,6 +182,22 @@ async def receipts_of_payables(tx: Tx, payable_ids: Sequence[UUID]) -> dict[str,
     return {str(one.payable_id): one for one in await tx.all(WatchedReceipt, wanted, ids=list(payable_ids))}
 
 
+async def sheets_between(tx: Tx, receipts: Sequence[WatchedReceipt]) -> list[WatchedSheet]:
+    """The sheets within reach of the parties of these receipts, the oldest month first."""
+    wanted = (
+        sa.select(sheets)
+        .where(
+            sheets.c.institution_code == sa.any_(sa.bindparam("hospitals", type_=sa.ARRAY(sa.Text))),
+            sheets.c.supplier_code == sa.any_(sa.bindparam("suppliers", type_=sa.ARRAY(sa.Text))),
+            within(tx.scope, sheets),
+        )
+        .order_by(sheets.c.month, sheets.c.sheet_id)
+    )
+    hospitals = sorted({receipt.institution_code for receipt in receipts})
+    suppliers = sorted({receipt.supplier_code for receipt in receipts})
+    return await tx.all(WatchedSheet, wanted, hospitals=hospitals, suppliers=suppliers)
+
+
 async def fill_sheets(tx: Tx, rows: Sequence[Row]) -> list[WatchedSheet]:
     """What is now known of these sheets, with these facts added; their rows are locked."""
     return await _filled(tx, sheets, rows, WatchedSheet)
@@ -220,6 +236,13 @@ async def holders(tx: Tx, lots: Sequence[RecalledLot]) -> list[HeldLot]:
     """The institutions that accepted goods of these lots."""
     codes, numbers = [lot.product_code for lot in lots], [lot.lot_number for lot in lots]
     return [HeldLot(**row) for row in await tx.sql(_HOLDERS, codes, numbers)]
+
+
+async def recalls_of_receipts(tx: Tx, found: Sequence[WatchedReceipt]) -> list[RecalledLot]:
+    """The open recalls of the lots that these receipts are of."""
+    lots = sorted({(one.product_code, one.lot_number) for one in found if one.product_code and one.lot_number})
+    codes, numbers = [code for code, _ in lots], [number for _, number in lots]
+    return [RecalledLot(**row) for row in await tx.sql(_RECALLED, codes, numbers)]
 
 
 async def recalls_of(tx: Tx, held: Sequence[HeldLot]) -> list[RecalledLot]:

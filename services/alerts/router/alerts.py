@@ -12,9 +12,9 @@ from services.alerts.handlers.alerts import acknowledge_alert as acknowledge
 from services.alerts.handlers.alerts import resolve_by_hand
 from services.alerts.queries import alerts as queries
 from services.alerts.queries.problems import names_of
-from services.alerts.queries.watches import receipts_of_payables
+from services.alerts.queries.watches import recalls_of_receipts, receipts_of_payables, sheets_between
 from services.alerts.rules.alerts import About, Alert, Kind, State
-from services.alerts.rules.next_steps import alert_step
+from services.alerts.rules.next_steps import Around, alert_step
 from services.alerts.schemas.alerts import (
     Acknowledge,
     AcknowledgementView,
@@ -127,7 +127,12 @@ async def steps_of(tx: Tx, found: Sequence[Alert]) -> dict[UUID, NextStep]:
     names = await names_of(tx, [code for one in waiting for code in (one.institution_code, one.supplier_code)])
     payables = [UUID(alert.about_id) for alert in waiting if alert.about == About.PAYABLE]
     receipts = await receipts_of_payables(tx, payables) if payables else {}
-    steps = {alert.id: alert_step(alert, names, receipts.get(alert.about_id)) for alert in waiting}
+    around: dict[str, Around] = {}
+    if receipts:
+        recalls = await recalls_of_receipts(tx, list(receipts.values()))
+        sheets = await sheets_between(tx, list(receipts.values()))
+        around = {about_id: Around(receipt, recalls, sheets) for about_id, receipt in receipts.items()}
+    steps = {alert.id: alert_step(alert, names, around.get(alert.about_id)) for alert in waiting}
     return {alert_id: step for alert_id, step in steps.items() if step is not None}
 
 

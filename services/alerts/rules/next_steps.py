@@ -1,14 +1,16 @@
-"""Who acts next on an alert and on a direct report; an overdue payment waits for the hospital while codes are missing."""
+"""Who acts next on an alert and on a direct report; an overdue payment waits for whom the payable itself waits for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from services.alerts.rules.alerts import ACTS, Alert, Kind, State
 from services.alerts.rules.problems import WHAT, Problem
 from services.alerts.rules.problems import State as ProblemState
-from services.alerts.rules.watches import WatchedReceipt
-from shared import money
-from shared.next_steps import Actor, NextStep, Role, agency, authority, day_over, distributor, hospital
+from services.alerts.rules.recalls import RecalledLot
+from services.alerts.rules.watches import WatchedReceipt, WatchedSheet
+from shared import clock, money
+from shared.next_steps import PLATFORM, Actor, NextStep, Role, agency, authority, day_over, distributor, hospital
 
 Names = Mapping[str, str]
 
@@ -16,23 +18,68 @@ MISSED = frozenset({Kind.ORDER_UNCONFIRMED, Kind.DELIVERY_OVERDUE, Kind.SHEET_UN
 """Kinds that came about when their time was over: that instant is the one by which it should have been done."""
 
 
-def alert_step(alert: Alert, names: Names, receipt: WatchedReceipt | None) -> NextStep | None:
-    """Who must act on an alert; `receipt` is what one about a payable is about. None when it is resolved."""
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known of the goods that a payable is about: its receipt, open recalls, and sheets of its parties by month."""
+
+    receipt: WatchedReceipt
+    recalls: Sequence[RecalledLot] = ()
+    sheets: Sequence[WatchedSheet] = ()
+
+    @property
+    def recall(self) -> RecalledLot | None:
+        """The first open recall of the lot."""
+        lot = (self.receipt.product_code, self.receipt.lot_number)
+        return next((one for one in self.recalls if (one.product_code, one.lot_number) == lot), None)
+
+    @property
+    def own_sheets(self) -> list[WatchedSheet]:
+        """Those on which the payable may stand: of its parties, and of the month of acceptance or a later one."""
+        receipt = self.receipt
+        month = clock.month_of(receipt.accepted_at) if receipt.accepted_at else None
+        parties = (receipt.institution_code, receipt.supplier_code, receipt.region)
+        return [
+            one
+            for one in self.sheets
+            if (one.institution_code, one.supplier_code, one.region) == parties
+            and (month is None or one.month >= month)
+        ]
+
+
+def alert_step(alert: Alert, names: Names, around: Around | None) -> NextStep | None:
+    """Who must act on an alert; `around` is what one about a payable is about. None when it is resolved."""
     if alert.state != State.OPEN:
         return None
     role, what = ACTS[Kind(alert.kind)]
     by = alert.happened_at if alert.kind in MISSED else None
-    if receipt is not None:
-        by = day_over(receipt.due_on)
-        missing = "" if receipt.codes_complete else _missing(receipt)
-        if missing:
-            role, what = Role.HOSPITAL, missing
+    if around is not None:
+        by = day_over(around.receipt.due_on)
+        if not around.receipt.codes_complete:
+            role, what = Role.HOSPITAL, _missing(around)
         elif alert.kind == Kind.PAYMENT_OVERDUE:
-            what = f"{what}: {_unpaid(receipt)}"
+            role, what = _payment(around)
     return NextStep(who=_party(alert, role, names), what=what, by=by)
 
 
-def _missing(receipt: WatchedReceipt) -> str:
+def _payment(around: Around) -> tuple[Role, str]:
+    """Who moves money that codes hold no more: the month closes, the hospital confirms its sheet, the agency pays."""
+    unpaid = _unpaid(around.receipt)
+    if not around.own_sheets:
+        return Role.PLATFORM, f"issue the sheet when the month has closed; {unpaid} wait for it"
+    waiting = next((sheet for sheet in around.own_sheets if sheet.confirmed_at is None), None)
+    if waiting is not None:
+        return (
+            Role.HOSPITAL,
+            f"confirm the sheet of {waiting.month:%Y-%m}, or dispute lines of it; {unpaid} wait for it",
+        )
+    return Role.AGENCY, f"{ACTS[Kind.PAYMENT_OVERDUE][1]}: {unpaid}"
+
+
+def _missing(around: Around) -> str:
+    receipt, recall = around.receipt, around.recall
+    if recall is not None:
+        why = f"{recall.reason}; codes of it are refused until then, and the money for them is held"
+        return f"set lot {recall.lot_number} aside until recall {recall.recall_id} is closed: {why}"
     accepted = receipt.quantity_accepted or 0
     missing = accepted - max(receipt.quantity_covered or 0, receipt.quantity_released or 0)
     return f"capture trace codes of {missing} of {accepted} accepted; the money for them is held until then"
@@ -49,6 +96,8 @@ def _party(alert: Alert, role: Role, names: Names) -> Actor:
             return distributor(alert.supplier_code, names.get(alert.supplier_code or ""))
         case Role.AGENCY:
             return agency(alert.region)
+        case Role.PLATFORM:
+            return PLATFORM
         case _:
             return hospital(alert.institution_code, names.get(alert.institution_code or ""))
 

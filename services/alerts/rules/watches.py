@@ -104,7 +104,8 @@ class WatchedReceipt:
 
 @dataclass(frozen=True, slots=True)
 class WatchedSheet:
-    """A month's sheet as far as it is known here; `answered_at`: the hospital confirmed it, or disputed lines of it."""
+    """A month's sheet as far as it is known here; `answered_at`: the hospital confirmed it, or disputed lines of it;
+    `confirmed_at`: it confirmed what was left."""
 
     sheet_id: UUID
     institution_code: str
@@ -115,6 +116,7 @@ class WatchedSheet:
     line_count: int | None
     confirm_by: date | None
     answered_at: datetime | None
+    confirmed_at: datetime | None
     issued_event: UUID | None
 
 

@@ -95,9 +95,11 @@ sheets = sa.Table(
     sa.Column("line_count", sa.Integer),
     sa.Column("confirm_by", sa.Date),
     sa.Column("answered_at", INSTANT),
+    sa.Column("confirmed_at", INSTANT),
     sa.Column("issued_event", sa.Uuid),
     info=private(OWN, "region"),
 )
+sa.Index("ix_sheets_parties", sheets.c.institution_code, sheets.c.supplier_code)
 
 # Public: whom a recall concerns is said by the alerts it raises.
 recalled_lots = sa.Table(

@@ -9,14 +9,17 @@ from shared.next_steps import Actor, NextStep, Role, authority, hospital, manufa
 
 
 def receipt_steps(receipt: Receipt, found: Sequence[Anomaly], recalls: Sequence[Recall]) -> list[NextStep]:
-    """Who must act on a receipt, on what was found about its codes, and on recalls of its lot."""
+    """Who must act on a receipt, on what was found about its codes, and on recalls of its lot; while it is recalled,
+    codes of it are refused, and nobody is asked for them."""
     who = hospital(receipt.institution_code)
     unit = receipt.unit or "sale units"
     steps: list[NextStep] = []
+    recalled = any(recall.state == RecallState.OPEN for recall in recalls)
     if receipt.state == ReceiptState.EXPECTED:
         shipped = f" of {receipt.quantity_shipped} {unit}" if receipt.quantity_shipped else ""
-        steps.append(NextStep(who=who, what=f"accept or reject the delivery{shipped}, and capture its codes"))
-    if receipt.state == ReceiptState.SHORT:
+        codes = "; its lot is recalled, and codes of it are refused" if recalled else ", and capture its codes"
+        steps.append(NextStep(who=who, what=f"accept or reject the delivery{shipped}{codes}"))
+    if receipt.state == ReceiptState.SHORT and not recalled:
         missing = (receipt.quantity_accepted or 0) - receipt.quantity_covered
         what = f"capture codes for {missing} of {receipt.quantity_accepted} {unit}"
         steps.append(NextStep(who=who, what=what))

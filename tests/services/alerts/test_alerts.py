@@ -147,9 +147,14 @@ async def test_the_agency_acknowledges_what_it_must_pay_and_nothing_else(
 ) -> None:
     refusal = await post(f"/alerts/{unconfirmed['id']}/acknowledgement", FUND, {"note": "x"})
     assert (refusal.status_code, refusal.json()["code"]) == (403, "not_concerned")
-    await worker.deliver(Story().opened(codes_required=False))
+    story = Story()
+    await worker.deliver(story.opened(codes_required=False))
     clock.drive(clock.start_of_day(DUE_ON + timedelta(days=1)))
     await worker.meet_deadlines()
+    for fact, role in ((story.issued(), "platform"), (story.sheet_confirmed(), "hospital")):
+        (late,) = (await get("/alerts?kind=payment_overdue", FUND)).json()["items"]
+        assert late["waits_for"]["who"]["role"] == role
+        await worker.deliver(fact)
     (late,) = (await get("/alerts?kind=payment_overdue", FUND)).json()["items"]
     assert late["waits_for"]["who"] == {"role": "agency", "code": None, "name": None, "region": REGION}
     assert (await post(f"/alerts/{late['id']}/acknowledgement", FUND, {"note": "下周付"})).status_code == 201

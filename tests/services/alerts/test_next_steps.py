@@ -1,7 +1,7 @@
 """Who acts next on an alert of each kind and on a direct report in each state: who, what, and by when."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,16 +9,19 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from services.alerts.rules.alerts import Alert, Kind
-from services.alerts.rules.next_steps import alert_step, problem_step
+from services.alerts.rules.next_steps import Around, alert_step, problem_step
 from services.alerts.rules.problems import State
-from services.alerts.rules.watches import WatchedReceipt
-from shared.next_steps import Actor, NextStep, Role, agency, authority, day_over, distributor, hospital
+from services.alerts.rules.recalls import RecalledLot
+from services.alerts.rules.watches import WatchedReceipt, WatchedSheet
+from shared import clock
+from shared.next_steps import PLATFORM, Actor, NextStep, Role, agency, authority, day_over, distributor, hospital
 from tests.services.alerts.facts import DUE_ON, HOSPITAL, NOON, PRODUCT, REGION, SUPPLIER
 from tests.services.alerts.test_problem_rules import ASSIGNEE, REPORTER, problem
 
 NAMES = {HOSPITAL: "市第一医院", SUPPLIER: "医药公司"}
 H, S, OFFICE = hospital(HOSPITAL, "市第一医院"), distributor(SUPPLIER, "医药公司"), agency(REGION)
-DUE = day_over(DUE_ON)
+DUE, MONTH = day_over(DUE_ON), clock.month_of(NOON)
+PARTIES = {"institution_code": HOSPITAL, "supplier_code": SUPPLIER, "region": REGION}
 
 
 def alert(kind: Kind, state: str = "open", **fields: Any) -> Alert:
@@ -47,7 +50,16 @@ def alert(kind: Kind, state: str = "open", **fields: Any) -> Alert:
 
 def receipt(**fields: Any) -> WatchedReceipt:
     unknown: dict[str, Any] = dict.fromkeys(WatchedReceipt.__dataclass_fields__)
-    known = {"quantity_accepted": 10, "amount_yuan": Decimal("123.40"), "due_on": DUE_ON, "codes_required": True}
+    known = {
+        **PARTIES,
+        "product_code": PRODUCT,
+        "lot_number": "L1",
+        "accepted_at": NOON,
+        "quantity_accepted": 10,
+        "amount_yuan": Decimal("123.40"),
+        "due_on": DUE_ON,
+        "codes_required": True,
+    }
     return WatchedReceipt(**{**unknown, **known, **fields})
 
 
@@ -88,8 +100,45 @@ def codes(missing: int) -> str:
 def test_an_overdue_payment_waits_for_the_hospital_while_codes_are_missing(
     known: dict[str, Any], who: Actor, what: str
 ) -> None:
-    step = alert_step(alert(Kind.PAYMENT_OVERDUE), NAMES, receipt(**known))
+    step = alert_step(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(receipt(**known), (), [sheet()]))
     assert step == NextStep(who=who, what=what, by=DUE)
+
+
+def sheet(month: date = MONTH, confirmed_at: datetime | None = NOON, **fields: Any) -> WatchedSheet:
+    unknown: dict[str, Any] = dict.fromkeys(WatchedSheet.__dataclass_fields__)
+    return WatchedSheet(**{**unknown, **PARTIES, "month": month, "confirmed_at": confirmed_at, **fields})
+
+
+BEFORE, AFTER = clock.month_of(NOON - timedelta(days=40)), clock.next_month(MONTH)
+
+
+@pytest.mark.parametrize(
+    ("sheets", "who"),
+    [
+        ([], PLATFORM),
+        ([sheet(BEFORE)], PLATFORM),
+        ([sheet(supplier_code="another")], PLATFORM),
+        ([sheet(confirmed_at=None)], H),
+        ([sheet(BEFORE, None), sheet()], OFFICE),
+        ([sheet(), sheet(AFTER, None)], H),
+        ([sheet(), sheet(AFTER)], OFFICE),
+    ],
+)
+def test_an_overdue_payment_waits_for_whom_its_sheet_waits_for(sheets: list[WatchedSheet], who: Actor) -> None:
+    step = alert_step(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(receipt(covered=True), (), sheets))
+    assert step is not None
+    assert step.who == who
+    assert "123.40 yuan" in step.what
+
+
+@pytest.mark.parametrize("kind", [Kind.PAYMENT_OVERDUE, Kind.COVERAGE_SHORT])
+@pytest.mark.parametrize(("lot", "recalled"), [("L1", True), ("L2", False)])
+def test_nobody_is_asked_for_codes_of_a_recalled_lot(kind: Kind, lot: str, recalled: bool) -> None:
+    recall = RecalledLot(uuid7(), lot, PRODUCT, "含量不合格", NOON, None, None)
+    step = alert_step(alert(kind), NAMES, Around(receipt(), [recall], [sheet()]))
+    assert step is not None
+    assert step.who == H
+    assert step.what.startswith("set lot L1 aside" if recalled else "capture trace codes of 10")
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,18 @@ def test_a_recalled_lot_waits_for_the_hospital_and_for_who_opened_the_recall() -
     assert receipt_steps(covered, [], [recall("closed")]) == []
 
 
+def test_nobody_is_asked_for_codes_of_a_lot_while_it_is_recalled() -> None:
+    short = receipt(ReceiptState.SHORT, packs_captured=4)
+    assert [step.what for step in receipt_steps(short, [], [recall()])] == [
+        "set lot L1 aside until the recall is closed: 含量不合格",
+        CLOSE,
+    ]
+    (capture,) = receipt_steps(short, [], [recall("closed")])
+    assert capture.what == "capture codes for 6 of 10 盒"
+    first = receipt_steps(receipt(ReceiptState.EXPECTED), [], [recall()])[0]
+    assert first.what == "accept or reject the delivery of 10 盒; its lot is recalled, and codes of it are refused"
+
+
 def test_a_flagged_code_of_a_receipt_waits_for_an_explanation() -> None:
     steps = receipt_steps(receipt(ReceiptState.COVERED, packs_captured=10), [anomaly()], [])
     assert steps == [NextStep(who=H, what="explain already_sold of code 8385, with delivery note and invoice")]
