@@ -19,16 +19,51 @@ An error is expected behaviour and says, with the numbers in it, what was given 
 that is raised is a programmer's mistake and answers 500.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any, ClassVar, Self
+
+SHOWN_CHARACTERS = 200
+"""How much of a given value an error repeats."""
+
+
+class JsonText(str):
+    """A given value that is JSON already, and shown as it is."""
+
+    __slots__ = ()
+
+
+def shown(value: Any) -> str:
+    """A given value as text, short and printable."""
+    text = str(value)
+    text = "".join(character if character.isprintable() else "�" for character in text[: SHOWN_CHARACTERS + 1])
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
+
+
+def as_json(given: Any) -> str:
+    """Any value as the JSON that it was, or would be, sent as; never a form that only Python knows."""
+    return given if isinstance(given, JsonText) else json.dumps(given, ensure_ascii=False, default=str)
+
+
+class _Sentence(Formatter):
+    """Fills a sentence; `{given!j}` is the value as JSON, short and printable."""
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return shown(as_json(value)) if conversion == "j" else super().convert_field(value, conversion)
+
+
+def filled(sentence: str, values: Mapping[str, Any]) -> str:
+    """The sentence with its values; without values it stands as it is, braces too."""
+    return _Sentence().vformat(sentence, (), values) if values else sentence
 
 
 class Said(str):
     """English made of a sentence with {names} and their values, so that the edge can say it in the reader's language.
 
-    To everybody else it is a plain text. Without values the sentence stands as it is, braces too.
+    To everybody else it is a plain text.
     """
 
     sentence: str
@@ -36,15 +71,9 @@ class Said(str):
 
     def __new__(cls, sentence: str, **values: Any) -> Self:
         """Puts the values in their places."""
-        made = super().__new__(cls, sentence.format(**values) if values else sentence)
+        made = super().__new__(cls, filled(sentence, values))
         made.sentence, made.values = sentence, values
         return made
-
-
-class JsonText(str):
-    """A given value that is JSON already, and shown as it is."""
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +93,15 @@ class Fault:
         for name in ("rule", "allowed"):
             if not isinstance(getattr(self, name), Said):
                 object.__setattr__(self, name, Said(getattr(self, name)))
+
+
+def first_of(faults: Sequence[Fault]) -> Said:
+    """The first of some faults in a sentence, for `detail`."""
+    first = faults[0]
+    values = {"pointer": first.pointer, "rule": first.rule, "allowed": first.allowed}
+    if first.given is None:
+        return Said("{pointer}: {rule}; allowed: {allowed}", **values)
+    return Said("{pointer} is {given!j}: {rule}; allowed: {allowed}", given=first.given, **values)
 
 
 class RuleBroken(ValueError):

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from shared.codes.gtin import check_digit_ok
+from stdnum import ean
+
 from shared.codes.refused import CodeRefused, code_text
 
 _ALLOWED = "14 digits beginning with 869"
@@ -14,6 +15,7 @@ _FORM = re.compile(r"869[0-9]{11}")
 class StandardCode:
     code: str
     check_ok: bool
+    expected_digit: str
 
 
 def parse_standard(text: str) -> StandardCode:
@@ -25,4 +27,5 @@ def parse_standard(text: str) -> StandardCode:
     code = code_text(text, _ALLOWED)
     if not _FORM.fullmatch(code):
         raise CodeRefused(text, "a standard code is 14 digits beginning with 869", _ALLOWED)
-    return StandardCode(code, check_digit_ok(code))
+    expected = ean.calc_check_digit(code[:-1])
+    return StandardCode(code, expected == code[-1], expected)

@@ -43,6 +43,7 @@ _CATEGORIES = {
 class Uscc:
     code: str
     check_ok: bool
+    expected_digit: str
     category: UsccCategory
 
 
@@ -60,11 +61,12 @@ def parse_uscc(text: str) -> Uscc:
         raise CodeRefused(text, "a character outside the credit code's alphabet", _ALLOWED)
     if not code[_REGION].isdigit():
         raise CodeRefused(text, "characters 3 to 8 are region digits", _ALLOWED)
-    check_ok = stdnum_uscc.calc_check_digit(code[:-1]) == code[-1]
+    expected = stdnum_uscc.calc_check_digit(code[:-1])
+    check_ok = expected == code[-1]
     # A spreadsheet keeps 15 digits and writes zeros for the rest.
     if not check_ok and code.isdigit() and code.endswith("000"):
         raise spreadsheet_number(text, _ALLOWED)
-    return Uscc(code, check_ok, _category(code))
+    return Uscc(code, check_ok, expected, _category(code))
 
 
 def _category(code: str) -> UsccCategory:

@@ -18,5 +18,5 @@ async def get_error_page(code: str) -> Response:
     """What a code of a problem means, in English and Chinese."""
     page = words.page(code)
     if page is None:
-        raise NoSuchPage("No answer here carries the code {code!r}.", code=code[:100])
+        raise NoSuchPage("No answer here carries the code {code!j}.", code=code[:100])
     return Response(page, media_type="text/markdown")

@@ -4,13 +4,12 @@ RULES holds the words by the type of pydantic's error; a test holds it complete.
 RuleBroken and brings its own.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Self
 
-from shared.errors import Fault, JsonText, RuleBroken, Said, Unprocessable
+from shared.errors import Fault, JsonText, RuleBroken, Said, Unprocessable, as_json
 
 _TEXT = ("this must be text", 'text, in JSON between quotes: "…"')
 _WHOLE = ("this must be a whole number", "a whole number without quotes and without a fraction, such as 12")
@@ -76,6 +75,15 @@ _EARLIER_LATER = {
     "less_than": ("the day is too late", "before {lt}"),
     "less_than_equal": ("the day is too late", "{le} or earlier"),
 }
+_LENGTHS = {"too_short": "string_too_short", "too_long": "string_too_long"}
+"""What is found behind a check of our own is called the same for a text as for a list."""
+FORMS = {
+    r"^[0-9]{6}$": "6 digits, such as 330100",
+    r"^https://[^\s/?#]+\.[^\s]*$": "an https address, such as https://example.org/1",
+    r"^20[0-9]{2}H[12]$": "a half year, such as 2026H1",
+    r"^[a-z0-9_]{1,40}$": "1 to 40 characters of a to z, 0 to 9 and _",
+}
+"""What a pattern means."""
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -87,7 +95,11 @@ class InvalidRequest(Unprocessable):
     @classmethod
     def of(cls, errors: Sequence[Mapping[str, Any]]) -> Self:
         """The refusal of what pydantic found wrong."""
-        faults = [fault_of(found) for found in errors]
+        return cls.with_faults([fault_of(found) for found in errors])
+
+    @classmethod
+    def with_faults(cls, faults: Sequence[Fault]) -> Self:
+        """The refusal of these faults."""
         if len(faults) == 1:
             return cls("1 fault in the request; nothing was changed.", faults=faults)
         return cls("{count} faults in the request; nothing was changed.", faults=faults, count=len(faults))
@@ -106,7 +118,11 @@ def fault_of(found: Mapping[str, Any]) -> Fault:
     kind, context, given = found["type"], found.get("ctx") or {}, found.get("input")
     if isinstance(error := context.get("error"), RuleBroken):
         return Fault(pointer(found["loc"]), JsonText(as_json(given)), error.rule, error.allowed, error.code)
+    if kind in _LENGTHS and isinstance(given, str):
+        kind = _LENGTHS[kind]
     rule, allowed = _words(kind, context) or (found["msg"], "what /openapi.json shows for this place")
+    if kind == "string_pattern_mismatch":
+        allowed = FORMS.get(context["pattern"], allowed)
     values = {name: _listed(value) if name == "expected" else value for name, value in context.items()}
     return Fault(
         pointer(found["loc"]),
@@ -130,8 +146,3 @@ def _listed(expected: str) -> str:
 def _as_sent(location: Sequence[Any], given: Any) -> str:
     """In the body JSON, in the address the text itself."""
     return JsonText(as_json(given)) if location[:1] == ("body",) else str(given)
-
-
-def as_json(given: Any) -> str:
-    """Any value as the JSON that it was, or would be, sent as; never a form that only Python knows."""
-    return json.dumps(given, ensure_ascii=False, default=str)

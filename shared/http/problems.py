@@ -1,7 +1,6 @@
 """Every refusal as application/problem+json (RFC 9457): a stable code, a plain sentence, and each fault with its place."""
 
 import logging
-from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
@@ -12,14 +11,11 @@ from starlette.responses import Response
 
 from shared import telemetry
 from shared.db import TRANSIENT
-from shared.errors import Fault, JsonText, Said, ServiceError, Unavailable
+from shared.errors import Fault, JsonText, Said, ServiceError, Unavailable, as_json, shown
 from shared.http import paths, words
-from shared.http.invalid import InvalidRequest, as_json
+from shared.http.invalid import InvalidRequest
 
 log = logging.getLogger(__name__)
-
-SHOWN_CHARACTERS = 200
-"""How much of a given value an error repeats."""
 
 
 class FaultView(BaseModel):
@@ -42,13 +38,6 @@ class Problem(BaseModel):
     detail: str
     request_id: str | None = None
     errors: list[FaultView] = []
-
-
-def shown(value: Any) -> str:
-    """A given value as text, short and printable."""
-    text = str(value)
-    text = "".join(character if character.isprintable() else "�" for character in text[: SHOWN_CHARACTERS + 1])
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
 
 
 def _given(fault: Fault) -> str | None:

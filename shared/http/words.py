@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
-from shared.errors import Said, ServiceError
+from shared.errors import Said, ServiceError, filled
 
 ENGLISH, CHINESE = "en", "zh"
 
@@ -58,7 +58,7 @@ def spoken(text: str) -> str:
     if found is None:
         return str(text)
     values = {name: spoken(value) if isinstance(value, Said) else value for name, value in text.values.items()}
-    return found.format(**values) if values else found
+    return filled(found, values)
 
 
 def error_classes() -> dict[str, list[type[ServiceError]]]:

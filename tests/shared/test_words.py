@@ -78,7 +78,7 @@ async def test_the_type_of_a_problem_leads_to_its_page(client: httpx.AsyncClient
     assert (await client.get("/errors/nothing_of_the_kind")).json()["code"] == "no_such_page"
 
 
-SAID = "One fault; nothing was changed. {pointer}: {rule} (given {given!r}, allowed {allowed})."
+SAID = "One fault; nothing was changed. {first}."
 """What `said` of orders makes of faults."""
 WITHOUT_CHINESE = {
     "alert_not_open",

@@ -111,7 +111,7 @@ def _check_reach(desk: Desk, before: Product | None, after: Product) -> None:
         mine = mine and scope.organisation == before.manufacturer_code and "manufacturer_code" not in differs
     if differs and not mine:
         faults = [
-            Fault(f"/{name}", new, Said("it is known as {old!r}", old=old), repr(old))
+            Fault(f"/{name}", new, Said("it is known as {old!j}", old=old), Said("{old!j}", old=old))
             for name, (old, new) in differs.items()
         ]
         raise NotYourProduct(

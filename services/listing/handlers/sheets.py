@@ -34,10 +34,9 @@ from shared.codes import (
     parse_standard,
     parse_uscc,
 )
-from shared.errors import Fault, Said, ServiceError
+from shared.errors import Fault, Said, ServiceError, shown
 from shared.http import Command
 from shared.http.invalid import fault_of
-from shared.http.problems import shown
 from shared.http.schemas import LARGEST_QUANTITY
 from shared.imports import (
     Binder,
@@ -214,7 +213,7 @@ def mapping_of(kind: str, name: str) -> ColumnMapping:
         shipped = ", ".join(mapping_names(kind))
         fault = Fault("query/mapping", name, Said("no mapping of this name is shipped for {kind}", kind=kind), shipped)
         raise ImportRefused(
-            "There is no mapping {name!r} for {kind}; shipped are {shipped}.",
+            "There is no mapping {name!j} for {kind}; shipped are {shipped}.",
             faults=[fault],
             name=name,
             kind=kind,

@@ -11,7 +11,6 @@ from uuid import UUID
 from services.listing.errors import EnterpriseKnown, EnterpriseRefused
 from services.listing.rules.faults import Faults
 from shared.codes import normal_name, parse_uscc
-from shared.errors import Said
 
 KINDS = ("manufacturer", "distributor", "agent")
 PROVISIONAL = "PROV-"
@@ -50,12 +49,7 @@ def checked_uscc(faults: Faults, uscc: str, override_reason: str | None) -> str:
     if parsed is None:
         return ""
     if not parsed.check_ok and not override_reason:
-        faults.add(
-            "/override_reason",
-            override_reason,
-            Said("the check digit of {code} fails", code=parsed.code),
-            "a reason why the code is right all the same",
-        )
+        faults.check_digit("/uscc", parsed.code, parsed.expected_digit)
     return parsed.code
 
 

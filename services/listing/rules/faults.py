@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from shared.codes import CodeRefused, parse_region
-from shared.errors import Fault, Unprocessable
+from shared.errors import Fault, Said, Unprocessable, first_of
 
 T = TypeVar("T")
 
@@ -27,6 +27,12 @@ class Faults:
             self.add(pointer, error.given, error.rule, error.allowed)
             return None
 
+    def check_digit(self, pointer: str, code: str, expected: str) -> None:
+        """A code whose last character is not the one that follows from the others."""
+        rule = Said("the check digit of {code} fails", code=code)
+        sentence = "{expected} as the last character; or override_reason, why the code is right all the same"
+        self.add(pointer, code, rule, Said(sentence, expected=expected))
+
     def region(self, given: str) -> str:
         """The region as it is; a fault when no province has it."""
         return self.parsed("/region", given, parse_region) or given
@@ -34,9 +40,7 @@ class Faults:
     def refuse(self, refusal: type[Unprocessable]) -> None:
         """Raises the refusal with all faults, or does nothing when there is none."""
         if self.found:
-            first, more = self.found[0], len(self.found) - 1
-            values = {"pointer": first.pointer, "given": first.given, "rule": first.rule, "allowed": first.allowed}
+            first, more = first_of(self.found), len(self.found) - 1
             if not more:
-                raise refusal("{pointer} is {given!r}: {rule}; allowed: {allowed}", faults=self.found, **values)
-            sentence = "{pointer} is {given!r}: {rule}; allowed: {allowed} (and {more} more)"
-            raise refusal(sentence, faults=self.found, **values, more=more)
+                raise refusal(first, faults=self.found)
+            raise refusal("{first} (and {more} more)", faults=self.found, first=first, more=more)

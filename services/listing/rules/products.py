@@ -74,12 +74,7 @@ def checked_codes(
     approval = approval_number and faults.parsed("/approval_number", approval_number, parse_approval)
     standard = standard_code and faults.parsed("/standard_code", standard_code, parse_standard)
     if standard and not standard.check_ok and not override_reason:
-        faults.add(
-            "/override_reason",
-            override_reason,
-            f"the check digit of {standard.code} fails",
-            "a reason why the code is right all the same",
-        )
+        faults.check_digit("/standard_code", standard.code, standard.expected_digit)
     package = gtin and faults.parsed("/gtin", gtin, parse_gtin)
     return Codes(
         code=product.code if product else "",

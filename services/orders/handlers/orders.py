@@ -1,8 +1,8 @@
 """Places orders, takes back what nobody confirmed, closes the remainder of lines."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -14,16 +14,17 @@ from services.orders.queries.market import gather
 from services.orders.queries.orders import books, lock_books
 from services.orders.rules import orders as rules
 from services.orders.rules.lines import CLOSED, CLOSING, PENDING, Line, close
-from services.orders.rules.market import Institution, Market, Offer
+from services.orders.rules.market import Institution, Market, Offer, institution_of
 from services.orders.rules.orders import Book, Order
 from services.orders.schemas.lines import OrderNamed
-from services.orders.schemas.orders import PlaceOrder
+from services.orders.schemas.orders import PlaceOrder, PlaceOrderLine, UnreadableOrder
 from services.orders.tables import order_lines, orders
 from shared import clock, history, outbox
 from shared.db import Tx
-from shared.errors import ServiceError
+from shared.errors import Fault, ServiceError
 from shared.events.orders import OrderCancelled, OrderedLine, OrderPlaced
 from shared.history import Parties
+from shared.http.invalid import InvalidRequest
 from shared.identity import Caller
 
 _COLUMNS = tuple(field.name for field in fields(Order))
@@ -46,9 +47,12 @@ class Closing:
     reason: str
 
 
-async def place_orders(tx: Tx, caller: Caller, commands: Sequence[PlaceOrder]) -> list[Book | ServiceError]:
+async def place_orders(
+    tx: Tx, caller: Caller, commands: Sequence[PlaceOrder | UnreadableOrder]
+) -> list[Book | ServiceError]:
     """Places many at once: one statement reads, one writes. A number that stands answers its order, or OrderNumberUsed.
 
+    What cannot be read is refused, with what the market has against the lines of it that can.
     Two that place the same number at the same time meet at the unique key of orders; the edge tries the later one again.
     """
     at = clock.now()
@@ -59,22 +63,48 @@ async def place_orders(tx: Tx, caller: Caller, commands: Sequence[PlaceOrder]) -
         except ServiceError as refusal:
             buyers.append(refusal)
     asked = [
-        (buyer, command.order_number) for buyer, command in zip(buyers, commands, strict=True) if isinstance(buyer, str)
+        (buyer, command.order_number if isinstance(command, PlaceOrder) else "")
+        for buyer, command in zip(buyers, commands, strict=True)
+        if isinstance(buyer, str)
     ]
-    products = {line.product_code for command in commands for line in command.lines}
-    distributors = {line.distributor_code for command in commands for line in command.lines}
+    lines = [line for command in commands for line in _lines(command)]
+    products, distributors = {line.product_code for line in lines}, {line.distributor_code for line in lines}
     market, known = await gather(tx, asked, products, distributors)
     found = await books(tx, set(known.values())) if known else {}
     standing = {pair: found[order_id] for pair, order_id in known.items() if order_id in found}
     outcomes: list[Book | ServiceError] = []
     for command, buyer in zip(commands, buyers, strict=True):
         try:
+            if isinstance(command, UnreadableOrder):
+                raise _refusal(tx, market, command, buyer, at)
             if isinstance(buyer, ServiceError):
                 raise buyer
             outcomes.append(_place_once(tx, caller, market, command, buyer, at, standing))
         except ServiceError as refusal:
             outcomes.append(refusal)
     return outcomes
+
+
+def _lines(command: PlaceOrder | UnreadableOrder) -> Iterable[PlaceOrderLine]:
+    return command.lines if isinstance(command, PlaceOrder) else command.lines.values()
+
+
+def _refusal(
+    tx: Tx, market: Market, command: UnreadableOrder, buyer: str | ServiceError, at: datetime
+) -> InvalidRequest:
+    if isinstance(buyer, ServiceError):
+        return command.refusal
+    against: list[Fault] = []
+    institution, _ = institution_of(market, buyer, command.delivery_point, against)
+    day = clock.local_date(at)
+    trade = _trade(tx, institution, day)
+    rules.offers_of(market, institution, command.lines, day, provisional_trade=trade, faults=against)
+    return InvalidRequest.with_faults([*command.refusal.faults, *against])
+
+
+def _trade(tx: Tx, institution: Institution | None, day: date) -> bool:
+    """Whether who is known by its name alone may trade there."""
+    return institution is not None and tx.policy.flag("orders.provisional_enterprises_trade", institution.region, day)
 
 
 def _place_once(
@@ -90,9 +120,8 @@ def _place_once(
     if pair in standing:
         rules.check_same(standing[pair], command.delivery_point, command.lines)
         return standing[pair]
-    known = market.institutions.get(buyer)
     day = clock.local_date(at)
-    trade = known is not None and tx.policy.flag("orders.provisional_enterprises_trade", known.region, day)
+    trade = _trade(tx, market.institutions.get(buyer), day)
     institution, delivery_point, offers = rules.offers_for(
         market, buyer, command.delivery_point, command.lines, day, provisional_trade=trade
     )

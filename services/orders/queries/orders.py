@@ -135,7 +135,7 @@ async def get_book_by_number(tx: Tx, institution_code: str, order_number: str) -
     )
     if not found:
         raise OrderNotFound(
-            "There is no order {order_number!r} of {institution_code} that you may see.",
+            "There is no order {order_number!j} of {institution_code} that you may see.",
             order_number=order_number,
             institution_code=institution_code,
         )

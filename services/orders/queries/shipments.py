@@ -90,7 +90,7 @@ async def get_load_by_number(tx: Tx, distributor_code: str, shipment_number: str
     found = await loads_by_number(tx, [(distributor_code, shipment_number)])
     if not found:
         raise ShipmentNotFound(
-            "There is no shipment {shipment_number!r} of {distributor_code} that you may see.",
+            "There is no shipment {shipment_number!j} of {distributor_code} that you may see.",
             shipment_number=shipment_number,
             distributor_code=distributor_code,
         )

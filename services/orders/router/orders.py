@@ -13,7 +13,7 @@ from services.orders.queries.orders import OrderState
 from services.orders.rules.orders import next_steps
 from services.orders.schemas.fields import MOST_LINES, Day
 from services.orders.schemas.lines import CloseLine
-from services.orders.schemas.orders import CancelOrder, OrderHeadView, OrderView, PlaceOrder
+from services.orders.schemas.orders import AnyOrder, CancelOrder, OrderHeadView, OrderView
 from shared import clock, history
 from shared.history import TimelineView
 from shared.http import BulkAnswer, CallerHere, Code, Edge, Items, Page, PagingHere, TxHere, answers, only
@@ -24,13 +24,13 @@ LinePath = Annotated[int, Path(ge=1, le=MOST_LINES)]
 
 
 @router.post("", status_code=201)
-async def place_order(command: PlaceOrder, caller: CallerHere, tx: TxHere) -> OrderView:
+async def place_order(command: AnyOrder, caller: CallerHere, tx: TxHere) -> OrderView:
     """Orders at the listed prices; the same number with the same content answers the same order again."""
     return OrderView.of(only(await place_orders(tx, caller, [command])))
 
 
 @router.post("/bulk")
-async def place_orders_in_bulk(commands: Items[PlaceOrder], caller: CallerHere, tx: TxHere) -> BulkAnswer[OrderView]:
+async def place_orders_in_bulk(commands: Items[AnyOrder], caller: CallerHere, tx: TxHere) -> BulkAnswer[OrderView]:
     """Up to 1,000 orders, each answered by itself."""
     return answers(await commands.each(partial(place_orders, tx, caller)), OrderView.of, success=201)
 

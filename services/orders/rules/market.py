@@ -99,7 +99,7 @@ class Wanted(Protocol):
     @property
     def product_code(self) -> str: ...
     @property
-    def quantity(self) -> float: ...
+    def quantity(self) -> object: ...
     @property
     def distributor_code(self) -> str: ...
     @property
@@ -184,10 +184,12 @@ def offer_of(
     return Offer(quantity, listing, distributor, amount) if len(faults) == before else None
 
 
-def _whole(given: float, place: str, faults: list[Fault]) -> int | None:
-    if isinstance(given, int) and 0 < given <= LARGEST_QUANTITY:
+def _whole(given: object, place: str, faults: list[Fault]) -> int | None:
+    if isinstance(given, int) and not isinstance(given, bool) and 0 < given <= LARGEST_QUANTITY:
         return given
-    rule = "the quantity is positive and whole"
+    rule = Said("the quantity is positive and whole")
+    if isinstance(given, int | float) and given > LARGEST_QUANTITY:
+        rule = Said("the quantity is {most} at most", most=LARGEST_QUANTITY)
     faults.append(Fault(f"{place}/quantity", given, rule, QUANTITY_ALLOWED, "quantity"))
     return None
 

@@ -16,7 +16,7 @@ from services.orders.rules.lines import ACTIVE, CANCELLED, ENDED, PENDING, Line,
 from services.orders.rules.market import Institution, Market, Offer, Wanted, institution_of, offer_of
 from shared import money
 from shared.codes import normal_name
-from shared.errors import Fault, Said
+from shared.errors import Fault, Said, first_of
 from shared.next_steps import NextStep, agency, distributor, hospital
 
 
@@ -74,37 +74,39 @@ def offers_for(
     """What an institution may order of what it wants on a day; raises OrderRefused with every fault of every line."""
     faults: list[Fault] = []
     institution, delivered_to = institution_of(market, institution_code, delivery_point, faults)
-    offers: list[Offer] = []
-    for place, line in enumerate(wanted):
-        if institution is None:
-            break
-        offer = offer_of(
-            market,
-            institution.region,
-            line,
-            on,
-            provisional_trade=provisional_trade,
-            place=f"/lines/{place}",
-            faults=faults,
-        )
-        if offer is not None:
-            offers.append(offer)
+    lines = dict(enumerate(wanted))
+    offers = offers_of(market, institution, lines, on, provisional_trade=provisional_trade, faults=faults)
     if faults or institution is None:
         raise OrderRefused(said(faults), faults=faults)
     return institution, delivered_to, offers
 
 
-def said(faults: Sequence[Fault]) -> str:
-    """The faults in one sentence: how many, and the first of them."""
-    first = faults[0]
-    values = {"pointer": first.pointer, "rule": first.rule, "given": first.given, "allowed": first.allowed}
-    if len(faults) == 1:
-        return Said("One fault; nothing was changed. {pointer}: {rule} (given {given!r}, allowed {allowed}).", **values)
-    return Said(
-        "{count} faults; nothing was changed. {pointer}: {rule} (given {given!r}, allowed {allowed}).",
-        count=len(faults),
-        **values,
+def offers_of(
+    market: Market,
+    institution: Institution | None,
+    wanted: Mapping[int, Wanted],
+    on: date,
+    *,
+    provisional_trade: bool,
+    faults: list[Fault],
+) -> list[Offer]:
+    """What may be ordered of lines, which are named by their place; adds what speaks against them to `faults`."""
+    if institution is None:
+        return []
+    region = institution.region
+    offers = (
+        offer_of(market, region, line, on, provisional_trade=provisional_trade, place=f"/lines/{place}", faults=faults)
+        for place, line in wanted.items()
     )
+    return [offer for offer in offers if offer is not None]
+
+
+def said(faults: Sequence[Fault]) -> Said:
+    """The faults in one sentence: how many, and the first of them."""
+    first = first_of(faults)
+    if len(faults) == 1:
+        return Said("One fault; nothing was changed. {first}.", first=first)
+    return Said("{count} faults; nothing was changed. {first}.", count=len(faults), first=first)
 
 
 def check_same(book: Book, delivery_point: str | None, wanted: Sequence[Wanted]) -> None:
@@ -128,7 +130,7 @@ def check_same(book: Book, delivery_point: str | None, wanted: Sequence[Wanted])
     if faults:
         raise OrderNumberUsed(
             "Order {order_number} of {placed_at} stands with other content ({id}): {pointer} is "
-            "{allowed!r} there and {given!r} here.",
+            "{allowed} there and {given!j} here.",
             faults=faults,
             order_number=order.order_number,
             placed_at=order.placed_at.isoformat(),
@@ -140,7 +142,8 @@ def check_same(book: Book, delivery_point: str | None, wanted: Sequence[Wanted])
 
 
 def _differs(pointer: str, given: object, stands: object) -> Fault:
-    return Fault(pointer, given, "the order of this number stands with another value", str(stands), "differs")
+    allowed = "leave it out" if stands is None else str(stands)
+    return Fault(pointer, given, "the order of this number stands with another value", allowed, "differs")
 
 
 def cancel(book: Book, reason: str) -> Book:

@@ -211,7 +211,7 @@ def check_same(load: Load, order_id: UUID, goods: Sequence[Goods]) -> None:
     if faults:
         number = load.shipment.shipment_number
         raise ShipmentNumberUsed(
-            "Shipment {number} left with other content ({id}): {pointer} is {allowed!r} there and {given!r} here.",
+            "Shipment {number} left with other content ({id}): {pointer} is {allowed} there and {given!j} here.",
             faults=faults,
             number=number,
             id=load.shipment.id,

@@ -1,32 +1,31 @@
 """What is said about orders over HTTP."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, JsonValue, PlainValidator, WithJsonSchema
+from pydantic import (
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 
-from services.orders.rules.market import LARGEST_QUANTITY, QUANTITY_ALLOWED
+from services.orders.rules.market import LARGEST_QUANTITY
 from services.orders.rules.orders import Book
 from services.orders.schemas.fields import MOST_LINES
 from services.orders.schemas.lines import LineView
-from shared.errors import RuleBroken
 from shared.http import Amount, Code, Command, Name, Price, Reason, View
+from shared.http.invalid import InvalidRequest
 
-
-def _number(given: Any) -> float:
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        raise RuleBroken("quantity", "the quantity is positive and whole", QUANTITY_ALLOWED)
-    return given
-
-
-AnyQuantity = Annotated[
-    float,
-    PlainValidator(_number),
-    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": LARGEST_QUANTITY}),
-]
-"""Read as any number, so that a wrong one is reported together with every other fault of the order."""
+AnyQuantity = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": LARGEST_QUANTITY})]
+"""Read as whatever was sent, so that the rules report a wrong one together with every other fault of the line."""
 
 _ORDER: dict[str, JsonValue] = {
     "order_number": "CG20260105-0001",
@@ -61,6 +60,47 @@ class PlaceOrder(Command):
     delivery_point: Name | None = Field(None, description="a name under which the institution receives goods")
     lines: list[PlaceOrderLine] = Field(min_length=1, max_length=MOST_LINES)
     institution_code: Code | None = Field(None, description="for the operator, who acts for an institution")
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableOrder:
+    """An order that is not of the expected form: why, and the lines that can be judged all the same, by their place."""
+
+    refusal: InvalidRequest
+    institution_code: str | None
+    delivery_point: str | None
+    lines: Mapping[int, PlaceOrderLine]
+
+
+def _or_why_not(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(given)
+    except ValidationError as error:
+        if not isinstance(given, dict):
+            raise
+        refusal = InvalidRequest.of([{**found, "loc": ("body", *found["loc"])} for found in error.errors()])
+        wrong = {found["loc"][0] for found in error.errors()}
+    lines = given.get("lines")
+    sent = enumerate(lines[:MOST_LINES] if isinstance(lines, list) else ())
+    readable = {place: line for place, one in sent if (line := _line(one)) is not None}
+    good = {name: value for name, value in given.items() if name not in wrong}
+    return UnreadableOrder(refusal, good.get("institution_code"), good.get("delivery_point"), readable)
+
+
+def _line(given: Any) -> PlaceOrderLine | None:
+    """A line without what is wrong in its form; None when a field that it needs is."""
+    try:
+        return PlaceOrderLine.model_validate(given)
+    except ValidationError as error:
+        wrong = {found["loc"][0] for found in error.errors() if found["loc"]}
+    needed = {name for name, field in PlaceOrderLine.model_fields.items() if field.is_required()}
+    if not isinstance(given, dict) or wrong & needed:
+        return None
+    return PlaceOrderLine.model_validate({name: value for name, value in given.items() if name not in wrong})
+
+
+AnyOrder = Annotated[PlaceOrder, WrapValidator(_or_why_not)]
+"""A PlaceOrder or, when it is none, an UnreadableOrder: the market's faults are told together with those of the form."""
 
 
 class CancelOrder(Command):

@@ -98,7 +98,7 @@ def answered(payment: Payment, answer: BankAnswer, at: datetime) -> tuple[Paymen
         return payment, None
     since = payment.answered_at or payment.sent_at
     raise PaymentNotOpen(
-        "Payment {id} of {amount_yuan} yuan is {state}{since}; the bank's answer {answer!r} does not fit.",
+        "Payment {id} of {amount_yuan} yuan is {state}{since}; the bank's answer {answer!j} does not fit.",
         id=payment.id,
         amount_yuan=payment.amount_yuan,
         state=payment.state,

@@ -76,5 +76,5 @@ def _read(code: str) -> TraceCode:
     except CodeRefused as error:
         fault = Fault("path/code", error.given, error.rule, error.allowed)
         raise CodeUnreadable(
-            "{given!r} is no trace code: {rule}.", faults=[fault], given=error.given, rule=error.rule
+            "{given!j} is no trace code: {rule}.", faults=[fault], given=error.given, rule=error.rule
         ) from error

@@ -70,7 +70,7 @@ def _words(meaning: Meaning) -> str:
 def _refused(given: str, rule: str) -> IdentRefused:
     fault = Fault("/ident", given, rule, _ALLOWED)
     return IdentRefused(
-        "{given!r} is no identification code: {rule}; allowed: {ALLOWED}.",
+        "{given!j} is no identification code: {rule}; allowed: {ALLOWED}.",
         faults=[fault],
         given=given,
         rule=rule,

@@ -78,7 +78,7 @@ async def test_good_rows_land_and_bad_ones_come_back_with_column_given_rule_and_
     assert where["远山医药有限公司"][1].split("\n") == ["企业类型", "统一社会信用代码"]
     assert "9.13301007043059e+17" in where["远山医药有限公司"][2]
     assert where["甲药业"][3].startswith("PROV-")
-    assert where["乙药业"][1] == "校验位说明"
+    assert where["乙药业"][1] == "统一社会信用代码"
     landed = (await desk.get(AUTHORITY, "/enterprises")).json()["items"]
     assert [(one["name"], one["kinds"]) for one in landed] == [
         ("青禾制药有限公司", ["manufacturer", "agent"]),
@@ -253,7 +253,7 @@ async def test_a_failing_check_digit_and_a_maker_of_another_name_come_back(desk:
     assert (job["result"]["landed"], job["refused"]) == (1, 3), job
     _, rows = await returned(desk, job)
     told = [(back[-4], back[-3], back[-2]) for back in rows[1:]]
-    assert [column for column, _, _ in told] == ["校验位说明", "本位码", "生产企业名称"]
+    assert [column for column, _, _ in told] == ["本位码", "本位码", "生产企业名称"]
     assert "check digit of 86904879000127 fails" in told[0][2]
     assert told[2][2] == f"{MAKER_CODE} is registered as 青禾制药有限公司, not as 南桥药业有限公司"
 

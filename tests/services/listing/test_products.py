@@ -64,8 +64,11 @@ async def test_a_standard_code_whose_check_digit_fails_needs_a_reason(desk: Desk
     for reason in ({}, {"override_reason": None}):
         refused = await desk.post(MAKER, "/products", {**failing, **reason})
         (fault,) = refused.json()["errors"]
-        assert (refused.status_code, fault["pointer"]) == (422, "/override_reason")
+        assert (refused.status_code, fault["pointer"]) == (422, "/standard_code")
         assert fault["rule"] == "the check digit of 86904879000127 fails"
+        assert fault["given"] == '"86904879000127"'
+        assert fault["allowed"] == "6 as the last character; or override_reason, why the code is right all the same"
+        assert "None" not in refused.json()["detail"]
     made = await desk.post(MAKER, "/products", {**failing, "override_reason": "国家局数据库如此登记"})
     assert made.status_code == 201, made.text
     assert made.json()["standard_code"] == "86904879000127"

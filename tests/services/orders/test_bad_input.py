@@ -256,3 +256,48 @@ async def test_a_reason_of_spaces_is_none(hand: Hand) -> None:
 async def test_a_product_written_otherwise_is_another_product(hand: Hand) -> None:
     refused = await hand.place(order("CG-1", wanted(ASPIRIN.lower())), 422)
     assert refused["errors"][0]["code"] == "unlisted"
+
+
+UNREADABLE = [
+    ({"quantity": "abc"}, ["/lines/0/quantity"]),
+    ({"quantity": None, "product_code": "XX"}, ["/lines/0/product_code", "/lines/0/quantity"]),
+    ({"quantity": 1.5, "foo": 1}, ["/lines/0/foo", "/lines/0/quantity"]),
+    ({"quantity": True, "unit_price_yuan": 1.5}, ["/lines/0/quantity", "/lines/0/unit_price_yuan"]),
+    ({"distributor_code": 7, "product_code": "XX"}, ["/lines/0/distributor_code"]),
+]
+
+
+@pytest.mark.parametrize(("line", "pointers"), UNREADABLE)
+async def test_a_fault_of_form_hides_no_fault_of_the_market(
+    hand: Hand, worker: WorkerInHand, line: dict[str, Any], pointers: list[str]
+) -> None:
+    body = {**order("CG-1", {**wanted(), **line}, wanted(product_code="XX"), {**wanted(), "bar": 1}), "foo": 1}
+    expected = sorted([*pointers, "/foo", "/lines/1/product_code", "/lines/2/bar"])
+    problem = of_problem(await hand.ask("hospital", HOSPITAL, "POST", "/orders", body))
+    assert problem["code"] == "invalid_request"
+    assert sorted(error["pointer"] for error in problem["errors"]) == expected
+    assert problem["detail"] == f"{len(expected)} faults in the request; nothing was changed."
+    items = await hand.ask("hospital", HOSPITAL, "POST", "/orders/bulk", [body, order("CG-2")])
+    refused, placed = items.json()["items"]
+    assert sorted(error["pointer"] for error in refused["problem"]["errors"]) == expected
+    assert placed["status"] == 201
+    assert len(await worker.said()) == 1
+
+
+async def test_every_fault_of_the_lines_is_told_at_once(hand: Hand) -> None:
+    body = order(
+        "CG-1", wanted(quantity="abc"), wanted(product_code="XX"), wanted(quantity=1.5), wanted(quantity=10**30)
+    )
+    problem = of_problem(await hand.ask("hospital", HOSPITAL, "POST", "/orders", body))
+    told = {error["pointer"]: (error["given"], error["rule"]) for error in problem["errors"]}
+    whole = "the quantity is positive and whole"
+    assert told["/lines/0/quantity"] == ('"abc"', whole)
+    assert told["/lines/2/quantity"] == ("1.5", whole)
+    assert told["/lines/3/quantity"] == (str(10**30), "the quantity is 100000000 at most")
+    assert set(told) == {"/lines/0/quantity", "/lines/1/product_code", "/lines/2/quantity", "/lines/3/quantity"}
+
+
+async def test_an_unreadable_order_of_another_hospital_tells_its_form_alone(hand: Hand) -> None:
+    body = {**order("CG-1", wanted(product_code="XX")), "foo": 1, "institution_code": "H00000000000"}
+    problem = of_problem(await hand.ask("hospital", HOSPITAL, "POST", "/orders", body))
+    assert [error["pointer"] for error in problem["errors"]] == ["/foo"]
