@@ -1,17 +1,18 @@
 """What is said about enterprises over HTTP."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from services.listing.schemas.fields import Region
-from shared.http import Code, Command, Name, Reason, View
+from services.listing.schemas.fields import Coded, Forms, Region
+from shared.codes import parse_region, parse_uscc
+from shared.http import Code, Name, Reason, View
 
 EnterpriseKind = Literal["manufacturer", "distributor", "agent"]
 
 
-class RegisterEnterprise(Command):
+class RegisterEnterprise(Coded):
     """Registers an enterprise, or adds a name and kinds to a known one. Without a USCC it is provisional."""
 
     model_config = ConfigDict(
@@ -27,6 +28,8 @@ class RegisterEnterprise(Command):
         }
     )
 
+    FORMS: ClassVar[Forms] = {"uscc": parse_uscc, "region": parse_region}
+
     name: Name
     kinds: Annotated[list[EnterpriseKind], Field(min_length=1, max_length=3)]
     region: Region
@@ -34,10 +37,12 @@ class RegisterEnterprise(Command):
     override_reason: Reason | None = Field(None, description="why a USCC with a failing check digit is right")
 
 
-class ConfirmUscc(Command):
+class ConfirmUscc(Coded):
     """Says which USCC a provisional enterprise has; its code stays."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"uscc": "91350200MA31E12PXF"}]})
+
+    FORMS: ClassVar[Forms] = {"uscc": parse_uscc}
 
     uscc: Code = Field(description="unified social credit code, 18 characters")
     override_reason: Reason | None = Field(None, description="why a USCC with a failing check digit is right")

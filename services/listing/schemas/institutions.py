@@ -1,16 +1,17 @@
 """What is said about institutions over HTTP."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
 from services.listing.rules.institutions import DELIVERY_POINTS_MAX
-from services.listing.schemas.fields import Grade, Region
+from services.listing.schemas.fields import Coded, Forms, Grade, Region
+from shared.codes import parse_institution, parse_region
 from shared.http import Code, Command, Name, View
 
 
-class RegisterInstitution(Command):
+class RegisterInstitution(Coded):
     """Registers an institution; a known one gains the name as alias and delivery point, and what else is new."""
 
     model_config = ConfigDict(
@@ -26,6 +27,8 @@ class RegisterInstitution(Command):
             ]
         }
     )
+
+    FORMS: ClassVar[Forms] = {"code": parse_institution, "region": parse_region}
 
     code: Code = Field(description="H or P, six region digits, five digits")
     name: Name

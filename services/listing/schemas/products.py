@@ -1,12 +1,14 @@
 """What is said about products over HTTP."""
 
 from datetime import date
+from typing import ClassVar
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from services.listing.schemas.fields import Day, Form, Number, ShortText, Unit
+from services.listing.schemas.fields import Coded, Day, Form, Forms, Number, ShortText, Unit
+from shared.codes import parse_approval, parse_gtin, parse_product, parse_standard
 from shared.errors import RuleBroken
 from shared.http import Code, Command, Name, Quantity, Reason, View
 
@@ -23,10 +25,17 @@ PRODUCT_EXAMPLE: JsonDict = {
 }
 
 
-class RegisterProduct(Command):
+class RegisterProduct(Coded):
     """Registers a product, or changes what is known of one. Name the maker by its code, or by its exact name."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [PRODUCT_EXAMPLE]})
+
+    FORMS: ClassVar[Forms] = {
+        "code": parse_product,
+        "approval_number": parse_approval,
+        "standard_code": parse_standard,
+        "gtin": parse_gtin,
+    }
 
     code: Code = Field(description="NHSA drug code (X, Z, T) or consumable code (C)")
     generic_name: ShortText

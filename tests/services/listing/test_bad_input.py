@@ -187,3 +187,28 @@ async def test_a_distributor_may_not_list_and_a_maker_not_accept(desk: Desk) -> 
     assert (await desk.post(who, "/products", PRODUCT)).status_code == 403
     assert (await desk.post(MAKER, f"/listings/{NOBODY}/accept")).status_code == 403
     assert (await desk.post(MAKER, f"/distributions/{NOBODY}/accept")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointers"),
+    [
+        ("/enterprises", {"kinds": ["x"], "uscc": "123"}, {"/name", "/kinds/0", "/region", "/uscc"}),
+        ("/enterprises", {"name": "青禾", "kinds": [], "uscc": MAKER_CODE, "region": "99"}, {"/kinds", "/region"}),
+        (
+            "/products",
+            {"code": "Y", "standard_code": "1", "gtin": 7},
+            {"/code", "/generic_name", "/unit", "/standard_code", "/gtin"},
+        ),
+        ("/institutions", {"code": "H1", "region": "990000"}, {"/code", "/name", "/region"}),
+    ],
+)
+async def test_codes_of_a_wrong_form_are_told_with_whatever_else_is_wrong(
+    desk: Desk, path: str, body: dict[str, Any], pointers: set[str]
+) -> None:
+    for refused in (
+        (await desk.post(AUTHORITY, path, body)).json(),
+        (await desk.post(AUTHORITY, f"{path}/bulk", [body])).json()["items"][0]["problem"],
+    ):
+        assert refused["code"] == "invalid_request"
+        assert {fault["pointer"] for fault in refused["errors"]} == pointers
+        assert len(refused["errors"]) == len(pointers)
