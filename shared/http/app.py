@@ -18,6 +18,7 @@ from shared.http.door import Door
 from shared.http.edge import Edge, Runtime
 from shared.http.paths import routes_of
 from shared.http.rates import Rates
+from shared.http.turns import Turns
 from shared.identity import Verifier, trusted
 from shared.outbox import Bell
 from shared.policy import Policy
@@ -43,6 +44,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
             verifier=verifier,
             database=database,
             rates=Rates(settings.limits.requests_per_second, settings.limits.requests_burst),
+            turns=Turns(settings.limits),
         )
         clock.allow_driving(settings.driven_clock, settings.clock_file)
         try:

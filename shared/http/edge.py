@@ -18,7 +18,7 @@ from starlette.responses import Response
 from shared import crash, idempotency
 from shared.access import Access
 from shared.codes import is_clean_text
-from shared.db import Database, Tx
+from shared.db import Database, Scope, Tx
 from shared.errors import (
     BadRequest,
     Conflict,
@@ -29,9 +29,12 @@ from shared.errors import (
     Unprocessable,
     UnsupportedMedia,
 )
+from shared.http import uploads
 from shared.http.body import JsonRequest
+from shared.http.door import UPLOADS
 from shared.http.rates import Rates
 from shared.http.schemas import UNCLEAN
+from shared.http.turns import Turns
 from shared.identity import Caller, Verifier
 from shared.policy import Policy
 from shared.settings import ServiceSettings
@@ -42,7 +45,7 @@ TRIES = 3
 MET = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 READS = {"GET", "HEAD"}
 KEPT_HEADERS = ("content-type", "location", "etag")
-
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 KEY_MEANS = "a value of your own; sent again with the same body it gives the first answer again"
 KEY_SHOWN = {
@@ -71,6 +74,10 @@ class KeyMissing(BadRequest):
     title = "An Idempotency-Key is needed"
 
 
+class KeyEmpty(BadRequest):
+    title = "The Idempotency-Key is empty"
+
+
 class Busy(Conflict):
     title = "Others changed the same thing at the same time"
 
@@ -85,6 +92,7 @@ class Runtime:
     verifier: Verifier
     database: Database
     rates: Rates
+    turns: Turns
 
 
 class Edge(APIRoute):
@@ -111,27 +119,49 @@ class Edge(APIRoute):
             left = runtime.rates.take(caller.organisation, operation)
             _known_parameters(request, parameters)
             _storable(request)
-            if takes_json:
-                request = await _read(request)
-            key = await _key(request, caller, operation) if writes else None
-            for attempt in range(1, TRIES + 1):
-                try:
-                    async with runtime.database.transaction(scope, key.question() if key else "") as tx:
-                        request.state.tx = tx
-                        answer = await _once(tx, key, endpoint, request)
-                        crash.at("request: before commit")
-                except asyncpg.DataError as error:
-                    raise ValueNotStorable("A value is of a size or form that is not kept here.") from error
-                except MET as error:
-                    if attempt == TRIES:
-                        raise Busy("Nothing was changed; send it again.", headers={"Retry-After": "1"}) from error
+            with runtime.turns.under_way(caller.organisation):
+                if takes_json:
+                    request = await _read(request)
+                if not writes:
+                    answer = await _carried_out(runtime, scope, None, endpoint, lambda: request)
+                elif UPLOADS in request.url.path:
+                    async with uploads.kept(request, runtime.settings.limits.upload_bytes) as (digest, again):
+                        key = _key(request, operation, digest)
+                        answer = await _carried_out(runtime, scope, key, endpoint, again)
                 else:
-                    crash.at("request: before answer")
-                    answer.headers.update(left)
-                    return answer
-            raise AssertionError("the loop returns or raises")
+                    key = _key(request, operation, await request.body())
+                    answer = await _carried_out(runtime, scope, key, endpoint, lambda: request)
+            answer.headers.update(left)
+            return answer
 
         return handle
+
+
+async def _carried_out(
+    runtime: Runtime, scope: Scope, key: idempotency.Key | None, endpoint: Endpoint, again: Callable[[], Request]
+) -> Response:
+    """The answer of the endpoint after its COMMIT; `again` gives the request anew to each try."""
+    question = key.question() if key else ""
+    for attempt in range(1, TRIES + 1):
+        request = again()
+        caller: Caller = request.state.caller
+        try:
+            async with (
+                runtime.turns.connection(caller.organisation),
+                runtime.database.transaction(scope, question) as tx,
+            ):
+                request.state.tx = tx
+                answer = await _once(tx, key, endpoint, request)
+                crash.at("request: before commit")
+        except asyncpg.DataError as error:
+            raise ValueNotStorable("A value is of a size or form that is not kept here.") from error
+        except MET as error:
+            if attempt == TRIES:
+                raise Busy("Nothing was changed; send it again.", headers={"Retry-After": "1"}) from error
+        else:
+            crash.at("request: before answer")
+            return answer
+    raise AssertionError("the loop returns or raises")
 
 
 async def _read(request: Request) -> Request:
@@ -191,23 +221,27 @@ def _storable(request: Request) -> None:
         raise ValueNotStorable("{pointer}: {rule}.", faults=faults, pointer=faults[0].pointer, rule=faults[0].rule)
 
 
-async def _key(request: Request, caller: Caller, operation: str) -> idempotency.Key | None:
+def _key(request: Request, operation: str, body: bytes) -> idempotency.Key | None:
+    """The key of a write with this body, or with a file of this digest; raises KeyEmpty, KeyTooLong."""
     given = request.headers.get("idempotency-key")
     if given is None:
         return None
+    if not given:
+        raise KeyEmpty("The header `Idempotency-Key` is empty: send a value of your own, or leave it out.")
+    caller: Caller = request.state.caller
     return idempotency.Key.of(
         organisation=caller.organisation,
         operation=operation,
         key=given,
         path=f"{request.method} {request.url.path}?{request.url.query}",
-        body=await request.body(),
+        body=body,
     )
 
 
 async def _once(
     tx: Tx,
     key: idempotency.Key | None,
-    endpoint: Callable[[Request], Coroutine[Any, Any, Response]],
+    endpoint: Endpoint,
     request: Request,
 ) -> Response:
     if key is None:

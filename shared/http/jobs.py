@@ -1,13 +1,12 @@
 """Long work over HTTP: a job's progress, and the sheet of what it refused."""
 
-from collections.abc import AsyncIterator
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from shared import jobs
-from shared.errors import NotFound, TooLarge
+from shared.errors import NotFound
 from shared.http.edge import Edge, TxHere
 from shared.http.schemas import View
 from shared.next_steps import NextStep
@@ -29,10 +28,6 @@ class NothingRefused(NotFound):
     title = "This job refused no row"
 
 
-class UploadTooLarge(TooLarge):
-    title = "The file is too large"
-
-
 class JobView(View):
     """A job: its state, how far it is, and what it came to."""
 
@@ -50,16 +45,6 @@ class JobView(View):
         """Shows a job."""
         shown = {name: getattr(job, name) for name in cls.model_fields if name != "waits_for"}
         return cls(**shown, waits_for=jobs.next_step(job))
-
-
-async def received(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
-    """The body of an upload, in pieces; raises UploadTooLarge when it passes `most_bytes`."""
-    taken = 0
-    async for piece in request.stream():
-        taken += len(piece)
-        if taken > most_bytes:
-            raise UploadTooLarge("The file has more than {most_bytes} bytes.", most_bytes=most_bytes)
-        yield piece
 
 
 router = APIRouter(route_class=Edge, tags=["jobs"])

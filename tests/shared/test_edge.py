@@ -92,6 +92,8 @@ async def test_a_key_serves_one_body_one_organisation_and_no_refusal(client: htt
     assert (again.json(), again.headers["idempotency-replayed"]) == (first.json(), "true")
     assert problem(await client.post("/things", json={"name": "table"}, headers=mine)) == (422, "key_reused")
     assert (await client.post("/things", json=CHAIR, headers=other)).json()["id"] != first.json()["id"]
+    empty = await client.post("/things", json=CHAIR, headers={**mine, "idempotency-key": ""})
+    assert problem(empty) == (400, "key_empty")
     too_long = await client.post("/things", json=CHAIR, headers={**mine, "idempotency-key": "x" * 256})
     assert problem(too_long) == (400, "key_too_long")
 

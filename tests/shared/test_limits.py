@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from shared.db import Database
 from shared.http import create_app
 from shared.http.body import UnreadableBody, bounded, parsed
-from shared.http.jobs import UploadTooLarge, received
 from shared.http.rates import RateExceeded, Rates
+from shared.http.uploads import UploadTooLarge, received
 from shared.service import Service
 from shared.settings import Limits
 from tests.house import House

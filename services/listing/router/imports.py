@@ -14,7 +14,8 @@ from services.listing.handlers.sheets import KINDS, STANDARD, mapping_of
 from services.listing.schemas.imports import ColumnView, ImportKind, ImportView, MappingView
 from shared.http import CallerHere, Edge, TxHere
 from shared.http.edge import Runtime
-from shared.http.jobs import SHEET_TYPES, received
+from shared.http.jobs import SHEET_TYPES
+from shared.http.uploads import received
 
 router = APIRouter(route_class=Edge, prefix="/imports", tags=["imports"])
 

@@ -17,11 +17,11 @@ from services.settlement.rules.payments import Payment
 from services.settlement.schemas.payments import RefusedResult, ResultFileView
 from services.settlement.schemas.runs import MakePaymentRun, RejectRun, RunView
 from shared import history
-from shared.errors import ServiceError
+from shared.errors import ServiceError, counted
 from shared.history import TimelineView
 from shared.http import CallerHere, Edge, Page, PagingHere, TxHere, etag
-from shared.http.jobs import UploadTooLarge
 from shared.http.problems import fault_view
+from shared.http.uploads import UploadTooLarge
 
 router = APIRouter(route_class=Edge, prefix="/payment-runs", tags=["payment runs"])
 
@@ -95,7 +95,7 @@ async def get_payment_file(run_id: UUID, tx: TxHere) -> Response:
     counts = await payment_queries.count_by_state(tx, run_id)
     if planned := counts.get(payment_rules.PLANNED, 0):
         raise RunNotSent(
-            "Run {run_id} is {state}; {planned} of {payment_count} payments are not reserved yet.",
+            "Run {run_id} is {state}; of {payment_count:#payment}, {planned} not reserved yet.",
             headers={"Retry-After": "1"},
             run_id=run_id,
             state=run.state,
@@ -133,6 +133,6 @@ async def put_result_file(run_id: UUID, caller: CallerHere, tx: TxHere, request:
 def _refused(number: int, refusal: ServiceError, faults: Any) -> RefusedResult:
     errors = [fault_view(fault) for fault in faults]
     if errors:
-        detail = f"{len(errors)} faults in row {number}; the row was not taken."
+        detail = f"{counted(len(errors), 'fault')} in row {number}; the row was not taken."
         return RefusedResult(row=number, code="invalid_row", detail=detail, errors=errors)
     return RefusedResult(row=number, code=refusal.code, detail=refusal.detail, errors=errors)

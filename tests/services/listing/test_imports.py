@@ -1,10 +1,14 @@
 """Imports over HTTP: a sheet is a job, good rows land, bad ones come back to be mended, a restart doubles nothing."""
 
 import io
+import tracemalloc
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import openpyxl
 import pytest
+from fastapi import Request
 
 from services.listing.handlers import imports
 from shared.imports import REFUSAL_COLUMNS
@@ -288,3 +292,38 @@ async def test_rows_with_what_cannot_be_stored_come_back(desk: Desk, worker: Wor
     _, back = await returned(desk, job)
     assert all(row[-2] for row in back[1:])
     assert [row[-5] for row in back[1:]] == [str(number) for number in range(2, 12)]
+
+
+async def test_a_file_under_a_key_is_hashed_as_it_comes_and_never_held_whole(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def whole(_: Request) -> bytes:
+        raise AssertionError("a file must not be read into memory")
+
+    sheet = (ENTERPRISES + "青禾制药有限公司,生产企业,330100,,\n").encode()
+    other = (ENTERPRISES + "白禾制药有限公司,生产企业,330100,,\n").encode()
+    monkeypatch.setattr(Request, "body", whole)
+    first, again, changed = [await _send(desk, "sheet-1", one) for one in (sheet, sheet, other)]
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+    assert (changed.status_code, changed.json()["code"]) == (422, "key_reused")
+
+
+async def test_a_large_file_is_taken_in_flat_memory(desk: Desk) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(800):
+            yield b"x" * 65_536
+
+    tracemalloc.start()
+    try:
+        taken = await _send(desk, "large", pieces())
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken.status_code in (202, 422), taken.text
+    assert most < 20_000_000, "50 MB came in"
+
+
+async def _send(desk: Desk, key: str, sheet: bytes | AsyncIterator[bytes]) -> httpx.Response:
+    headers = {**desk.caller(*AUTHORITY), "content-type": "text/csv", "idempotency-key": key}
+    return await desk.client.post("/imports/enterprises", content=sheet, headers=headers)
