@@ -9,7 +9,7 @@ import pytest
 from services.orders.handlers.acceptances import accept_shipments
 from services.orders.handlers.confirmations import confirm_lines
 from services.orders.handlers.orders import Cancelling, Closing, cancel_orders, close_lines, place_orders
-from services.orders.handlers.receipts import on_coverage, on_payment_paid
+from services.orders.handlers.receipts import on_coverage, on_payment
 from services.orders.handlers.shipments import CallingBack, cancel_shipments, dispatch_shipments
 from services.orders.schemas.lines import ConfirmLinesOf
 from services.orders.schemas.orders import PlaceOrder
@@ -92,4 +92,4 @@ async def test_what_others_say_costs_the_same_for_one_and_for_many(hand: Hand, t
     covered = [received(coverage(line, shipment, 1), place) for place, line in enumerate(shipment["lines"], 1)]
     assert (await cost(tx, on_coverage(tx, covered)))[0] == 3
     paid = [received(payment(shipment, {place: "1.00"}), 1) for place in range(count)]
-    assert (await cost(tx, on_payment_paid(tx, paid)))[0] == 3
+    assert (await cost(tx, on_payment(tx, paid)))[0] == 3
