@@ -16,7 +16,7 @@ PACKS_PER_UNIT = 100_000
 """Sale units inside one case: more is a slip of the hand."""
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a scanner's clock may run ahead."""
-ON_ITS_WAY = timedelta(minutes=15)
+ON_ITS_WAY = timedelta(minutes=2)
 """How long what orders says may take to arrive here; a shipment line older than that and still unknown does not exist."""
 
 

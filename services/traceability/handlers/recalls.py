@@ -10,7 +10,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.traceability.errors import NotYourProduct
+from services.traceability.errors import NotYourProduct, RecallRefused
 from services.traceability.handlers.products import permitted
 from services.traceability.queries.products import products_by_code
 from services.traceability.queries.recalls import get_recall, holders_of_recalled, open_recalls, open_recalls_by_id
@@ -22,17 +22,26 @@ from services.traceability.tables import anomalies, recalls
 from shared import clock, deadlines, history, outbox
 from shared.db import Tx
 from shared.deadlines import Deadline
+from shared.errors import Fault
 from shared.events.traceability import RecallClosed, RecallOpened
 from shared.history import Parties
 from shared.identity import Caller
 
+UNLISTED = "a recall is of a product that was listed"
 LOOK_FOR_HOLDERS = "look_for_holders"
 
 
 async def open_recall(tx: Tx, caller: Caller, command: OpenRecall) -> Recall:
-    """From now on the lots may not be received, used or sold. Raises ProductNotKnownYet, NotYourProduct."""
-    known = await products_by_code(tx, [command.product_code])
-    product = permitted(tx, known.get(command.product_code), command.product_code)
+    """From now on the lots may not be received, used or sold. Raises RecallRefused, NotYourProduct."""
+    known = (await products_by_code(tx, [command.product_code])).get(command.product_code)
+    if known is None:
+        fault = Fault(
+            "/product_code", command.product_code, UNLISTED, "the code of a product that was listed", "unknown"
+        )
+        raise RecallRefused(
+            "No listing of {product_code} is known to traceability.", faults=[fault], product_code=command.product_code
+        )
+    product = permitted(tx, known, command.product_code)
     recall = Recall(
         id=uuid7(),
         product_code=product.product_code,
@@ -63,9 +72,9 @@ async def close_recall(tx: Tx, caller: Caller, recall_id: UUID, reason: str) -> 
             manufacturer_code=before.manufacturer_code,
             opened_by=before.opened_by,
         )
-    recall = rules.close(before, clock.now())
-    row = {"id": recall.id, "state": recall.state, "closed_at": recall.closed_at, "version": recall.version}
-    await tx.change(recalls, [row])
+    recall = rules.close(before, clock.now(), caller.organisation, reason)
+    changed = ("id", "state", "closed_at", "closed_by", "closing_reason", "version")
+    await tx.change(recalls, [{name: getattr(recall, name) for name in changed}])
     history.note(tx, caller, recall.id, "closed", _parties(caller, recall), {"reason": reason})
     outbox.record(tx, closed_fact(recall), recall.version)
     return recall

@@ -203,6 +203,8 @@ def upgrade() -> None:
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("closed_by", sa.Text(), nullable=True),
+        sa.Column("closing_reason", sa.Text(), nullable=True),
         sa.CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name=op.f("ck_recalls_closed_at")),
         sa.CheckConstraint("state IN ('open', 'closed')", name=op.f("ck_recalls_state")),
         sa.CheckConstraint("cardinality(lot_numbers) > 0", name=op.f("ck_recalls_lot_numbers")),

@@ -18,7 +18,7 @@ from services.traceability.schemas.recalls import (
     RecallView,
 )
 from shared import history
-from shared.history import TimelineView
+from shared.history import Deed, TimelineView
 from shared.http import CallerHere, Edge, KeyRequired, Page, PagingHere, TxHere, etag
 
 router = APIRouter(route_class=Edge, prefix="/recalls", tags=["recalls"])
@@ -72,10 +72,25 @@ async def get_recall(recall_id: UUID, tx: TxHere, response: Response) -> RecallD
 
 @router.get("/{recall_id}/timeline")
 async def get_recall_timeline(recall_id: UUID, tx: TxHere) -> TimelineView:
-    """What happened to a recall so far."""
+    """What happened to a recall so far; which person did it is shown to the parties alone."""
     recall = await queries.get_recall(tx, recall_id)
     steps = recall_steps(recall, await anomalies_of_recall(tx, recall_id))
-    return await history.timeline(tx, recall.id, recall.state, steps)
+    view = await history.timeline(tx, recall.id, recall.state, steps)
+    own = {deed.action for deed in view.deeds}
+    public = [deed for deed in _told(recall) if deed.action not in own]
+    return view.model_copy(update={"deeds": sorted([*view.deeds, *public], key=lambda deed: deed.at)})
+
+
+def _told(recall: Recall) -> list[Deed]:
+    """What happened to a recall, for everybody who may read it: history's own rows are its parties' alone."""
+    lots = {"product_code": recall.product_code, "lot_numbers": list(recall.lot_numbers)}
+    told = [(recall.opened_at, "opened", recall.opened_by, {**lots, "reason": recall.reason})]
+    if recall.closed_at is not None:
+        told.append((recall.closed_at, "closed", recall.closed_by or "", {"reason": recall.closing_reason}))
+    return [
+        Deed(at=at, action=action, organisation=who, person="not shown", detail=detail, request_id=None)
+        for at, action, who, detail in told
+    ]
 
 
 def _shown(recall: Recall, response: Response) -> RecallView:

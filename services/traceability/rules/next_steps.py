@@ -2,10 +2,25 @@
 
 from collections.abc import Sequence
 
-from services.traceability.rules.anomalies import HELD_RECALLED, UNKNOWN, Anomaly, AnomalyState
+from services.traceability.rules.anomalies import HELD_RECALLED, SURPLUS, UNKNOWN, Anomaly, AnomalyState
 from services.traceability.rules.recalls import Recall, RecallState
 from services.traceability.rules.receipts import Receipt, ReceiptState
 from shared.next_steps import Actor, NextStep, Role, authority, hospital, manufacturer
+
+WORDS = {
+    "received_elsewhere": "a code that another institution received",
+    "already_sold": "a code that was sold already",
+    "mismatch": "a code of another product",
+    "no_inbound": "a code that was never received",
+    "written_off": "a code that was written off",
+    "recalled": "a code of a recalled lot",
+    "expired": "a code of expired goods",
+    "duplicate": "a code that was captured twice",
+    "content_differs": "a case whose content differs from its packing map",
+    HELD_RECALLED: "goods of a recalled lot that were accepted",
+    SURPLUS: "more codes than goods",
+}
+"""What an anomaly is called where somebody is asked about it."""
 
 
 def receipt_steps(receipt: Receipt, found: Sequence[Anomaly], recalls: Sequence[Recall]) -> list[NextStep]:
@@ -34,7 +49,7 @@ def anomaly_step(anomaly: Anomaly) -> NextStep | None:
     """Who must act on an anomaly; None when it is closed."""
     if anomaly.state == AnomalyState.CLOSED:
         return None
-    about = f"{anomaly.kind}{f' of code {anomaly.code}' if anomaly.code else ''}"
+    about = f"{WORDS.get(anomaly.kind, anomaly.kind)}{f' ({anomaly.code})' if anomaly.code else ''}"
     if anomaly.kind == UNKNOWN:
         what = f"say what identification code {anomaly.ident} means"
         return NextStep(who=manufacturer(anomaly.manufacturer_code), what=what)

@@ -30,11 +30,20 @@ class Recall:
     opened_at: datetime
     closed_at: datetime | None
     version: int
+    closed_by: str | None = None
+    closing_reason: str | None = None
 
 
-def close(recall: Recall, now: datetime) -> Recall:
+def close(recall: Recall, now: datetime, organisation: str, reason: str) -> Recall:
     """Raises RecallNotOpen."""
     after = NEXT.get((RecallState(recall.state), "close"))
     if after is None:
         raise RecallNotOpen("Recall {id} was closed at {closed_at}.", id=recall.id, closed_at=recall.closed_at)
-    return replace(recall, state=after, closed_at=now, version=recall.version + 1)
+    return replace(
+        recall,
+        state=after,
+        closed_at=now,
+        closed_by=organisation,
+        closing_reason=reason,
+        version=recall.version + 1,
+    )

@@ -17,6 +17,8 @@ recalls = sa.Table(
     sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("closed_at", sa.DateTime(timezone=True)),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("closed_by", sa.Text),
+    sa.Column("closing_reason", sa.Text),
     sa.CheckConstraint("state IN ('open', 'closed')", name="state"),
     sa.CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed_at"),
     sa.CheckConstraint("cardinality(lot_numbers) > 0", name="lot_numbers"),

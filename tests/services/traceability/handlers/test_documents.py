@@ -93,7 +93,7 @@ async def test_a_line_that_is_not_known_yet_is_refused_and_the_other_bills_land(
 
 
 @pytest.mark.parametrize(
-    ("minutes", "code", "retry"), [(14, "receipt_not_known_yet", "1"), (16, "receipt_not_found", None)]
+    ("minutes", "code", "retry"), [(1, "receipt_not_known_yet", "1"), (3, "receipt_not_found", None)]
 )
 async def test_a_line_that_could_have_arrived_long_ago_gets_a_definite_answer(
     desk: Desk, minutes: int, code: str, retry: str | None

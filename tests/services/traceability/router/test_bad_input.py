@@ -277,7 +277,7 @@ async def test_a_maker_packs_its_own_goods_alone(desk: Desk) -> None:
     [
         (OTHER_MAKER, {}, 403),
         (HOSPITAL, {}, 403),
-        (MAKER, {"product_code": "XX"}, 409),
+        (MAKER, {"product_code": "XX"}, 422),
         (MAKER, {"lot_numbers": []}, 422),
         (MAKER, {"lot_numbers": [NUL]}, 422),
         (MAKER, {"reason": ""}, 422),
@@ -299,8 +299,18 @@ async def test_a_recall_is_closed_by_its_maker_who_opened_it_or_an_authority(des
     assert (await desk.post(OTHER_MAKER, close, {"reason": "x"})).status_code == 403
     assert (await desk.post(OTHER_MAKER, f"/recalls/{NOWHERE}/close", {"reason": "x"})).status_code == 404
     assert (await desk.post("authority", close, {"reason": "x"})).status_code == 200
-    shown = (await desk.get(HOSPITAL, f"/recalls/{made['id']}/timeline")).json()
-    assert (shown["state"], shown["next"]) == ("closed", [])
+    for who in (HOSPITAL, OTHER_MAKER, "authority", MAKER):
+        shown = (await desk.get(who, f"/recalls/{made['id']}/timeline")).json()
+        assert (shown["state"], shown["next"]) == ("closed", [])
+        assert [deed["action"] for deed in shown["deeds"]] == ["opened", "closed"]
+        assert shown["deeds"][0]["organisation"] == made["opened_by"]
+        assert [deed["detail"]["reason"] for deed in shown["deeds"]] == ["particles", "x"]
+
+
+async def test_a_recall_of_a_product_that_is_not_known_names_the_field(desk: Desk) -> None:
+    asked = {"product_code": "XX", "lot_numbers": ["240101"], "reason": "particles"}
+    refused = (await desk.post(MAKER, "/recalls", asked)).json()
+    assert (refused["code"], [fault["pointer"] for fault in refused["errors"]]) == ("recall_refused", ["/product_code"])
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from uuid_utils.compat import uuid7
 
-from services.traceability.rules.anomalies import Anomaly, AnomalyState
-from services.traceability.rules.next_steps import anomaly_step, recall_steps, receipt_steps
+from services.traceability.rules.anomalies import HELD_RECALLED, SURPLUS, SUSPICIOUS, Anomaly, AnomalyState
+from services.traceability.rules.next_steps import WORDS, anomaly_step, recall_steps, receipt_steps
 from services.traceability.rules.recalls import Recall
 from services.traceability.rules.receipts import Receipt, ReceiptState
 from shared.next_steps import Actor, NextStep, Role, authority, hospital, manufacturer
@@ -80,7 +80,9 @@ def test_nobody_is_asked_for_codes_of_a_lot_while_it_is_recalled() -> None:
 
 def test_a_flagged_code_of_a_receipt_waits_for_an_explanation() -> None:
     steps = receipt_steps(receipt(ReceiptState.COVERED, packs_captured=10), [anomaly()], [])
-    assert steps == [NextStep(who=H, what="explain already_sold of code 8385, with delivery note and invoice")]
+    assert steps == [
+        NextStep(who=H, what="explain a code that was sold already (8385), with delivery note and invoice")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -88,11 +90,11 @@ def test_a_flagged_code_of_a_receipt_waits_for_an_explanation() -> None:
     [
         (
             anomaly(state=AnomalyState.EXPLAINED),
-            NextStep(who=authority("330102"), what="say what came of already_sold of code 8385"),
+            NextStep(who=authority("330102"), what="say what came of a code that was sold already (8385)"),
         ),
         (
             anomaly("recalled_lot_held", code=None),
-            NextStep(who=H, what="explain recalled_lot_held, with what became of the goods"),
+            NextStep(who=H, what="explain goods of a recalled lot that were accepted, with what became of the goods"),
         ),
         (
             anomaly("unknown", ident="8385793", manufacturer_code="M1"),
@@ -103,6 +105,11 @@ def test_a_flagged_code_of_a_receipt_waits_for_an_explanation() -> None:
 )
 def test_an_anomaly_says_who_acts_next(one: Anomaly, expected: NextStep | None) -> None:
     assert anomaly_step(one) == expected
+
+
+@pytest.mark.parametrize("kind", [*SUSPICIOUS, HELD_RECALLED, SURPLUS])
+def test_every_kind_of_anomaly_is_said_in_words(kind: str) -> None:
+    assert " " in WORDS[kind]
 
 
 @pytest.mark.parametrize(("opened_by", "who"), [("M1", MAKER), ("113300", Actor(role=Role.AUTHORITY, code="113300"))])

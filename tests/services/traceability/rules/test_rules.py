@@ -355,10 +355,10 @@ def test_what_lies_in_a_package_has_a_lower_level(outer: int, inner: int, fits: 
 
 def test_a_recall_is_closed_once() -> None:
     recall = Recall(ID, "P", "M", ("L",), "r", "open", "M", NOW, None, 1)
-    closed = recalls.close(recall, NOW)
+    closed = recalls.close(recall, NOW, "A", "all back")
     assert (closed.state, closed.closed_at, closed.version) == ("closed", NOW, 2)
     with pytest.raises(RecallNotOpen):
-        recalls.close(closed, NOW)
+        recalls.close(closed, NOW, "A", "all back")
 
 
 ANOMALY = Anomaly(
