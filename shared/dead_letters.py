@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.bus import Message
-from shared.db import PLATFORM, Tx, lock_number
+from shared.db import PLATFORM, Tx, lock_number, private
 from shared.envelope import ATTRIBUTE_CHARACTERS
 
 REASON_CHARACTERS = 4_000
@@ -37,6 +37,7 @@ dead_letters = sa.Table(
     sa.Column("note", sa.Text),
     sa.UniqueConstraint("topic", "digest"),
     sa.CheckConstraint("state IN ('dead', 'waiting', 'replayed', 'dropped')", name="state"),
+    info=private(()),
 )
 sa.Index(
     "ix_dead_letters_open",

@@ -5,15 +5,25 @@ organisation is a party, or of the caller's region; the worker acts for the plat
 are append-only for both.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
 from shared.migrations import chain, upkeep
 from shared.settings import api_role, worker_role
 
-APPEND_ONLY = ("history",)
-"""Tables of which no role of a service may change or remove a row."""
+PLATFORM_GRANTS = {
+    "outbox": ("INSERT, SELECT (recorded_at, sent_at)", "SELECT, INSERT, UPDATE (sent_at), DELETE"),
+    "inbox": ("", "SELECT, INSERT"),
+    "dead_letters": ("SELECT", "SELECT, INSERT, UPDATE (state, reason, note, settled_at)"),
+    "deadlines": ("SELECT, INSERT, UPDATE (due_at), DELETE", "SELECT, INSERT, UPDATE (due_at), DELETE"),
+    "jobs": ("SELECT, INSERT, UPDATE (natural_key)", "SELECT, INSERT, UPDATE"),
+    "job_files": ("SELECT, INSERT", "SELECT, INSERT, DELETE"),
+    "idempotency_keys": ("SELECT, INSERT", "SELECT, DELETE"),
+    "history": ("SELECT, INSERT", "SELECT, INSERT"),
+    "history_heads": ("SELECT", "SELECT"),
+}
+"""What the API and the worker may do with the tables that every service has: what they do, and nothing more."""
 
 
 def statements(service: str, collections: Sequence[sa.MetaData]) -> Iterator[str]:
@@ -26,21 +36,20 @@ def statements(service: str, collections: Sequence[sa.MetaData]) -> Iterator[str
         )
         yield f"GRANT {role} TO CURRENT_USER"
         yield f"GRANT USAGE ON SCHEMA public TO {role}"
-        yield f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
     yield from upkeep.statements(worker_role(service))
     yield from chain.statements(worker_role(service))
     for collection in collections:
         for table in collection.sorted_tables:
-            yield from _grants(table, roles)
+            yield from _grants(table, *roles)
             yield from _policies(table, *roles)
 
 
-def _grants(table: sa.Table, roles: Iterable[str]) -> Iterator[str]:
-    append_only = table.name in APPEND_ONLY or table.info.get("append_only")
-    allowed = "SELECT, INSERT" if append_only else "SELECT, INSERT, UPDATE, DELETE"
-    for role in roles:
+def _grants(table: sa.Table, api: str, worker: str) -> Iterator[str]:
+    own = "SELECT, INSERT" if table.info.get("append_only") else "SELECT, INSERT, UPDATE, DELETE"
+    for role, allowed in zip((api, worker), PLATFORM_GRANTS.get(table.name, (own, own)), strict=True):
         yield f'REVOKE ALL ON "{table.name}" FROM {role}'
-        yield f'GRANT {allowed} ON "{table.name}" TO {role}'
+        if allowed:
+            yield f'GRANT {allowed} ON "{table.name}" TO {role}'
 
 
 def _policies(table: sa.Table, api: str, worker: str) -> Iterator[str]:

@@ -218,7 +218,7 @@ def _names(table: sa.Table, row: Any) -> Iterable[tuple[str, Any]]:
 def belongs(table: sa.Table, _: Sequence[str]) -> str | None:
     """SQL: the row belongs to a world of these codes ($1); None for a table of nobody's rows."""
     private = table.info.get("private")
-    if private is None:
+    if private is None or not private["own"]:
         return None
     own = [
         f'"{name}" && $1::text[]' if isinstance(table.c[name].type, sa.ARRAY) else f'"{name}" = ANY($1::text[])'
