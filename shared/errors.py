@@ -48,8 +48,18 @@ def as_json(given: Any) -> str:
     return given if isinstance(given, JsonText) else json.dumps(given, ensure_ascii=False, default=str)
 
 
+def number_of(count: int, thing: str) -> str:
+    """1 line, 2 lines."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 class _Sentence(Formatter):
-    """Fills a sentence; `{given!j}` is the value as JSON, short and printable."""
+    """Fills a sentence; `{given!j}` is the value as JSON, short and printable, `{count:#line}` 1 line or 2 lines."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec.startswith("#"):
+            return number_of(value, format_spec[1:])
+        return str(super().format_field(value, format_spec))
 
     def convert_field(self, value: Any, conversion: Any) -> Any:
         return shown(as_json(value)) if conversion == "j" else super().convert_field(value, conversion)

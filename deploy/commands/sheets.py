@@ -13,6 +13,7 @@ from deploy.commands.options import DATA, Data
 from deploy.embedded import CannotStart
 from deploy.platform import token_maker
 from deploy.visitor import Person, Refused, Visitor
+from shared.errors import number_of
 from shared.http.jobs import SHEET_TYPES
 
 LOOK_SECONDS = 0.2
@@ -45,7 +46,11 @@ def import_sheet(
     """
     suffix = _suffix_of(file)
     data = data.expanduser().resolve()
-    where = addresses.read(data)
+    try:
+        where = addresses.read(data)
+    except addresses.NothingRuns as nothing:
+        typer.echo(str(nothing), err=True)
+        raise typer.Exit(2) from nothing
 
     async def send() -> dict[str, Any]:
         async with Visitor(where, token_maker(data)) as visitor:
@@ -83,7 +88,9 @@ def _said(refused: Refused, file: Path) -> str:
 
 
 def _tell(file: Path, job: dict[str, Any]) -> None:
-    typer.echo(f"{file.name}: {job['done']} rows read, {job['done'] - job['refused']} landed, {job['refused']} refused")
+    typer.echo(
+        f"{file.name}: {number_of(job['done'], 'row')} read, {job['done'] - job['refused']} landed, {job['refused']} refused"
+    )
     result = job["result"] or {}
     for name, what in (
         ("columns_absent", "not in the sheet"),

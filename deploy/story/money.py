@@ -9,6 +9,7 @@ from deploy.story.cast import Cast
 from deploy.story.teller import Teller, short
 from deploy.visitor import Refused
 from shared import clock
+from shared.errors import number_of
 
 
 async def settle(cast: Cast, teller: Teller) -> str:
@@ -22,7 +23,7 @@ async def settle(cast: Cast, teller: Teller) -> str:
             f"sheet {sheet['month']} {sheet['distributor_name']} {short(sheet['id'])}: {sheet['amount_yuan']} yuan"
         )
         await cast.hospital.post(f"settlement/sheets/{sheet['id']}/confirmation", match=_tag(sheet))
-    teller.says(cast.institution.name, f"confirms {len(sheets)} sheets")
+    teller.says(cast.institution.name, f"confirms {number_of(len(sheets), 'sheet')}")
     await teller.later(days=1)
     for sheet in (await cast.clerk.get("settlement/sheets", state="confirmed"))["items"]:
         await cast.clerk.post(f"settlement/sheets/{sheet['id']}/review", match=_tag(sheet))
@@ -49,7 +50,7 @@ async def _bank(cast: Cast, teller: Teller, run: Any) -> None:
     path = f"settlement/payment-runs/{run['id']}"
     file: bytes = await cast.clerk.get(f"{path}/payment-file")
     orders = list(csv.DictReader(io.StringIO(file.decode("utf-8-sig"))))
-    teller.by_itself(f"payment file with {len(orders)} payments for the bank")
+    teller.by_itself(f"payment file with {number_of(len(orders), 'payment')} for the bank")
     await teller.later(days=1)
     result = io.StringIO()
     writer = csv.writer(result)

@@ -59,7 +59,7 @@ def bounded(found: Any, limits: Limits) -> Any:
     """What was read, when it is neither too deep nor too long a list; raises UnreadableBody, TooManyItems."""
     if isinstance(found, list) and len(found) > limits.bulk_items:
         raise TooManyItems(
-            "The list has {count} items; one call takes {most} at most.", count=len(found), most=limits.bulk_items
+            "The list has {count:#item}; one call takes {most} at most.", count=len(found), most=limits.bulk_items
         )
     level = [found] if type(found) in NESTING else []
     for _ in range(limits.json_depth):

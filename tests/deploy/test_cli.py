@@ -98,7 +98,7 @@ def test_import_says_what_is_misused_with_status_2(tmp_path: Path) -> None:
         assert sentence in " ".join(error.replace("│", "").split())
     assert said("import", "hospitals", str(tmp_path / "sheet.csv"))[0] == 2
     status, _, error = said("import", "products", str(tmp_path / "sheet.csv"), "--data", str(tmp_path))
-    assert (status, "Nothing runs on" in error) == (1, True)
+    assert (status, "Nothing runs on" in error) == (2, True)
 
 
 def test_a_token_is_printed_alone(tmp_path: Path) -> None:

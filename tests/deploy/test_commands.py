@@ -34,7 +34,7 @@ def test_an_import_says_by_its_status_whether_every_row_landed(data: Path, tmp_p
     sheet.write_text(GOOD, encoding="utf-8")
     status, shown, error = said("import", "enterprises", str(sheet), "--data", str(data))
     assert (status, error) == (0, "")
-    assert "1 rows read, 1 landed, 0 refused" in shown
+    assert "1 row read, 1 landed, 0 refused" in shown
     assert "Columns not in the sheet: 统一社会信用代码, 校验位说明" in shown
     assert not refused.exists()
     sheet.write_text(GOOD + "甲药业,生产企业,999999\n", encoding="utf-8")

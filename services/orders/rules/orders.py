@@ -4,6 +4,7 @@ An order number stands for one content for good. The order's row counts its line
 follows from its own row, whatever part of the lines the caller may see.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -16,7 +17,7 @@ from services.orders.rules.lines import ACTIVE, CANCELLED, ENDED, PENDING, Line,
 from services.orders.rules.market import Institution, Market, Offer, Wanted, institution_of, offer_of
 from shared import money
 from shared.codes import normal_name
-from shared.errors import Fault, Said, first_of
+from shared.errors import Fault, Said, first_of, number_of
 from shared.next_steps import NextStep, agency, distributor, hospital
 
 
@@ -39,6 +40,17 @@ class Order:
     lines_active: int
     lines_cancelled: int
     version: int
+
+    def counting(self, states: Iterable[str]) -> "Order":
+        """The order as it is shown to somebody who sees lines in these states and no others."""
+        seen = Counter(states)
+        return replace(
+            self,
+            line_count=seen.total(),
+            lines_pending=seen[PENDING],
+            lines_active=sum(seen[state] for state in ACTIVE),
+            lines_cancelled=seen[CANCELLED],
+        )
 
     @property
     def state(self) -> str:
@@ -118,7 +130,7 @@ def check_same(book: Book, delivery_point: str | None, wanted: Sequence[Wanted])
     elif delivery_point is None and order.delivery_point is not None:
         faults.append(_differs("/delivery_point", None, order.delivery_point))
     if len(wanted) != len(lines):
-        faults.append(_differs("/lines", f"{len(wanted)} lines", f"{len(lines)} lines"))
+        faults.append(_differs("/lines", number_of(len(wanted), "line"), number_of(len(lines), "line")))
     for place, (line, stands) in enumerate(zip(wanted, lines, strict=False)):
         pairs = {
             "product_code": (line.product_code, stands.product_code),

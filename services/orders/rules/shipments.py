@@ -12,7 +12,7 @@ from uuid import UUID
 from services.orders.errors import AcceptanceRefused, AlreadyReceived, ShipmentNotOpen, ShipmentNumberUsed
 from services.orders.rules.lines import CONFIRMED, Line
 from services.orders.rules.orders import said
-from shared.errors import Fault, Said
+from shared.errors import Fault, Said, number_of
 from shared.next_steps import NextStep, hospital
 
 DISPATCHED, RECEIVING, RECEIVED, CANCELLED = "dispatched", "receiving", "received", "cancelled"
@@ -185,8 +185,8 @@ def _date_faults(one: Goods, today: date, longest_shelf_life_days: int, place: s
             )
         )
     elif (one.expires_on - one.produced_on).days > longest_shelf_life_days:
-        rule = Said("{days} days between production and expiry", days=(one.expires_on - one.produced_on).days)
-        allowed = Said("at most {longest_shelf_life_days} days", longest_shelf_life_days=longest_shelf_life_days)
+        rule = Said("{days:#day} between production and expiry", days=(one.expires_on - one.produced_on).days)
+        allowed = Said("at most {longest_shelf_life_days:#day}", longest_shelf_life_days=longest_shelf_life_days)
         faults.append(Fault(f"{place}/expires_on", str(one.expires_on), rule, allowed, "shelf_life"))
     return faults
 
@@ -200,7 +200,9 @@ def check_same(load: Load, order_id: UUID, goods: Sequence[Goods]) -> None:
     if order_id != load.shipment.order_id:
         faults.append(Fault("/order_id", str(order_id), rule, str(load.shipment.order_id), "differs"))
     if len(given) != len(stands):
-        faults.append(Fault("/lines", f"{len(given)} lines", rule, Said("{count} lines", count=len(stands)), "differs"))
+        faults.append(
+            Fault("/lines", number_of(len(given), "line"), rule, Said("{count:#line}", count=len(stands)), "differs")
+        )
     names = ("line_number", "lot_number", "produced_on", "expires_on", "quantity")
     for place, (here, there) in enumerate(zip(given, stands, strict=False)):
         faults += [
@@ -230,7 +232,7 @@ def cancel(load: Load, reason: str) -> Load:
     if after is None:
         received = sum(line.received for line in load.lines)
         raise ShipmentNotOpen(
-            "Shipment {shipment_number} is {state}: {received} of {count} lines were received.",
+            "Shipment {shipment_number} is {state}: of {count:#line}, {received} received.",
             shipment_number=shipment.shipment_number,
             state=shipment.state,
             received=received,
@@ -334,4 +336,4 @@ def next_steps(load: Load) -> list[NextStep]:
         return []
     waiting = sum(line.quantity for line in load.lines if not line.received)
     who = hospital(load.shipment.institution_code, load.shipment.institution_name)
-    return [NextStep(who=who, what=f"accept or reject {waiting} units on the way")]
+    return [NextStep(who=who, what=f"accept or reject {number_of(waiting, 'unit')} on the way")]

@@ -103,7 +103,7 @@ async def _sheets(tx: Tx, command: MakePaymentRun) -> list[Sheet]:
         faults.append(Fault(f"/sheet_ids/{place}", sheet_id, rule, "reviewed sheets, each once", code))
     if faults:
         raise RunRefused(
-            "{count} of {asked} sheets cannot be paid; no run was made.",
+            "Of {asked:#sheet}, {count} cannot be paid; no run was made.",
             faults=faults,
             count=len(faults),
             asked=len(command.sheet_ids),

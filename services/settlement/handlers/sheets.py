@@ -240,7 +240,7 @@ def _check_lines(item: DisputeSheetOf, yuan: dict[tuple[UUID, UUID], Decimal]) -
         seen.add(line.payable_id)
     if faults:
         raise DisputeRefused(
-            "{count} of {named} lines cannot be disputed; nothing was changed.",
+            "Of {named:#line}, {count} cannot be disputed; nothing was changed.",
             faults=faults,
             count=len(faults),
             named=len(item.lines),

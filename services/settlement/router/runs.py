@@ -17,7 +17,7 @@ from services.settlement.rules.payments import Payment
 from services.settlement.schemas.payments import RefusedResult, ResultFileView
 from services.settlement.schemas.runs import MakePaymentRun, RejectRun, RunView
 from shared import history
-from shared.errors import ServiceError, counted
+from shared.errors import ServiceError, number_of
 from shared.history import TimelineView
 from shared.http import CallerHere, Edge, Page, PagingHere, TxHere, etag
 from shared.http.problems import fault_view
@@ -133,6 +133,6 @@ async def put_result_file(run_id: UUID, caller: CallerHere, tx: TxHere, request:
 def _refused(number: int, refusal: ServiceError, faults: Any) -> RefusedResult:
     errors = [fault_view(fault) for fault in faults]
     if errors:
-        detail = f"{counted(len(errors), 'fault')} in row {number}; the row was not taken."
+        detail = f"{number_of(len(errors), 'fault')} in row {number}; the row was not taken."
         return RefusedResult(row=number, code="invalid_row", detail=detail, errors=errors)
     return RefusedResult(row=number, code=refusal.code, detail=refusal.detail, errors=errors)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from services.settlement.errors import RunNotOpen, SamePerson
+from shared.errors import number_of
 from shared.next_steps import BANK, NextStep, agency
 
 MADE, APPROVED, DONE, REJECTED = STATES = ("made", "approved", "done", "rejected")
@@ -52,7 +53,7 @@ def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, r
         )
     if verb == "approve" and (organisation, person) == (run.made_by_organisation, run.made_by):
         raise SamePerson(
-            "{person} of {organisation} made this run of {payment_count} payments over {amount_yuan} "
+            "{person} of {organisation} made this run of {payment_count:#payment} over {amount_yuan} "
             "yuan; another person must approve it.",
             person=person,
             organisation=organisation,
@@ -74,8 +75,8 @@ def next_step(run: Run) -> NextStep | None:
     """Whom a run waits for."""
     match run.state:
         case "made":
-            what = f"another person than {run.made_by} approves or rejects the run of {run.payment_count} payments"
+            what = f"another person than {run.made_by} approves or rejects the run of {number_of(run.payment_count, 'payment')}"
             return NextStep(who=agency(run.region, run.agency_code), what=what)
         case "approved":
-            return NextStep(who=BANK, what=f"pay, and answer for every one of {run.payment_count} payments")
+            return NextStep(who=BANK, what=f"pay, and answer for each of {number_of(run.payment_count, 'payment')}")
     return None

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from services.settlement.errors import SheetNotOpen
 from shared import clock
+from shared.errors import number_of
 from shared.next_steps import BANK, PLATFORM, Actor, NextStep, agency, day_over, hospital
 
 ISSUED, DISPUTED, CONFIRMED, REVIEWED, IN_RUN, PAID, EMPTY = STATES = (
@@ -126,7 +127,7 @@ def next_step(sheet: Sheet) -> NextStep | None:
     match sheet.state:
         case "issued" | "disputed":
             who = hospital(sheet.institution_code, sheet.institution_name)
-            what = f"confirm the sheet of {sheet.line_count} lines, or dispute lines of it"
+            what = f"confirm the sheet of {number_of(sheet.line_count, 'line')}, or dispute lines of it"
             return NextStep(who=who, what=what, by=day_over(sheet.confirm_by))
         case "confirmed":
             return NextStep(who=office, what="review the sheet", by=day_over(sheet.review_by))

@@ -78,7 +78,7 @@ def _check(command: CaptureDocument, bill_type: BillType) -> None:
     )
     if faults:
         raise DocumentRefused(
-            "Bill {bill_number} has {count} faults.", faults=faults, bill_number=command.bill_number, count=len(faults)
+            "Bill {bill_number} has {count:#fault}.", faults=faults, bill_number=command.bill_number, count=len(faults)
         )
 
 

@@ -118,7 +118,7 @@ def _check_free(one: _Read, parents: Mapping[str, str]) -> None:
     ]
     if faults:
         raise AlreadyPacked(
-            "{count} codes cannot lie in {code}: {given} lies in {parents}.",
+            "{count:#code} cannot lie in {code}: {given} lies in {parents}.",
             faults=faults,
             count=len(faults),
             code=one.parent.code,

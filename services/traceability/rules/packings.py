@@ -35,7 +35,10 @@ def read_packing(parent: str, children: Sequence[str]) -> tuple[TraceCode, list[
         read.append(trace)
     if faults:
         raise PackingRefused(
-            "{count} codes of the packing of {parent} are wrong.", faults=faults, count=len(faults), parent=parent[:40]
+            "{count:#code} of the packing of {parent} cannot be taken.",
+            faults=faults,
+            count=len(faults),
+            parent=parent[:40],
         )
     return read[0], read[1:]
 
@@ -71,7 +74,7 @@ def check_levels(
         else:
             inner.append(meaning)
     if faults:
-        raise PackingRefused("{count} codes cannot lie in {code}.", faults=faults, count=len(faults), code=parent.code)
+        raise PackingRefused("{count:#code} cannot lie in {code}.", faults=faults, count=len(faults), code=parent.code)
     return outer, inner
 
 

@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 from services.settlement.rules import payables, payments, runs, sheets
 from services.settlement.rules.payables import Seen
 from services.settlement.rules.sheets import Disputed, Paying
+from shared.errors import number_of
 from shared.next_steps import BANK, PLATFORM, Actor, NextStep, agency, hospital
 from tests.services.settlement.test_rules import NOW, payable, payment, run, sheet
 
@@ -112,9 +113,9 @@ def test_a_payment_says_whom_it_waits_for(
 
 def test_a_run_says_whom_it_waits_for() -> None:
     one = run("made")
-    what = f"another person than {one.made_by} approves or rejects the run of {one.payment_count} payments"
+    what = f"another person than {one.made_by} approves or rejects the run of {number_of(one.payment_count, 'payment')}"
     assert runs.next_step(one) == NextStep(who=agency(one.region, one.agency_code), what=what)
-    what = f"pay, and answer for every one of {one.payment_count} payments"
+    what = "pay, and answer for each of " + number_of(one.payment_count, "payment")
     decided = {"decided_by": "B", "decided_by_organisation": "A"}
     assert runs.next_step(replace(run("approved"), **decided)) == NextStep(who=BANK, what=what)
     assert runs.next_step(run("done")) is None

@@ -247,7 +247,7 @@ def test_the_bank_is_asked_again_later_each_time_up_to_a_bound(times: int, secon
 )
 def test_nobody_approves_what_he_made(organisation: str, person: str, refused: bool) -> None:
     if refused:
-        with pytest.raises(SamePerson, match=r"person A of A1 made this run of 1 payments over 10\.00 yuan"):
+        with pytest.raises(SamePerson, match=r"person A of A1 made this run of 1 payment over 10\.00 yuan"):
             runs.decided(run(), "approve", organisation, person, NOW)
     else:
         assert runs.decided(run(), "approve", organisation, person, NOW).state == "approved"

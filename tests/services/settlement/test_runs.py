@@ -50,9 +50,9 @@ async def test_the_maker_of_a_run_may_not_approve_it(stage: Stage) -> None:
     run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
     refused = await stage.post(f"/payment-runs/{run['id']}/approval", AGENCY_A, status=403)
     assert refused["code"] == "same_person"
-    assert "person A of 113301000000000001 made this run of 1 payments over 1234.00 yuan" in refused["detail"]
+    assert "person A of 113301000000000001 made this run of 1 payment over 1234.00 yuan" in refused["detail"]
     timeline = await stage.get(f"/payment-runs/{run['id']}/timeline")
-    assert timeline["next"][0]["what"] == "another person than person A approves or rejects the run of 1 payments"
+    assert timeline["next"][0]["what"] == "another person than person A approves or rejects the run of 1 payment"
 
 
 async def test_a_sheet_stands_in_one_run_only_and_every_fault_is_named(stage: Stage) -> None:
