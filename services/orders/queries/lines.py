@@ -72,6 +72,21 @@ async def lines_of(tx: Tx, order_ids: Collection[UUID]) -> list[Line]:
 
 
 @lru_cache
+def _states(reach: Reach) -> sa.Executable:
+    ids = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
+    wanted = sa.select(order_lines.c.order_id, order_lines.c.state)
+    return wanted.where(order_lines.c.order_id == sa.any_(ids), of_party(reach, order_lines))
+
+
+async def states_of(tx: Tx, order_ids: Collection[UUID]) -> dict[UUID, list[str]]:
+    """The states of the lines of some orders, as far as they are within reach."""
+    states: dict[UUID, list[str]] = {order_id: [] for order_id in order_ids}
+    for row in await tx.rows(_states(reach_of(tx)), ids=list(order_ids), **scoped(tx)):
+        states[row["order_id"]].append(row["state"])
+    return states
+
+
+@lru_cache
 def _owed(reach: Reach) -> sa.Executable:
     asked = shipment_lines.c.codes_required
     return (

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from services.orders.handlers.orders import Cancelling, Closing, cancel_orders, close_lines, place_orders
 from services.orders.queries import orders as queries
-from services.orders.queries.lines import owed_of
+from services.orders.queries.lines import owed_of, states_of
 from services.orders.queries.orders import OrderState
 from services.orders.rules.orders import next_steps
 from services.orders.schemas.fields import MOST_LINES, Day
@@ -54,7 +54,8 @@ async def list_orders(
         after=UUID(paging.after[0]) if paging.after else None,
         rows=paging.rows,
     )
-    return paging.page(found, OrderHeadView.model_validate, key=lambda order: [order.id])
+    states = await states_of(tx, [order.id for order in found])
+    return paging.page(found, lambda order: OrderHeadView.head(order, states[order.id]), key=lambda order: [order.id])
 
 
 @router.get("/by-number/{order_number:path}")

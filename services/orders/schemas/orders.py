@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
@@ -18,7 +19,7 @@ from pydantic import (
 )
 
 from services.orders.rules.market import LARGEST_QUANTITY
-from services.orders.rules.orders import Book
+from services.orders.rules.orders import Book, Order
 from services.orders.schemas.fields import MOST_LINES
 from services.orders.schemas.lines import LineView
 from shared.http import Amount, Code, Command, Name, Price, Reason, View
@@ -112,7 +113,8 @@ class CancelOrder(Command):
 
 
 class OrderHeadView(View):
-    """An order without its lines; state: placed, confirmed, closed, cancelled."""
+    """An order without its lines; state: placed, confirmed, closed, cancelled, by all its lines; the counts are of those
+    that the caller is a party of."""
 
     id: UUID
     order_number: str
@@ -128,9 +130,17 @@ class OrderHeadView(View):
     lines_active: int
     lines_cancelled: int
 
+    @classmethod
+    def head(cls, order: Order, states: Iterable[str]) -> "OrderHeadView":
+        """Shows an order to somebody who sees lines in these states."""
+        counted = order.counting(states)
+        return OrderHeadView(
+            **{name: getattr(counted, name) for name in OrderHeadView.model_fields} | {"state": order.state}
+        )
+
 
 class OrderView(OrderHeadView):
-    """An order with those of its lines that the caller is a party of; the amounts are of these."""
+    """An order with those of its lines that the caller is a party of; counts and amounts are of these."""
 
     amount_yuan: Amount
     paid_yuan: Amount
@@ -139,7 +149,7 @@ class OrderView(OrderHeadView):
     @classmethod
     def of(cls, book: Book) -> Self:
         """Shows an order."""
-        order = book.order
+        order = book.order.counting(line.state for line in book.lines)
         return cls(
             id=order.id,
             order_number=order.order_number,
@@ -147,7 +157,7 @@ class OrderView(OrderHeadView):
             institution_name=order.institution_name,
             region=order.region,
             delivery_point=order.delivery_point,
-            state=order.state,
+            state=book.order.state,
             placed_at=order.placed_at,
             confirm_by=order.confirm_by,
             line_count=order.line_count,

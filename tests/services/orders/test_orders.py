@@ -167,6 +167,8 @@ async def test_each_party_sees_an_order_with_its_own_lines(hand: Hand) -> None:
         seen = await hand.see(path, role, who)
         assert [line["line_number"] for line in seen["lines"]] == numbers, role
         listed_orders = await hand.see("/orders", role, who)
+        for shown in (seen, *listed_orders["items"]):
+            assert (shown["line_count"], shown["lines_pending"]) == (len(numbers), len(numbers)), role
         assert [one["id"] for one in listed_orders["items"]] == [placed["id"]], role
         listed_lines = await hand.see("/lines", role, who)
         assert [one["line_number"] for one in listed_lines["items"]] == numbers, role
