@@ -5,6 +5,7 @@ name of its function and does nothing of this itself.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -43,6 +44,8 @@ TRIES = 3
 """Of a request that met another one in the database: deadlock, serialisation, the same natural key at once."""
 
 MET = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+ENTITY_TAGS = re.compile(r'\*|(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*')
+"""What If-Match may hold (RFC 9110 §13.1.1)."""
 READS = {"GET", "HEAD"}
 KEPT_HEADERS = ("content-type", "location", "etag")
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -76,6 +79,12 @@ class KeyMissing(BadRequest):
 
 class KeyEmpty(BadRequest):
     title = "The Idempotency-Key is empty"
+
+
+class MatchUnreadable(BadRequest):
+    """Send back the ETag as the answer carried it, in its quotes, or `*` to take whatever version stands."""
+
+    title = "If-Match holds no ETag"
 
 
 class Busy(Conflict):
@@ -298,11 +307,18 @@ def etag(version: int) -> str:
 
 
 def check_match(request: Request, version: int) -> None:
-    """The guard where two people may edit one thing; raises PreconditionRequired, PreconditionFailed (RFC 9110 §13.1.1)."""
+    """The guard where two people may edit one thing (RFC 9110 §13.1.1).
+
+    Raises PreconditionRequired, MatchUnreadable, PreconditionFailed.
+    """
     given = request.headers.get("if-match")
     if given is None:
         raise PreconditionRequired("Send `If-Match: {etag}`, the ETag of what you read.", etag=etag(version))
-    if given != "*" and etag(version) not in [tag.strip() for tag in given.split(",")]:
+    if not ENTITY_TAGS.fullmatch(given.strip()):
+        raise MatchUnreadable(
+            "If-Match is {given!j}; it holds an ETag with its quotes, such as {etag}.", given=given, etag=etag(version)
+        )
+    if given.strip() != "*" and etag(version) not in [tag.strip() for tag in given.split(",")]:
         raise PreconditionFailed(
             "You read version {given}, now it is {etag}; read it again.", given=given[:100], etag=etag(version)
         )

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Match, Route
 
 
@@ -35,7 +36,9 @@ def near_miss(request: Request) -> str | None:
     if len(asked) > MOST_PARTS or sum(map(len, asked)) > LONGEST_PATH:
         return None
     ours = {
-        "/".join(_filled(route.path, asked)) for route in _routes(request) if route.path.count("/") + 1 == len(asked)
+        "/".join(_filled(route.path, asked))
+        for route in _routes(request)
+        if route.path.count("/") + 1 == len(asked) and _may_be(route, asked)
     }
     found = difflib.get_close_matches("/".join(asked).lower(), sorted(ours), 1, cutoff=ALIKE)
     return root + found[0] if found else None
@@ -45,6 +48,15 @@ MOST_PARTS, LONGEST_PATH = 10, 200
 """Nobody mistypes a path of more."""
 ALIKE = 0.75
 """How alike two paths are written, from 0 to 1."""
+
+
+def _may_be(route: Route, asked: list[str]) -> bool:
+    """Whether what was asked for can stand where this path has parameters: a word is no id, a mistyped id is one."""
+    parts = zip(route.path.split("/"), asked, strict=True)
+    given = {part.strip("{}").partition(":")[0]: value for part, value in parts if part.startswith("{")}
+    fields = route.dependant.path_params if isinstance(route, APIRoute) else ()
+    words = {name: value for name, value in given.items() if not any(character.isdigit() for character in value)}
+    return not any(field.name in words and field.validate(words[field.name], {}, loc=())[1] for field in fields)
 
 
 def _filled(path: str, asked: list[str]) -> Iterator[str]:
