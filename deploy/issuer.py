@@ -15,8 +15,11 @@ from joserfc.jwk import ECKey, KeySet
 from deploy.embedded import CannotStart, writable
 from deploy.services import NAMES
 from shared import clock
+from shared.codes import CodeRefused, parse_region
 from shared.identity import ROLES
+from shared.identity.claims import SCOPED
 from shared.settings import EMBEDDED_ISSUER as ISSUER
+from shared.settings import Limits
 
 ALGORITHM = "ES256"
 DAY_SECONDS = 86_400
@@ -50,15 +53,22 @@ def make_token(
     region: str,
     person: str = "somebody",
     days: float = 1,
+    scopes: Sequence[str] = (),
+    client: str | None = None,
+    services: Sequence[str] = NAMES,
 ) -> str:
-    """A token for all five services; raises TokenImpossible for a role or region that none of them knows."""
+    """A token for all five services, or for those that are named; for a person, or for the system `client` itself.
+
+    Raises TokenImpossible for a role, region, scope or service that none of them knows.
+    """
     _check(organisation, roles, region, days)
+    _check_width(scopes, services)
     key = _key(data_dir / "keys")
     now = int(clock.wall_seconds())
     claims = {
         "iss": ISSUER,
-        "aud": list(NAMES),
-        "sub": person,
+        "aud": list(services),
+        "sub": client or person,
         "org": organisation,
         "roles": list(roles),
         "region": region,
@@ -66,6 +76,10 @@ def make_token(
         "nbf": now,
         "exp": now + int(days * DAY_SECONDS),
     }
+    if client:
+        claims["client_id"] = client
+    if scopes:
+        claims["scope"] = " ".join(scopes)
     return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key)
 
 
@@ -81,8 +95,23 @@ def _check(organisation: str, roles: Sequence[str], region: str, days: float) ->
             raise TokenImpossible(f"There is no role {role!r}; {hint}")
     if not (len(region) == 6 and region.isascii() and region.isdigit()):  # noqa: PLR2004  GB/T 2260
         raise TokenImpossible(f"A region is a six-digit code of GB/T 2260, given {region!r}.")
-    if not days > 0:
-        raise TokenImpossible(f"A token lives more than 0 days, given {days}.")
+    try:
+        parse_region(region)
+    except CodeRefused as error:
+        raise TokenImpossible(f"There is no region {region!r}: {error.rule}; allowed: {error.allowed}.") from error
+    most = Limits().token_days
+    if not 0 < days <= most:
+        raise TokenImpossible(f"A token lives more than 0 and at most {most:g} days, given {days:g}.")
+
+
+def _check_width(scopes: Sequence[str], services: Sequence[str]) -> None:
+    for scope in scopes:
+        about, _, what = scope.partition(":")
+        if about not in SCOPED or not what:
+            raise TokenImpossible(f"There is no scope {scope!r}; one is like orders:read, about {', '.join(SCOPED)}.")
+    for service in services:
+        if service not in NAMES:
+            raise TokenImpossible(f"There is no service {service!r}; there are {', '.join(NAMES)}.")
 
 
 def _key(folder: Path) -> ECKey:

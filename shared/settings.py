@@ -43,7 +43,7 @@ class Limits(BaseSettings):
     requests_burst: int = Field(2_000, gt=0, description="of one organisation and operation at once")
     concurrent_requests: int = Field(2_000, gt=0, description="under way in one process")
     organisation_requests: int = Field(500, gt=0, description="of one organisation under way in one process")
-    organisation_connections: int = Field(4, gt=0, description="of the pool, held by one organisation at once")
+    organisation_connections: int = Field(2, gt=0, description="of the pool, held by one organisation while others ask")
     request_seconds: float = Field(60, gt=0)
     idempotency_days: float = Field(7, gt=0, description="how long an answer is kept under its Idempotency-Key")
     outbox_days: float = Field(7, gt=0, description="how long a sent event is kept")
@@ -58,6 +58,7 @@ class Limits(BaseSettings):
     drain_seconds: float = Field(20, gt=0)
     poll_seconds: float = Field(1, gt=0)
     token_characters: int = Field(8_192, gt=0, description="of a bearer token; longer ones are not looked at")
+    token_days: float = Field(366, gt=0, description="from now to the expiry of a token; a longer one is refused")
     remembered_tokens: int = Field(10_000, gt=0, description="verified ones, until they expire")
     jwks_seconds: float = Field(3_600, gt=0, description="how old an issuer's keys grow before they are fetched again")
     jwks_refetch_seconds: float = Field(
@@ -113,6 +114,9 @@ class ServiceSettings(BaseSettings):
     )
     driven_clock: bool = Field(default=False, description="the clock may be driven; never in production")
     clock_file: Path | None = Field(None, description="where a driven clock keeps what it shows, and goes on from")
+    heads_file: Path | None = Field(
+        None, description="of the worker: where each day's head of history is added as a line"
+    )
     limits: Limits = Field(default_factory=Limits)
 
     @field_validator("api_role", "worker_role")

@@ -79,6 +79,6 @@ class Access:
                 operation=operation,
                 needed=needed,
                 service=self.service,
-                held=" ".join(sorted(caller.scopes)),
+                held=" ".join(sorted(caller.scopes)) or "none",
             )
         return Scope(max(reaches, key=WIDTH.__getitem__), caller.organisation, caller.region_prefix)

@@ -70,7 +70,7 @@ def operator_needed(verifier_of: VerifierOf) -> Callable[[Request], Awaitable[No
             raise RoleMayNot("Operations are for operator; the token's roles are {roles}.", roles=roles)
         needed = f"operations:{'read' if request.method == 'GET' else 'write'}"
         if caller.scopes is not None and needed not in caller.scopes:
-            named = " ".join(sorted(caller.scopes))
+            named = " ".join(sorted(caller.scopes)) or "none"
             raise ScopeTooNarrow("This needs the scope {needed}; the token has {named}.", needed=needed, named=named)
 
     return check

@@ -1,7 +1,8 @@
 """Whose turn it is: what one organisation has under way is bounded, and it never holds every connection of the pool.
 
-Whoever finds none free waits in the queue of its own organisation; a connection that comes free goes to the organisation
-that has the fewest, so that a quiet one waits behind nobody's hundred. Counted in this process.
+Alone it may hold all but one, and as soon as another is there `organisation_connections`. Whoever finds none free waits in
+the queue of its own organisation; a connection that comes free goes to the organisation that has the fewest, so that a quiet
+one waits behind nobody's hundred. Counted in this process.
 """
 
 import asyncio
@@ -10,8 +11,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
+from shared import clock
 from shared.errors import TooMany, Unavailable
 from shared.settings import Limits
+
+COMPANY_SECONDS = 1.0
+"""So long after two organisations were under way at once, neither is taken to be alone."""
 
 
 class OrganisationBusy(TooMany):
@@ -32,6 +37,7 @@ class Turns:
         self._limits = limits
         self._free = limits.pool_connections
         self._known: dict[str, _Organisation] = {}
+        self._company_until = 0.0
 
     @contextmanager
     def under_way(self, organisation: str) -> Iterator[None]:
@@ -45,6 +51,8 @@ class Turns:
                 under_way=one.under_way,
             )
         one.under_way += 1
+        if len(self._known) > 1:
+            self._company_until = clock.elapsed() + COMPANY_SECONDS
         try:
             yield
         finally:
@@ -56,7 +64,7 @@ class Turns:
     async def connection(self, organisation: str) -> AsyncIterator[None]:
         """The right to one connection, for a request that is counted; raises Unavailable after `pool_wait_seconds`."""
         one = self._known[organisation]
-        if self._free and one.connected < self._limits.organisation_connections:
+        if self._free and one.connected < self._most():
             self._free -= 1
             one.connected += 1
         else:
@@ -65,6 +73,12 @@ class Turns:
             yield
         finally:
             self._give_back(one)
+
+    def _most(self) -> int:
+        """Connections that one organisation may hold now."""
+        if clock.elapsed() < self._company_until:
+            return self._limits.organisation_connections
+        return max(1, self._limits.pool_connections - 1)
 
     async def _wait(self, one: _Organisation) -> None:
         turn = asyncio.get_running_loop().create_future()
@@ -93,7 +107,7 @@ class Turns:
     def _give_back(self, one: _Organisation) -> None:
         self._free += 1
         one.connected -= 1
-        most = self._limits.organisation_connections
+        most = self._most()
         while waiting := [other for other in self._known.values() if other.waiting and other.connected < most]:
             next_one = min(waiting, key=lambda other: other.connected)
             turn = next_one.waiting.popleft()

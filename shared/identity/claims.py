@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.codes import is_clean_text, region_prefix
+from shared.codes import CodeRefused, is_clean_text, parse_region, region_prefix
 from shared.identity.base import ROLES, Caller, refused
 from shared.identity.issuers import ANY, Issuer
 
@@ -18,6 +18,9 @@ CLIENT = "client:"
 
 _REGION = re.compile(r"[0-9]{6}")
 _SCOPE = re.compile(r"[a-z]+:[a-z_]+")
+SCOPED = ("listing", "orders", "settlement", "traceability", "alerts", "operations")
+"""What a scope may be about; a word that begins so and is written otherwise (`orders.read`, `Orders:Read`) is a slip."""
+_OURS = re.compile(rf"({'|'.join(SCOPED)})([^a-z]|$)", re.IGNORECASE)
 
 Claims = Mapping[str, Any]
 
@@ -57,6 +60,10 @@ def _region(claims: Claims, issuer: Issuer) -> str:
     region = issuer.fixed.region or _meant(_one(claims, place), issuer.values.region)
     if region is None or not _REGION.fullmatch(region):
         raise refused(f"its `{place}` is not a six-digit code of GB/T 2260")
+    try:
+        parse_region(region)
+    except CodeRefused as error:
+        raise refused(f"its `{place}` is no code of GB/T 2260: {error.rule}") from error
     if ANY not in issuer.regions and not any(region.startswith(region_prefix(within)) for within in issuer.regions):
         raise refused(f"its issuer may not speak for the region it names (`{place}`)")
     return region
@@ -72,10 +79,14 @@ def _person(claims: Claims, issuer: Issuer) -> str:
 
 
 def _scopes(claims: Claims, issuer: Issuer) -> frozenset[str] | None:
-    """Words like `orders:read` cut the roles down; `openid` and other words of the issuer's own do not count."""
-    named = {_meant(word, issuer.values.scopes) for word in _words(claims, issuer.claims.scopes)}
-    scopes = frozenset(word for word in named if word and _SCOPE.fullmatch(word))
-    return scopes or None
+    """Words like `orders:read` cut the roles down, and so does what only looks like one: an unknown word grants nothing.
+
+    `openid` and other words of the issuer's own do not count; where scopes are needed, no word of ours grants nothing.
+    """
+    words = [_meant(word, issuer.values.scopes) for word in _words(claims, issuer.claims.scopes)]
+    scopes = frozenset(word for word in words if word and (_SCOPE.fullmatch(word) or _OURS.match(word)))
+    needed = issuer.scopes_needed or issuer.values.scopes
+    return scopes if scopes or needed else None
 
 
 def _words(claims: Claims, place: str) -> Sequence[str]:

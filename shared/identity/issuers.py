@@ -21,15 +21,16 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from shared.codes import parse_region
 from shared.identity.base import ROLES
 from shared.settings import EMBEDDED_ISSUER, IssuersWrong, ServiceSettings
 
 ANY = "*"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-Region = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
+Region = Annotated[str, Field(pattern=r"^[0-9]{6}$"), AfterValidator(parse_region)]
 Role = Literal["hospital", "manufacturer", "distributor", "agency", "authority", "operator"]
 
 
@@ -76,6 +77,7 @@ class Issuer(_Told):
     regions: tuple[Region | Literal["*"], ...] = Field(min_length=1)
     claims: Places = Places()
     values: Values = Values()
+    scopes_needed: bool = Field(default=False, description="a token without a scope of ours may do nothing")
     fixed: Fixed = Fixed()
 
     @model_validator(mode="after")

@@ -26,6 +26,7 @@ from shared.identity.keys import FAMILIES, Keys
 from shared.settings import Limits
 
 SKEW_SECONDS = 30
+DAY_SECONDS = 86_400
 KINDS = {"JWT", "AT+JWT", "APPLICATION/AT+JWT"}
 """`typ` of an access token, where it is said; a logout token or a proof is none."""
 BEARER = {"bearer", "jwt"}
@@ -128,6 +129,8 @@ class Verifier:
                 raise refused(f"its {claim} is not a time")
         if "exp" not in claims or now > claims["exp"] + SKEW_SECONDS:
             raise refused("it has expired, or has no expiry")
+        if claims["exp"] > now + self._limits.token_days * DAY_SECONDS + SKEW_SECONDS:
+            raise refused(f"it is good for more than {self._limits.token_days:g} days (`exp`)")
         if now < claims.get("nbf", now) - SKEW_SECONDS:
             raise refused("it is not valid yet")
 

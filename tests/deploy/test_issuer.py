@@ -16,6 +16,7 @@ from deploy.issuer import ISSUER, TokenImpossible, jwks_file, make_token
 from deploy.services import NAMES
 from shared import clock
 from shared.identity import Issuer, NoToken, TokenRefused, Verifier
+from shared.identity.claims import SCOPED
 from shared.settings import Limits
 
 WHO = {"organisation": "H33010200059", "roles": ["hospital"], "region": "330100"}
@@ -154,3 +155,30 @@ async def test_junk_is_refused(data_dir: Path, junk: str) -> None:
 def test_an_impossible_token_is_not_made(tmp_path: Path, other: dict[str, Any], reason: str) -> None:
     with pytest.raises(TokenImpossible, match=reason.replace("?", r"\?")):
         make_token(tmp_path, **{**WHO, **other})
+
+
+async def test_a_token_may_be_narrower_of_a_system_and_for_one_service(data_dir: Path) -> None:
+    token = make_token(data_dir, **WHO, scopes=["orders:read"], client="erp-7", services=["orders"])
+    caller = await verifier(data_dir).caller(f"Bearer {token}")
+    assert (caller.scopes, caller.person) == ({"orders:read"}, "client:erp-7")
+    with pytest.raises(TokenRefused, match="not meant for"):
+        await verifier(data_dir, "listing").caller(f"Bearer {token}")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"scopes": ["orders.read"]}, "no scope 'orders.read'"),
+        ({"scopes": ["orders:"]}, "no scope"),
+        ({"services": ["order"]}, "no service 'order'"),
+        ({"region": "990000"}, "no region '990000'"),
+        ({"days": 367}, "at most 366 days"),
+    ],
+)
+def test_a_token_that_would_be_refused_is_not_made(data_dir: Path, wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(TokenImpossible, match=said):
+        make_token(data_dir, **(WHO | wrong))
+
+
+def test_scopes_are_about_the_services_there_are_and_operations() -> None:
+    assert {*SCOPED} == {*NAMES, "operations"}

@@ -53,10 +53,14 @@ async def test_a_quiet_organisation_finds_a_connection_while_a_noisy_one_waits()
     desk = Desk(turns())
     noisy = [desk.begin(NOISY) for _ in range(50)]
     await settle()
-    assert desk.connected == [NOISY] * 2
+    assert desk.connected == [NOISY] * 3, "alone it may hold all but one"
     quiet = desk.begin(QUIET)
     await settle()
-    assert desk.connected == [NOISY, NOISY, QUIET]
+    assert desk.connected == [NOISY, NOISY, NOISY, QUIET]
+    for end in desk.ends[:3]:
+        end.set()
+    await settle()
+    assert desk.connected == [NOISY, NOISY, NOISY, QUIET, NOISY, NOISY], "in company it holds two"
     await finish(desk, quiet, *noisy)
     assert len(desk.connected) == 51
 
@@ -64,17 +68,19 @@ async def test_a_quiet_organisation_finds_a_connection_while_a_noisy_one_waits()
 async def test_a_connection_that_comes_free_goes_to_who_has_the_fewest() -> None:
     desk = Desk(turns(pool_connections=2))
     noisy = [desk.begin(NOISY) for _ in range(10)]
+    other = desk.begin(OTHER)
     await settle()
     quiet = desk.begin(QUIET)
     await settle()
-    desk.ends[0].set()
+    assert desk.connected == [NOISY, OTHER]
+    desk.ends[1].set()
     await settle()
-    assert desk.connected == [NOISY, NOISY, QUIET]
-    await finish(desk, quiet, *noisy)
+    assert desk.connected == [NOISY, OTHER, QUIET]
+    await finish(desk, quiet, other, *noisy)
 
 
 async def test_one_s_own_requests_come_in_the_order_they_were_sent() -> None:
-    of = turns(organisation_connections=1)
+    of = turns(pool_connections=1)
     order: list[int] = []
 
     async def request(number: int) -> None:

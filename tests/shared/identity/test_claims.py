@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from shared.access import Access, ScopeTooNarrow
 from shared.identity import Caller, Issuer, TokenRefused
@@ -137,11 +138,40 @@ def test_nobody_can_be_nobody_or_pose_as_a_system(said: dict[str, Any]) -> None:
         ("openid orders:read", {"orders:read"}),
         (["orders:read", "settlement:write"], {"orders:read", "settlement:write"}),
         ("orders:reed", {"orders:reed"}),
+        ("orders.read", {"orders.read"}),
+        ("openid Orders:Read", {"Orders:Read"}),
+        ("ORDERS", {"ORDERS"}),
+        ("orders:read.all", {"orders:read.all"}),
+        ("alerts/read settlement_write", {"alerts/read", "settlement_write"}),
+        ("ordersystem listings", None),
         ("urn:zitadel:iam:org:project https://graph.example/.default", None),
     ],
 )
 def test_scopes_of_this_platform_count_and_others_do_not(scope: object, scopes: set[str] | None) -> None:
     assert read(SAID | {"scope": scope}).scopes == scopes
+
+
+@pytest.mark.parametrize("how", [{"values": {"scopes": {"Orders.Read": "orders:read"}}}, {"scopes_needed": True}])
+@pytest.mark.parametrize("scope", [None, "", "openid", "profile email"])
+def test_where_scopes_are_needed_a_token_without_one_may_do_nothing(how: dict[str, Any], scope: str | None) -> None:
+    caller = read(SAID | {"scope": scope}, **how)
+    assert caller.scopes == frozenset()
+    with pytest.raises(ScopeTooNarrow, match="the token has none"):
+        Access("orders", {"list_orders": {"hospital": "own"}}).scope("list_orders", caller, writes=False)
+
+
+@pytest.mark.parametrize("scope", ["orders.read", "Orders:Read", "orders:read.all", "orders", "orders/read"])
+def test_a_scope_that_is_misspelt_opens_nothing(scope: str) -> None:
+    caller = read(SAID | {"scope": scope})
+    with pytest.raises(ScopeTooNarrow):
+        Access("orders", {"list_orders": {"hospital": "own"}}).scope("list_orders", caller, writes=False)
+
+
+@pytest.mark.parametrize("region", ["990000", "000001", "100000"])
+def test_a_region_that_is_nowhere_is_refused_by_its_claim(region: str) -> None:
+    assert "its `region` is no code of GB/T 2260" in refusal(SAID | {"region": region}, regions=["*"])
+    with pytest.raises(ValidationError):
+        issuer(regions=[region])
 
 
 def test_scopes_may_be_named_in_the_issuer_s_words() -> None:

@@ -89,6 +89,16 @@ async def test_clocks_may_differ_a_little(oidc: Oidc, claim: str, off: int, take
         await refusal(oidc.verifier(), token)
 
 
+@pytest.mark.parametrize(("beyond", "taken"), [(-10, True), (SKEW_SECONDS + 10, False)])
+async def test_a_token_is_good_for_as_long_as_the_limit_and_no_longer(oidc: Oidc, beyond: int, taken: bool) -> None:
+    token = oidc.token(exp=int(clock.wall_seconds()) + 2 * 86_400 + beyond)
+    known = oidc.verifier(limits=Limits(token_days=2))
+    if taken:
+        assert await known.caller(f"Bearer {token}")
+    else:
+        assert "more than 2 days" in (await refusal(known, token)).detail
+
+
 def _by_hand(header: dict[str, Any], claims: dict[str, Any], secret: bytes | None) -> str:
     body = b".".join(urlsafe_b64encode(orjson.dumps(part)).rstrip(b"=") for part in (header, claims))
     mac = b"" if secret is None else hmac.new(secret, body, hashlib.sha256).digest()
