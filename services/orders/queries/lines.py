@@ -26,8 +26,8 @@ _PAID = (
     .scalar_subquery()
     .label("paid_yuan")
 )
-_ACCEPTED, _COVERED = shipment_lines.c.quantity_accepted, shipment_lines.c.quantity_traced
-_COVERED = sa.func.least(_COVERED, _ACCEPTED)
+_ACCEPTED = shipment_lines.c.quantity_accepted
+_COVERED = sa.func.least(shipment_lines.c.quantity_traced, _ACCEPTED)
 _PAYABLE = sa.func.round(
     sa.case((shipment_lines.c.codes_required, _COVERED), else_=_ACCEPTED) * order_lines.c.unit_price_yuan, 2
 )

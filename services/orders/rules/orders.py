@@ -5,7 +5,6 @@ follows from its own row, whatever part of the lines the caller may see.
 """
 
 from collections import Counter
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -41,17 +40,6 @@ class Order:
     lines_active: int
     lines_cancelled: int
     version: int
-
-    def counting(self, states: Iterable[str]) -> "Order":
-        """The order as it is shown to somebody who sees lines in these states and no others."""
-        seen = Counter(states)
-        return replace(
-            self,
-            line_count=seen.total(),
-            lines_pending=seen[PENDING],
-            lines_active=sum(seen[state] for state in ACTIVE),
-            lines_cancelled=seen[CANCELLED],
-        )
 
     def counting(self, states: Iterable[str]) -> "Order":
         """The order as it is shown to somebody who sees lines in these states and no others."""

@@ -1,6 +1,6 @@
 """HTTP for recalls."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -83,8 +83,9 @@ async def get_recall_timeline(recall_id: UUID, tx: TxHere) -> TimelineView:
 
 def _told(recall: Recall) -> list[Deed]:
     """What happened to a recall, for everybody who may read it: history's own rows are its parties' alone."""
-    lots = {"product_code": recall.product_code, "lot_numbers": list(recall.lot_numbers)}
-    told = [(recall.opened_at, "opened", recall.opened_by, {**lots, "reason": recall.reason})]
+    opening: dict[str, Any] = {"product_code": recall.product_code, "lot_numbers": list(recall.lot_numbers)}
+    opening["reason"] = recall.reason
+    told = [(recall.opened_at, "opened", recall.opened_by, opening)]
     if recall.closed_at is not None:
         told.append((recall.closed_at, "closed", recall.closed_by or "", {"reason": recall.closing_reason}))
     return [
