@@ -159,52 +159,78 @@ class ServiceError(Exception):
 
 
 class BadRequest(ServiceError):
+    """Mend what `detail` names and send the request again; nothing was changed."""
+
     status = 400
 
 
 class Unauthenticated(ServiceError):
+    """Get a token from the issuer that this service trusts and send it as `Authorization: Bearer …`."""
+
     status = 401
 
 
 class Forbidden(ServiceError):
+    """Let a party act that may; `detail` names the role, the scope or the owner that is asked for."""
+
     status = 403
 
 
 class NotFound(ServiceError):
+    """Check the id or code, and whether it is yours: what belongs to others is answered like what is not there."""
+
     status = 404
 
 
 class Conflict(ServiceError):
+    """Read the thing again; do what its present state allows, or nothing when it already is as you want it."""
+
     status = 409
 
 
 class Gone(ServiceError):
+    """Stop asking for it; it does not come back."""
+
     status = 410
 
 
 class PreconditionFailed(ServiceError):
+    """Read the thing again, decide anew, and send the change with the new ETag as `If-Match`."""
+
     status = 412
 
 
 class TooLarge(ServiceError):
+    """Send less at a time; `detail` names the limit."""
+
     status = 413
 
 
 class UnsupportedMedia(ServiceError):
+    """Send the body as one of the content types that `detail` names."""
+
     status = 415
 
 
 class Unprocessable(ServiceError):
+    """Mend each place that `errors` names, as its `allowed` says, and send it again; nothing was changed."""
+
     status = 422
 
 
 class PreconditionRequired(ServiceError):
+    """Read the thing and send its ETag as `If-Match`."""
+
     status = 428
 
 
 class TooMany(ServiceError):
+    """Wait as long as `Retry-After` says, then send the same request again."""
+
     status = 429
 
 
 class Unavailable(ServiceError):
+    """Wait as long as `Retry-After` says and send the same request again, a write under the same Idempotency-Key."""
+
     status = 503

@@ -19,6 +19,13 @@ BY_THE_EDGE = {
     "method_not_allowed": (405, "Method not allowed"),
 }
 """The codes that no class of the error tree carries: status and title."""
+WHAT_TO_DO = {
+    "body_too_slow": "Send the body again over a faster connection, or in parts; `detail` names the time it may take.",
+    "internal": "Send it again later, a write under the same Idempotency-Key; tell operations the request id.",
+    "no_such_path": "Take the path from /openapi.json; `detail` names one that is written alike.",
+    "method_not_allowed": "Take a method that the header `Allow` names.",
+}
+"""Of these, and of the codes whose kind of refusal has no words of its own."""
 
 
 @cache
@@ -86,12 +93,18 @@ def page(code: str) -> str | None:
     status, heading = (classes[0].status, classes[0].title) if classes else BY_THE_EDGE[code]
     lines = [f"# {code}", "", f"HTTP {status}", "", f"* {heading}", f"* {chinese()['titles'].get(code, heading)}", ""]
     for one in classes:
-        words = " ".join((one.__doc__ or "").split())
-        lines.append(f"{_who(one)}: {one.title}. {words}".rstrip())
+        own = "" if ServiceError in one.__bases__ else " ".join((one.__doc__ or "").split())
+        lines += [f"{_who(one)}: {one.title}. {own}".rstrip(), "", f"What to do: {_remedy(one)}", ""]
     if not classes:
-        lines.append(f"Every service: {heading}.")
-    lines += ["", "`detail` says what was given and what is allowed; `errors` names each place by a JSON Pointer.", ""]
+        lines += [f"Every service: {heading}.", "", f"What to do: {WHAT_TO_DO[code]}", ""]
+    lines += ["`detail` says what was given and what is allowed; `errors` names each place by a JSON Pointer.", ""]
     return "\n".join(lines)
+
+
+def _remedy(one: type[ServiceError]) -> str:
+    """What is said of it alone, else the docstring of its kind of refusal: the class right below ServiceError."""
+    kind = one.__mro__[one.__mro__.index(ServiceError) - 1]
+    return WHAT_TO_DO.get(one.code) or " ".join((kind.__doc__ or "").split())
 
 
 def _who(one: type[ServiceError]) -> str:

@@ -78,6 +78,13 @@ async def test_the_type_of_a_problem_leads_to_its_page(client: httpx.AsyncClient
     assert (await client.get("/errors/nothing_of_the_kind")).json()["code"] == "no_such_page"
 
 
+@pytest.mark.parametrize("code", words.codes())
+def test_every_page_of_an_error_says_what_to_do(code: str) -> None:
+    said = [line for line in (words.page(code) or "").splitlines() if line.startswith("What to do: ")]
+    assert said
+    assert all(len(line.split()) > 6 for line in said)
+
+
 SAID = "One fault; nothing was changed. {first}."
 """What `said` of orders makes of faults."""
 WITHOUT_CHINESE = {
