@@ -53,9 +53,15 @@ class Embedded:
             "policy_files": [str(file) for file in sorted((self.data_dir / "policy").glob("*.toml"))],
             "embedded": PRODUCTION not in os.environ,
             "driven_clock": PRODUCTION not in os.environ,
+            "heads_file": str(heads_folder(self.data_dir) / f"{service}.jsonl"),
             "clock_file": str(clock_file(self.data_dir)),
         }
         return {name: value for name, value in told.items() if _variable(service, name) not in os.environ}
+
+
+def heads_folder(data_dir: Path) -> Path:
+    """Where the heads of history are kept outside the databases, a file a service."""
+    return data_dir / "heads"
 
 
 def clock_file(data_dir: Path) -> Path:

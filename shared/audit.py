@@ -3,6 +3,7 @@
 Also the way to look through history as a whole: filtered and paged, for authority and operator.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -21,12 +22,13 @@ SELECT id, about, action, at FROM (
 ) AS checked WHERE hash IS DISTINCT FROM expected ORDER BY id LIMIT 1
 """
 
+# The first day whose head is not what the head before it and the day's rows give.
 _CUT = """
-SELECT heads.day, heads.rows, count(h.id) AS found FROM history_heads heads
-LEFT JOIN history h ON h.recorded_at >= heads.day AND h.recorded_at < heads.day + 1
-GROUP BY heads.day, heads.rows, heads.last_id, heads.digest
-HAVING count(h.id) <> heads.rows
-  OR sha256(coalesce(string_agg(h.hash, ''::bytea ORDER BY h.id), ''::bytea)) <> heads.digest
+SELECT heads.day, heads.rows, now.rows AS found FROM (
+  SELECT *, lag(digest) OVER (ORDER BY day) AS before FROM history_heads
+) AS heads CROSS JOIN LATERAL jicai_day_of_history(heads.day) AS now
+WHERE heads.digest IS DISTINCT FROM jicai_head_hash(heads.before, heads.day, heads.rows, heads.last_id, now.hashes)
+  OR (heads.rows, heads.last_id) <> (now.rows, now.last_id)
 ORDER BY heads.day LIMIT 1
 """
 
@@ -72,22 +74,25 @@ def _row(row_id: int, about: str, action: str, at: datetime) -> str:
 
 
 def _day(day: date, rows: int, found: int) -> str:
-    return f"{day.isoformat()} had {rows} rows when its head was written, now {found}, or they are others"
+    return (
+        f"{day.isoformat()} had {rows} rows when its head was written, now {found}, or they are others,"
+        " or the head before it is gone or another"
+    )
 
 
 def page_of(
-    organisation: str | None, about: str | None, since: datetime | None, until: datetime | None
+    equal: Mapping[str, str | None], since: datetime | None, until: datetime | None
 ) -> sa.Select[tuple[object, ...]]:
-    """History after a row within the caller's reach, oldest first, filtered."""
+    """History after a row within the caller's reach, oldest first; `equal`: what a column must be, None: anything."""
     wanted = (
         sa.select(history)
         .where(history.c.id > sa.bindparam("after"), seen(history))
         .order_by(history.c.id)
         .limit(sa.bindparam("rows"))
     )
-    for column, value in ((history.c.organisation, organisation), (history.c.about, about)):
+    for name, value in equal.items():
         if value is not None:
-            wanted = wanted.where(column == value)
+            wanted = wanted.where(history.c[name] == value)
     if since is not None:
         wanted = wanted.where(history.c.at >= since)
     if until is not None:

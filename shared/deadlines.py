@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from shared import clock
+from shared import clock, telemetry
 from shared.db import PLATFORM, Database, Tx
 
 deadlines = sa.Table(
@@ -77,7 +77,8 @@ async def meet(database: Database, kind: str, due: Due, rows: int, passed_over: 
     async with database.transaction() as tx:
         taken = [Deadline(**row) for row in await tx.sql(_TAKE, kind, clock.now(), rows, list(passed_over))]
         if taken:
-            await due(tx, taken)
+            with telemetry.doing(kind):
+                await due(tx, taken)
     return len(taken)
 
 

@@ -30,6 +30,7 @@ history = sa.Table(
     sa.Column("organisation", sa.Text, nullable=False),
     sa.Column("person", sa.Text, nullable=False),
     sa.Column("request_id", sa.Text),
+    sa.Column("operation", sa.Text),  # a route, a type of event, a kind of deadline or of job
     sa.Column("institution_code", sa.Text),
     sa.Column("supplier_code", sa.Text),
     sa.Column("third_code", sa.Text),
@@ -88,6 +89,7 @@ def note(
             "organisation": who.organisation,
             "person": who.person,
             "request_id": telemetry.request_id.get(),
+            "operation": telemetry.operation.get(),
             "institution_code": parties.institution_code,
             "supplier_code": parties.supplier_code,
             "third_code": parties.third_code,

@@ -201,7 +201,7 @@ class Consumer:
 
     async def handle(self, tx: Tx, wave: Wave) -> None:
         """Lets the handler of a wave act, on behalf of the request that it came from."""
-        with telemetry.belonging_to(*wave.common()):
+        with telemetry.belonging_to(*wave.common()), telemetry.doing(wave[0].data.TYPE):
             await self._handlers[type(wave[0].data)](tx, wave)
             crash.at("consumer: inside handler")
 

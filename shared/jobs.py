@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from uuid_utils.compat import uuid7
 
+from shared import telemetry
 from shared.db import PLATFORM, TRANSIENT, Database, Tx, private
 from shared.errors import ServiceError
 from shared.identity import Caller
@@ -162,7 +163,8 @@ async def run_next(database: Database, kinds: Jobs) -> bool:
     if job is None:
         return False
     try:
-        result = await kinds[job.kind](job)
+        with telemetry.doing(job.kind):
+            result = await kinds[job.kind](job)
     except ServiceError as error:
         if error.status == 503:  # noqa: PLR2004  Unavailable: taken again when the lease ends
             return True

@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from shared import clock
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+operation: ContextVar[str | None] = ContextVar("operation", default=None)
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
@@ -27,6 +28,17 @@ def belonging_to(request: str | None, trace: str | None) -> Iterator[None]:
     finally:
         request_id.set(before[0])
         traceparent.set(before[1])
+
+
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """What history records inside was done by this operation: a route, a type of event, a kind of deadline or of job."""
+    before = operation.get()
+    operation.set(what)
+    try:
+        yield
+    finally:
+        operation.set(before)
 
 
 OUTBOX_WAITING = Gauge("jicai_outbox_waiting_rows", "Events recorded and not yet sent", ["service"])

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import asyncpg
 
-from shared import clock, dead_letters, deadlines, idempotency, jobs, outbox, settling, telemetry
+from shared import clock, dead_letters, deadlines, heads, idempotency, jobs, outbox, settling, telemetry
 from shared.bus import Bus, BusAway
 from shared.db import TRANSIENT, Database
 from shared.events import topic_of
@@ -203,9 +203,9 @@ class Worker:
             async with database.pool.acquire(timeout=database.wait_seconds) as connection:
                 await connection.execute("SELECT jicai_upkeep_inbox($1)", self.settings.limits.inbox_days)
                 await idempotency.prune(connection, self.settings.limits.idempotency_days)
-                await connection.execute("SELECT jicai_head_of_history(current_date - 1)")
                 while await outbox.prune(connection, keep_days=self.settings.limits.outbox_days) and not stop.is_set():
                     pass
+                await heads.publish(connection, self.service.name, self.settings.heads_file)
             await _pause(stop, UPKEEP_SECONDS)
 
     async def _measure(self, database: Database) -> None:

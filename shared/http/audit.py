@@ -25,6 +25,7 @@ class AuditView(View):
     organisation: str
     person: str
     request_id: str | None
+    operation: str | None
     detail: dict[str, Any]
     hash: str
 
@@ -44,14 +45,20 @@ async def list_audit(
     paging: PagingHere,
     organisation: Annotated[str | None, Query(max_length=64, description="who did it")] = None,
     about: Annotated[str | None, Query(max_length=100, description="the id of a thing")] = None,
+    person: Annotated[str | None, Query(max_length=100, description="who did it, of the organisation")] = None,
+    action: Annotated[str | None, Query(max_length=100, description="what was done, such as `placed`")] = None,
+    operation: Annotated[
+        str | None, Query(max_length=100, description="a route, a type of event, a kind of deadline or of job")
+    ] = None,
+    request_id: Annotated[str | None, Query(max_length=200, description="all that one request brought about")] = None,
     since: AwareDatetime | None = None,
     until: AwareDatetime | None = None,
 ) -> Page[AuditView]:
     """Everything that was done, the oldest first."""
     after = int(paging.after[0]) if paging.after else 0
-    found = await tx.rows(
-        audit.page_of(organisation, about, since, until), after=after, rows=paging.rows, **scope_of(tx)
-    )
+    equal = {"organisation": organisation, "about": about, "person": person, "action": action}
+    equal |= {"operation": operation, "request_id": request_id}
+    found = await tx.rows(audit.page_of(equal, since, until), after=after, rows=paging.rows, **scope_of(tx))
     return paging.page(
         found, lambda row: AuditView(**{**row, "hash": bytes(row["hash"]).hex()}), key=lambda row: [row["id"]]
     )

@@ -16,7 +16,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from shared import crash, idempotency
+from shared import crash, idempotency, telemetry
 from shared.access import Access
 from shared.codes import is_clean_text
 from shared.db import Database, Scope, Tx
@@ -160,7 +160,8 @@ async def _carried_out(
                 runtime.database.transaction(scope, question) as tx,
             ):
                 request.state.tx = tx
-                answer = await _once(tx, key, endpoint, request)
+                with telemetry.doing(request.state.operation):
+                    answer = await _once(tx, key, endpoint, request)
                 crash.at("request: before commit")
         except asyncpg.DataError as error:
             raise ValueNotStorable("A value is of a size or form that is not kept here.") from error

@@ -16,7 +16,7 @@ $$
 
 _UPKEEP = """
 CREATE OR REPLACE FUNCTION jicai_upkeep_inbox(keep_days integer) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public AS $$
+SET search_path = public, pg_temp AS $$
 DECLARE
   today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
   day date;

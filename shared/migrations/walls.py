@@ -12,6 +12,12 @@ import sqlalchemy as sa
 from shared.migrations import chain, upkeep
 from shared.settings import api_role, worker_role
 
+_DEED = (
+    "about, action, detail, at, organisation, person, request_id, operation, institution_code, supplier_code, third_code,"
+    " region"
+)
+"""What is said of a deed; its number, its hash and when it was recorded are the database's alone."""
+
 PLATFORM_GRANTS = {
     "outbox": ("INSERT, SELECT (recorded_at, sent_at)", "SELECT, INSERT, UPDATE (sent_at), DELETE"),
     "inbox": ("", "SELECT, INSERT"),
@@ -20,7 +26,7 @@ PLATFORM_GRANTS = {
     "jobs": ("SELECT, INSERT, UPDATE (natural_key)", "SELECT, INSERT, UPDATE"),
     "job_files": ("SELECT, INSERT", "SELECT, INSERT, DELETE"),
     "idempotency_keys": ("SELECT, INSERT", "SELECT, DELETE"),
-    "history": ("SELECT, INSERT", "SELECT, INSERT"),
+    "history": (f"SELECT, INSERT ({_DEED})", f"SELECT, INSERT ({_DEED})"),
     "history_heads": ("SELECT", "SELECT"),
 }
 """What the API and the worker may do with the tables that every service has: what they do, and nothing more."""

@@ -10,6 +10,9 @@ from shared.service import Service
 from tests.house import House
 from tests.toy import toy
 
+DEED = (
+    "about,action,at,detail,institution_code,operation,organisation,person,region,request_id,supplier_code,third_code"
+)
 MAY = {
     # table: what the API may, what the worker may
     "outbox": ("INSERT SELECT(recorded_at,sent_at)", "DELETE INSERT SELECT UPDATE(sent_at)"),
@@ -19,7 +22,7 @@ MAY = {
     "jobs": ("INSERT SELECT UPDATE(natural_key)", "INSERT SELECT UPDATE"),
     "job_files": ("INSERT SELECT", "DELETE INSERT SELECT"),
     "idempotency_keys": ("INSERT SELECT", "DELETE SELECT"),
-    "history": ("INSERT SELECT", "INSERT SELECT"),
+    "history": (f"INSERT({DEED}) SELECT", f"INSERT({DEED}) SELECT"),
     "history_heads": ("SELECT", "SELECT"),
 }
 

@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("organisation", sa.Text(), nullable=False),
         sa.Column("person", sa.Text(), nullable=False),
         sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("operation", sa.Text(), nullable=True),
         sa.Column("institution_code", sa.Text(), nullable=True),
         sa.Column("supplier_code", sa.Text(), nullable=True),
         sa.Column("third_code", sa.Text(), nullable=True),

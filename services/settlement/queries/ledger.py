@@ -48,10 +48,10 @@ WITH sums AS (
     SELECT id, base + place, $4, $5, $6, amount_yuan, $7, sheet_id, payment_id, institution_code, distributor_code, region
     FROM lines ORDER BY id, place
 ), noted AS (
-    INSERT INTO history (about, action, detail, at, organisation, person, request_id, institution_code, supplier_code,
-        region)
+    INSERT INTO history (about, action, detail, at, organisation, person, request_id, operation, institution_code,
+        supplier_code, region)
     SELECT id::text, $4, jsonb_build_object('sheet_id', sheet_id, 'payment_id', payment_id,
-        'amount_yuan', amount_yuan::text), $7, $8, $9, $10, institution_code, distributor_code, region
+        'amount_yuan', amount_yuan::text), $7, $8, $9, $10, $11, institution_code, distributor_code, region
     FROM lines
 )
 SELECT payment_id, id AS payable_id, shipment_line_id, order_id, order_line_id, amount_yuan, paid_yuan, base + place AS step
@@ -93,6 +93,7 @@ async def book_sheets(
         who.organisation,
         who.person,
         telemetry.request_id.get(),
+        telemetry.operation.get(),
     )
     return [Booked(**row) for row in rows]
 

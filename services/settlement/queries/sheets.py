@@ -15,6 +15,7 @@ from services.settlement.queries.scope import parties
 from services.settlement.rules.payables import Payable
 from services.settlement.rules.sheets import Disputed, Sheet
 from services.settlement.tables import payables, sheet_lines, sheets
+from shared import telemetry
 from shared.db import Record, Tx
 
 COLUMNS = tuple(field.name for field in fields(Sheet) if field.name in sheets.c)
@@ -59,9 +60,9 @@ WITH given AS (
     SELECT id, entries, $8, $9, $10, yuan, $7, sheet_id, institution_code, distributor_code, region
     FROM moved ORDER BY id
 ), noted AS (
-    INSERT INTO history (about, action, detail, at, organisation, person, request_id, institution_code, supplier_code,
-        region)
-    SELECT id::text, 'sheeted', jsonb_build_object('sheet_id', sheet_id, 'amount_yuan', yuan::text), $7, $11, $12, NULL,
+    INSERT INTO history (about, action, detail, at, organisation, person, request_id, operation, institution_code,
+        supplier_code, region)
+    SELECT id::text, 'sheeted', jsonb_build_object('sheet_id', sheet_id, 'amount_yuan', yuan::text), $7, $11, $12, NULL, $13,
         institution_code, distributor_code, region
     FROM moved
 )
@@ -115,7 +116,9 @@ async def issue_sheets(
 ) -> list[Sheet]:
     """Sums up, per sheet (id, institution, distributor, region, confirm by), what is released up to the month."""
     columns = [list(column) for column in zip(*sheets_to_issue, strict=True)]
-    return [Sheet(**row) for row in await tx.sql(_ISSUE, *columns, month, at, *posting, *who)]
+    return [
+        Sheet(**row) for row in await tx.sql(_ISSUE, *columns, month, at, *posting, *who, telemetry.operation.get())
+    ]
 
 
 async def regions_still_open(tx: Tx, regions: Sequence[str], month: date) -> list[str]:
