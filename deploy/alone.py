@@ -101,7 +101,7 @@ async def _working(worker: Worker, bus: KafkaBus, verifier: Verifier) -> AsyncIt
 
 def operations_of(worker: Worker, bus: KafkaBus, verifier: Verifier) -> FastAPI:
     """What operations ask of a worker: health and metrics on this port of its own, what is in flight, the clock."""
-    app = FastAPI(title=f"{worker.service.name} worker", version="1")
+    app = FastAPI(title=f"{worker.service.name} worker", version="1", redirect_slashes=False)
     problems.install(app)
 
     async def ready() -> HealthView:

@@ -101,7 +101,7 @@ def _check(organisation: str, roles: Sequence[str], region: str, days: float) ->
         raise TokenImpossible(f"There is no region {region!r}: {error.rule}; allowed: {error.allowed}.") from error
     most = Limits().token_days
     if not 0 < days <= most:
-        raise TokenImpossible(f"A token lives more than 0 and at most {most:g} days, given {days:g}.")
+        raise TokenImpossible(f"A token lives more than 0 days and at most {most:g}, given {days:g}.")
 
 
 def _check_width(scopes: Sequence[str], services: Sequence[str]) -> None:

@@ -62,7 +62,7 @@ class Platform:
                 await asyncio.gather(*going)
 
     def _root(self) -> FastAPI:
-        root = FastAPI(title="jicai", version="1", docs_url=None, redoc_url=None)
+        root = FastAPI(title="jicai", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
         problems.install(root)
 
         @root.get("/", operation_id="index")

@@ -112,6 +112,12 @@ class ServiceSettings(BaseSettings):
         (),
         description="origins whose pages may ask from a browser (CORS), such as https://portal.example; none: closed",
     )
+    cursor_secret: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="signs the cursors of lists, the same in every process of a service; unless set, made of the database"
+        " URL when that has a password, else anew at each start",
+    )
     driven_clock: bool = Field(default=False, description="the clock may be driven; never in production")
     clock_file: Path | None = Field(None, description="where a driven clock keeps what it shows, and goes on from")
     heads_file: Path | None = Field(

@@ -1,8 +1,10 @@
 """Makes the HTTP face of a service: its routes behind the edge, problems, health, metrics, the id of each request."""
 
 import hashlib
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
@@ -57,11 +59,12 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
         title=service.title,
         description=f"The HTTP API of {service.name}. Refusals are problem details (RFC 9457) with a stable `code`.",
         version="1",
+        redirect_slashes=False,  # a redirect would lead to whatever host the caller names
         lifespan=lifespan,
         responses={status: {"model": problems.Problem, "description": "Problem details"} for status in REFUSALS},
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.cursor_secret = hashlib.sha256(settings.database_url.encode()).digest()
+    app.state.cursor_secret = _cursor_secret(settings)
     app.add_middleware(Door, service=service.name, limits=settings.limits)
     if settings.allowed_origins:
         app.add_middleware(Origins, allow_origins=settings.allowed_origins)
@@ -76,6 +79,15 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     app.openapi_tags = [{"name": tag} for tag in sorted(tags)]
     access.check_complete(route.name for route in known if isinstance(route, Edge))
     return app
+
+
+def _cursor_secret(settings: ServiceSettings) -> bytes:
+    """What cursors are signed with: told, or made of the database's password, which every process of a service has."""
+    if settings.cursor_secret is not None:
+        return hashlib.sha256(settings.cursor_secret.get_secret_value().encode()).digest()
+    if urlsplit(settings.database_url).password:
+        return hashlib.sha256(settings.database_url.encode()).digest()
+    return secrets.token_bytes(32)
 
 
 async def _database(service: Service, settings: ServiceSettings, policy: Policy) -> Database:

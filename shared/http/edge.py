@@ -29,6 +29,7 @@ from shared.errors import (
     Said,
     Unprocessable,
     UnsupportedMedia,
+    shown,
 )
 from shared.http import uploads
 from shared.http.body import JsonRequest
@@ -176,12 +177,16 @@ async def _carried_out(
 
 async def _read(request: Request) -> Request:
     """The request with its body read, before a transaction waits for it; refuses a body of another kind."""
-    given = request.headers.get("content-type", "")
-    kind = given.partition(";")[0].strip().lower()
+    given = request.headers.get("content-type")
+    if given is None:
+        raise NotJson("The body is read as JSON: send the header `Content-Type: application/json`.")
+    kind, *how = (part.strip().lower() for part in given.split(";"))
     if kind != "application/json":
         raise NotJson(
-            "The body is read as JSON: send `Content-Type: application/json`, not {given}.", given=given[:100] or "…"
+            "The body is read as JSON: send `Content-Type: application/json`, not {given}.", given=shown(given)
         )
+    if any(part.startswith("charset=") and part[8:].strip('"') not in ("utf-8", "utf8") for part in how):
+        raise NotJson("JSON is UTF-8: leave the charset of {given} out.", given=shown(given))
     strict = JsonRequest(request.scope, request.receive)
     if await strict.body():
         await strict.json()
@@ -196,6 +201,7 @@ def _parameters(dependant: Dependant) -> set[str]:
 
 def _known_parameters(request: Request, parameters: Sequence[str]) -> None:
     """Refuses a query parameter that nobody reads, by name: a filter that is misspelt must not widen the answer."""
+    given = request.query_params.multi_items()
     faults = [
         Fault(
             pointer=f"query/{name}",
@@ -207,8 +213,18 @@ def _known_parameters(request: Request, parameters: Sequence[str]) -> None:
         for name, value in request.query_params.items()
         if name not in parameters
     ]
+    if len(request.query_params) < len(given):
+        faults += _repeated([name for name, _ in given if name in parameters])
     if faults:
         raise UnknownParameter("{pointer}: {rule}.", faults=faults, pointer=faults[0].pointer, rule=faults[0].rule)
+
+
+def _repeated(names: Sequence[str]) -> list[Fault]:
+    """No parameter here is a list: of two values one would be dropped in silence."""
+    return [
+        Fault(f"query/{name}", None, Said("the parameter stands more than once"), "once", "repeated_parameter")
+        for name in sorted({name for name in names if names.count(name) > 1})
+    ]
 
 
 def _unread(name: str, parameters: Sequence[str]) -> Said:

@@ -183,7 +183,7 @@ def install(
 
 def metrics_of(title: str, ready: Callable[[], Awaitable[HealthView]]) -> FastAPI:
     """What is served on a port of its own: health, and what is counted."""
-    app = FastAPI(title=title, version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(title=title, version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(health_routes(ready))
     app.include_router(metrics_routes())
     return app

@@ -1,4 +1,4 @@
-"""Lists page by cursor: stable while rows are added, signed so that a changed cursor is refused, bounded in rows."""
+"""Lists page by cursor: stable while rows are added, bounded in rows; a cursor is signed, and good for its list and filters."""
 
 import base64
 import hashlib
@@ -80,7 +80,8 @@ async def _paging(
         limit = min(limit, most)
     if limit > most:
         raise PageTooLong("A page has {most} rows at most here, not {limit}.", most=most, limit=limit)
-    secret: bytes = request.app.state.cursor_secret + request.url.path.encode()
+    asked = sorted(one for one in request.query_params.multi_items() if one[0] not in ("limit", "after"))
+    secret: bytes = request.app.state.cursor_secret + orjson.dumps([request.url.path, asked])
     return Paging(limit, _unseal(after, secret) if after else None, secret)
 
 

@@ -32,7 +32,7 @@ def methods_at(request: Request) -> list[str]:
 def near_miss(request: Request) -> str | None:
     """The path of ours that is written most like the one asked for, its ids kept; None where none is alike."""
     root = request.scope.get("root_path", "")
-    asked = request.scope["path"].removeprefix(root).split("/")
+    asked = request.scope["path"].removeprefix(root).rstrip("/").split("/")
     if len(asked) > MOST_PARTS or sum(map(len, asked)) > LONGEST_PATH:
         return None
     ours = {

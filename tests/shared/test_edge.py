@@ -108,6 +108,7 @@ async def test_a_key_serves_one_body_one_organisation_and_no_refusal(client: htt
         ({"content": b"[" * 150, "headers": {"content-type": "application/json"}}, (400, "unreadable_body")),
         ({"json": {"name": "x", "colour": "red"}}, (422, "invalid_request")),
         ({"json": CHAIR, "params": {"nam": "x"}}, (400, "unknown_parameter")),
+        ({"content": b"{}", "headers": {"content-type": "application/json; charset=gb18030"}}, (415, "not_json")),
     ],
 )
 async def test_what_cannot_be_taken_is_refused_with_a_code(
@@ -162,3 +163,27 @@ async def test_what_no_column_could_hold_is_refused_in_the_address_too(
     operator = caller("operator", "jicai-operator")
     for address in ("/audit?about=%00", "/audit?organisation=%E2%80%AE", "/dead-letters/99999999999999999999999"):
         assert problem(await client.get(address, headers=operator)) == (422, "value_not_storable")
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", 'application/json; charset="UTF-8"', "Application/JSON;charset=utf8"]
+)
+async def test_json_in_utf_8_is_read_however_that_is_said(client: httpx.AsyncClient, caller: Caller, kind: str) -> None:
+    headers = {**caller("hospital", "H33010200059"), "content-type": kind}
+    assert (await client.post("/things", content=b'{"name": "chair"}', headers=headers)).status_code == 201
+
+
+async def test_a_parameter_given_twice_is_refused_by_its_name(client: httpx.AsyncClient, caller: Caller) -> None:
+    operator = caller("operator", "OPS")
+    answer = await client.get("/audit?limit=2&limit=3", headers=operator)
+    assert problem(answer) == (400, "unknown_parameter")
+    (fault,) = answer.json()["errors"]
+    assert (fault["pointer"], fault["code"]) == ("query/limit", "repeated_parameter")
+
+
+async def test_a_slash_too_many_is_no_path_and_leads_nowhere_else(client: httpx.AsyncClient, caller: Caller) -> None:
+    headers = {**caller("hospital", "H33010200059"), "host": "evil.example"}
+    answer = await client.get("/things/", headers=headers)
+    assert problem(answer) == (404, "no_such_path")
+    assert "did you mean /things?" in answer.json()["detail"]
+    assert "location" not in answer.headers
