@@ -1,17 +1,24 @@
 """The chain of history: every change or cut from outside is found, and named."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+import httpx
 import pytest
+from uuid_utils.compat import uuid7
 
-from shared import audit, heads, history, telemetry
-from shared.db import Database
+from shared import audit, clock, deadlines, heads, history, telemetry
+from shared.db import Database, Tx
+from shared.deadlines import Deadline
 from shared.history import BY_ITSELF, Parties
+from shared.inbox import Received
 from shared.service import Service
-from tests.toy import let_in, toy
+from tests.house import WorkerInHand
+from tests.toy import ThingNamed, let_in, toy
 
 let_in()
 
@@ -223,3 +230,46 @@ async def test_a_deed_tells_the_operation_it_was_part_of(filled: Database) -> No
             history.note(tx, BY_ITSELF, "lamp", "made", Parties())
     rows = await filled.pool.fetch("SELECT about, operation FROM history ORDER BY id")
     assert [row["operation"] for row in rows] == [None] * 5 + ["name_thing"]
+
+
+async def test_the_audit_is_filtered_by_operation_person_action_and_request(
+    client: httpx.AsyncClient, caller: Callable[..., dict[str, str]]
+) -> None:
+    for number, person in enumerate(("wang", "li")):
+        headers = caller("hospital", "H33010200059", "330100", person) | {"x-request-id": f"request-{number}"}
+        assert (await client.post("/things", json={"name": person}, headers=headers)).status_code == 201
+    operator = caller("operator", "OPS", "000000")
+
+    async def people(**asked: str) -> list[str]:
+        answer = await client.get("/audit", params=asked, headers=operator)
+        assert answer.status_code == 200, answer.text
+        return [deed["person"] for deed in answer.json()["items"]]
+
+    assert await people(operation="name_thing") == ["wang", "li"]
+    assert await people(operation="name_things") == []
+    assert await people(person="li") == ["li"]
+    assert await people(action="named", person="wang") == ["wang"]
+    assert await people(action="renamed") == []
+    ids = [deed["request_id"] for deed in (await client.get("/audit", headers=operator)).json()["items"]]
+    assert await people(request_id=ids[1]) == ["li"]
+    refused = await client.get("/audit", params={"operations": "name_thing"}, headers=operator)
+    assert (refused.status_code, refused.json()["code"]) == (400, "unknown_parameter")
+
+
+async def test_what_happens_by_itself_tells_the_event_or_the_deadline_it_came_from(
+    database: Database,
+) -> None:
+    async def on_named(tx: Tx, events: Sequence[Received[Any]]) -> None:
+        history.note(tx, BY_ITSELF, "chair", "heard", Parties())
+
+    async def when_due(tx: Tx, due: Sequence[Deadline]) -> None:
+        history.note(tx, BY_ITSELF, "chair", "late", Parties())
+
+    hears = replace(toy, handlers={ThingNamed: on_named}, deadlines={"forget": when_due})
+    in_hand = WorkerInHand(hears, database)
+    await in_hand.deliver(ThingNamed(thing_id=uuid7(), name="chair"))
+    async with database.transaction() as tx:
+        await deadlines.put(tx, [Deadline("forget", "chair", clock.now())])
+    assert await in_hand.meet_deadlines() == 1
+    rows = await database.pool.fetch("SELECT action, operation FROM history ORDER BY id")
+    assert [tuple(row) for row in rows] == [("heard", ThingNamed.TYPE), ("late", "forget")]
