@@ -14,6 +14,7 @@ from services.alerts.rules.watches import silent_sheets
 from shared import clock, deadlines
 from shared.db import Tx
 from shared.deadlines import Deadline
+from shared.errors import number_of
 from shared.events.settlement import SheetConfirmed, SheetDisputed, SheetIssued
 from shared.inbox import Received
 from shared.next_steps import day_over
@@ -53,7 +54,7 @@ async def on_sheets_confirmed(tx: Tx, events: Sequence[Received[SheetConfirmed]]
 async def on_sheets_disputed(tx: Tx, events: Sequence[Received[SheetDisputed]]) -> None:
     """The hospital spoke; what is left of the sheet it still has to confirm."""
     told = [
-        (event, f"{len(event.data.payable_ids)} line(s) of the sheet were disputed: {event.data.reason}")
+        (event, f"Disputed of the sheet: {number_of(len(event.data.payable_ids), 'line')}; {event.data.reason}")
         for event in events
     ]
     await queries.fill_sheets(tx, [{**_sheet(event), "answered_at": event.time} for event in events])

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from services.alerts.rules.alerts import About, Cause, Kind
 from shared import clock, money
+from shared.errors import number_of
 from shared.next_steps import day_over
 
 SHOWN_LINES = 50
@@ -184,8 +185,8 @@ def _unconfirmed(key: str, lines: Sequence[WatchedLine], now: datetime) -> Cause
         product_code=first.product_code if len(lines) == 1 else None,
         happened_at=first.confirm_by or now,
         detail=(
-            f"{len(lines)} line(s) of order {first.order_number} were neither confirmed nor refused"
-            f" by {_minute(first.confirm_by)}."
+            f"Neither confirmed nor refused by {_minute(first.confirm_by)}:"
+            f" {number_of(len(lines), 'line')} of order {first.order_number}."
         ),
         evidence={
             "order_id": str(first.order_id),

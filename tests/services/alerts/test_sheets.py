@@ -52,7 +52,7 @@ async def test_a_silent_hospital_is_reminded_once_its_day_is_over(worker: Worker
     ("answer", "resolution"),
     [
         ("sheet_confirmed", "The sheet was confirmed."),
-        ("sheet_disputed", "1 line(s) of the sheet were disputed: 数量不符"),
+        ("sheet_disputed", "Disputed of the sheet: 1 line; 数量不符"),
     ],
 )
 async def test_an_answer_resolves_it(worker: WorkerInHand, answer: str, resolution: str) -> None:
