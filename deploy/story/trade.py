@@ -58,7 +58,8 @@ async def _order(cast: Cast, teller: Teller) -> tuple[str, Any]:
         refusal = refused.code
         (fault,) = refused.problem["errors"]
         teller.refused(
-            cast.institution.name, f"{fault['pointer']} = {fault['given']}: {fault['rule']}; allowed: {fault['allowed']}"
+            cast.institution.name,
+            f"{fault['pointer']} = {fault['given']}: {fault['rule']}; allowed: {fault['allowed']}",
         )
     del wanted["lines"][0]["unit_price_yuan"]  # type: ignore[attr-defined]
     order = await cast.hospital.post("orders/orders", wanted)

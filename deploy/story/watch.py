@@ -24,7 +24,7 @@ async def _late_confirmation(cast: Cast, teller: Teller) -> str:
     await teller.later(days=1, minutes=5)
     await cast.visitor.until_quiet()
     (alert,) = (await cast.authority.get("alerts/alerts", kind="order_unconfirmed", state="open"))["items"]
-    teller.by_itself(f"alert {alert['kind']}: {alert['detail']}; waits for {named(alert['waits_for'])}")
+    teller.by_itself(f"alert {alert['kind']}: {alert['detail'].rstrip('.')}; waits for {named(alert['waits_for'])}")
     path = f"orders/orders/{order['id']}/confirmation"
     await cast.dealer_a.post(path, {"lines": [{"line_number": 1, "quantity": 20}]})
     teller.says(cast.enterprise("dealer_a").name, "confirms CG-0002")
