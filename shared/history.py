@@ -98,6 +98,12 @@ def note(
     )
 
 
+def changes(before: object | None, after: object, *names: str) -> dict[str, list[Any]]:
+    """Of the fields named, those that are not what they were: from and to; of a thing that was not there from None."""
+    pairs = {name: [getattr(before, name, None), getattr(after, name)] for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
 class Deed(BaseModel):
     """One thing that happened."""
 

@@ -92,7 +92,10 @@ class Desk:
         else:
             self.live.pop((after.region, after.product_code), None)
         parties = self._parties(product, noted_in or after.region)
-        history.note(self.tx, self.caller, after.id, action, parties, {"state": after.state, **detail})
+        moved = history.changes(before, after, "state", "price_yuan", "batch_code", "valid_to", "notice_until")
+        history.note(
+            self.tx, self.caller, after.id, action, parties, {"state": after.state, **detail, "changes": moved}
+        )
         if after.state == State.PUBLIC_NOTICE and after.notice_until is not None:
             over_at = clock.start_of_day(after.notice_until + timedelta(days=1))
             self._notices.append(Deadline(NOTICE_OVER, str(after.id), over_at))

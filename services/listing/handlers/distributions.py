@@ -199,6 +199,7 @@ def _say(tx: Tx, caller: Caller, before: Distribution | None, after: Distributio
     maker = after.agent_code if caller.organisation == after.agent_code else after.manufacturer_code
     parties = Parties(supplier_code=maker, third_code=after.distributor_code, region=after.region)
     detail: dict[str, object] = {"state": after.state, "valid_from": after.valid_from, "valid_to": after.valid_to}
+    detail["changes"] = history.changes(before, after, "state", "valid_from", "valid_to")
     if after.reason:
         detail["reason"] = after.reason
     if action == "recorded":

@@ -22,6 +22,9 @@ from shared.events.orders import LineClosed
 from shared.history import Parties
 from shared.identity import Caller
 
+EDITED = ("state", "quantity_confirmed", "quantity_refused", "quantity_closed", "deliver_by")
+"""What a deed about a line tells from and to."""
+
 
 def acting_as(tx: Tx, caller: Caller, named: str | None) -> str:
     """The organisation a caller acts for: its own, or the one named by who may see everything.
@@ -102,10 +105,13 @@ class Desk:
         )
 
     def note_each(self, action: str, book: Book, lines: Sequence[Line], detail: dict[str, Any]) -> None:
-        """Writes down a deed about some lines of an order, for each supplier about its own."""
+        """Writes down a deed about some lines, which were as they stand in the book, for each supplier about its own."""
+        was = {line.id: line for line in book.lines}
         for code in dict.fromkeys(line.distributor_code for line in lines):
-            numbers = [line.line_number for line in lines if line.distributor_code == code]
-            self.note(book.order.id, action, book.order, code, {**detail, "lines": numbers, "distributor_code": code})
+            its = [line for line in lines if line.distributor_code == code]
+            moved = {str(line.line_number): history.changes(was[line.id], line, *EDITED) for line in its}
+            about = {**detail, "lines": [line.line_number for line in its], "distributor_code": code, "changes": moved}
+            self.note(book.order.id, action, book.order, code, about)
 
     async def store(self) -> None:
         """Writes what changed, in one statement."""

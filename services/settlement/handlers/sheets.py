@@ -152,13 +152,15 @@ async def _act(
     outcomes: list[Sheet | ServiceError] = []
     for item in items:
         try:
-            after = decide(_unchanged(known, item.sheet_id, item.version))
+            before = _unchanged(known, item.sheet_id, item.version)
+            after = decide(before)
         except ServiceError as refusal:
             outcomes.append(refusal)
             continue
         known[after.id] = after
         outcomes.append(after)
-        history.note(tx, caller, after.id, action, parties_of_sheet(after), {"amount_yuan": after.amount_yuan})
+        detail = {"amount_yuan": after.amount_yuan, "changes": history.changes(before, after, "state", "amount_yuan")}
+        history.note(tx, caller, after.id, action, parties_of_sheet(after), detail)
     await store(tx, [sheet for sheet in outcomes if isinstance(sheet, Sheet)])
     return outcomes
 

@@ -283,3 +283,15 @@ async def test_the_timeline_says_what_happened_and_who_acts_next(hand: Hand) -> 
 async def test_only_hospitals_and_the_operator_place_orders(hand: Hand, role: str) -> None:
     refused = await hand.ask(role, DISTRIBUTOR, "POST", "/orders", order())
     assert (refused.status_code, refused.json()["code"]) == (403, "role_may_not")
+
+
+async def test_each_deed_tells_of_its_lines_from_and_to(hand: Hand) -> None:
+    placed = await hand.place(order("CG-1", wanted(), wanted(STATIN)))
+    path = f"/orders/{placed['id']}"
+    await hand.confirm(placed["id"], (1, 50, "产能"))
+    await hand.say("hospital", HOSPITAL, f"{path}/cancellation", {"reason": "not needed"})
+    deeds = {deed["action"]: deed["detail"] for deed in (await hand.see(f"{path}/timeline"))["deeds"]}
+    assert deeds["confirmed"]["lines"][0]["changes"]["state"] == ["pending", "confirmed"]
+    assert deeds["confirmed"]["lines"][0]["changes"]["quantity_confirmed"] == [0, 50]
+    assert deeds["cancelled"]["changes"]["2"]["state"] == ["pending", "cancelled"]
+    assert deeds["cancelled"]["lines"] == [2]
