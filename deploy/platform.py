@@ -14,6 +14,7 @@ from deploy import addresses, story
 from deploy.addresses import Address
 from deploy.children import kept
 from deploy.databases import bring_to_head
+from deploy.embedded import CannotStart
 from deploy.environment import Embedded, database_name
 from deploy.issuer import jwks_file, make_token
 from deploy.postgres import EmbeddedPostgres
@@ -101,6 +102,8 @@ class Platform:
         return InFlightView(**{name: sum(getattr(one, name) for one in each) for name in InFlightView.model_fields})
 
 
+WATCH_SECONDS = 1.0
+"""How often it is looked whether PostgreSQL still runs."""
 QUIET = InFlightView(outbox=0, lag=0, deadlines_due=0, jobs=0, dead_letters=0)
 
 
@@ -131,7 +134,7 @@ def run(services: Sequence[Service], data_dir: Path, port: int, *, tell: bool = 
                         await story.tell(where, token_maker(data_dir))
                     print("ready:", base, *(address.api for address in where.values()), flush=True)
 
-                async with platform.running():
+                async with platform.running(), _watched(postgres):
                     if clock.driven():
                         print(
                             f"The clock is driven and shows {clock.now():%Y-%m-%d %H:%M} UTC; DELETE /clock ends that."
@@ -142,6 +145,30 @@ def run(services: Sequence[Service], data_dir: Path, port: int, *, tell: bool = 
                 until_told(main, leaving)
             finally:
                 addresses.addresses_file(data_dir).unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def _watched(postgres: EmbeddedPostgres) -> AsyncIterator[None]:
+    """Meanwhile a PostgreSQL that dies is started again, and the console says so."""
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if postgres.died():
+                print("PostgreSQL has ended by itself; it is started again.", flush=True)
+                try:
+                    await asyncio.to_thread(postgres.revive)
+                except CannotStart as refusal:
+                    print(f"PostgreSQL does not come back, requests are answered 503: {refusal}", flush=True)
+                    return
+                print("PostgreSQL answers again; what was committed is there.", flush=True)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 def token_maker(data_dir: Path) -> TokenFor:

@@ -128,6 +128,15 @@ class EmbeddedPostgres:
             raise
         atexit.register(self.stop)
 
+    def died(self) -> bool:
+        """Whether the server ended without being told to."""
+        return self._child is not None and self._child.poll() is not None
+
+    def revive(self) -> None:
+        """Starts a server that died, on the same data and port."""
+        self._leave()
+        self.restart()
+
     @property
     def pid(self) -> int:
         """The postmaster's process id."""

@@ -159,6 +159,22 @@ def test_every_way_to_stop_keeps_the_data(start: Callable[[], Running], number: 
     assert [heard for _, heard in second.things()] == [1]
 
 
+def test_a_postgresql_that_dies_is_started_again_and_the_console_says_so(start: Callable[[], Running]) -> None:
+    platform = start()
+    platform.call("POST", "/toy/things", json={"name": "chair"})
+    assert wait_until(lambda: [heard for _, heard in platform.things()] == [1], 10)
+    postmaster = int((platform.folder / "postgres" / "postmaster.pid").read_text().partition("\n")[0])
+    psutil.Process(postmaster).kill()
+    assert wait_until(lambda: platform.ask("GET", "/toy/things", "hospital").status_code == 503, 5)
+    assert wait_until(lambda: platform.ask("GET", "/toy/things", "hospital").status_code == 200, 40)
+    platform.call("POST", "/toy/things", json={"name": "table"})
+    assert len(platform.things()) == 2
+    assert platform.end(signal.SIGTERM) == (0, "")
+    assert platform.farewell.startswith(
+        "PostgreSQL has ended by itself; it is started again.\nPostgreSQL answers again"
+    )
+
+
 def test_a_second_start_takes_little_work(start: Callable[[], Running]) -> None:
     start().end(signal.SIGTERM)
     second = start()
