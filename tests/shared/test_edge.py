@@ -187,3 +187,16 @@ async def test_a_slash_too_many_is_no_path_and_leads_nowhere_else(client: httpx.
     assert problem(answer) == (404, "no_such_path")
     assert "did you mean /things?" in answer.json()["detail"]
     assert "location" not in answer.headers
+
+
+async def test_a_cursor_is_good_for_the_filters_it_was_given_for(client: httpx.AsyncClient, caller: Caller) -> None:
+    for _ in range(3):
+        await client.post("/things", json=CHAIR, headers=caller("hospital", "H33010200059"))
+    operator = caller("operator", "OPS")
+    asked = {"limit": "1", "action": "named"}
+    after = (await client.get("/audit", params=asked, headers=operator)).json()["next"]
+    assert (
+        await client.get("/audit", params={**asked, "limit": "2", "after": after}, headers=operator)
+    ).status_code == 200
+    other = await client.get("/audit", params={"limit": "1", "after": after}, headers=operator)
+    assert problem(other) == (400, "cursor_refused")
