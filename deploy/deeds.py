@@ -26,7 +26,7 @@ async def without_deeds(url_of: Callable[[str], str]) -> list[str]:
         database = await asyncpg.connect(url_of(service))
         try:
             for table in tables:
-                found = await database.fetchrow(_WITHOUT.format(table=table))
+                (found,) = await database.fetch(_WITHOUT.format(table=table))
                 if found["rows"]:
                     faults.append(
                         f"{service}: history knows no deed of {found['rows']} {table}, {found['first']} first"

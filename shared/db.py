@@ -244,7 +244,7 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 async def _prepare_walled(connection: asyncpg.Connection) -> None:
     """Raises WallBypassed."""
-    found = await connection.fetchrow(_BYPASSES)
+    (found,) = await connection.fetch(_BYPASSES)
     reasons = {"rolsuper": "is a superuser", "rolbypassrls": "has BYPASSRLS", "owns": "owns private tables"}
     for name, reason in reasons.items():
         if found[name]:
