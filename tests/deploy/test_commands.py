@@ -68,3 +68,13 @@ def test_operators_need_no_variables_on_the_embedded_default(data: Path) -> None
     assert (status, "orders: market is empty." in shown) == (0, True)
     # What was said again is on its way for a moment, and until it has gone the chain is not whole.
     assert wait_until(lambda: said("audit", "--data", str(data))[0] == 0, PATIENCE_SECONDS)
+
+
+def test_the_audit_names_the_first_day_that_differs_from_a_head_kept_outside(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "orders.jsonl"
+    file.write_text('{"service": "orders", "day": "2020-01-02", "rows": 1, "last_id": 1, "digest": "00"}\n')
+    status, _, error = said("audit", "--data", str(data), "--heads", str(file))
+    assert (status, "orders: the head of 2020-01-02 was kept outside as 1 rows" in error) == (1, True)
+    file.write_text("no head\n")
+    status, _, error = said("audit", "--data", str(data), "--heads", str(file))
+    assert (status, f"line 1 of {file} is no head" in error) == (1, True)
