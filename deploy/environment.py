@@ -13,7 +13,7 @@ import orjson
 
 from deploy import issuer
 from shared.service import Service
-from shared.settings import EMBEDDED_ISSUER, ServiceSettings
+from shared.settings import EMBEDDED_ISSUER, ServiceSettings, api_role, worker_role
 
 PRODUCTION = "JICAI_PRODUCTION"
 """Set: nothing here may drive the clock, and the issuer for trying out is not trusted."""
@@ -46,6 +46,8 @@ class Embedded:
     def _told(self, service: str) -> dict[str, Any]:
         told: dict[str, Any] = {
             "database_url": self.database_urls[service],
+            "api_role": api_role(service),
+            "worker_role": worker_role(service),
             "bus": "local" if self.kafka_bootstrap is None else "kafka",
             "kafka_bootstrap": self.kafka_bootstrap or "",
             "issuer": EMBEDDED_ISSUER,
