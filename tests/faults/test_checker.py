@@ -149,14 +149,16 @@ async def test_an_event_that_vanished_from_the_topic_is_missed(house_of_two: tup
     assert found.steps_back_on_topic > 0
 
 
-async def test_an_event_applied_before_an_earlier_one_is_seen(house_of_two: tuple[Database, Database]) -> None:
+async def test_an_event_applied_before_an_earlier_one_is_seen(
+    house: House, house_of_two: tuple[Database, Database]
+) -> None:
     await play(house_of_two, Road())
-    _, echo_db = house_of_two
-    async with echo_db.transaction() as tx:
-        await tx.sql(
-            "UPDATE inbox SET received_at = received_at + interval '1 s'"
-            " WHERE event_id = (SELECT event_id FROM inbox ORDER BY event_id LIMIT 1)"
-        )
+    owner = await asyncpg.connect(house.url(echo))
+    await owner.execute(
+        "UPDATE inbox SET received_at = received_at + interval '1 s'"
+        " WHERE event_id = (SELECT event_id FROM inbox ORDER BY event_id LIMIT 1)"
+    )
+    await owner.close()
     found = await findings(house_of_two, Road())
     assert found.applied_out_of_order > 0
 

@@ -24,7 +24,7 @@ from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import Fault
 from shared.events.traceability import RecallClosed, RecallOpened
-from shared.history import Parties
+from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 
 UNLISTED = "a recall is of a product that was listed"
@@ -140,3 +140,5 @@ async def when_look_for_holders(tx: Tx, due: Sequence[Deadline]) -> None:
             "version": 1,
         }
         tx.add(anomalies, row, skip_repeated=True)
+        parties = Parties(stock.institution_code, None, stock.region)
+        history.note(tx, BY_ITSELF, row["id"], "found", parties, {"detail": row["detail"]})

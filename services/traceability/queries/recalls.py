@@ -25,7 +25,9 @@ _OPEN_BY_IDS = _ALL.where(
 _HOLDERS = """
 SELECT c.id AS recall_id, r.institution_code, min(r.region) AS region, sum(r.quantity_accepted)::int AS packs
 FROM recalls c JOIN receipts r ON r.product_code = c.product_code AND r.lot_number = ANY(c.lot_numbers)
-WHERE c.id = ANY($1::uuid[]) AND r.quantity_accepted > 0 GROUP BY c.id, r.institution_code ORDER BY 1, 2
+WHERE c.id = ANY($1::uuid[]) AND r.quantity_accepted > 0
+  AND NOT EXISTS (SELECT FROM anomalies a WHERE a.recall_id = c.id AND a.institution_code = r.institution_code)
+GROUP BY c.id, r.institution_code ORDER BY 1, 2
 """
 
 
@@ -69,7 +71,7 @@ async def open_recalls_by_id(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Recall]:
 
 
 async def holders_of_recalled(tx: Tx, ids: Sequence[UUID]) -> list[RecalledStock]:
-    """Who accepted goods of these recalls' lots; for the worker, who sees all."""
+    """Who accepted goods of these recalls' lots and was not found yet; for the worker, who sees all."""
     return [RecalledStock(**row) for row in await tx.sql(_HOLDERS, list(ids))]
 
 
