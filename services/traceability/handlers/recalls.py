@@ -141,4 +141,4 @@ async def when_look_for_holders(tx: Tx, due: Sequence[Deadline]) -> None:
         }
         tx.add(anomalies, row, skip_repeated=True)
         parties = Parties(stock.institution_code, None, stock.region)
-        history.note(tx, BY_ITSELF, row["id"], "found", parties, {"detail": row["detail"]})
+        history.note(tx, BY_ITSELF, str(row["id"]), "found", parties, {"detail": row["detail"]})
