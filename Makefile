@@ -82,7 +82,7 @@ requirements: ## pin requirements/*.in again, with hashes and without any addres
 	@[ -x .venv/pin/bin/uv ] || { $(PYTHON) -m venv .venv/pin && .venv/pin/bin/python -m pip install --quiet uv; }
 	cd requirements && for name in run dev; do \
 		../.venv/pin/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-			--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) $$name.in -o $$name.txt; done
+			$(if $(UPGRADE),--upgrade) $$name.in -o $$name.txt; done
 
 clean: ## remove what can be made again; .data stays
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
