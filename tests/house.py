@@ -92,12 +92,16 @@ class House:
                 await connection.execute("ROLLBACK")
 
     async def empty(self, service: Service) -> None:
-        """Removes every row of a service's database, and counts from 1 again."""
+        """Removes every row of a service's database, and counts from 1 again; most tables have none, and that is quickly asked."""
         owner = self._owners.get(service.name)
         if owner is None:
             owner = self._owners[service.name] = await asyncpg.connect(self.url(service))
-        names = ", ".join(f'"{table.name}"' for collection in declared(service) for table in collection.sorted_tables)
-        await owner.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+        names = [table.name for collection in declared(service) for table in collection.sorted_tables]
+        asked = " UNION ALL ".join(f"SELECT '{name}' AS name WHERE EXISTS (SELECT FROM \"{name}\")" for name in names)
+        filled = ", ".join(f'"{name}"' for (name,) in await owner.fetch(asked))
+        if filled:
+            await owner.execute(f"TRUNCATE {filled} CASCADE")
+        await owner.execute("SELECT setval(seqrelid::regclass, 1, false) FROM pg_sequence")
 
     async def close(self) -> None:
         for owner in self._owners.values():
