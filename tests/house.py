@@ -92,7 +92,7 @@ class House:
                 await connection.execute("ROLLBACK")
 
     async def empty(self, service: Service) -> None:
-        """Removes every row of a service's database, and counts from 1 again; most tables have none, and that is quickly asked."""
+        """Removes every row of a service's database, and counts from 1 again; most tables have none, which is soon asked."""
         owner = self._owners.get(service.name)
         if owner is None:
             owner = self._owners[service.name] = await asyncpg.connect(self.url(service))
