@@ -9,17 +9,20 @@ import asyncio
 import dataclasses
 import hashlib
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
-import orjson
 import sqlalchemy as sa
 
+from shared import clock, sessions
 from shared.errors import Unavailable
 from shared.policy import Policy
+from shared.sessions import WallBypassed
+from shared.settings import Limits
 from shared.statements import columns, compiled, unnest, update
 
 Record = asyncpg.Record
@@ -65,28 +68,8 @@ NOT_MIGRATED = (
 )
 """The database is of another version than this process; work waits for the one or the other."""
 
-VANISHED = {
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "10000",
-}
-"""The server gives up a client whose machine or network is gone after some ten seconds, and with it its locks."""
-
-PROBE_SECONDS = 2
-ANSWER_SECONDS = 5
-"""A statement that the server has not ended this long after its time-out has lost its connection."""
-
-
-_BYPASSES = """
-SELECT current_user AS role, r.rolsuper, r.rolbypassrls, EXISTS (
-  SELECT FROM pg_class c WHERE c.relrowsecurity AND pg_has_role(current_user, c.relowner, 'USAGE')) AS owns
-FROM pg_roles r WHERE r.rolname = current_user
-"""
-
-
-class WallBypassed(ConnectionError):
-    """A session that row-level security does not bind; nothing is read or written through it."""
+SILENT_SECONDS = 1
+"""So long nobody asks again after the database has not answered."""
 
 
 def metadata() -> sa.MetaData:
@@ -160,10 +143,10 @@ class Tx:
         self.wakes_relay = False
         self._added: dict[tuple[sa.Table, bool], list[Mapping[str, Any]]] = {}
 
-    async def begin(self, ask: str) -> None:
-        """The first words; a question that travels with them is answered in `asked`."""
+    async def begin(self, ask: str, seconds: float) -> None:
+        """The first words; a question that travels with them is answered in `asked`. Raises TimeoutError."""
         opening = self.scope.opening()
-        found = await self.connection.execute(f"{opening}; {ask}" if ask else opening)
+        found = await self.connection.execute(f"{opening}; {ask}" if ask else opening, timeout=seconds)
         self.asked = int(found.rpartition(" ")[2]) if ask else None
 
     async def rows(self, statement: sa.Executable, /, **given: Any) -> list[Record]:
@@ -232,42 +215,15 @@ class Tx:
         await self.connection.execute(text, *arguments)
 
 
-async def _prepare(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec(
-        "jsonb",
-        schema="pg_catalog",
-        format="binary",
-        encoder=lambda value: b"\x01" + orjson.dumps(value, default=str),
-        decoder=lambda raw: orjson.loads(bytes(raw[1:])),
-    )
-
-
-async def _prepare_walled(connection: asyncpg.Connection) -> None:
-    """Raises WallBypassed."""
-    (found,) = await connection.fetch(_BYPASSES)
-    reasons = {"rolsuper": "is a superuser", "rolbypassrls": "has BYPASSRLS", "owns": "owns private tables"}
-    for name, reason in reasons.items():
-        if found[name]:
-            raise WallBypassed(
-                f"row-level security does not bind the database role {found['role']}, because it {reason};"
-                " run as the role that `jicai migrate` makes for it"
-            )
-    await _prepare(connection)
-
-
-async def _tidy(connection: asyncpg.Connection) -> None:
-    """Leaves nothing of one use to the next; cheaper than the four statements of asyncpg's own reset."""
-    if connection.is_in_transaction():
-        await connection.execute("ROLLBACK")
-
-
 class Database:
     """A bounded pool of connections of one role, and the transactions made on it."""
 
-    def __init__(self, pool: asyncpg.Pool, policy: Policy, wait_seconds: float) -> None:
+    def __init__(self, pool: asyncpg.Pool, policy: Policy, limits: Limits) -> None:
         self.pool = pool
         self.policy = policy
-        self.wait_seconds = wait_seconds
+        self.limits = limits
+        self._silent_until = 0.0
+        """When a database that did not answer may be asked again, by one alone; 0: it answers."""
         self.wake: Callable[[], None] = lambda: None
         """Called after a commit that recorded events; whoever runs the relay puts its bell here."""
 
@@ -278,9 +234,7 @@ class Database:
         *,
         policy: Policy,
         role: str | None = None,
-        connections: int = 10,
-        wait_seconds: float = 5,
-        statement_seconds: float = 30,
+        limits: Limits | None = None,
         name: str = "jicai",
         may_wait: bool = False,
     ) -> "Database":
@@ -289,44 +243,25 @@ class Database:
 
         `may_wait`: a database that is away is waited for by whoever needs it, and used when it comes.
         """
-        server_settings = {
-            "application_name": name,
-            "statement_timeout": str(int(statement_seconds * 1000)),
-            "idle_in_transaction_session_timeout": str(int(statement_seconds * 2000)),
-            "plan_cache_mode": "force_generic_plan",
-            "jit": "off",
-            **VANISHED,
-        }
-        if role:
-            server_settings["role"] = role
-        make_pool = partial(
-            asyncpg.create_pool,
-            url,
-            max_size=connections,
-            init=_prepare_walled if role else _prepare,
-            reset=_tidy,
-            server_settings=server_settings,
-            timeout=wait_seconds,
-            command_timeout=statement_seconds + ANSWER_SECONDS,
-            statement_cache_size=1024,
-        )
+        limits = limits or Limits()
+        make_pool = partial(sessions.pool, url, role=role, name=name, limits=limits)
         try:
-            pool = await make_pool(min_size=1)
+            pool = await make_pool(at_once=1)
         except TRANSIENT as error:
             if not may_wait or isinstance(error, WallBypassed):
                 raise
             log.warning("the database is away at the start", extra={"who": name, "reason": repr(error)})
-            pool = await make_pool(min_size=0)
-        return cls(pool, policy, wait_seconds)
+            pool = await make_pool(at_once=0)
+        return cls(pool, policy, limits)
 
     async def close(self) -> None:
         """Gives the connections back, waiting for those in use."""
         await self.pool.close()
 
     async def trouble(self) -> str | None:
-        """None when the database answers within PROBE_SECONDS, else the reason in words."""
+        """None when the database answers within `answer_seconds`, else the reason in words."""
         try:
-            async with asyncio.timeout(PROBE_SECONDS):
+            async with asyncio.timeout(self.limits.answer_seconds):
                 await self.pool.fetchval("SELECT 1")
         except WallBypassed as error:
             return str(error)
@@ -340,35 +275,76 @@ class Database:
 
         `ask`: a SELECT without parameters that travels with the first words; `Tx.asked` is how many rows it found.
         """
+        tx = await self._begun(scope, ask)
         try:
-            connection = await self.pool.acquire(timeout=self.wait_seconds)
-        except (*TRANSIENT, asyncpg.PostgresError) as error:  # it may also not know our role yet
-            raise Unavailable(
-                "The database does not answer now; nothing was changed, the same request may be sent again.",
-                headers={"Retry-After": "2"},
-            ) from error
-        try:
-            tx = Tx(connection, self.policy, scope)
-            await tx.begin(ask)
             try:
                 yield tx
                 await tx.flush()
-                await connection.execute("COMMIT")
+                await tx.connection.execute("COMMIT")
             except BaseException:
-                if not connection.is_closed():
-                    await _roll_back(connection)
+                await self._roll_back(tx.connection)
                 raise
         finally:
-            await self.pool.release(connection)
+            await self.pool.release(tx.connection)
         if tx.wakes_relay:
             self.wake()
 
+    async def _begun(self, scope: Scope, ask: str) -> Tx:
+        """A transaction whose first words were answered; raises Unavailable, `pool_wait_seconds` + `answer_seconds` at most.
 
-async def _roll_back(connection: Any) -> None:
-    try:
-        await connection.execute("ROLLBACK")
-    except TRANSIENT as error:  # the server has rolled back by itself: the connection is gone
-        log.info("rolled back by the loss of the connection", extra={"reason": repr(error)})
+        Of a database that does not answer one at a time asks again; the others are refused without waiting.
+        """
+        if self._silent_until:
+            if clock.elapsed() < self._silent_until:
+                raise _away()
+            self._silent_until = math.inf
+        silent_until = 0.0
+        try:
+            tx = Tx(await self._connection(), self.policy, scope)
+            try:
+                await tx.begin(ask, self.limits.answer_seconds)
+            except BaseException as error:
+                if isinstance(error, TimeoutError):
+                    _end(tx.connection)  # its release would wait for the same silence
+                await self.pool.release(tx.connection)
+                raise
+        except TimeoutError as error:
+            if self.pool.get_size() < self.pool.get_max_size():  # else all are in use, by whom the database answers
+                silent_until = clock.elapsed() + SILENT_SECONDS
+            raise _away() from error
+        finally:
+            self._silent_until = silent_until
+        return tx
+
+    async def _connection(self) -> "asyncpg.pool.PoolConnectionProxy[Record]":
+        """Raises TimeoutError, or Unavailable where the database refuses."""
+        try:
+            return await self.pool.acquire(timeout=self.limits.pool_wait_seconds)
+        except TimeoutError:
+            raise
+        except (*TRANSIENT, asyncpg.PostgresError) as error:  # it may also not know our role yet
+            raise _away() from error
+
+    async def _roll_back(self, connection: Any) -> None:
+        """Undone, or the connection is ended: nobody waits a second time for a database that does not answer."""
+        try:
+            async with asyncio.timeout(self.limits.answer_seconds):
+                await connection.execute("ROLLBACK")
+        except TRANSIENT as error:  # the server has rolled back by itself, or does so when it sees us gone
+            _end(connection)
+            log.info("rolled back by the loss of the connection", extra={"reason": repr(error)})
+
+
+def _end(connection: Any) -> None:
+    with suppress(asyncpg.InterfaceError):  # it has gone by itself
+        connection.terminate()
+
+
+def _away() -> Unavailable:
+    return Unavailable(
+        "The database does not answer now; nothing was changed, the same request may be sent again.",
+        headers={"Retry-After": "2"},
+    )
 
 
 def lock_number(name: str) -> int:

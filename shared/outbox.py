@@ -148,7 +148,8 @@ class Relay:
         """Takes the lead when it is free, relays while it has it, and takes it again after any fault of the road."""
         while not stop.is_set():
             try:
-                async with self._database.pool.acquire(timeout=self._database.wait_seconds) as connection:
+                wait_seconds = self._database.limits.pool_wait_seconds
+                async with self._database.pool.acquire(timeout=wait_seconds) as connection:
                     await self._lead(connection, stop)
             except (*TRANSIENT, BusAway) as error:
                 log.warning("relay waits", extra={"service": self._service, "reason": repr(error)})

@@ -27,6 +27,24 @@ def worker_role(service: str) -> str:
     return f"jicai_{service}_worker"
 
 
+class SheetLimits(BaseSettings):
+    """How large a sheet may be. The largest named by the platform's users has 300,000 rows of 12 columns."""
+
+    model_config = SettingsConfigDict(frozen=True, env_prefix="JICAI_LIMIT_SHEET_")
+
+    file_bytes: int = Field(256 * 2**20, gt=0)
+    rows: int = Field(500_000, gt=0, description="that are not blank, under the header")
+    columns: int = Field(256, gt=0)
+    cell_characters: int = Field(32_767, gt=0)
+    row_characters: int = Field(1_000_000, gt=0, description="of one row of a CSV, over its line breaks")
+    expansion_ratio: int = Field(200, gt=0, description="of a workbook's parts to its file")
+    uncompressed_bytes: int = Field(2**30, gt=0, description="of all parts of a workbook")
+    zip_entries: int = Field(2_000, gt=0)
+    shared_strings: int = Field(6_000_000, gt=0)
+    cell_styles: int = Field(100_000, gt=0)
+    xml_token_bytes: int = Field(4 * 2**20, gt=0)
+
+
 class Limits(BaseSettings):
     """How much one request, batch or statement may be; the units are in the names."""
 
@@ -53,8 +71,11 @@ class Limits(BaseSettings):
     consumer_messages: int = Field(500, gt=0)
     deadline_rows: int = Field(500, gt=0)
     statement_seconds: float = Field(30, gt=0)
+    answer_seconds: float = Field(
+        3, gt=0, description="for the database's first words, and for its last after a statement's time"
+    )
     pool_connections: int = Field(10, gt=0)
-    pool_wait_seconds: float = Field(5, gt=0)
+    pool_wait_seconds: float = Field(5, gt=0, description="for a connection of the pool, a new one too")
     drain_seconds: float = Field(20, gt=0)
     poll_seconds: float = Field(1, gt=0)
     token_characters: int = Field(8_192, gt=0, description="of a bearer token; longer ones are not looked at")
@@ -66,6 +87,7 @@ class Limits(BaseSettings):
     )
     jwks_retry_seconds: float = Field(1, gt=0, description="between two fetches as long as there is no key at all")
     jwks_wait_seconds: float = Field(5, gt=0, description="for an issuer's answer")
+    sheet: SheetLimits = Field(default_factory=SheetLimits)
 
     @model_validator(mode="after")
     def _inbox_remembers_longer(self) -> Self:

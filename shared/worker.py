@@ -55,9 +55,7 @@ class Worker:
             self.settings.database_url,
             role=self.settings.worker_role,
             policy=Policy.load(self.settings.policy_files),
-            connections=limits.pool_connections,
-            wait_seconds=limits.pool_wait_seconds,
-            statement_seconds=limits.statement_seconds,
+            limits=limits,
             name=f"{self.service.name} worker",
         )
         self.relay = Relay(
@@ -200,7 +198,7 @@ class Worker:
     async def _upkeep(self, database: Database, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await self._measure(database)
-            async with database.pool.acquire(timeout=database.wait_seconds) as connection:
+            async with database.pool.acquire(timeout=database.limits.pool_wait_seconds) as connection:
                 await connection.execute("SELECT jicai_upkeep_inbox($1)", self.settings.limits.inbox_days)
                 await idempotency.prune(connection, self.settings.limits.idempotency_days)
                 while await outbox.prune(connection, keep_days=self.settings.limits.outbox_days) and not stop.is_set():

@@ -72,6 +72,7 @@ class House:
                 told.database_url,
                 role=told.api_role if kind == "api" else told.worker_role,
                 policy=Policy.load(told.policy_files),
+                limits=told.limits,
                 name=f"test {service.name} {kind}",
             )
         return known

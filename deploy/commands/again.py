@@ -81,8 +81,7 @@ async def _database(service: Service, data: Path) -> AsyncIterator[Database]:
         settings.database_url,
         role=settings.worker_role,
         policy=Policy.load(settings.policy_files),
-        connections=2,
-        statement_seconds=settings.limits.statement_seconds,
+        limits=settings.limits,
         name=f"{service.name} again",
     )
     try:

@@ -71,7 +71,7 @@ async def _audit(server: str, outside: Mapping[str, Sequence[Head]]) -> list[str
     table = Table("service", "deeds", "heads", "history")
     faults: list[str] = []
     for service in chain.SERVICES:
-        database = await Database.open(url_of(service), policy=Policy([]), connections=1, name="audit")
+        database = await Database.open(url_of(service), policy=Policy([]), name="audit")
         try:
             finding = await history_audit.check(database)
             other = await differs(database, outside.get(service, ()))

@@ -104,7 +104,7 @@ def _with(service: str, data: Path, work: Callable[[Consumer], Awaitable[T]]) ->
             settings.database_url,
             role=settings.worker_role,
             policy=Policy.load(settings.policy_files),
-            connections=2,
+            limits=settings.limits,
             name=f"{service} dead letters",
         )
         try:

@@ -21,8 +21,9 @@ from services.settlement.settings import BankSettings
 from shared import clock, money
 from shared.codes import is_clean_text
 from shared.errors import Fault
-from shared.imports import Row, SheetLimits, SheetRefused, open_sheet
+from shared.imports import Row, SheetRefused, open_sheet
 from shared.imports.refusals import neutralised
+from shared.settings import SheetLimits
 
 PAYMENT_COLUMNS = (
     "payment_id",
@@ -38,7 +39,6 @@ PAYMENT_COLUMNS = (
 RESULT_COLUMNS = ("payment_id", "result", "paid_at", "reason")
 NEEDED_COLUMNS = RESULT_COLUMNS[:2]
 RESULT_WORDS = (Verdict.PAID, Verdict.REFUSED, Verdict.BOUNCED)
-RESULT_LIMITS = SheetLimits(max_file_bytes=8 * 2**20, max_rows=5_000, max_columns=20)
 REASON_CHARACTERS = 1_000
 
 
@@ -83,10 +83,16 @@ class ResultRow:
     faults: tuple[Fault, ...] = ()
 
 
+def result_limits() -> SheetLimits:
+    """How large a result file may be, as the settings say now."""
+    told = BankSettings()
+    return SheetLimits(file_bytes=told.bank_result_bytes, rows=told.bank_result_rows)
+
+
 def read_results(path: Path) -> list[ResultRow]:
     """Every row of a result file; raises ResultFileRefused when it is no such file. Bad rows carry their faults."""
     try:
-        with open_sheet(path, limits=RESULT_LIMITS) as sheet:
+        with open_sheet(path, limits=result_limits()) as sheet:
             _check_header(sheet.header)
             return [_result(row, sheet.header) for row in sheet]
     except SheetRefused as error:

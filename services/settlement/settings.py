@@ -16,6 +16,8 @@ class BankSettings(BaseSettings):
     bank_folder: Path | None = Field(
         None, description="payment files are written to `payments/` here, result files read from `results/`"
     )
+    bank_result_bytes: int = Field(8 * 2**20, gt=0, description="of one result file")
+    bank_result_rows: int = Field(5_000, gt=0, description="of one result file")
 
 
 class SettlementSettings(ServiceSettings):

@@ -97,9 +97,7 @@ async def _database(service: Service, settings: ServiceSettings, policy: Policy)
         may_wait=True,
         role=settings.api_role,
         policy=policy,
-        connections=settings.limits.pool_connections,
-        wait_seconds=settings.limits.pool_wait_seconds,
-        statement_seconds=settings.limits.statement_seconds,
+        limits=settings.limits,
         name=f"{service.name} api",
     )
     database.wake = Bell(database).ring

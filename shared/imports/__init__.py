@@ -17,7 +17,7 @@ from shared.imports.convert import (
 from shared.imports.mapping import Binder, Mapping, load_mapping, mapping_of
 from shared.imports.read import open_sheet
 from shared.imports.refusals import REFUSAL_COLUMNS, Refusal, SheetRefused, write_refused
-from shared.imports.sheet import Row, Sheet, SheetLimits
+from shared.imports.sheet import Row, Sheet
 
 __all__ = [
     "REFUSAL_COLUMNS",
@@ -30,7 +30,6 @@ __all__ = [
     "RowReader",
     "RowRefused",
     "Sheet",
-    "SheetLimits",
     "SheetRefused",
     "choice",
     "choice_of",

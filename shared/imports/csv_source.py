@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from shared.imports.refusals import SheetRefused
-from shared.imports.sheet import NumberedRows, SheetKind, SheetLimits, cell_too_long, checked_cell, too_many_columns
+from shared.imports.sheet import NumberedRows, SheetKind, cell_too_long, checked_cell, too_many_columns
+from shared.settings import SheetLimits
 
 _CHUNK_BYTES = 2**20
 _ENCODINGS = "UTF-8 or GB18030 throughout"
@@ -37,7 +38,7 @@ class CsvSource:
     def rows(self) -> NumberedRows:
         """Records by number; a cell that holds line breaks is one cell, as in a spreadsheet."""
         with self._path.open(encoding=self.encoding, newline="") as file:
-            lines = _Lines(file, self._limits.max_row_characters)
+            lines = _Lines(file, self._limits.row_characters)
             reader = csv.reader(lines, delimiter=self.separator, strict=True)
             number = 1
             try:
@@ -58,7 +59,7 @@ class CsvSource:
         """Nothing is kept open between iterations."""
 
     def _checked(self, cells: list[str], number: int) -> list[str]:
-        if len(cells) > self._limits.max_columns and any(cells[self._limits.max_columns :]):
+        if len(cells) > self._limits.columns and any(cells[self._limits.columns :]):
             raise too_many_columns(number, self._limits)
         for cell in cells:
             checked_cell(cell, number, self._limits)
@@ -66,7 +67,7 @@ class CsvSource:
 
     def _detected_separator(self) -> str:
         with self._path.open(encoding=self.encoding, newline="") as file:
-            first = file.readline(self._limits.max_row_characters)
+            first = file.readline(self._limits.row_characters)
         outside_quotes = re.sub(r'"[^"]*"', "", first)
         return max(_SEPARATORS, key=outside_quotes.count)
 

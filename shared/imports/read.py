@@ -7,8 +7,9 @@ from pathlib import Path
 
 from shared.imports.csv_source import CsvSource, detected_encoding
 from shared.imports.refusals import SheetRefused
-from shared.imports.sheet import Sheet, SheetLimits
+from shared.imports.sheet import Sheet
 from shared.imports.xlsx_source import XlsxSource
+from shared.settings import SheetLimits
 
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -17,22 +18,22 @@ _FOREIGN = {b"%PDF": "a PDF", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a pictu
 _KINDS = ".xlsx, or .csv in UTF-8 or GB18030"
 _CHUNK_BYTES = 2**20
 
-_DEFAULT_LIMITS = SheetLimits()
 
-
-def open_sheet(path: Path, *, sheet: str | None = None, limits: SheetLimits = _DEFAULT_LIMITS) -> Sheet:
+def open_sheet(path: Path, *, sheet: str | None = None, limits: SheetLimits | None = None) -> Sheet:
     """The sheet of a CSV, or of a workbook the one named (by default the first visible); close it after use.
 
-    Raises SheetRefused for whatever cannot be read. Faults deep in the file are raised while iterating.
+    Without `limits` those of the environment hold. Raises SheetRefused for whatever cannot be read; faults deep in the
+    file are raised while iterating.
     """
+    limits = limits or SheetLimits()
     size = path.stat().st_size
     if size == 0:
         raise SheetRefused("sheet_empty", "the file is empty", allowed=_KINDS)
-    if size > limits.max_file_bytes:
+    if size > limits.file_bytes:
         raise SheetRefused(
             "sheet_too_large",
             f"the file has {size:,} bytes",
-            allowed=f"at most {limits.max_file_bytes:,} bytes",
+            allowed=f"at most {limits.file_bytes:,} bytes",
         )
     with path.open("rb") as file:
         head = file.read(len(_OLE))

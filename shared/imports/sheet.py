@@ -5,34 +5,17 @@ Invariant: rows come one at a time, every limit is checked before a row is hande
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
 
 from shared.imports.refusals import REFUSAL_COLUMNS, SheetRefused, restored
+from shared.settings import SheetLimits
 
 SheetKind = Literal["csv", "xlsx"]
 NumberedRows = Generator[tuple[int, list[str]], None, None]
 
 # Space of every width, and the marks that have none: byte order mark, zero-width space and joiners.
 _EDGES = " \t\r\n\v\f\x85\xa0\u3000\ufeff\u200b\u200c\u200d\u2060\u2002\u2003\u2009\u202f"
-
-
-@dataclass(frozen=True, slots=True)
-class SheetLimits:
-    """How large a sheet may be. The largest named by the platform's users has 300,000 rows of 12 columns."""
-
-    max_file_bytes: int = 256 * 2**20
-    max_rows: int = 500_000
-    max_columns: int = 256
-    max_cell_characters: int = 32_767
-    max_row_characters: int = 1_000_000
-    max_expansion_ratio: int = 200
-    max_uncompressed_bytes: int = 2**30
-    max_zip_entries: int = 2_000
-    max_shared_strings: int = 6_000_000
-    max_cell_styles: int = 100_000
-    max_xml_token_bytes: int = 4 * 2**20
 
 
 class Row(NamedTuple):
@@ -75,7 +58,7 @@ class Sheet:
                 if number == 1 or not any(cells):
                     continue
                 count += 1
-                if count > self._limits.max_rows:
+                if count > self._limits.rows:
                     raise _too_many_rows(number, self._limits)
                 yield self._row(number, cells)
 
@@ -104,7 +87,7 @@ class Sheet:
 
 def checked_cell(cell: str, number: int, limits: SheetLimits) -> str:
     """The cell, or SheetRefused when it is longer than the limit."""
-    if len(cell) > limits.max_cell_characters:
+    if len(cell) > limits.cell_characters:
         raise cell_too_long(number, limits)
     return cell
 
@@ -112,27 +95,27 @@ def checked_cell(cell: str, number: int, limits: SheetLimits) -> str:
 def cell_too_long(number: int, limits: SheetLimits) -> SheetRefused:
     return SheetRefused(
         "cell_too_long",
-        f"a cell is longer than {limits.max_cell_characters:,} characters; is a quotation mark left open?",
+        f"a cell is longer than {limits.cell_characters:,} characters; is a quotation mark left open?",
         where=f"row {number}",
-        allowed=f"at most {limits.max_cell_characters:,} characters a cell",
+        allowed=f"at most {limits.cell_characters:,} characters a cell",
     )
 
 
 def too_many_columns(number: int, limits: SheetLimits) -> SheetRefused:
     return SheetRefused(
         "too_many_columns",
-        f"the sheet has more than {limits.max_columns} columns",
+        f"the sheet has more than {limits.columns} columns",
         where=f"row {number}",
-        allowed=f"at most {limits.max_columns} columns",
+        allowed=f"at most {limits.columns} columns",
     )
 
 
 def _too_many_rows(number: int, limits: SheetLimits) -> SheetRefused:
     return SheetRefused(
         "too_many_rows",
-        f"the sheet has more than {limits.max_rows:,} rows",
+        f"the sheet has more than {limits.rows:,} rows",
         where=f"row {number}",
-        allowed=f"at most {limits.max_rows:,} rows a file",
+        allowed=f"at most {limits.rows:,} rows a file",
     )
 
 
@@ -149,7 +132,7 @@ def _header_of(source: RowSource, limits: SheetLimits) -> tuple[str, ...]:
             where="row 1",
             allowed="the names of the columns in row 1",
         )
-    if len(names) > limits.max_columns:
+    if len(names) > limits.columns:
         raise too_many_columns(1, limits)
     return tuple(names)
 

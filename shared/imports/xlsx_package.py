@@ -15,7 +15,7 @@ from xml.parsers import expat
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelta_format
 
 from shared.imports.refusals import SheetRefused
-from shared.imports.sheet import SheetLimits
+from shared.settings import SheetLimits
 
 _CHUNK_BYTES = 2**16
 _ENCRYPTED = 0x1
@@ -81,7 +81,7 @@ class Package:
     def feed(self, part: str, parser: expat.XMLParserType) -> Iterator[None]:
         """Give the part to the parser piece by piece, yielding after each."""
         parser.StartDoctypeDeclHandler = _refuse_doctype
-        limit = self._limits.max_uncompressed_bytes
+        limit = self._limits.uncompressed_bytes
         fed = 0
         with damage_refused(part), self._zip.open(part) as stream:
             for chunk in _chunks(stream):
@@ -89,8 +89,8 @@ class Package:
                 if fed > limit:
                     raise _too_large(f"{part} expands to more than {limit:,} bytes", f"{limit:,} bytes")
                 parser.Parse(chunk)
-                if fed - parser.CurrentByteIndex > self._limits.max_xml_token_bytes:
-                    raise broken(f"an XML token is longer than {self._limits.max_xml_token_bytes:,} bytes", part)
+                if fed - parser.CurrentByteIndex > self._limits.xml_token_bytes:
+                    raise broken(f"an XML token is longer than {self._limits.xml_token_bytes:,} bytes", part)
                 yield
             parser.Parse(b"", True)  # noqa: FBT003  expat's parameters have no names
 
@@ -105,15 +105,15 @@ class Package:
 
     def _check_directory(self, file_bytes: int) -> None:
         entries = self._zip.infolist()
-        if len(entries) > self._limits.max_zip_entries:
-            raise _too_large(f"the file has {len(entries):,} parts", f"{self._limits.max_zip_entries:,} parts")
+        if len(entries) > self._limits.zip_entries:
+            raise _too_large(f"the file has {len(entries):,} parts", f"{self._limits.zip_entries:,} parts")
         if any(entry.flag_bits & _ENCRYPTED for entry in entries):
             raise SheetRefused("sheet_encrypted", "the file is protected by a password", allowed="without one")
         total = sum(entry.file_size for entry in entries)
-        if total > self._limits.max_uncompressed_bytes:
-            limit = f"{self._limits.max_uncompressed_bytes:,} bytes"
+        if total > self._limits.uncompressed_bytes:
+            limit = f"{self._limits.uncompressed_bytes:,} bytes"
             raise _too_large(f"the file expands to {total:,} bytes", limit)
-        ratio = self._limits.max_expansion_ratio
+        ratio = self._limits.expansion_ratio
         if total > max(ratio * file_bytes, _MIN_RATIO_BYTES):
             raise _too_large(f"the file of {file_bytes:,} bytes expands to {total:,} bytes", f"{ratio} times")
 
@@ -201,8 +201,8 @@ class _Styles:
             self._inside_cells = True
         elif tag == "xf" and self._inside_cells:
             self._cells.append(_number(given.get("numFmtId", "0")))
-            if len(self._cells) > self._limits.max_cell_styles:
-                raise _too_large("too many cell styles", f"{self._limits.max_cell_styles:,}")
+            if len(self._cells) > self._limits.cell_styles:
+                raise _too_large("too many cell styles", f"{self._limits.cell_styles:,}")
         elif tag == "numFmt":
             self._formats[_number(given.get("numFmtId", "0"))] = given.get("formatCode", "")
 

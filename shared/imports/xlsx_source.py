@@ -17,9 +17,10 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, fr
 
 from shared.imports.numbers import number_text
 from shared.imports.refusals import SheetRefused
-from shared.imports.sheet import NumberedRows, SheetKind, SheetLimits, cell_too_long, too_many_columns
+from shared.imports.sheet import NumberedRows, SheetKind, cell_too_long, too_many_columns
 from shared.imports.xlsx_package import Package, broken, local
 from shared.imports.xlsx_strings import StringTable, shared_strings
+from shared.settings import SheetLimits
 
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _DIGITS = "0123456789"
@@ -141,7 +142,7 @@ class _RowParser:
     def text(self, data: str) -> None:
         if self._listening:
             self._length += len(data)
-            if self._length > self._limits.max_cell_characters:
+            if self._length > self._limits.cell_characters:
                 raise cell_too_long(self._number, self._limits)
             self._parts.append(data)
 
@@ -173,7 +174,7 @@ class _RowParser:
             return
         missing = self._column - len(self._cells)
         if missing:
-            if self._column >= self._limits.max_columns:
+            if self._column >= self._limits.columns:
                 raise too_many_columns(self._number, self._limits)
             self._cells.extend([""] * missing)
         self._cells.append(text)

@@ -10,8 +10,8 @@ from functools import lru_cache
 from xml.parsers import expat
 
 from shared.imports.refusals import SheetRefused
-from shared.imports.sheet import SheetLimits
 from shared.imports.xlsx_package import Package, broken, local
+from shared.settings import SheetLimits
 
 _STRINGS_A_BLOCK = 64
 _BLOCKS_CACHED = 2_048
@@ -99,11 +99,11 @@ class _StringParser:
     def text(self, data: str) -> None:
         if self._in_text:
             self._length += len(data)
-            if self._length > self._limits.max_cell_characters:
+            if self._length > self._limits.cell_characters:
                 raise SheetRefused(
                     "cell_too_long",
-                    f"a text of the workbook is longer than {self._limits.max_cell_characters:,} characters",
-                    allowed=f"at most {self._limits.max_cell_characters:,} characters a cell",
+                    f"a text of the workbook is longer than {self._limits.cell_characters:,} characters",
+                    allowed=f"at most {self._limits.cell_characters:,} characters a cell",
                 )
             self._parts.append(data)
 
@@ -118,7 +118,7 @@ class _StringParser:
 
 def shared_strings(package: Package, limits: SheetLimits) -> StringTable:
     """The table of an open package, still escaped; the caller closes it."""
-    table = StringTable(limits.max_shared_strings)
+    table = StringTable(limits.shared_strings)
     part = package.names.shared_strings
     try:
         if part is not None:

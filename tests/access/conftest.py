@@ -57,7 +57,7 @@ class Apps:
         app = create_app(service, settings.model_copy(update={"limits": limits, "api_role": role}))
         await self._stack.enter_async_context(app.router.lifespan_context(app))
         runtime = app.state.runtime
-        runtime.database = Tried(runtime.database.pool, runtime.database.policy, runtime.database.wait_seconds)
+        runtime.database = Tried(runtime.database.pool, runtime.database.policy, runtime.database.limits)
         runtime.database.scoped = queries
         return app
 

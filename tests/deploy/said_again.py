@@ -109,9 +109,8 @@ async def opened(server: EmbeddedPostgres) -> AsyncIterator[Five]:
     async with AsyncExitStack() as stack:
         databases: dict[str, Database] = {}
         for name in SERVICES:
-            database = await Database.open(
-                server.url(database_name(name)), policy=Policy.load(()), connections=3, name=f"{name} again"
-            )
+            url = server.url(database_name(name))
+            database = await Database.open(url, policy=Policy.load(()), name=f"{name} again")
             stack.push_async_callback(database.close)
             databases[name] = database
         yield Five(databases, {name: server.url(database_name(name)) for name in SERVICES})

@@ -11,10 +11,11 @@ import pytest
 from fastapi import FastAPI
 
 from shared.bus import LocalBus
-from shared.db import Database, WallBypassed
+from shared.db import Database
 from shared.http import create_app
 from shared.policy import Policy
 from shared.service import Service
+from shared.sessions import WallBypassed
 from shared.settings import EMBEDDED_ISSUER, Limits, ServiceSettings
 from shared.worker import Worker
 from tests.house import House

@@ -26,6 +26,7 @@ from shared.http.jobs import REFUSED_FILE
 from shared.identity import Caller
 from shared.imports import Binder, Refusal, Row, RowRefused, Sheet, SheetRefused, open_sheet, write_refused
 from shared.jobs import Job
+from shared.settings import SheetLimits
 
 JOB = "import"
 SHEET_FILE = "sheet"
@@ -37,9 +38,11 @@ STEP_TRIES = 3
 """Of a step that met a request registering the same code at the same time."""
 
 
-async def take_sheet(tx: Tx, caller: Caller, kind: str, mapping: str, path: Path, digest: str) -> tuple[UUID, bool]:
+async def take_sheet(
+    tx: Tx, caller: Caller, kind: str, mapping: str, path: Path, digest: str, limits: SheetLimits
+) -> tuple[UUID, bool]:
     """Queues the import of a sheet; returns its job, and whether it is known from before. Raises ImportRefused."""
-    await asyncio.to_thread(_check, kind, mapping, path)
+    await asyncio.to_thread(_check, kind, mapping, path, limits)
     natural_key = f"{kind}:{mapping}:{caller.organisation}:{digest}"
     if (known := await known_job(tx, JOB, natural_key)) is not None:
         return known, True
@@ -50,10 +53,10 @@ async def take_sheet(tx: Tx, caller: Caller, kind: str, mapping: str, path: Path
     return job_id, False
 
 
-def _check(kind: str, mapping: str, path: Path) -> None:
+def _check(kind: str, mapping: str, path: Path, limits: SheetLimits) -> None:
     columns = mapping_of(kind, mapping)
     try:
-        with open_sheet(path, sheet=columns.sheet) as sheet:
+        with open_sheet(path, sheet=columns.sheet, limits=limits) as sheet:
             KINDS[kind].bind(columns, sheet.header)
             if path.stat().st_size <= READ_WHOLE_BYTES:
                 _count(sheet)
@@ -80,7 +83,8 @@ async def run_import(job: Job) -> dict[str, Any]:
         path = Path(folder) / f"sheet{job.params['suffix']}"
         await _fetch(job, SHEET_FILE, path)
         try:
-            sheet = await asyncio.to_thread(open_sheet, path, sheet=columns.sheet)
+            limits = job.database.limits.sheet
+            sheet = await asyncio.to_thread(open_sheet, path, sheet=columns.sheet, limits=limits)
             with sheet:
                 binder = kind.bind(columns, sheet.header)
                 await _land(job, kind, sheet, binder)

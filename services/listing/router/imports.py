@@ -48,14 +48,15 @@ async def import_sheet(
             "Content-Type is {given}; allowed: {kinds}.", given=given or "missing", kinds=", ".join(SHEET_TYPES)
         )
     runtime: Runtime = request.app.state.runtime
+    limits = runtime.settings.limits
     digest = hashlib.sha256()
     with TemporaryDirectory(prefix="jicai-sheet-") as folder:
         path = Path(folder) / f"sheet{SHEET_TYPES[given]}"
         with path.open("wb") as file:
-            async for piece in received(request, runtime.settings.limits.upload_bytes):
+            async for piece in received(request, limits.upload_bytes):
                 digest.update(piece)
                 await asyncio.to_thread(file.write, piece)
-        job_id, known = await take_sheet(tx, caller, kind, mapping, path, digest.hexdigest())
+        job_id, known = await take_sheet(tx, caller, kind, mapping, path, digest.hexdigest(), limits.sheet)
     response.headers["location"] = f"/jobs/{job_id}"
     return ImportView(job_id=job_id, known=known)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from services.settlement.errors import RunNotSent
-from services.settlement.gateways import RESULT_LIMITS, payment_file
+from services.settlement.gateways import payment_file, result_limits
 from services.settlement.handlers.payments import read_result_file
 from services.settlement.handlers.runs import approve_run, make_run, reject_run
 from services.settlement.queries import payments as payment_queries
@@ -111,11 +111,12 @@ async def get_payment_file(run_id: UUID, tx: TxHere) -> Response:
 async def put_result_file(run_id: UUID, caller: CallerHere, tx: TxHere, request: Request) -> ResultFileView:
     """Takes the bank's answers as CSV (payment_id, result, paid_at, reason); good rows land, each bad one is named."""
     body = await request.body()
-    if len(body) > RESULT_LIMITS.max_file_bytes:
+    most = result_limits().file_bytes
+    if len(body) > most:
         raise UploadTooLarge(
-            "The file has {count} bytes, at most {max_file_bytes} are read.",
+            "The file has {count} bytes, at most {most} are read.",
             count=len(body),
-            max_file_bytes=RESULT_LIMITS.max_file_bytes,
+            most=most,
         )
     outcomes = await read_result_file(tx, caller, run_id, body)
     refused = [

@@ -11,9 +11,12 @@ import pytest
 from fastapi import Request
 
 from services.listing.handlers import imports
+from shared.http import create_app
 from shared.imports import REFUSAL_COLUMNS
 from shared.jobs import Job
-from tests.house import WorkerInHand
+from shared.service import Service
+from shared.settings import Limits
+from tests.house import House, WorkerInHand
 from tests.services.listing.people import (
     AUTHORITY,
     DISTRIBUTOR_CODE,
@@ -213,6 +216,27 @@ async def test_a_sheet_that_cannot_be_read_is_refused_at_once(
     assert (refused.status_code, refused.json()["code"]) == (422, "import_refused"), refused.text
     assert says in refused.json()["detail"]
     assert await worker.database.pool.fetchval("SELECT count(*) FROM jobs") == 0
+
+
+async def test_a_setting_bounds_a_sheet_where_it_comes_in_and_where_it_is_read(
+    desk: Desk, worker: WorkerInHand, house: House, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheet = (ENTERPRISES + "".join(f"{name}药业,生产企业,330000,,\n" for name in "甲乙丙")).encode()
+    taken = await desk.send(AUTHORITY, "enterprises", sheet)
+    monkeypatch.setenv("JICAI_LIMIT_SHEET_ROWS", "2")
+    monkeypatch.setattr(worker.database, "limits", Limits())
+    await worker.do_jobs()
+    job = (await desk.get(AUTHORITY, taken.headers["location"])).json()
+    assert job["state"] == "failed"
+    assert "more than 2 rows" in job["result"]["reason"]
+    app = create_app(service, house.settings(service))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://listing") as client,
+    ):
+        refused = await Desk(client, desk.caller).send(AUTHORITY, "enterprises", sheet)
+    assert [fault["code"] for fault in refused.json()["errors"]] == ["too_many_rows"]
 
 
 async def test_every_missing_column_is_a_fault_and_what_was_found_is_said_once(desk: Desk) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from services.settlement.consumer import JOBS
+from services.settlement.errors import ResultFileRefused
 from services.settlement.gateways import FileBank, ScriptedBank, payment_file, read_results
 from services.settlement.handlers import payments as handlers
 from services.settlement.handlers.payments import LINES_AN_EVENT, reserve
@@ -230,6 +231,19 @@ async def test_no_cell_of_a_payment_file_runs_as_a_formula(tmp_path: Path) -> No
     (tmp_path / "r.csv").write_text(f"payment_id,result,reason\n{order.id},refused,\u202e坏\n")
     (row,) = read_results(tmp_path / "r.csv")
     assert [fault.pointer for fault in row.faults] == ["/2/reason"]
+
+
+def test_a_result_file_of_just_the_rows_is_read_and_of_one_more_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SETTLEMENT_BANK_RESULT_ROWS", "2")
+    file = tmp_path / "r.csv"
+    rows = [f"{payment().id},paid\n"] * 3
+    file.write_text("payment_id,result\n" + "".join(rows[:2]))
+    assert len(read_results(file)) == 2
+    file.write_text("payment_id,result\n" + "".join(rows))
+    with pytest.raises(ResultFileRefused, match="more than 2 rows"):
+        read_results(file)
 
 
 async def test_a_bank_of_the_settings_is_opened_for_every_run(

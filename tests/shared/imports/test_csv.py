@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.imports import Row, SheetLimits, SheetRefused, open_sheet
+from shared.imports import Row, SheetRefused, open_sheet
+from shared.settings import SheetLimits
 
 NAMES = ["浙江英特药业有限责任公司", "联通", "片", "华东医药股份有限公司", "㐀𠀀"]
 TEXT = "医保药品代码,配送企业名称\n" + "".join(f"XA{i},{NAMES[i % len(NAMES)]}\n" for i in range(50))
@@ -113,13 +114,13 @@ def test_quotation_marks_that_do_not_match_are_refused(sheet_file: Path, content
 @pytest.mark.parametrize(
     ("limits", "content", "code"),
     [
-        (SheetLimits(max_rows=2), "a\n1\n2\n3\n", "too_many_rows"),
-        (SheetLimits(max_columns=2), "a,b,c\n", "too_many_columns"),
-        (SheetLimits(max_columns=2), "a,b\n1,2,3\n", "too_many_columns"),
-        (SheetLimits(max_cell_characters=3), "a\n1234\n", "cell_too_long"),
-        (SheetLimits(max_row_characters=9), "a\n" + "x" * 10, "row_too_long"),
-        (SheetLimits(max_row_characters=9), 'a\n"1\n2\n3\n4\n5\n6\n', "row_too_long"),
-        (SheetLimits(max_file_bytes=5), "a\n1234\n", "sheet_too_large"),
+        (SheetLimits(rows=2), "a\n1\n2\n3\n", "too_many_rows"),
+        (SheetLimits(columns=2), "a,b,c\n", "too_many_columns"),
+        (SheetLimits(columns=2), "a,b\n1,2,3\n", "too_many_columns"),
+        (SheetLimits(cell_characters=3), "a\n1234\n", "cell_too_long"),
+        (SheetLimits(row_characters=9), "a\n" + "x" * 10, "row_too_long"),
+        (SheetLimits(row_characters=9), 'a\n"1\n2\n3\n4\n5\n6\n', "row_too_long"),
+        (SheetLimits(file_bytes=5), "a\n1234\n", "sheet_too_large"),
         (SheetLimits(), 'a\n"' + "x" * 200_000, "cell_too_long"),
     ],
 )
@@ -130,4 +131,4 @@ def test_each_limit_is_refused_by_name(sheet_file: Path, limits: SheetLimits, co
 
 def test_limits_are_inclusive(sheet_file: Path) -> None:
     sheet_file.write_text("a,b\n123,2\n4,5\n")
-    assert len(_rows(sheet_file, SheetLimits(max_rows=2, max_columns=2, max_cell_characters=3))) == 2
+    assert len(_rows(sheet_file, SheetLimits(rows=2, columns=2, cell_characters=3))) == 2

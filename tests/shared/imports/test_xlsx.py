@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook
 
-from shared.imports import Row, SheetLimits, SheetRefused, open_sheet
+from shared.imports import Row, SheetRefused, open_sheet
+from shared.settings import SheetLimits
 
 MakeWorkbook = Callable[..., Path]
 
@@ -241,7 +242,7 @@ def test_zip_bomb_is_refused_by_its_directory(make_workbook: MakeWorkbook) -> No
     refusal = _refusal(path)
     assert refusal.code == "sheet_too_large"
     assert "200 times" in refusal.allowed
-    assert _refusal(path, SheetLimits(max_uncompressed_bytes=10_000_000)).code == "sheet_too_large"
+    assert _refusal(path, SheetLimits(uncompressed_bytes=10_000_000)).code == "sheet_too_large"
 
 
 def test_zip_bomb_that_lies_about_its_size_is_refused_while_reading(make_workbook: MakeWorkbook) -> None:
@@ -263,7 +264,7 @@ def test_zip_bomb_that_lies_about_its_size_is_refused_while_reading(make_workboo
     ids=["attribute", "comment", "text"],
 )
 def test_endless_xml_token_is_refused_before_it_fills_memory(make_workbook: MakeWorkbook, rows: str) -> None:
-    limits = SheetLimits(max_expansion_ratio=10_000)
+    limits = SheetLimits(expansion_ratio=10_000)
     assert _refusal(make_workbook(rows), limits).code in {"sheet_broken", "cell_too_long"}
 
 
@@ -276,13 +277,13 @@ def test_entities_are_refused(make_workbook: MakeWorkbook) -> None:
 @pytest.mark.parametrize(
     ("limits", "code"),
     [
-        (SheetLimits(max_shared_strings=1), "too_many_strings"),
-        (SheetLimits(max_zip_entries=3), "sheet_too_large"),
-        (SheetLimits(max_cell_styles=3), "sheet_too_large"),
-        (SheetLimits(max_rows=1), "too_many_rows"),
-        (SheetLimits(max_columns=1), "too_many_columns"),
-        (SheetLimits(max_cell_characters=1), "cell_too_long"),
-        (SheetLimits(max_cell_characters=2), "cell_too_long"),
+        (SheetLimits(shared_strings=1), "too_many_strings"),
+        (SheetLimits(zip_entries=3), "sheet_too_large"),
+        (SheetLimits(cell_styles=3), "sheet_too_large"),
+        (SheetLimits(rows=1), "too_many_rows"),
+        (SheetLimits(columns=1), "too_many_columns"),
+        (SheetLimits(cell_characters=1), "cell_too_long"),
+        (SheetLimits(cell_characters=2), "cell_too_long"),
     ],
 )
 def test_each_limit_is_refused_by_name(make_workbook: MakeWorkbook, limits: SheetLimits, code: str) -> None:

@@ -1,0 +1,217 @@
+"""A database that stops answering, stopped or behind a road that swallows all: refused in bounded time, then at once."""
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+from deploy.issuer import make_token
+from deploy.postgres import EmbeddedPostgres
+from shared.db import Database
+from shared.errors import Unavailable
+from shared.http import create_app
+from shared.policy import Policy
+from shared.settings import Limits, ServiceSettings
+from tests.house import House
+from tests.toy import let_in, toy
+
+let_in()
+
+NEVER_SECONDS = 20
+"""Long past every limit here: whoever waits so long hangs."""
+LIMITS = Limits(answer_seconds=0.5, pool_wait_seconds=1, statement_seconds=600, pool_connections=3)
+
+
+class Road(Protocol):
+    """The way to a database, which can be cut without a word and mended."""
+
+    url: str
+
+    def cut(self) -> None: ...
+    def mend(self) -> None: ...
+
+
+class Stopped:
+    """The server and its children stand still; the kernel goes on taking what is sent to them."""
+
+    def __init__(self, server: EmbeddedPostgres, url: str) -> None:
+        self.url = url
+        self._server = server
+
+    def _send(self, signum: signal.Signals) -> None:
+        postmaster = psutil.Process(self._server.pid)
+        for process in (postmaster, *postmaster.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signum)
+
+    def cut(self) -> None:
+        self._send(signal.SIGSTOP)
+
+    def mend(self) -> None:
+        self._send(signal.SIGCONT)
+
+
+class BlackHole:
+    """What is sent over a road that was cut arrives nowhere, later too; a new one leads there again."""
+
+    def __init__(self, url: str) -> None:
+        self._to = urlsplit(url)
+        self._swallows = asyncio.Event()
+        self._going: set[asyncio.Task[None]] = set()
+        self.url = url
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["BlackHole"]:
+        server = await asyncio.start_server(self._lead, "127.0.0.1")
+        port = server.sockets[0].getsockname()[1]
+        self.url = self.url.replace(f":{self._to.port}/", f":{port}/")
+        yield self
+        server.close()
+        for task in self._going:
+            task.cancel()
+        await asyncio.gather(*self._going, return_exceptions=True)
+
+    def cut(self) -> None:
+        self._swallows.set()
+
+    def mend(self) -> None:
+        self._swallows = asyncio.Event()
+
+    async def _lead(self, here: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        there, on = await asyncio.open_connection(self._to.hostname, self._to.port)
+        for source, sink in ((here, on), (there, back)):
+            self._going.add(asyncio.create_task(self._carry(source, sink, self._swallows)))
+
+    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, swallows: asyncio.Event) -> None:
+        try:
+            while data := await source.read(65_536):
+                if not swallows.is_set():
+                    sink.write(data)
+        finally:
+            sink.transport.abort()
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    """A server of its own: it stands still in these tests."""
+    with tempfile.TemporaryDirectory(prefix="jicai-silence-") as made, EmbeddedPostgres.start(Path(made)) as server:
+        yield House(server, Path(made))
+
+
+@pytest.fixture(params=["stopped", "black hole"])
+async def road(request: pytest.FixtureRequest, house: House) -> AsyncIterator[Road]:
+    url = house.url(toy)
+    if request.param == "stopped":
+        stopped = Stopped(house.postgres, url)
+        yield stopped
+        stopped.mend()
+    else:
+        async with BlackHole(url).open() as hole:
+            yield hole
+
+
+@pytest.fixture
+def told(house: House, road: Road) -> ServiceSettings:
+    return house.settings(toy).model_copy(update={"database_url": road.url, "limits": LIMITS})
+
+
+@pytest.fixture
+async def ask(house: House, told: ServiceSettings) -> AsyncIterator[Callable[[], asyncio.Task[httpx.Response]]]:
+    """A request to the toy, under way: `await ask()` is its answer. One connection stands already."""
+    app = create_app(toy, told)
+    token = make_token(house.data_dir, organisation="H33010200059", roles=["hospital"], region="330100")
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://toy") as client,
+        asyncio.timeout(3 * NEVER_SECONDS),
+    ):
+        headers = {"authorization": f"Bearer {token}"}
+        assert (await client.get("/things", headers=headers)).status_code == 200
+        yield lambda: asyncio.create_task(client.get("/things", headers=headers))
+
+
+def refused(answer: httpx.Response) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def until_answered(ask: Callable[[], asyncio.Task[httpx.Response]]) -> None:
+    async with asyncio.timeout(NEVER_SECONDS):
+        while (await ask()).status_code != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+async def test_a_request_is_refused_in_bounded_time_and_taken_again_when_the_database_answers(
+    road: Road, ask: Callable[[], asyncio.Task[httpx.Response]]
+) -> None:
+    road.cut()
+    async with asyncio.timeout(NEVER_SECONDS):
+        refused(await ask())
+    road.mend()
+    await until_answered(ask)
+
+
+async def test_while_one_asks_again_the_others_are_refused_without_waiting_for_it(
+    road: Road, ask: Callable[[], asyncio.Task[httpx.Response]]
+) -> None:
+    road.cut()
+    async with asyncio.timeout(NEVER_SECONDS):
+        refused(await ask())
+        asks_again = None
+        while asks_again is None:
+            asked = ask()
+            await asyncio.sleep(0.1)  # more than a refusal without waiting takes, less than asking
+            if not asked.done():
+                asks_again = asked
+        for answer in await asyncio.gather(*(ask() for _ in range(20))):
+            refused(answer)
+        assert not asks_again.done()
+        refused(await asks_again)
+    road.mend()
+    await until_answered(ask)
+
+
+@pytest.mark.parametrize("says", [True, False])
+async def test_a_statement_or_a_commit_is_given_up_in_bounded_time_and_its_connection_with_it(
+    road: Road, *, says: bool
+) -> None:
+    limits = LIMITS.model_copy(update={"statement_seconds": 1})
+    database = await Database.open(road.url, policy=Policy([]), limits=limits)
+
+    async def cut_off() -> None:
+        async with database.transaction() as tx:
+            road.cut()
+            if says:
+                await tx.sql("SELECT 1")
+
+    async with asyncio.timeout(NEVER_SECONDS):
+        with pytest.raises(TimeoutError):
+            await cut_off()
+        assert database.pool.get_size() == 0
+        road.mend()
+        while await database.trouble():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        async with database.transaction() as tx:
+            assert [tuple(row) for row in await tx.sql("SELECT 1")] == [(1,)]
+    await database.close()
+
+
+async def test_whoever_finds_no_connection_free_does_not_take_the_database_for_silent(house: House) -> None:
+    alone = LIMITS.model_copy(update={"pool_connections": 1})
+    database = await Database.open(house.url(toy), policy=Policy([]), limits=alone)
+    async with database.transaction():
+        with pytest.raises(Unavailable):
+            async with database.transaction():
+                raise AssertionError("it began")
+    async with database.transaction() as tx:
+        assert await tx.sql("SELECT 1")
+    await database.close()
