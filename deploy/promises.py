@@ -1,10 +1,14 @@
 """What clients rely on: whether an OpenAPI document still keeps the word that a released one gave.
 
 What was accepted must be accepted still, what was promised must come still: a present request schema may only be wider, a
-present answer only narrower. New operations, new optional fields and parameters, new fields and new words of a list in answers
-are allowed, and what is only worded anew; bounds of lengths and numbers count for requests alone.
+present answer only narrower. New operations, new optional fields and parameters, new fields, headers and words of a list in
+answers are allowed, and what is only worded anew; bounds of lengths and numbers count for requests alone.
+
+A refusal is no promise to an operation: one that does not come any more, or was listed where it never came, breaks nobody.
+But clients tell refusals apart by their codes, so a code that was known may not go from the whole document.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +16,7 @@ from typing import Any
 Document = Mapping[str, Any]
 Schema = Mapping[str, Any]
 
+REFUSAL = re.compile("[45]..")
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 WORDS_ONLY = {"title", "description", "examples", "example", "deprecated", "discriminator", "contentMediaType"}
 AT_MOST = ("maxLength", "maximum", "exclusiveMaximum", "maxItems", "maxProperties")
@@ -27,7 +32,13 @@ KNOWN = (
 
 def broken(was: Document, now: Document) -> list[str]:
     """Every broken promise, each naming the operation and the place."""
-    return [breach for path, methods in was["paths"].items() for breach in _path(path, methods, was, now)]
+    gone = [f"{code}: no operation is refused with this code any more" for code in sorted(_codes(was) - _codes(now))]
+    return gone + [breach for path, methods in was["paths"].items() for breach in _path(path, methods, was, now)]
+
+
+def _codes(document: Document) -> set[str]:
+    """The codes of refusals, as the names of the components say them: `404.order_not_found`."""
+    return {code for name in document.get("components", {}).get("responses", {}) for code in name.split(".")[1:]}
 
 
 def _path(path: str, methods: Mapping[str, Any], was: Document, now: Document) -> Iterator[str]:
@@ -51,11 +62,33 @@ def _operation(where: str, before: Schema, after: Schema, was: Document, now: Do
     if present.get("required", False) and not body.get("required", False):
         yield f"{where} body: is required now"
     yield from _contents(f"{where} body", body, present, asked)
+    if after.get("security") and before.get("security") == []:
+        yield f"{where}: needs a token now"
     for status, response in before.get("responses", {}).items():
-        if status not in after.get("responses", {}):
+        if status in after.get("responses", {}):
+            one, other = _named(response, was), _named(after["responses"][status], now)
+            yield from _headers(f"{where} {status}", one, other, was, now)
+            yield from _contents(f"{where} {status}", one, other, answered)
+        elif not REFUSAL.fullmatch(status):
             yield f"{where} {status}: is gone"
-        else:
-            yield from _contents(f"{where} {status}", response, after["responses"][status], answered)
+
+
+def _named(part: Schema, document: Document) -> Schema:
+    """What stands there, or what is referred to."""
+    if "$ref" not in part:
+        return part
+    kind, name = part["$ref"].split("/")[-2:]
+    named: Schema = document["components"][kind][name]
+    return named
+
+
+def _headers(where: str, before: Schema, after: Schema, was: Document, now: Document) -> Iterator[str]:
+    present = after.get("headers", {})
+    for name, header in before.get("headers", {}).items():
+        if name not in present:
+            yield f"{where} {name}: is gone"
+        elif _named(header, was).get("required") and not _named(present[name], now).get("required"):
+            yield f"{where} {name}: is no longer always there"
 
 
 def _parameters(where: str, before: Schema, after: Schema, asked: "_Comparison") -> Iterator[str]:
@@ -178,16 +211,32 @@ def _alternatives(schema: Schema, document: Document) -> list[Schema]:
     """A schema as the plain ones of which a value must fit one; what is said beside the alternatives holds for each."""
     if "$ref" in schema:
         beside = {key: value for key, value in schema.items() if key != "$ref"}
-        named = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
-        return _alternatives({**named, **beside}, document)
-    for key in ("anyOf", "oneOf", "allOf"):
+        return _alternatives(_both(_named(schema, document), beside), document)
+    if "allOf" in schema:
+        whole: Schema = {name: value for name, value in schema.items() if name != "allOf"}
+        for one in schema["allOf"]:
+            (plain,) = _alternatives(one, document)  # of alternatives none of ours is made of several
+            whole = _both(whole, plain)
+        return _alternatives(whole, document)
+    for key in ("anyOf", "oneOf"):
         inner: Sequence[Schema] = schema.get(key, ())
-        if inner and (key != "allOf" or len(inner) == 1):
+        if inner:
             beside = {name: value for name, value in schema.items() if name != key}
-            return [{**beside, **plain} for one in inner for plain in _alternatives(one, document)]
+            return [_both(beside, plain) for one in inner for plain in _alternatives(one, document)]
     if isinstance(schema.get("type"), list):
         return [{**schema, "type": kind} for kind in schema["type"]]
     return [schema]
+
+
+def _both(one: Schema, other: Schema) -> dict[str, Any]:
+    """A schema that asks for what two ask for."""
+    both = {**one, **other}
+    for key in one.keys() & other.keys():
+        if isinstance(one[key], Mapping) and isinstance(other[key], Mapping):
+            both[key] = _both(one[key], other[key])
+        elif key == "required":
+            both[key] = [*one[key], *other[key]]
+    return both
 
 
 def _part(schema: Schema, key: str) -> Schema:

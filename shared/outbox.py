@@ -96,7 +96,12 @@ def _row(event: Event, sequence: int, versions: str | None, at: datetime) -> dic
         versions=versions,
     )
     if len(payload) > EVENT_BYTES:
-        raise EventTooLarge(f"The event {event.TYPE} would be {len(payload)} bytes, at most {EVENT_BYTES} can travel.")
+        raise EventTooLarge(
+            "The event {kind} would be {count} bytes, at most {most} can travel.",
+            kind=event.TYPE,
+            count=len(payload),
+            most=EVENT_BYTES,
+        )
     return {
         "event_id": event_id,
         "type": event.TYPE,

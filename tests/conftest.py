@@ -15,6 +15,7 @@ from shared import clock
 from shared.db import Database, Scope, Tx
 from shared.http import create_app
 from shared.service import Service
+from tests.contract import Contract
 from tests.house import House, WorkerInHand
 
 
@@ -94,13 +95,26 @@ async def _apps(house: House) -> AsyncIterator[Callable[[Service], Awaitable[Fas
         await lifespan.__aexit__(None, None, None)
 
 
+@pytest.fixture(scope="session")
+def contracts() -> dict[str, Contract]:
+    """What answers are compared with, by service; read once, because reading takes longer than most tests."""
+    return {}
+
+
 @pytest.fixture
 async def client(
-    service: Service, database: Database, _apps: Callable[[Service], Awaitable[FastAPI]]
+    service: Service,
+    database: Database,
+    _apps: Callable[[Service], Awaitable[FastAPI]],
+    contracts: dict[str, Contract],
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The service's API over HTTP, in this process; what it committed is gone after the test."""
-    transport = httpx.ASGITransport(await _apps(service), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=f"http://{service.name}") as made:
+    """The service's API over HTTP, in this process, held to its contract; what it committed is gone after the test."""
+    app = await _apps(service)
+    if service.name not in contracts:
+        contracts[service.name] = Contract(app)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    hooks = {"response": [contracts[service.name].hold]}
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{service.name}", event_hooks=hooks) as made:
         yield made
 
 

@@ -21,6 +21,7 @@ from services.settlement.settings import BankSettings
 from shared import clock, money
 from shared.codes import is_clean_text
 from shared.errors import Fault
+from shared.http.uploads import told
 from shared.imports import Row, SheetRefused, open_sheet
 from shared.imports.refusals import neutralised
 from shared.settings import SheetLimits
@@ -97,7 +98,7 @@ def read_results(path: Path) -> list[ResultRow]:
             return [_result(row, sheet.header) for row in sheet]
     except SheetRefused as error:
         fault = Fault("", error.where or None, error.detail, error.allowed, error.code)
-        raise ResultFileRefused(str(error), faults=[fault]) from error
+        raise ResultFileRefused(told(error), faults=[fault]) from error
 
 
 def _check_header(header: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from shared.http.edge import (
     MatchNeeded,
     TxHere,
     check_match,
+    check_tag,
     etag,
 )
 from shared.http.paging import PagingHere
@@ -50,6 +51,7 @@ __all__ = [
     "View",
     "answers",
     "check_match",
+    "check_tag",
     "create_app",
     "etag",
     "only",

@@ -13,8 +13,7 @@ from fastapi_offline import FastAPIOffline
 from shared import clock
 from shared.access import Access
 from shared.db import Database
-from shared.http import audit, dead_letters, error_pages, jobs, openapi, operations, problems
-from shared.http.contract import show_problems_as_they_come
+from shared.http import audit, contract, dead_letters, error_pages, jobs, operations, problems
 from shared.http.cors import Origins
 from shared.http.door import Door
 from shared.http.edge import Edge, Runtime
@@ -26,8 +25,6 @@ from shared.outbox import Bell
 from shared.policy import Policy
 from shared.service import Service
 from shared.settings import ServiceSettings
-
-REFUSALS = (400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 429, 500, 503)
 
 
 def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
@@ -61,7 +58,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
         version="1",
         redirect_slashes=False,  # a redirect would lead to whatever host the caller names
         lifespan=lifespan,
-        responses={status: {"model": problems.Problem, "description": "Problem details"} for status in REFUSALS},
+        responses={422: {"model": problems.Problem}},  # which refusals there are, contract.py says
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.cursor_secret = _cursor_secret(settings)
@@ -69,8 +66,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     if settings.allowed_origins:
         app.add_middleware(Origins, allow_origins=settings.allowed_origins)
     problems.install(app)
-    openapi.install(app)
-    show_problems_as_they_come(app)
+    contract.install(app, access)
     for router in (*service.routers, jobs.router, dead_letters.router, audit.router, error_pages.router):
         app.include_router(router)
     _operations(app, settings)

@@ -324,13 +324,15 @@ def etag(version: int) -> str:
 
 
 def check_match(request: Request, version: int) -> None:
-    """The guard where two people may edit one thing (RFC 9110 §13.1.1).
-
-    Raises PreconditionRequired, MatchUnreadable, PreconditionFailed.
-    """
+    """The guard where two people may edit one thing; raises PreconditionRequired and what `check_tag` raises."""
     given = request.headers.get("if-match")
     if given is None:
         raise PreconditionRequired("Send `If-Match: {etag}`, the ETag of what you read.", etag=etag(version))
+    check_tag(given, version)
+
+
+def check_tag(given: str, version: int) -> None:
+    """Holds an If-Match against the present version (RFC 9110 §13.1.1); raises MatchUnreadable, PreconditionFailed."""
     if not ENTITY_TAGS.fullmatch(given.strip()):
         raise MatchUnreadable(
             "If-Match is {given!j}; it holds an ETag with its quotes, such as {etag}.", given=given, etag=etag(version)

@@ -14,10 +14,12 @@ from shared.reach import scope_of
 
 REFUSED_FILE = "refused"
 
-SHEET_TYPES = {
-    "text/csv": ".csv",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
-}
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+SHEET_TYPES = {"text/csv": ".csv", XLSX: ".xlsx"}
+
+
+class Workbook(Response):
+    media_type = XLSX
 
 
 class JobNotFound(NotFound):
@@ -56,16 +58,15 @@ async def get_job(job_id: UUID, tx: TxHere) -> JobView:
     return JobView.of(await _job(tx, job_id))
 
 
-@router.get("/jobs/{job_id}/refused", response_class=Response)
+@router.get("/jobs/{job_id}/refused", response_class=Workbook)
 async def get_refused(job_id: UUID, tx: TxHere) -> Response:
     """The refused rows as a sheet that can be mended and sent again."""
     await _job(tx, job_id)
     parts = await tx.rows(jobs.FILE, job_id=job_id, name=REFUSED_FILE, **scope_of(tx))
     if not parts:
         raise NothingRefused("Job {job_id} has refused nothing so far.", job_id=job_id)
-    media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     headers = {"content-disposition": f'attachment; filename="refused-{job_id}.xlsx"'}
-    return Response(b"".join(bytes(part["bytes"]) for part in parts), media_type=media_type, headers=headers)
+    return Workbook(b"".join(bytes(part["bytes"]) for part in parts), headers=headers)
 
 
 async def _job(tx: TxHere, job_id: UUID) -> jobs.JobRow:

@@ -1,25 +1,12 @@
 """The names of schemas in OpenAPI: plain words, never the path of a module."""
 
 import re
-from functools import cache
 from typing import Any
 
 import orjson
-from fastapi import FastAPI
 
 _OF_MODULE = re.compile(r"\w+__(?P<module>\w+?)s?__(?P<name>[A-Za-z]+)")
 _ONE_SIDE = re.compile(r"-(Input|Output)$")
-
-
-def install(app: FastAPI) -> None:
-    """Gives the schemas of this app plain names; the contract is made once, when it is first asked for."""
-    make = app.openapi
-
-    @cache
-    def openapi() -> dict[str, Any]:
-        return plainly_named(make())
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the contract
 
 
 def plainly_named(document: dict[str, Any]) -> dict[str, Any]:

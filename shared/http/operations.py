@@ -4,11 +4,11 @@ Health is open to everybody. What is counted, what is in flight and the clock ar
 (`metrics_of`, or a worker's) shows what is counted to whoever can reach it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, params
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response
@@ -54,6 +54,12 @@ class SetClock(BaseModel):
 
 class ClockNotDriven(Conflict):
     title = "The clock cannot be driven so"
+
+
+class Counted(Response):
+    """The text form of Prometheus."""
+
+    media_type = CONTENT_TYPE_LATEST.partition(";")[0]
 
 
 VerifierOf = Callable[[Request], Verifier]
@@ -103,7 +109,9 @@ def health_routes(ready: Callable[[], Awaitable[HealthView]]) -> APIRouter:
         """The process answers."""
         return {"status": "live"}
 
-    @router.get("/health/ready", operation_id="ready", response_model=HealthView)
+    @router.get(
+        "/health/ready", operation_id="ready", response_model=HealthView, responses={503: {"model": HealthView}}
+    )
     async def ready_now() -> JSONResponse:
         """Whether requests may be sent here; 503 with the reason when not."""
         view = await ready()
@@ -114,20 +122,20 @@ def health_routes(ready: Callable[[], Awaitable[HealthView]]) -> APIRouter:
     return router
 
 
-def metrics_routes() -> APIRouter:
-    """What is counted; whoever includes it says to whom it is shown."""
-    router = APIRouter(tags=["operations"])
+def metrics_routes(needs: Sequence[params.Depends] = ()) -> APIRouter:
+    """What is counted, for whom `needs` lets in."""
+    router = APIRouter(tags=["operations"], dependencies=needs)
 
-    @router.get("/metrics", operation_id="metrics", response_class=Response)
+    @router.get("/metrics", operation_id="metrics", response_class=Counted)
     async def metrics() -> Response:
         """What is counted, for Prometheus."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Counted(generate_latest())
 
     return router
 
 
-def _flight_routes(flight: Callable[[], Awaitable[InFlightView]]) -> APIRouter:
-    router = APIRouter(tags=["operations"])
+def _flight_routes(flight: Callable[[], Awaitable[InFlightView]], needs: Sequence[params.Depends]) -> APIRouter:
+    router = APIRouter(tags=["operations"], dependencies=needs)
 
     @router.get("/in-flight", operation_id="in_flight")
     async def flight_now() -> InFlightView:
@@ -137,8 +145,8 @@ def _flight_routes(flight: Callable[[], Awaitable[InFlightView]]) -> APIRouter:
     return router
 
 
-def _clock_routes() -> APIRouter:
-    router = APIRouter(tags=["operations"])
+def _clock_routes(needs: Sequence[params.Depends]) -> APIRouter:
+    router = APIRouter(tags=["operations"], dependencies=needs)
 
     @router.get("/clock", operation_id="clock")
     async def show_clock() -> ClockView:
@@ -150,8 +158,11 @@ def _clock_routes() -> APIRouter:
         """Moves the clock; for trying out and for replays, never in production."""
         try:
             clock.drive(command.now)
-        except (ValueError, clock.DrivingRefused) as error:
-            raise ClockNotDriven(str(error)) from error
+        except ValueError as error:
+            stands, asked = clock.now().isoformat(), command.now.isoformat()
+            raise ClockNotDriven(
+                "The clock stands at {stands} and never goes back; asked for {asked}.", stands=stands, asked=asked
+            ) from error
         return await show_clock()
 
     @router.delete("/clock", operation_id="release_clock")
@@ -175,10 +186,10 @@ def install(
     """Adds the routes of operations to an app. `metrics_open`: its port is for operations alone."""
     operator = [Depends(operator_needed(verifier_of))]
     app.include_router(health_routes(ready))
-    app.include_router(metrics_routes(), dependencies=[] if metrics_open else operator)
-    app.include_router(_flight_routes(flight), dependencies=operator)
+    app.include_router(metrics_routes(() if metrics_open else operator))
+    app.include_router(_flight_routes(flight, operator))
     if may_drive:
-        app.include_router(_clock_routes(), dependencies=operator)
+        app.include_router(_clock_routes(operator))
 
 
 def metrics_of(title: str, ready: Callable[[], Awaitable[HealthView]]) -> FastAPI:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shared.codes import region_prefix
-from shared.errors import Unauthenticated, Unavailable
+from shared.errors import Said, Unauthenticated, Unavailable
 
 ROLES = ("hospital", "manufacturer", "distributor", "agency", "authority", "operator")
 REALM = 'Bearer realm="jicai"'
@@ -43,9 +43,9 @@ def no_token() -> NoToken:
     return NoToken("Send the header `Authorization: Bearer <token>`.", headers={"WWW-Authenticate": REALM})
 
 
-def refused(why: str) -> TokenRefused:
+def refused(why: str, **values: object) -> TokenRefused:
     """A refusal that says what to mend in the token, in the body and in the header (RFC 6750 §3)."""
-    said = f"The token was refused: {why}."
-    quotable = "".join(one if " " <= one <= "~" and one not in '"\\' else "?" for one in said)
-    challenge = f'{REALM}, error="invalid_token", error_description="{quotable}"'
-    return TokenRefused(said, headers={"WWW-Authenticate": challenge})
+    refusal = TokenRefused("The token was refused: {why}.", why=Said(why, **values))
+    quotable = "".join(one if " " <= one <= "~" and one not in '"\\' else "?" for one in refusal.detail)
+    refusal.headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token", error_description="{quotable}"'
+    return refusal

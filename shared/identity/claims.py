@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.codes import CodeRefused, is_clean_text, parse_region, region_prefix
+from shared.errors import Said
 from shared.identity.base import ROLES, Caller, refused
 from shared.identity.issuers import ANY, Issuer
 
@@ -37,9 +38,9 @@ def _organisation(claims: Claims, issuer: Issuer) -> str:
     place = issuer.claims.organisation
     organisation = issuer.fixed.organisation or _meant(_one(claims, place), issuer.values.organisation)
     if organisation is None or not is_clean_text(organisation, CODE_CHARACTERS):
-        raise refused(f"it names no organisation (`{place}`)")
+        raise refused("it names no organisation (`{place}`)", place=place)
     if not issuer.may_speak_for(organisation):
-        raise refused(f"its issuer may not speak for the organisation it names (`{place}`)")
+        raise refused("its issuer may not speak for the organisation it names (`{place}`)", place=place)
     return organisation
 
 
@@ -49,9 +50,11 @@ def _roles(claims: Claims, issuer: Issuer) -> frozenset[str]:
     named = issuer.fixed.roles or [_meant(word, issuer.values.roles) for word in _words(claims, place)]
     roles = frozenset(role for role in named if role in ROLES)
     if not roles:
-        raise refused(f"its `{place}` are not among {', '.join(ROLES)}")
+        raise refused("its `{place}` are not among {roles}", place=place, roles=", ".join(ROLES))
     if ANY not in issuer.roles and (beyond := roles - set(issuer.roles)):
-        raise refused(f"its issuer may not give the role {', '.join(sorted(beyond))} (`{place}`)")
+        raise refused(
+            "its issuer may not give the role {roles} (`{place}`)", roles=", ".join(sorted(beyond)), place=place
+        )
     return roles
 
 
@@ -59,13 +62,13 @@ def _region(claims: Claims, issuer: Issuer) -> str:
     place = issuer.claims.region
     region = issuer.fixed.region or _meant(_one(claims, place), issuer.values.region)
     if region is None or not _REGION.fullmatch(region):
-        raise refused(f"its `{place}` is not a six-digit code of GB/T 2260")
+        raise refused("its `{place}` is not a six-digit code of GB/T 2260", place=place)
     try:
         parse_region(region)
     except CodeRefused as error:
-        raise refused(f"its `{place}` is no code of GB/T 2260: {error.rule}") from error
+        raise refused("its `{place}` is no code of GB/T 2260: {rule}", place=place, rule=Said(error.rule)) from error
     if ANY not in issuer.regions and not any(region.startswith(region_prefix(within)) for within in issuer.regions):
-        raise refused(f"its issuer may not speak for the region it names (`{place}`)")
+        raise refused("its issuer may not speak for the region it names (`{place}`)", place=place)
     return region
 
 
@@ -74,7 +77,11 @@ def _person(claims: Claims, issuer: Issuer) -> str:
     person, client = _one(claims, issuer.claims.person), _one(claims, issuer.claims.client)
     name = person if person and person != client else client and CLIENT + client
     if not name or not is_clean_text(name, PERSON_CHARACTERS) or (person and person.startswith(CLIENT)):
-        raise refused(f"it names neither a person (`{issuer.claims.person}`) nor a client (`{issuer.claims.client}`)")
+        raise refused(
+            "it names neither a person (`{person}`) nor a client (`{client}`)",
+            person=issuer.claims.person,
+            client=issuer.claims.client,
+        )
     return name
 
 
@@ -96,7 +103,7 @@ def _words(claims: Claims, place: str) -> Sequence[str]:
         return ()
     words = found.split() if isinstance(found, str) else found
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise refused(f"its `{place}` is neither a text nor a list of texts")
+        raise refused("its `{place}` is neither a text nor a list of texts", place=place)
     return words
 
 

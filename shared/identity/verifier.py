@@ -69,7 +69,7 @@ class Verifier:
         if scheme.lower() != "bearer" or not token:
             raise no_token()
         if len(token) > self._limits.token_characters:
-            raise refused(f"it has more than {self._limits.token_characters} characters")
+            raise refused("it has more than {most} characters", most=self._limits.token_characters)
         if not token.isascii():
             raise refused("it is no signed token")
         name = hashlib.sha256(token.encode()).digest()
@@ -94,7 +94,7 @@ class Verifier:
         header, said = _unverified(token)
         algorithm = header.get("alg")
         if not isinstance(algorithm, str) or algorithm not in FAMILIES:
-            raise refused(f"its `alg` is not among {', '.join(FAMILIES)}")
+            raise refused("its `alg` is not among {known}", known=", ".join(FAMILIES))
         if str(header.get("typ", "JWT")).upper() not in KINDS:
             raise refused("its `typ` is not that of an access token")
         if "crit" in header:
@@ -121,16 +121,16 @@ class Verifier:
         if claims.get("iss") != issuer.issuer:
             raise refused("it was issued by somebody else")
         if audience not in audiences:
-            raise refused(f"it is not meant for {audience!r}")
+            raise refused("it is not meant for {audience!r}", audience=audience)
         if str(claims.get("typ", "bearer")).lower() not in BEARER:
             raise refused("it is no access token (`typ`)")
         for claim in ("exp", "nbf"):
             if claim in claims and not _is_time(claims[claim]):
-                raise refused(f"its {claim} is not a time")
+                raise refused("its {claim} is not a time", claim=claim)
         if "exp" not in claims or now > claims["exp"] + SKEW_SECONDS:
             raise refused("it has expired, or has no expiry")
         if claims["exp"] > now + self._limits.token_days * DAY_SECONDS + SKEW_SECONDS:
-            raise refused(f"it is good for more than {self._limits.token_days:g} days (`exp`)")
+            raise refused("it is good for more than {days:g} days (`exp`)", days=self._limits.token_days)
         if now < claims.get("nbf", now) - SKEW_SECONDS:
             raise refused("it is not valid yet")
 

@@ -63,6 +63,7 @@ class SheetRefused(ValueError):
         self.detail = detail
         self.where = where
         self.allowed = allowed
+        self.found = found
         self.faults = faults
         place = f" ({where})" if where else ""
         seen = f"; found: {found}" if found else ""

@@ -114,6 +114,8 @@ def complaints(document: Mapping[str, Any], operation: Mapping[str, Any], answer
     if documented is None or answer.status_code >= 500:
         yield f"{answer.status_code} is not documented: {answer.text}"
         return
+    if "$ref" in documented:
+        documented = document["components"]["responses"][documented["$ref"].rpartition("/")[2]]
     body = answer.json()
     kind = answer.headers["content-type"].partition(";")[0]
     if kind not in documented.get("content", {}):

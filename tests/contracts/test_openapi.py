@@ -50,14 +50,21 @@ def document() -> dict[str, Any]:
         "parameters": [{"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 500, "default": 50}}],
         "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Asked"}}}},
         "responses": {
-            "201": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Answered"}}}},
-            "409": {"description": "no"},
+            "201": {
+                "headers": {"ETag": {"required": True}},
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Answered"}}},
+            },
+            "409": {"$ref": "#/components/responses/409.busy.full"},
         },
+        "security": [],
     }
     return copy.deepcopy(
         {
             "paths": {"/things": {"post": operation, "get": {"operationId": "list_things", "responses": {"200": {}}}}},
-            "components": {"schemas": {"Asked": ASKED, "Answered": ANSWERED}},
+            "components": {
+                "schemas": {"Asked": ASKED, "Answered": ANSWERED},
+                "responses": {"409.busy.full": {"description": "no"}},
+            },
         }
     )
 
@@ -87,7 +94,9 @@ BREAKING: list[tuple[Change, str]] = [
     (lambda op, q, a: op["requestBody"].update(required=True), "body: is required now"),
     (lambda op, q, a: op["requestBody"].update(content={"text/csv": {}}), "body: application/json is gone"),
     (lambda op, q, a: op["responses"].pop("201"), "POST /things 201: is gone"),
-    (lambda op, q, a: op["responses"].pop("409"), "POST /things 409: is gone"),
+    (lambda op, q, a: op["responses"]["201"]["headers"].pop("ETag"), "201 ETag: is gone"),
+    (lambda op, q, a: op["responses"]["201"]["headers"]["ETag"].clear(), "201 ETag: is no longer always there"),
+    (lambda op, q, a: op.update(security=[{"token": []}]), "POST /things: needs a token now"),
     (lambda op, q, a: op["responses"]["201"].update(content={}), "201: application/json is gone"),
     (lambda op, q, a: q["properties"].pop("note"), "body.note: is gone"),
     (lambda op, q, a: q["required"].append("kind"), "body.kind: is required now"),
@@ -136,6 +145,8 @@ def test_a_broken_promise_is_found_at_its_place(change: Change, complaint: str) 
         lambda op, q, a: op["parameters"].append({"name": "new", "in": "query", "schema": {"type": "string"}}),
         lambda op, q, a: op["parameters"][0]["schema"].update(maximum=1_000),
         lambda op, q, a: op["responses"].update({"422": {}}),
+        lambda op, q, a: op["responses"].pop("409"),
+        lambda op, q, a: op["responses"]["201"]["headers"].update({"Location": {}}),
         lambda op, q, a: field(q, "new", type="string"),
         lambda op, q, a: q["required"].clear(),
         lambda op, q, a: field(q, "code", maxLength=11, minLength=0),
@@ -162,6 +173,26 @@ def test_a_path_or_an_operation_that_is_gone_is_named() -> None:
     assert promises.broken(document(), now) == ["GET /things: is gone"]
     now["paths"].clear()
     assert promises.broken(document(), now) == ["/things: is gone"]
+
+
+def test_a_refusal_may_go_from_an_operation_and_its_code_not_from_the_document() -> None:
+    now = document()
+    responses = now["components"]["responses"]
+    responses["409.busy"], responses["422.full"] = responses.pop("409.busy.full"), {"description": "no"}
+    now["paths"]["/things"]["post"]["responses"]["409"] = {"$ref": "#/components/responses/409.busy"}
+    assert promises.broken(document(), now) == []
+    responses.pop("422.full")
+    assert promises.broken(document(), now) == ["full: no operation is refused with this code any more"]
+
+
+def test_what_a_schema_is_made_of_counts_as_one() -> None:
+    now = document()
+    answer = now["paths"]["/things"]["post"]["responses"]["201"]["content"]["application/json"]
+    state = {"properties": {"state": {"enum": ["open"]}}}
+    answer["schema"] = {"allOf": [answer["schema"], state]}
+    assert promises.broken(document(), now) == []
+    answer["schema"]["allOf"][1] = {"properties": {"state": {"type": "integer"}}}
+    assert promises.broken(document(), now) == ["POST /things 201.state: type was string, is integer"]
 
 
 def test_a_change_of_everything_is_said_in_few_words(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """Requests that schemathesis makes up from a service's OpenAPI, well formed and not, put to the app itself as each role in turn.
 
-Every answer must be one that the OpenAPI names: status, content type, schema. What is not is kept, once by operation and
-fault, with the curl line that shows it; nothing is raised, so that one finding does not hide the next.
+Every answer must be one that the OpenAPI names for that operation: status, code, content type, schema, headers; what is wrong
+is refused, and without a good token nothing is answered but 401. What is not so is kept, once by operation and fault, with the
+curl line that shows it; nothing is raised, so that one finding does not hide the next.
 """
 
 import asyncio
-from collections.abc import Callable, Container, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from schemathesis.core.transport import Response
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
+    negative_data_rejection,
     response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
@@ -31,12 +33,14 @@ from schemathesis.specs.openapi.checks import (
 from shared.access import Access
 from tests.access.test_walls import pool
 from tests.access.worlds import World
+from tests.contract import Contract
 from tests.house import House
 
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
+    negative_data_rejection,
     response_headers_conformance,
     response_schema_conformance,
 ]
@@ -44,10 +48,13 @@ UNTOUCHED = {"set_clock", "release_clock"}
 """Driving the clock to the year 1 would move the ground under every other request; never in production."""
 BY_THE_ROUTER = {404, 405}
 """An id that is made up with a slash or a dot in it is another path, which no operation can document."""
+UNAUTHENTICATED = 401
 ALIASES = {"institution": "institution_code", "distributor": "distributor_code", "manufacturer": "manufacturer_code",
            "supplier": "supplier_code", "about": "any_id", "about_id": "any_id", "organisation": "institution_code"}  # fmt: skip
 
 Who = tuple[str, str, str]
+STRANGERS: tuple[Who, ...] = (("nobody", "", ""), ("somebody else", "", ""))
+"""Who has no token, and one whose token this service never gave out."""
 Pool = Mapping[str, Sequence[str]]
 
 
@@ -78,6 +85,7 @@ class Asking:
         self._loop = asyncio.get_running_loop()
         self._transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self._base = f"http://{app.title.split()[0].lower()}"
+        self._contract = Contract(app)
         self._schema = schemathesis.openapi.from_dict(app.openapi())
         self._schema.config.output.sanitization.update(enabled=False)  # but for the token, which is taken out here
 
@@ -91,15 +99,20 @@ class Asking:
 
     def put(self, case: schemathesis.Case, who: Who) -> Response:
         """Sends a case as this caller and looks at the answer."""
-        token = self._token(*who)
+        token = "x.y.z" if who in STRANGERS else self._token(*who)
         case.headers = {**dict(case.headers or {}), "authorization": f"Bearer {token}"}
+        if who == STRANGERS[0]:
+            del case.headers["authorization"]
         made = requests.Request(**case.as_transport_kwargs(base_url=self._base)).prepare()
         answer = self._sent(httpx.Request(made.method or "", made.url or "", headers=made.headers, content=made.body))
         counts = self.asked.answers
         counts[answer.status_code] = counts.get(answer.status_code, 0) + 1
         given = Response.from_any(answer)
         if not self._of_the_router(answer):
-            self._look(case, given, who, token)
+            for title, words in self._wrong(case, answer, given, who):
+                curl = case.as_curl_command(base_url=self._base).replace(token, "$TOKEN")
+                key = (case.operation.label, f"{answer.status_code} {title}")
+                self.asked.findings.setdefault(key, f"as {who[0]} {who[1]}: {words}\n{curl}")
         return given
 
     def _of_the_router(self, answer: httpx.Response) -> bool:
@@ -107,14 +120,19 @@ class Asking:
         return answer.status_code in BY_THE_ROUTER and "problem" in kind and answer.json()["code"] in {
             "no_such_path", "method_not_allowed"}  # fmt: skip
 
-    def _look(self, case: schemathesis.Case, answer: Response, who: Who, token: str) -> None:
+    def _wrong(
+        self, case: schemathesis.Case, answer: httpx.Response, given: Response, who: Who
+    ) -> Iterator[tuple[str, str]]:
+        """What is wrong with an answer, by title and in words."""
+        operation = case.operation.definition.raw
+        if who in STRANGERS and operation["security"] and answer.status_code != UNAUTHENTICATED:
+            yield "without a token", answer.text[:1_000]
+        yield from ((one, answer.text[:1_000]) for one in self._contract.complaints(operation, answer))
         try:
-            case.validate_response(answer, checks=CHECKS)
+            case.validate_response(given, checks=CHECKS)
         except (Failure, FailureGroup) as found:
             for one in found.exceptions if isinstance(found, FailureGroup) else [found]:
-                key = (case.operation.label, f"{answer.status_code} {getattr(one, 'title', one)}")
-                curl = case.as_curl_command(base_url=self._base).replace(token, "$TOKEN")
-                self.asked.findings.setdefault(key, f"as {who[0]} {who[1]}: {one}\n{curl}")
+                yield getattr(one, "title", str(one)), str(one)
 
     def operations(self, examples: int, number: int, leave_out: Sequence[str] = ()) -> None:
         """Each operation with so many good and as many bad requests."""
@@ -145,9 +163,12 @@ class Asking:
 
     def _callers(self, operation: Any) -> st.SearchStrategy[Who]:
         """Mostly those who may ask this; sometimes anybody."""
+        may = self._those_who_may(operation)
+        return st.sampled_from([*may * 6, *self._people, *STRANGERS])
+
+    def _those_who_may(self, operation: Any) -> list[Who]:
         roles = self._may.get(operation.definition.raw["operationId"], ("operator",))
-        may = [who for who in self._people if who[0] in roles]
-        return st.sampled_from([*may * 3, *self._people] if len(may) < len(self._people) else may)
+        return [who for who in self._people if who[0] in roles]
 
     def _naming(self, case: schemathesis.Case, data: st.DataObject) -> schemathesis.Case:
         """Half of what names something names something that is there."""
@@ -160,13 +181,14 @@ class Asking:
 
     def stories(self, runs: int, steps: int, number: int) -> None:
         """Requests that follow from one another: what one has made is what the next is about."""
-        put, people = self.put, self._people
+        put, may = self.put, self._those_who_may
 
         class Story(self._schema.as_state_machine()):  # type: ignore[misc]
             _asked = 0
 
             def call(self, case: schemathesis.Case, **_: Any) -> Response:
                 type(self)._asked += 1
+                people = may(case.operation)
                 return put(case, people[type(self)._asked % len(people)])
 
             def validate_response(self, *_: Any, **__: Any) -> None:

@@ -98,9 +98,9 @@ async def report_problems(tx: Tx, caller: Caller, commands: Sequence[ReportProbl
     for command in commands:
         faults = _report_faults(caller, command, known, orders, now)
         if faults:
-            count = len(faults)
-            detail = f"{count} {'fault' if count == 1 else 'faults'} in the report; nothing was changed."
-            outcomes.append(ProblemRefused(detail, faults=faults))
+            outcomes.append(
+                ProblemRefused("{count:#fault} in the report; nothing was changed.", faults=faults, count=len(faults))
+            )
             continue
         problem = _reported(tx, caller, command, now)
         tx.add(problems, asdict(problem))

@@ -118,16 +118,24 @@ def check_acknowledgement(alert: Alert, organisation: str, *, agency: bool) -> N
     _check_open(alert)
     pays = ACTS[Kind(alert.kind)][0] == Role.AGENCY
     if organisation not in (alert.institution_code, alert.supplier_code) and not (agency and pays):
-        raise NotConcerned(f"A {alert.kind} alert of {alert.institution_code or alert.region} does not ask for you.")
+        raise NotConcerned(
+            "A {kind} alert of {whose} does not ask for you.",
+            kind=alert.kind,
+            whose=alert.institution_code or alert.region,
+        )
 
 
 def check_resolution(alert: Alert) -> None:
     """Raises AlertNotOpen, ResolvesByItself."""
     _check_open(alert)
     if alert.kind not in BY_HAND:
-        raise ResolvesByItself(f"{alert.kind} ends when its cause does; by hand end only {', '.join(sorted(BY_HAND))}.")
+        raise ResolvesByItself(
+            "{kind} ends when its cause does; by hand end only {by_hand}.",
+            kind=alert.kind,
+            by_hand=", ".join(sorted(BY_HAND)),
+        )
 
 
 def _check_open(alert: Alert) -> None:
     if alert.state != State.OPEN:
-        raise AlertNotOpen(f"It was resolved at {alert.resolved_at}: {alert.resolution}")
+        raise AlertNotOpen("It was resolved at {at}: {resolution}", at=alert.resolved_at, resolution=alert.resolution)

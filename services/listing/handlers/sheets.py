@@ -38,6 +38,7 @@ from shared.errors import Fault, Said, ServiceError, shown
 from shared.http import Command
 from shared.http.invalid import fault_of
 from shared.http.schemas import LARGEST_QUANTITY
+from shared.http.uploads import told
 from shared.imports import (
     Binder,
     FieldRefused,
@@ -274,4 +275,4 @@ def import_refused(error: SheetRefused) -> ImportRefused:
     """A sheet that cannot be taken, as an answer."""
     faults = [Fault(error.where, None, one.rule, one.allowed, error.code) for one in error.faults]
     whole = Fault(error.where or "sheet", None, error.detail, error.allowed, error.code)
-    return ImportRefused(str(error), faults=faults or [whole])
+    return ImportRefused(told(error), faults=faults or [whole])

@@ -14,7 +14,7 @@ from services.listing.schemas.distributions import DistributionView, EndDistribu
 from shared import history
 from shared.db import Tx
 from shared.history import TimelineView
-from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, check_match, etag, only
+from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, check_tag, etag, only
 from shared.identity import Caller
 from shared.next_steps import NextStep, distributor
 
@@ -32,7 +32,7 @@ async def _match_heeded(
     """For a step that the state guards already: who says what was read does not act on what changed since."""
     if if_match is not None:
         await queries.distributions_by_id(tx, [distribution_id])  # locked: nobody comes between comparison and step
-        check_match(request, (await queries.get_distribution(tx, distribution_id)).revision)
+        check_tag(if_match, (await queries.get_distribution(tx, distribution_id)).revision)
 
 
 MatchHeeded = Depends(_match_heeded)

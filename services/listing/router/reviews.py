@@ -10,7 +10,7 @@ from services.listing.queries.listings import get_listing, listings_by_id
 from services.listing.schemas.listings import Delist, DelistOne, ListingView, Suspend, Why
 from shared.db import Tx
 from shared.errors import ServiceError
-from shared.http import BulkAnswer, CallerHere, Edge, Items, TxHere, answers, check_match, etag, only
+from shared.http import BulkAnswer, CallerHere, Edge, Items, TxHere, answers, check_tag, etag, only
 from shared.identity import Caller
 
 router = APIRouter(route_class=Edge, prefix="/listings", tags=["reviews"])
@@ -25,7 +25,7 @@ async def _match_heeded(
     """For a step that the state guards already: who says what was read does not act on what changed since."""
     if if_match is not None:
         await listings_by_id(tx, [listing_id])  # locked: nobody comes between comparison and step
-        check_match(request, (await get_listing(tx, listing_id)).revision)
+        check_tag(if_match, (await get_listing(tx, listing_id)).revision)
 
 
 MatchHeeded = Depends(_match_heeded)

@@ -15,7 +15,7 @@ from uuid import UUID
 from services.listing.errors import ListingNotOpen, ListingRefused, SelectedStays
 from services.listing.rules.faults import Faults
 from shared import clock
-from shared.errors import Fault
+from shared.errors import Fault, Said
 from shared.next_steps import PLATFORM, NextStep, Role, authority, day_over, manufacturer
 
 
@@ -148,7 +148,11 @@ def step(listing: Listing, verb: str) -> State:
     except KeyError:
         possible = ", ".join(known for state, known in NEXT if state == listing.state) or "nothing"
         raise ListingNotOpen(
-            f"Listing {listing.id} is {listing.state}, so it is too late or too early to {verb} it; possible now: {possible}."
+            "Listing {id} is {state}, so it is too late or too early to {verb} it; possible now: {possible}.",
+            id=listing.id,
+            state=listing.state,
+            verb=verb,
+            possible=possible,
         ) from None
 
 
@@ -175,10 +179,14 @@ def check_delisting(listing: Listing, reason_kind: str, *, by_authority: bool) -
     gives a reason that is the authority's to give."""
     allowed = ", ".join(SELECTED_LEAVES_FOR)
     if listing.category in SELECTED and not (by_authority and reason_kind in SELECTED_LEAVES_FOR):
-        rule = "a selected product stays to the end of its contract"
+        rule = Said("a selected product stays to the end of its contract")
         raise SelectedStays(
-            f"Listing {listing.id} is {listing.category}: {rule}; the authority may delist it for {allowed},"
-            f" given {reason_kind}.",
+            "Listing {id} is {category}: {rule}; the authority may delist it for {allowed}, given {given}.",
+            id=listing.id,
+            category=listing.category,
+            rule=rule,
+            allowed=allowed,
+            given=reason_kind,
             faults=[Fault("/reason_kind", reason_kind, rule, allowed)],
         )
     if not by_authority and reason_kind != VOLUNTARY:

@@ -17,6 +17,7 @@ from services.orders.rules.shipments import Load, Shipment, ShipmentLine
 from services.orders.schemas.lines import OrderNamed
 from shared import history, outbox
 from shared.db import Tx
+from shared.errors import Said
 from shared.events import Event
 from shared.events.orders import LineClosed
 from shared.history import Parties
@@ -33,7 +34,9 @@ def acting_as(tx: Tx, caller: Caller, named: str | None) -> str:
     """
     code = named or caller.organisation
     if not tx.scope.covers(code):
-        raise NotYourOrganisation(f"You are {caller.organisation} and cannot act for {code}.")
+        raise NotYourOrganisation(
+            "You are {organisation} and cannot act for {code}.", organisation=caller.organisation, code=code
+        )
     return code
 
 
@@ -60,14 +63,14 @@ class Desk:
         """The order that is meant; raises OrderNotFound."""
         order_id = named.order_id or self._ids.get((named.institution_code or "", named.order_number or ""))
         if order_id is None or order_id not in self.books:
-            meant = named.order_id or f"{named.order_number!r} of {named.institution_code}"
-            raise OrderNotFound(f"There is no order {meant} that you may see.")
+            of = Said("{number!j} of {institution}", number=named.order_number, institution=named.institution_code)
+            raise OrderNotFound("There is no order {order} that you may see.", order=named.order_id or of)
         return self.books[order_id]
 
     def load(self, shipment_id: UUID) -> Load:
         """The shipment that is meant; raises ShipmentNotFound."""
         if shipment_id not in self.loads:
-            raise ShipmentNotFound(f"There is no shipment {shipment_id} that you may see.")
+            raise ShipmentNotFound("There is no shipment {shipment_id} that you may see.", shipment_id=shipment_id)
         return self.loads[shipment_id]
 
     def lay(self, after: Book, *events: Event) -> Book:

@@ -289,11 +289,19 @@ def _close(desk: Desk, command: Closing) -> Book:
     line = before.line(command.line_number)
     if line is None:
         numbers = ", ".join(str(known.line_number) for known in before.lines)
-        raise LineNotFound(f"Order {before.order.order_number} has the lines {numbers}, not {command.line_number}.")
+        raise LineNotFound(
+            "Order {order_number} has the lines {numbers}, not {line_number}.",
+            order_number=before.order.order_number,
+            numbers=numbers,
+            line_number=command.line_number,
+        )
     if line.state in (CLOSING, CLOSED):
         return before
     if line.state == PENDING:
-        raise LineNotOpen(f"Line {line.line_number} is pending: nobody has confirmed it yet, cancel the order instead.")
+        raise LineNotOpen(
+            "Line {line_number} is pending: nobody has confirmed it yet, cancel the order instead.",
+            line_number=line.line_number,
+        )
     closed = close(line, command.reason)
     detail = {"reason": command.reason, "quantity_closed": closed.quantity_closed, "on_the_way": closed.on_the_way}
     desk.note_each("closed", before, [closed], detail)

@@ -297,7 +297,7 @@ async def resolve_disputes(
         try:
             payable = known.get(payable_id)
             if payable is None:
-                raise PayableNotFound(f"There is no payable {payable_id} that you may see.")
+                raise PayableNotFound("There is no payable {payable_id} that you may see.", payable_id=payable_id)
             after = rules.resolved(payable)
         except ServiceError as refusal:
             outcomes.append(refusal)

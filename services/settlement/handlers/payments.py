@@ -113,7 +113,9 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
     for answer in answers:
         payment = known.get(answer.payment_id)
         if payment is None:
-            outcomes.append(PaymentNotFound(f"There is no payment {answer.payment_id} that you may see."))
+            outcomes.append(
+                PaymentNotFound("There is no payment {payment_id} that you may see.", payment_id=answer.payment_id)
+            )
             continue
         try:
             after, posting = _answered(payment, answer, now, booking)
@@ -136,7 +138,9 @@ def _answered(
     """As the rule says; of two new answers for one payment in one call only the first is taken."""
     after, posting = rules.answered(payment, answer, now)
     if posting and any(payment.id in by_id for by_id in booking.values()):
-        raise PaymentNotOpen(f"Payment {payment.id} has two new answers at once; send the later one by itself.")
+        raise PaymentNotOpen(
+            "Payment {payment_id} has two new answers at once; send the later one by itself.", payment_id=payment.id
+        )
     return after, posting
 
 
@@ -245,7 +249,7 @@ async def read_result_file(
     of_run = [answer for answer in answers if (found := known.get(answer.payment_id)) and found.run_id == run_id]
     recorded = await record_answers(tx, caller, of_run)
     outcome_of = {id(answer): outcome for answer, outcome in zip(of_run, recorded, strict=True)}
-    foreign = PaymentNotFound(f"Run {run_id} has no such payment.")
+    foreign = PaymentNotFound("Run {run_id} has no such payment.", run_id=run_id)
     return [(row, outcome_of.get(id(row.answer), foreign)) for row in rows]
 
 

@@ -25,6 +25,11 @@ from shared.http.uploads import UploadTooLarge
 
 router = APIRouter(route_class=Edge, prefix="/payment-runs", tags=["payment runs"])
 
+
+class Csv(Response):
+    media_type = "text/csv"
+
+
 RESULT_FILE: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -88,7 +93,7 @@ async def reject_payment_run(run_id: UUID, command: RejectRun, caller: CallerHer
     return RunView.of(await reject_run(tx, caller, run_id, command))
 
 
-@router.get("/{run_id}/payment-file", response_class=Response)
+@router.get("/{run_id}/payment-file", response_class=Csv)
 async def get_payment_file(run_id: UUID, tx: TxHere) -> Response:
     """The payments that the bank has not answered for, as CSV; 409 until all of them have been reserved."""
     run = await queries.get_run(tx, run_id)
@@ -104,7 +109,7 @@ async def get_payment_file(run_id: UUID, tx: TxHere) -> Response:
         )
     orders = await payment_queries.payments_of_run(tx, run_id, payment_rules.SENDING)
     headers = {"content-disposition": f'attachment; filename="payments-{run_id}.csv"'}
-    return Response(payment_file(orders), media_type="text/csv; charset=utf-8", headers=headers)
+    return Csv(payment_file(orders), headers=headers)
 
 
 @router.post("/{run_id}/result-file", openapi_extra=RESULT_FILE)

@@ -51,9 +51,14 @@ def permitted(tx: Tx, product: Product | None, product_code: str) -> Product:
     """
     if product is None:
         raise ProductNotKnownYet(
-            f"No listing of {product_code} has reached traceability yet; send it again in a moment.",
+            "No listing of {product_code} has reached traceability yet; send it again in a moment.",
             headers={"Retry-After": "1"},
+            product_code=product_code,
         )
     if not tx.scope.covers(product.manufacturer_code, product.agent_code):
-        raise NotYourProduct(f"{product_code} is made by {product.manufacturer_code}.")
+        raise NotYourProduct(
+            "{product_code} is made by {manufacturer_code}.",
+            product_code=product_code,
+            manufacturer_code=product.manufacturer_code,
+        )
     return product
