@@ -95,10 +95,10 @@ PUT_TOGETHER = {
 def details() -> Iterator[tuple[str, str | None]]:
     """Every code that some line of ours raises, with the sentence of its detail; None where it is put together."""
     codes = {one.__name__: code for code, classes in words.error_classes().items() for one in classes}
-    codes["refused"] = codes["TokenRefused"]  # what is wrong with a token
     for path in [*Path("shared").rglob("*.py"), *Path("services").rglob("*.py")]:
+        codes["refused"] = "token_refused" if path.parent.name == "identity" else ""
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in codes and call.args:
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and codes.get(call.func.id) and call.args:
                 yield codes[call.func.id], _sentence(call.args[0])
 
 
