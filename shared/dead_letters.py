@@ -46,6 +46,8 @@ sa.Index(
     postgresql_where=dead_letters.c.state.in_(["dead", "waiting"]),
 )
 
+ANY_OPEN = "SELECT FROM dead_letters WHERE state IN ('dead', 'waiting') LIMIT 1"
+"""Asked with the first words of a transaction: mostly nothing stands before anything."""
 _BLOCKED = (
     "SELECT DISTINCT topic, subject FROM dead_letters WHERE state IN ('dead', 'waiting')"
     " AND (topic, subject) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
@@ -144,8 +146,11 @@ def _storable(text: str, characters: int = REASON_CHARACTERS) -> str:
 
 
 async def blocked(tx: Tx, subjects: Collection[Subject]) -> set[Subject]:
-    """Those of the subjects that a dead letter stands before; while there are any, nobody settles letters beside us."""
-    if not await _blocked(tx, subjects):
+    """Those of the subjects that a dead letter stands before; while there are any, nobody settles letters beside us.
+
+    A transaction that asked ANY_OPEN and found none knows the answer.
+    """
+    if tx.asked == 0 or not await _blocked(tx, subjects):
         return set()
     await tx.sql(_SHARED, _LOCK)
     return await _blocked(tx, subjects)

@@ -184,7 +184,7 @@ class Consumer:
     async def _together(self, items: Sequence[Item]) -> None:
         began = clock.elapsed()
         outcomes: dict[str, list[Item]] = {"applied": [], "repeated": [], "waiting": [], "dead": []}
-        async with self.database.transaction(EVERYTHING) as tx:
+        async with self.database.transaction(EVERYTHING, ask=dead_letters.ANY_OPEN) as tx:
             free = await self._free(tx, items, outcomes)
             fresh = await accept(tx, free) if free else []
             crash.at("consumer: after inbox")

@@ -58,7 +58,10 @@ _WAITING = (
     " FROM outbox WHERE sent_at IS NULL"
 )
 _LEAD = "SELECT pg_try_advisory_lock($1)"
-_OVERHEARD = "SELECT set_config('idle_session_timeout', $1, false)"
+_SESSION = "SELECT set_config('idle_session_timeout', $1, false), set_config('synchronous_commit', $2, false)"
+"""While it leads: a silent session ends; and a mark need not be on the disk before the next round, because a mark that a
+crash of the server takes back only has its event sent again."""
+_RING = f"SELECT set_config('synchronous_commit', 'off', true), pg_notify('{CHANNEL}', '')"
 
 
 class EventTooLarge(Unprocessable):
@@ -131,7 +134,7 @@ class Bell:
         while self._again:
             self._again = False
             with suppress(*TRANSIENT):
-                await self._database.pool.execute(f"NOTIFY {CHANNEL}")
+                await self._database.pool.execute(_RING)
 
 
 class Relay:
@@ -169,7 +172,7 @@ class Relay:
         try:
             await self._relay(connection, stop)
             await connection.execute("SELECT pg_advisory_unlock_all()")
-            await connection.execute(_OVERHEARD, "0")
+            await connection.execute(_SESSION, "0", "on")
         except BaseException:
             with suppress(asyncpg.InterfaceError):  # the pool has noticed its loss already
                 connection.terminate()  # and the lead is free, whatever state the connection was in
@@ -182,7 +185,7 @@ class Relay:
         def heard(*_: object) -> None:
             self._awake.set()
 
-        await connection.execute(_OVERHEARD, f"{SILENT_LEAD_SECONDS}s")
+        await connection.execute(_SESSION, f"{SILENT_LEAD_SECONDS}s", "off")
         await connection.add_listener(CHANNEL, heard)
         while not stop.is_set():
             self._awake.clear()

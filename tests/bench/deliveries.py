@@ -1,4 +1,4 @@
-"""Deliveries as orders says them: three lines each, of one hospital and one distributor among many."""
+"""Deliveries as orders says them: three lines each unless told, of one hospital and one distributor among many."""
 
 import random
 from datetime import UTC, date, datetime
@@ -17,7 +17,7 @@ ACCEPTED_AT = datetime(2026, 3, 5, 2, tzinfo=UTC)
 _random = random.Random(4)
 
 
-def delivery() -> DeliveryAccepted:
+def delivery(lines: int = LINES) -> DeliveryAccepted:
     hospital, distributor = _random.randrange(HOSPITALS), _random.randrange(DISTRIBUTORS)
     return DeliveryAccepted(
         shipment_id=uuid7(),
@@ -29,7 +29,7 @@ def delivery() -> DeliveryAccepted:
         distributor_name=f"华东医药{distributor}",
         region="330100",
         accepted_at=ACCEPTED_AT,
-        lines=tuple(_line() for _ in range(LINES)),
+        lines=tuple(_line() for _ in range(lines)),
     )
 
 
@@ -49,9 +49,9 @@ def _line() -> AcceptedLine:
     )
 
 
-def sealed() -> tuple[UUID, bytes]:
+def sealed(lines: int = LINES) -> tuple[UUID, bytes]:
     """A delivery's subject, and its bytes."""
-    fact = delivery()
+    fact = delivery(lines)
     payload = seal(
         event_id=uuid7(),
         source="/orders",

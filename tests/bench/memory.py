@@ -19,7 +19,7 @@ AHEAD = 20_000
 
 
 async def bench(servers: Ground) -> list[Figure]:
-    """A worker of settlement in a process of its own, fed with deliveries."""
+    """A worker of settlement in a process of its own, fed with deliveries of one line."""
     await servers.house.empty(settlement)
     await ensure_topics(
         ["orders", "traceability", "settlement"], partitions=2, bootstrap_servers=servers.kafka.bootstrap
@@ -47,12 +47,12 @@ async def bench(servers: Ground) -> list[Figure]:
                 if applied >= mark and mark not in resident:
                     resident[mark] = seen.memory_info().rss / 2**20
             while sent < min(servers.scale, applied + AHEAD):
-                batch = [sealed() for _ in range(500)]
+                batch = [sealed(lines=1) for _ in range(500)]
                 await asyncio.gather(
                     *[await producer.send("orders", payload, str(subject).encode()) for subject, payload in batch]
                 )
                 sent += len(batch)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(1)
     finally:
         worker.terminate()
         await worker.wait()
