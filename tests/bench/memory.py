@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 from aiokafka import AIOKafkaProducer
+from rich.console import Console
 
 from deploy.environment import Embedded
 from services.settlement.app import service as settlement
@@ -38,14 +39,13 @@ async def bench(servers: Ground) -> list[Figure]:
     producer = AIOKafkaProducer(bootstrap_servers=servers.kafka.bootstrap, compression_type="lz4", linger_ms=20)
     await producer.start()
     seen = psutil.Process(worker.pid)
-    sent, resident = 0, {}
-    marks = (servers.scale // 10, servers.scale)
+    sent, tenth, resident = 0, servers.scale // 10, []
     try:
-        while len(resident) < len(marks):
+        while len(resident) < 10:
             applied = await owner.pool.fetchval("SELECT count(*) FROM inbox")
-            for mark in marks:
-                if applied >= mark and mark not in resident:
-                    resident[mark] = seen.memory_info().rss / 2**20
+            if applied >= tenth * (len(resident) + 1):
+                resident.append(seen.memory_info().rss / 2**20)
+                Console().print(f"{applied:,} events: {resident[-1]:.0f} MiB", style="dim")
             while sent < min(servers.scale, applied + AHEAD):
                 batch = [sealed(lines=1) for _ in range(500)]
                 await asyncio.gather(
@@ -57,5 +57,5 @@ async def bench(servers: Ground) -> list[Figure]:
         worker.terminate()
         await worker.wait()
         await producer.stop()
-    name = f"memory of a worker after {marks[1]:,} events, against {marks[0]:,}"
-    return [at_most(name, resident[marks[1]], resident[marks[0]], 1.1, "MiB")]
+    name = f"memory of a worker after {servers.scale:,} events, against {tenth:,}"
+    return [at_most(name, resident[-1], resident[0], 1.1, "MiB")]
