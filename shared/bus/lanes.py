@@ -1,8 +1,12 @@
-"""One lane per partition that this process holds: batch, apply, offset, next batch; handed over between two batches."""
+"""One lane per partition that this process holds: batch, apply, offset, next batch; handed over between two batches.
+
+The next batch is read meanwhile, and forgotten when it is not come to: the group goes on from the offset.
+"""
 
 import asyncio
 import logging
 import random
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -69,24 +73,39 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _lane(self, place: TopicPartition) -> None:
         times = 0
-        while not self._ending.is_set():
-            polled = await self._consumer.getmany(place, timeout_ms=POLL_MS, max_records=self._batch_messages)
-            if not (records := polled.get(place)):
-                continue
-            crash.at("consumer: after poll")
-            self._applying.add(place)
-            try:
-                await self._apply([_message(record) for record in records])
-            except Transient as error:
-                times += 1
-                await self._hold(place, records[0].offset, times, str(error))
-            else:
-                times = 0
-                self._let_go(_name(place))
-                crash.at("consumer: before offset")
-                await self._commit(place, records[-1].offset + 1)
-            finally:
-                self._applying.discard(place)
+        reading = asyncio.create_task(self._read(place))
+        try:
+            while not self._ending.is_set():
+                records = await reading
+                # The next batch is read while this one is applied: as long as one partition's records lie unread, the
+                # consumer asks the broker for no other's (up to 100 ms, aiokafka's prefetch_backoff).
+                reading = asyncio.create_task(self._read(place))
+                if not records:
+                    continue
+                crash.at("consumer: after poll")
+                self._applying.add(place)
+                try:
+                    await self._apply([_message(record) for record in records])
+                except Transient as error:
+                    times += 1
+                    reading.cancel()
+                    await self._hold(place, records[0].offset, times, str(error))
+                    reading = asyncio.create_task(self._read(place))
+                else:
+                    times = 0
+                    self._let_go(_name(place))
+                    crash.at("consumer: before offset")
+                    await self._commit(place, records[-1].offset + 1)
+                finally:
+                    self._applying.discard(place)
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+
+    async def _read(self, place: TopicPartition) -> Sequence[Any]:
+        polled = await self._consumer.getmany(place, timeout_ms=POLL_MS, max_records=self._batch_messages)
+        records: Sequence[Any] = polled.get(place, ())
+        return records
 
     async def _commit(self, place: TopicPartition, offset: int) -> None:
         try:
