@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from deploy.embedded import CannotStart
 from shared.policy import PolicyRefused
-from shared.settings import IssuersWrong
+from shared.settings import CursorSecretMissing, IssuersWrong
 
 COMMANDS = {
     "run": "run",
@@ -46,7 +46,7 @@ PANELS = {
 REST = "Write the project"
 """How the list of commands is laid out; what no panel names stands in the last."""
 
-EXPECTED = (CannotStart, PolicyRefused, IssuersWrong)
+EXPECTED = (CannotStart, PolicyRefused, IssuersWrong, CursorSecretMissing)
 
 
 class Commands(TyperGroup):

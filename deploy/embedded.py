@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
@@ -93,6 +94,27 @@ class FolderLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+class Revivable(Protocol):
+    """A server of this machine that can be started again."""
+
+    def died(self) -> bool: ...
+    def revive(self) -> None: ...
+
+
+def look_after(name: str, server: Revivable) -> bool:
+    """Starts a server that has ended by itself again, and says so on the console; False: it does not come back."""
+    if not server.died():
+        return True
+    print(f"{name} has ended by itself; it is started again.", flush=True)
+    try:
+        server.revive()
+    except CannotStart as refusal:
+        print(f"{name} does not come back: {refusal}", flush=True)
+        return False
+    print(f"{name} answers again; what was committed is there.", flush=True)
+    return True
 
 
 def is_port_free(port: int) -> bool:

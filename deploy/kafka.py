@@ -138,6 +138,15 @@ class EmbeddedKafka:
             raise
         atexit.register(self.stop)
 
+    def died(self) -> bool:
+        """Whether the broker ended without being told to."""
+        return self._child is not None and self._child.poll() is not None
+
+    def revive(self) -> None:
+        """Starts a broker that died, on the same data and port."""
+        self._leave()
+        self.restart()
+
     @property
     def pid(self) -> int:
         """The process id of the Java machine."""

@@ -14,7 +14,7 @@ from deploy import addresses, story
 from deploy.addresses import Address
 from deploy.children import kept
 from deploy.databases import bring_to_head
-from deploy.embedded import CannotStart
+from deploy.embedded import look_after
 from deploy.environment import Embedded, database_name
 from deploy.issuer import jwks_file, make_token
 from deploy.postgres import EmbeddedPostgres
@@ -152,16 +152,8 @@ async def _watched(postgres: EmbeddedPostgres) -> AsyncIterator[None]:
     """Meanwhile a PostgreSQL that dies is started again, and the console says so."""
 
     async def watch() -> None:
-        while True:
+        while await asyncio.to_thread(look_after, "PostgreSQL", postgres):  # noqa: ASYNC110
             await asyncio.sleep(WATCH_SECONDS)
-            if postgres.died():
-                print("PostgreSQL has ended by itself; it is started again.", flush=True)
-                try:
-                    await asyncio.to_thread(postgres.revive)
-                except CannotStart as refusal:
-                    print(f"PostgreSQL does not come back, requests are answered 503: {refusal}", flush=True)
-                    return
-                print("PostgreSQL answers again; what was committed is there.", flush=True)
 
     watching = asyncio.create_task(watch())
     try:

@@ -12,7 +12,7 @@ from deploy import addresses, story
 from deploy.addresses import Address
 from deploy.children import Children, kept
 from deploy.databases import bring_to_head
-from deploy.embedded import LOOPBACK, POLL_SECONDS, ServerNotReady, free_port
+from deploy.embedded import LOOPBACK, POLL_SECONDS, Revivable, ServerNotReady, free_port, look_after
 from deploy.environment import Embedded, database_name
 from deploy.issuer import jwks_file
 from deploy.kafka import EmbeddedKafka
@@ -65,7 +65,8 @@ def up(services: Sequence[Service], data_dir: Path, base_port: int, *, tell: boo
             print(f"Starting ten processes; their logs are in {data_dir / 'logs'}.", flush=True)
             where = start(children, embedded, ports)
             try:
-                _watch(children, data_dir, where, tell=fresh and tell)
+                servers: dict[str, Revivable] = {"PostgreSQL": postgres, "Kafka": kafka}
+                _watch(children, servers, data_dir, where, tell=fresh and tell)
             finally:
                 addresses.addresses_file(data_dir).unlink(missing_ok=True)
 
@@ -82,8 +83,10 @@ def start(children: Children, embedded: Embedded, ports: Mapping[str, tuple[int,
     }
 
 
-def _watch(children: Children, data_dir: Path, where: dict[str, Address], *, tell: bool) -> None:
-    """Waits until all are ready, says so, and stays until one ends or we are told to stop."""
+def _watch(
+    children: Children, servers: Mapping[str, Revivable], data_dir: Path, where: dict[str, Address], *, tell: bool
+) -> None:
+    """Waits until all are ready, says so, and stays until one ends or we are told to stop; a server that dies is revived."""
     until_ready(children, [url for address in where.values() for url in (address.api, address.ops)])
     addresses.write(data_dir, where)
     if tell:
@@ -91,6 +94,7 @@ def _watch(children: Children, data_dir: Path, where: dict[str, Address], *, tel
     print("ready:", *(f"{name} {address.api}" for name, address in where.items()), flush=True)
     while True:
         children.check()
+        servers = {name: server for name, server in servers.items() if look_after(name, server)}
         time.sleep(WATCH_SECONDS)
 
 

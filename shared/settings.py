@@ -17,6 +17,10 @@ class IssuersWrong(ValueError):
     """The issuers as they are named cannot be trusted; says which and why."""
 
 
+class CursorSecretMissing(ValueError):
+    """Nothing is there that all processes of an API share to sign cursors with; says what to set."""
+
+
 def api_role(service: str) -> str:
     """The database role of a service's API."""
     return f"jicai_{service}_api"
@@ -137,8 +141,8 @@ class ServiceSettings(BaseSettings):
     cursor_secret: SecretStr | None = Field(
         None,
         min_length=32,
-        description="signs the cursors of lists, the same in every process of a service; unless set, made of the database"
-        " URL when that has a password, else anew at each start",
+        description="signs the cursors of lists, the same in every process of a service; unless set, made of the password"
+        " in the database URL, and needed where that has none",
     )
     driven_clock: bool = Field(default=False, description="the clock may be driven; never in production")
     clock_file: Path | None = Field(None, description="where a driven clock keeps what it shows, and goes on from")

@@ -35,7 +35,7 @@ async def drop(consumer: Consumer, letter_id: int, who: Caller, reason: str) -> 
         if events:
             await accept(tx, events)
         await dead_letters.settle(tx, letter, "dropped", f"dropped by {who.person}: {reason}")
-        _note(tx, who, letter, "dead_letter_dropped", {"reason": reason})
+        _note(tx, who, letter, "dropped", {"reason": reason})
     return await replay(consumer, letter_id, who)
 
 
@@ -51,7 +51,7 @@ async def _replay_first(consumer: Consumer, topic: str, subject: str, who: Calle
             await dead_letters.stays(tx, letter, refusal)
             return False
         await dead_letters.settle(tx, letter, "replayed", f"replayed by {who.person}")
-        _note(tx, who, letter, "dead_letter_replayed", {})
+        _note(tx, who, letter, "replayed", {})
     return True
 
 
@@ -74,6 +74,7 @@ async def _try(consumer: Consumer, tx: Tx, letter: DeadLetter) -> str | None:
     return None
 
 
-def _note(tx: Tx, who: Caller, letter: DeadLetter, action: str, detail: dict[str, str]) -> None:
+def _note(tx: Tx, who: Caller, letter: DeadLetter, state: str, detail: dict[str, str]) -> None:
     about = {"topic": letter.topic, "subject": letter.subject, "event_id": str(letter.event_id), **detail}
-    history.note(tx, who, f"dead_letter/{letter.id}", action, history.Parties(), about)
+    about_it = {**about, "changes": {"state": [letter.state, state]}}
+    history.note(tx, who, f"dead_letter/{letter.id}", f"dead_letter_{state}", history.Parties(), about_it)

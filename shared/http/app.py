@@ -1,9 +1,9 @@
 """Makes the HTTP face of a service: its routes behind the edge, problems, health, metrics, the id of each request."""
 
 import hashlib
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
@@ -24,7 +24,7 @@ from shared.identity import Verifier, trusted
 from shared.outbox import Bell
 from shared.policy import Policy
 from shared.service import Service
-from shared.settings import ServiceSettings
+from shared.settings import CursorSecretMissing, ServiceSettings
 
 
 def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
@@ -33,6 +33,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.cursor_secret = _cursor_secret(service.name, settings)
         policy = Policy.load(settings.policy_files)
         verifier = Verifier(trusted(settings), service.name, settings.limits)
         database = await _database(service, settings, policy)
@@ -61,7 +62,6 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
         responses={422: {"model": problems.Problem}},  # which refusals there are, contract.py says
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.cursor_secret = _cursor_secret(settings)
     app.add_middleware(Door, service=service.name, limits=settings.limits)
     if settings.allowed_origins:
         app.add_middleware(Origins, allow_origins=settings.allowed_origins)
@@ -77,13 +77,26 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     return app
 
 
-def _cursor_secret(settings: ServiceSettings) -> bytes:
-    """What cursors are signed with: told, or made of the database's password, which every process of a service has."""
+def _cursor_secret(service: str, settings: ServiceSettings) -> bytes:
+    """What cursors are signed with: told, or made of the database's password, which every process of a service has.
+
+    Raises CursorSecretMissing where there is neither: made anew in each process, a cursor would be good in one alone.
+    """
     if settings.cursor_secret is not None:
         return hashlib.sha256(settings.cursor_secret.get_secret_value().encode()).digest()
-    if urlsplit(settings.database_url).password:
-        return hashlib.sha256(settings.database_url.encode()).digest()
-    return secrets.token_bytes(32)
+    password = urlsplit(settings.database_url).password
+    if not password:
+        raise CursorSecretMissing(
+            f"Nothing is there to sign the cursors of {service} with: its database URL has no password; set"
+            f" {service.upper()}_CURSOR_SECRET, 32 characters or more, the same for each of its processes."
+        )
+    return _slowly(password, service)
+
+
+@cache
+def _slowly(password: str, service: str) -> bytes:
+    """Takes so long that nobody finds the password by trying, with a cursor and its signature in hand."""
+    return hashlib.scrypt(password.encode(), salt=f"cursors of {service}".encode(), n=2**14, r=8, p=1)
 
 
 async def _database(service: Service, settings: ServiceSettings, policy: Policy) -> Database:

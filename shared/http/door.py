@@ -110,7 +110,7 @@ class Door:
         try:
             if given.get(b"content-encoding", b"identity") != b"identity":
                 raise EncodedBody("Send the body as it is, without Content-Encoding.")
-            if UPLOADS not in path and _brings_a_body(given):
+            if not path.startswith(UPLOADS) and _brings_a_body(given):
                 await self._proven(scope, given)
                 receive = await self._read(given, receive, body)
             with self._counted():

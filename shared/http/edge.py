@@ -119,6 +119,7 @@ class Edge(APIRoute):
         operation = self.name
         takes_json = self.body_field is not None
         writes = not (self.methods or set()) <= READS
+        uploads_a_file = self.path.startswith(UPLOADS)
 
         async def handle(request: Request) -> Response:
             runtime: Runtime = request.app.state.runtime
@@ -134,7 +135,7 @@ class Edge(APIRoute):
                     request = await _read(request)
                 if not writes:
                     answer = await _carried_out(runtime, scope, None, endpoint, lambda: request)
-                elif UPLOADS in request.url.path:
+                elif uploads_a_file:
                     async with uploads.kept(request, runtime.settings.limits.upload_bytes) as (digest, again):
                         key = _key(request, operation, digest)
                         answer = await _carried_out(runtime, scope, key, endpoint, again)

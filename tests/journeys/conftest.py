@@ -39,6 +39,8 @@ class Running:
             if line.startswith("ready:"):
                 break
         self.said = "".join(lines)
+        self.farewell = ""
+        """what it printed after that, known when it has ended"""
         if "ready:" not in self.said:
             raise AssertionError(f"it never got ready: {self.said}{self.child.communicate()[1]}")
 
@@ -55,7 +57,7 @@ class Running:
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Sends a signal and waits; the exit status."""
         self.child.send_signal(number)
-        self.child.communicate(timeout=PATIENCE_SECONDS)
+        self.farewell, _ = self.child.communicate(timeout=PATIENCE_SECONDS)
         return self.child.returncode
 
 

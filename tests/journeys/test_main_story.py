@@ -5,6 +5,8 @@ import signal
 from collections.abc import Callable
 from decimal import Decimal
 
+import httpx
+import psutil
 import pytest
 
 from deploy import story
@@ -45,6 +47,27 @@ async def test_the_story_ends_the_same_in_one_process_and_in_ten(start: Callable
     assert chain.accepted == EXPECTED.accepted_lines
     assert chain.whole, chain
     assert running.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("command", ["run", "up"])
+async def test_a_postgresql_that_dies_is_started_again_and_the_console_says_so(
+    start: Callable[..., Running], command: str
+) -> None:
+    running = start(command, "--no-story")
+    postmaster = int((running.folder / "postgres" / "postmaster.pid").read_text().partition("\n")[0])
+    psutil.Process(postmaster).kill()
+    api = running.addresses["orders"].api
+    token = running.token_for("hospital", "H33010200059", "330102")
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as client, asyncio.timeout(120):
+
+        async def answers() -> bool:
+            headers = {"authorization": f"Bearer {token}"}
+            return (await client.get(f"{api}/orders", headers=headers)).status_code == 200
+
+        while psutil.pid_exists(postmaster) or not await answers():  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    assert running.end(signal.SIGTERM) == 0
+    assert "PostgreSQL has ended by itself; it is started again.\nPostgreSQL answers again" in running.farewell
 
 
 async def test_the_first_start_tells_the_story_and_the_second_keeps_what_came_of_it(

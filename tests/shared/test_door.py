@@ -98,6 +98,16 @@ async def test_a_body_that_does_not_come_in_its_time_is_given_up(behind: Behind,
         assert (await sockets.ask("POST", "/things", headers, b'{"name"', b':"chair"}'))[0] == 201
 
 
+async def test_only_an_upload_is_not_bounded_as_a_body_whatever_is_named_in_the_path(
+    behind: Behind, caller: Caller
+) -> None:
+    headers = {**caller("operator", "OPS"), **JSON, "transfer-encoding": "chunked"}
+    async with behind(body_bytes=100) as sockets, asyncio.timeout(20):
+        for named in ("1", "imports"):
+            status, _ = await sockets.ask("POST", f"/dead-letters/{named}/drop", headers, *[b" " * 60] * 2)
+            assert status == 413, named
+
+
 async def test_bodies_under_way_hold_no_more_bytes_in_all_than_the_limit(behind: Behind, caller: Caller) -> None:
     headers = {**caller(*HOSPITAL), **JSON, "content-length": "17"}
     body = b'{"name": "chair"}'

@@ -95,7 +95,9 @@ async def acknowledge_alert(
             "region": alert.region,
         },
     )
-    _note(tx, caller, after, "acknowledged", {"note": command.note})
+    seen_by = [one.organisation_code for one in known]
+    moved = {"acknowledged_by": [seen_by, [*seen_by, mine.organisation_code]]}
+    _note(tx, caller, after, "acknowledged", {"note": command.note, "changes": moved})
     said = AlertAcknowledged(
         alert_id=alert.id,
         kind=alert.kind,
@@ -122,7 +124,8 @@ async def resolve_by_hand(tx: Tx, caller: Caller, alert_id: UUID, command: Resol
 
 
 def _say_resolved(tx: Tx, who: Caller, alert: Alert) -> None:
-    _note(tx, who, alert, "resolved", {"reason": alert.resolution})
+    moved = {"state": [State.OPEN, alert.state]}
+    _note(tx, who, alert, "resolved", {"reason": alert.resolution, "changes": moved})
     said = AlertResolved(
         alert_id=alert.id,
         kind=alert.kind,

@@ -238,13 +238,9 @@ def _take(tx: Tx, who: Caller, before: Problem, step: Step) -> Problem:
     after = take(before, step, now, _days(tx, before.region, now))
     event = EVENTS[step.verb] if after.state != State.CLOSED else ProblemClosed
     detail = {
-        "from": before.state,
-        "to": after.state,
         "said": step.said,
-        "handling_region": after.handling_region,
-        "assignee_code": after.assignee_code,
         "waits_for": waits_for(after),
-        "act_by": after.act_by,
+        "changes": history.changes(before, after, "state", "handling_region", "assignee_code", "act_by"),
     }
     _say(tx, who, after, event, DEEDS[step.verb], detail)
     return after

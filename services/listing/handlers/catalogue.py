@@ -44,8 +44,6 @@ def _list(desk: Desk, known: Directory, command: ListProduct) -> ListingView:
     after = _at_terms(desk, before, product, command)
     if after is not before:
         detail: dict[str, object] = {"price_yuan": str(after.price_yuan), "category": after.category}
-        if before is not None:
-            detail["from"] = {"price_yuan": str(before.price_yuan), "state": before.state}
         reason = command.price_origin or "set by the authority"
         after = desk.put_listing(after, "listed" if before is None else "relisted", detail, reason=reason)
     return ListingView.of(after, product)

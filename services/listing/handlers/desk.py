@@ -32,6 +32,10 @@ NOTICE_OVER = "notice_over"
 """The deadline of a public notice; about a listing's id."""
 
 
+EDITED = ("state", "price_yuan", "wanted_price_yuan", "batch_code", "valid_to", "notice_until", "revision")
+"""Of a listing, what its deeds tell from and to."""
+
+
 class Desk:
     """Products by their code, listings by their id and by region and product; nothing is written before `store`."""
 
@@ -92,7 +96,7 @@ class Desk:
         else:
             self.live.pop((after.region, after.product_code), None)
         parties = self._parties(product, noted_in or after.region)
-        moved = history.changes(before, after, "state", "price_yuan", "batch_code", "valid_to", "notice_until")
+        moved = history.changes(before, after, *EDITED)
         history.note(
             self.tx, self.caller, after.id, action, parties, {"state": after.state, **detail, "changes": moved}
         )

@@ -45,7 +45,7 @@ async def register_enterprises(
             continue
         present[code] = present[after.code] = after
         (made if before is None or after.id in made else changed)[after.id] = after
-        _say(tx, caller, after, "registered" if before is None else "changed", command.region)
+        _say(tx, caller, before, after, "registered" if before is None else "changed", command.region)
     tx.add(enterprises, *(_row(enterprise) for enterprise in made.values()))
     await tx.change(enterprises, [_row(enterprise) for enterprise in changed.values()])
     return outcomes
@@ -74,7 +74,7 @@ async def confirm_uscc(tx: Tx, caller: Caller, enterprise_id: UUID, command: Con
             name_2=before.name,
         )
     await tx.change(enterprises, [_row(after)])
-    _say(tx, caller, after, "identified", before.region)
+    _say(tx, caller, before, after, "identified", before.region)
     return after
 
 
@@ -108,17 +108,11 @@ def _row(enterprise: Enterprise) -> dict[str, object]:
     return {**as_row(enterprise), "name_keys": name_keys(enterprise)}
 
 
-def _say(tx: Tx, caller: Caller, enterprise: Enterprise, action: str, region: str) -> None:
-    detail = {
-        "name": enterprise.name,
-        "aliases": list(enterprise.aliases),
-        "kinds": list(enterprise.kinds),
-        "uscc": enterprise.uscc,
-        "override_reason": enterprise.override_reason,
-    }
-    parties = Parties(supplier_code=enterprise.code, third_code=enterprise.uscc, region=region)
-    history.note(tx, caller, enterprise.id, action, parties, detail)
-    outbox.record(tx, fact_of(enterprise), enterprise.version)
+def _say(tx: Tx, caller: Caller, before: Enterprise | None, after: Enterprise, action: str, region: str) -> None:
+    moved = history.changes(before, after, "code", "uscc", "name", "aliases", "kinds", "provisional", "override_reason")
+    parties = Parties(supplier_code=after.code, third_code=after.uscc, region=region)
+    history.note(tx, caller, after.id, action, parties, {"changes": moved})
+    outbox.record(tx, fact_of(after), after.version)
 
 
 def fact_of(enterprise: Enterprise) -> EnterpriseRegistered:

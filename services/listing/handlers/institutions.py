@@ -40,7 +40,7 @@ async def register_institutions(
         outcomes.append(after)
         if after is not before:
             present[said.code] = after
-            _say(tx, caller, after, "registered" if before is None else "changed")
+            _say(tx, caller, before, after, "registered" if before is None else "changed")
     await _store(tx, first, present)
     return outcomes
 
@@ -51,7 +51,7 @@ async def add_delivery_points(tx: Tx, caller: Caller, institution_id: UUID, comm
     _check_reach(tx, before)
     after = receiving_at(before, command.names)
     if after is not before:
-        _say(tx, caller, after, "changed")
+        _say(tx, caller, before, after, "changed")
         await _store(tx, {before.code: before}, {before.code: after})
     return after
 
@@ -92,19 +92,14 @@ def _row(institution: Institution) -> dict[str, object]:
     return {name: getattr(institution, name) for name in COLUMNS}
 
 
-def _say(tx: Tx, caller: Caller, institution: Institution, action: str) -> None:
-    points = [point.name for point in institution.delivery_points]
-    detail = {
-        "name": institution.name,
-        "aliases": list(institution.aliases),
-        "grade": institution.grade,
-        "region": institution.region,
-        "active": institution.active,
-        "delivery_points": points,
-    }
-    parties = Parties(institution_code=institution.code, region=institution.region)
-    history.note(tx, caller, institution.id, action, parties, detail)
-    outbox.record(tx, fact_of(institution), institution.version)
+def _say(tx: Tx, caller: Caller, before: Institution | None, after: Institution, action: str) -> None:
+    moved = history.changes(before, after, "name", "aliases", "grade", "region", "active")
+    was, points = ([point.name for point in one.delivery_points] if one else None for one in (before, after))
+    if was != points:
+        moved["delivery_points"] = [was, points]
+    parties = Parties(institution_code=after.code, region=after.region)
+    history.note(tx, caller, after.id, action, parties, {"changes": moved})
+    outbox.record(tx, fact_of(after), after.version)
 
 
 def fact_of(institution: Institution) -> InstitutionRegistered:

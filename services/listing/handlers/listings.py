@@ -160,8 +160,7 @@ async def act_on_listings(tx: Tx, caller: Caller, acts: Sequence[Act]) -> list[L
         except ServiceError as refusal:
             outcomes.append(refusal)
             continue
-        detail = {"reason": act.words} if act.words else {}
-        kept = desk.put_listing(after, act.verb, {**detail, "from": before.state}, reason=act.words)
+        kept = desk.put_listing(after, act.verb, {"reason": act.words} if act.words else {}, reason=act.words)
         outcomes.append(ListingView.of(kept, desk.products[kept.product_code]))
     await desk.store()
     return outcomes
@@ -234,5 +233,5 @@ async def when_notice_over(tx: Tx, due: Sequence[Deadline]) -> None:
     for listing in list(desk.listings.values()):
         over = listing.notice_until is not None and listing.notice_until < today
         if listing.state == State.PUBLIC_NOTICE and over:
-            desk.put_listing(moved(listing, "list"), "listed", {"notice_until": str(listing.notice_until)})
+            desk.put_listing(moved(listing, "list"), "listed", {})
     await desk.store()

@@ -55,7 +55,5 @@ def _put(desk: Desk, before: Listing, after: Listing, reason: str, action: str |
     if after is not before:
         wanted = after.wanted_price_yuan
         action = action or ("price_asked" if wanted is not None else "price_changed")
-        to = before.wanted_price_yuan if action == "price_denied" else wanted or after.price_yuan
-        detail = {"from": str(before.price_yuan), "to": str(to), "reason": reason}
-        after = desk.put_listing(after, action, detail, reason=reason)
+        after = desk.put_listing(after, action, {"reason": reason}, reason=reason)
     return ListingView.of(after, desk.products[after.product_code])

@@ -132,8 +132,7 @@ def put_product(desk: Desk, after: Product) -> Product:
     if before is None:
         desk.put_product(after, {"generic_name": after.generic_name, "manufacturer_code": after.manufacturer_code})
     else:
-        changes = {name: {"from": old, "to": new} for name, (old, new) in difference(before, after).items()}
-        desk.put_product(after, changes)
+        desk.put_product(after, {"changes": difference(before, after)})
     return after
 
 
@@ -157,6 +156,6 @@ async def add_certificate(tx: Tx, caller: Caller, product_id: UUID, command: Add
     else:
         await tx.change(certificates, [as_row(after)])
     parties = Parties(supplier_code=product.manufacturer_code, third_code=product.agent_code, region=product.region)
-    detail = {"number": after.number, "valid_to": after.valid_to, "before": before and before.valid_to}
+    detail = {"number": after.number, "changes": history.changes(before, after, "valid_to")}
     history.note(tx, caller, product.id, "certificate_renewed" if before else "certificate_added", parties, detail)
     return after

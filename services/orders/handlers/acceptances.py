@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.orders.handlers.desk import Desk
+from services.orders.handlers.desk import Desk, moved
 from services.orders.queries.orders import lock_books
 from services.orders.queries.shipments import loads
 from services.orders.rules.lines import Line
@@ -12,7 +12,7 @@ from services.orders.rules.lines import receive as receive_line
 from services.orders.rules.orders import Book
 from services.orders.rules.shipments import Load, Shipment, ShipmentLine, receive
 from services.orders.schemas.shipments import AcceptShipmentOf
-from shared import clock
+from shared import clock, history
 from shared.db import Tx
 from shared.errors import ServiceError
 from shared.events.orders import AcceptedLine, DeliveryAccepted, DeliveryRejected, RejectedLine
@@ -46,11 +46,18 @@ def _accept(desk: Desk, command: AcceptShipmentOf) -> Load:
         accepted, rejected = one.quantity_accepted or 0, one.quantity_rejected or 0
         lines[one.order_line_id] = receive_line(lines[one.order_line_id], accepted, rejected)
     desk.lay(Book(book.order, tuple(lines[line.id] for line in book.lines)))
-    _note(desk, book, after.shipment, arrived)
+    _note(desk, book, lines, before.shipment, after.shipment, arrived)
     return desk.send(after, *received(after.shipment, arrived, lines, desk.at))
 
 
-def _note(desk: Desk, book: Book, shipment: Shipment, arrived: Sequence[ShipmentLine]) -> None:
+def _note(
+    desk: Desk,
+    book: Book,
+    lines: Mapping[UUID, Line],
+    before: Shipment,
+    shipment: Shipment,
+    arrived: Sequence[ShipmentLine],
+) -> None:
     detail = {
         "shipment_number": shipment.shipment_number,
         "lines": [
@@ -65,8 +72,10 @@ def _note(desk: Desk, book: Book, shipment: Shipment, arrived: Sequence[Shipment
         ],
     }
     action = "accepted" if any(one.quantity_accepted for one in arrived) else "rejected"
-    for about in (shipment.id, book.order.id):
-        desk.note(about, action, book.order, shipment.distributor_code, detail)
+    of_shipment = {**detail, "changes": history.changes(before, shipment, "state")}
+    of_order = {**detail, "changes": moved(book, lines.values())}
+    desk.note(shipment.id, action, book.order, shipment.distributor_code, of_shipment)
+    desk.note(book.order.id, action, book.order, shipment.distributor_code, of_order)
 
 
 def received(

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from services.orders.handlers.desk import EDITED, Desk, acting_as
+from services.orders.handlers.desk import Desk, acting_as, moved
 from services.orders.queries.orders import lock_books
 from services.orders.rules import confirmations as rules
 from services.orders.rules.lines import Line
 from services.orders.rules.orders import Book, Order, deliver_by
 from services.orders.schemas.lines import ConfirmLinesOf
-from shared import clock, history
+from shared import clock
 from shared.db import Tx
 from shared.errors import ServiceError
 from shared.events.orders import LineConfirmed, LineRefused
@@ -42,8 +42,7 @@ def _confirm(desk: Desk, command: ConfirmLinesOf) -> Book:
     counted_from = desk.tx.policy.text("orders.deliver_counted_from", order.region, day)
     due = deliver_by(order.placed_at, desk.at, hours, counted_from)
     after = rules.confirmed(before, distributor, command.lines, due)
-    changed = [(old, new) for old, new in zip(before.lines, after.lines, strict=True) if old is not new]
-    answered = [new for _, new in changed]
+    answered = [new for old, new in zip(before.lines, after.lines, strict=True) if old is not new]
     if not answered:
         return before
     detail: dict[str, Any] = {
@@ -53,10 +52,10 @@ def _confirm(desk: Desk, command: ConfirmLinesOf) -> Book:
                 "confirmed": line.quantity_confirmed,
                 "refused": line.quantity_refused,
                 "reason": line.reason,
-                "changes": history.changes(old, line, *EDITED),
             }
-            for old, line in changed
-        ]
+            for line in answered
+        ],
+        "changes": moved(before, answered),
     }
     action = "confirmed" if any(line.quantity_confirmed for line in answered) else "refused"
     desk.note(order.id, action, order, distributor, detail)

@@ -3,7 +3,7 @@
 Every event about an order or a shipment raises its version by one here, and only here, so that sequences have no gaps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -23,8 +23,11 @@ from shared.events.orders import LineClosed
 from shared.history import Parties
 from shared.identity import Caller
 
-EDITED = ("state", "quantity_confirmed", "quantity_refused", "quantity_closed", "deliver_by")
-"""What a deed about a line tells from and to."""
+EDITED = (
+    *("state", "deliver_by", "quantity_confirmed", "quantity_refused", "quantity_shipped"),
+    *("quantity_accepted", "quantity_rejected", "quantity_closed"),
+)
+"""Of a line, what the deeds of its order tell from and to."""
 
 
 def acting_as(tx: Tx, caller: Caller, named: str | None) -> str:
@@ -109,11 +112,10 @@ class Desk:
 
     def note_each(self, action: str, book: Book, lines: Sequence[Line], detail: dict[str, Any]) -> None:
         """Writes down a deed about some lines, which were as they stand in the book, for each supplier about its own."""
-        was = {line.id: line for line in book.lines}
         for code in dict.fromkeys(line.distributor_code for line in lines):
             its = [line for line in lines if line.distributor_code == code]
-            moved = {str(line.line_number): history.changes(was[line.id], line, *EDITED) for line in its}
-            about = {**detail, "lines": [line.line_number for line in its], "distributor_code": code, "changes": moved}
+            lines_moved = {"lines": [line.line_number for line in its], "changes": moved(book, its)}
+            about = {**detail, "distributor_code": code, **lines_moved}
             self.note(book.order.id, action, book.order, code, about)
 
     async def store(self) -> None:
@@ -125,6 +127,13 @@ class Desk:
             list(self._shipments.values()),
             list(self._shipment_lines.values()),
         )
+
+
+def moved(before: Book, after: Iterable[Line]) -> dict[str, dict[str, list[Any]]]:
+    """What a deed about an order changes: from and to, by the number of the line; lines that stay as they are left out."""
+    was = {line.id: line for line in before.lines}
+    changes = {str(line.line_number): history.changes(was[line.id], line, *EDITED) for line in after}
+    return {number: pairs for number, pairs in changes.items() if pairs}
 
 
 def line_closed(order: Order, line: Line) -> LineClosed:

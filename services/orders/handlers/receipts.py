@@ -4,7 +4,8 @@ Natural keys: a shipment line has one receipt, and a payable one total paid; of 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -42,8 +43,8 @@ async def on_coverage(tx: Tx, events: Sequence[Received[CoverageVerified] | Rece
             fact = newest[line_id].data
             detail = {
                 "line_number": line["line_number"],
-                "covered": fact.quantity_covered,
                 "accepted": fact.quantity_accepted,
+                "changes": {"quantity_traced": [line["quantity_traced"], fact.quantity_covered]},
             }
             history.note(tx, BY_ITSELF, line["order_id"], "traced", _parties(line), detail)
 
@@ -66,7 +67,7 @@ async def on_payment(tx: Tx, events: Sequence[Received[PaymentPaid] | Received[P
     lines = await _shipment_lines(tx, {told.line.shipment_line_id for told in newest.values()})
     told = [newest[payable_id] for payable_id in sorted(newest)]
     news = await pay(tx, [_row(one, lines[one.line.shipment_line_id]) for one in told])
-    _note_payments(tx, [one for one in told if one.line.payable_id in news], lines)
+    _note_payments(tx, [one for one in told if one.line.payable_id in news], news, lines)
 
 
 def _row(told: _Told, line: Record) -> dict[str, Any]:
@@ -80,16 +81,17 @@ def _row(told: _Told, line: Record) -> dict[str, Any]:
     }
 
 
-def _note_payments(tx: Tx, told: Sequence[_Told], lines: dict[UUID, Record]) -> None:
-    """One deed for each payment of an order, with the totals paid from now on of what it was for, and why it failed."""
+def _note_payments(tx: Tx, told: Sequence[_Told], before: Mapping[UUID, Decimal], lines: dict[UUID, Record]) -> None:
+    """One deed for each payment of an order: what was paid in total of what it was for, what is now, and why it failed."""
     parts: dict[tuple[UUID, UUID, str], list[_Told]] = defaultdict(list)
     for one in told:
         parts[lines[one.line.shipment_line_id]["order_id"], one.payment.payment_id, _deed(one.payment)].append(one)
     for (order_id, payment_id, deed), group in parts.items():
         own = [lines[one.line.shipment_line_id] for one in group]
-        detail = {
+        was = sum((before[one.line.payable_id] for one in group), Decimal("0.00"))
+        detail: dict[str, Any] = {
             "payment_id": str(payment_id),
-            "yuan_in_total": str(sum(one.line.amount_yuan for one in group)),
+            "changes": {"paid_yuan": [was, sum(one.line.amount_yuan for one in group)]},
             "lines": sorted({line["line_number"] for line in own}),
         }
         if isinstance(group[0].payment, PaymentFailed):

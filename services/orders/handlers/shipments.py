@@ -7,7 +7,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from services.orders.errors import ShipmentRefused
-from services.orders.handlers.desk import Desk, acting_as
+from services.orders.handlers.desk import Desk, acting_as, moved
 from services.orders.queries import shipments as queries
 from services.orders.queries.orders import lock_books
 from services.orders.rules import shipments as rules
@@ -16,7 +16,7 @@ from services.orders.rules.orders import Book, said
 from services.orders.rules.shipments import Load, Shipment, ShipmentLine
 from services.orders.schemas.shipments import DispatchLine, DispatchShipment
 from services.orders.tables import shipment_lines, shipments
-from shared import clock, outbox
+from shared import clock, history, outbox
 from shared.db import Tx
 from shared.errors import ServiceError
 from shared.events.orders import ShipmentCancelled, ShipmentDispatched, ShippedLine
@@ -132,7 +132,8 @@ def _tell_dispatched(desk: Desk, book: Book, load: Load, own: dict[int, Line]) -
         ],
     }
     desk.note(shipment.id, "dispatched", order, shipment.distributor_code, detail)
-    desk.note(order.id, "dispatched", order, shipment.distributor_code, detail)
+    of_order = {**detail, "changes": moved(book, own.values())}
+    desk.note(order.id, "dispatched", order, shipment.distributor_code, of_order)
     kinds = {line.id: line.product_kind for line in own.values()}
     outbox.record(desk.tx, dispatched(load, kinds), shipment.version)
 
@@ -196,8 +197,10 @@ def _cancel(desk: Desk, command: CallingBack) -> Load:
         lines[one.order_line_id] = call_back(lines[one.order_line_id], one.quantity)
     desk.lay(Book(book.order, tuple(lines[line.id] for line in book.lines)))
     detail = {"shipment_number": shipment.shipment_number, "reason": command.reason}
-    for about in (shipment.id, book.order.id):
-        desk.note(about, "shipment_cancelled", book.order, shipment.distributor_code, detail)
+    of_shipment = {**detail, "changes": history.changes(shipment, after.shipment, "state")}
+    of_order = {**detail, "changes": moved(book, lines.values())}
+    desk.note(shipment.id, "shipment_cancelled", book.order, shipment.distributor_code, of_shipment)
+    desk.note(book.order.id, "shipment_cancelled", book.order, shipment.distributor_code, of_order)
     return desk.send(after, called_back(after))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -134,6 +135,7 @@ async def lines_page(
 # What is paid of a payable is a total that rises, and falls when money comes back: the newest step counts, and of one step
 # the largest total, in whichever order payments are told.
 _PAY = """
+WITH was AS (SELECT payable_id, amount_yuan FROM line_payments WHERE payable_id = ANY($1))
 INSERT INTO line_payments (payable_id, payment_id, order_id, order_line_id, institution_code, distributor_code,
     manufacturer_code, region, amount_yuan, step)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
@@ -141,11 +143,11 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[],
 ON CONFLICT (payable_id) DO UPDATE
 SET payment_id = excluded.payment_id, amount_yuan = excluded.amount_yuan, step = excluded.step
 WHERE (line_payments.step, line_payments.amount_yuan) < (excluded.step, excluded.amount_yuan)
-RETURNING payable_id
+RETURNING payable_id, coalesce((SELECT amount_yuan FROM was WHERE was.payable_id = line_payments.payable_id), 0.00) AS was
 """
 
 
-async def pay(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
-    """Keeps what is paid of payables, one row each; returns those of which that is news."""
+async def pay(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> dict[UUID, Decimal]:
+    """Keeps what is paid of payables, one row each; returns those of which that is news, with what was paid before."""
     columns = [[row[column.name] for row in rows] for column in line_payments.c]
-    return {row["payable_id"] for row in await tx.sql(_PAY, *columns)}
+    return {row["payable_id"]: row["was"] for row in await tx.sql(_PAY, *columns)}

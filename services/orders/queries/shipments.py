@@ -32,7 +32,8 @@ UPDATE shipment_lines AS l SET codes_required = given.required
 FROM unnest($1::uuid[], $2::boolean[]) AS given (id, required) WHERE l.id = given.id
 """
 _KNOWN = """
-SELECT id, order_id, order_line_id, line_number, institution_code, distributor_code, manufacturer_code, region
+SELECT id, order_id, order_line_id, line_number, institution_code, distributor_code, manufacturer_code, region,
+    quantity_traced
 FROM shipment_lines WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
 """
 

@@ -268,10 +268,8 @@ def _release(tx: Tx, before: Payable, after: Payable, now: datetime) -> dict[str
     entries = after.entries + bool(yuan)
     if yuan:
         book(tx, after.id, entries, Posting.RELEASED, yuan, now, parties_of(after))
-    detail: dict[str, Any] = {"quantity_released": [before.quantity_released, after.quantity_released]}
-    detail["amount_yuan"] = yuan
-    if after.quantity_uncovered != before.quantity_uncovered:
-        detail["quantity_uncovered"] = [before.quantity_uncovered, after.quantity_uncovered]
+    moved = history.changes(before, after, "quantity_released", "quantity_uncovered", "released_yuan")
+    detail = {"amount_yuan": yuan, "changes": moved}
     action = "released" if after.quantity_released > before.quantity_released else "coverage_changed"
     history.note(tx, BY_ITSELF, after.id, action, history_parties(after), detail)
     say_released(tx, after)
@@ -311,7 +309,8 @@ async def resolve_disputes(
             "version": after.version,
         }
         book(tx, payable_id, after.entries, Posting.RESOLVED, payable.held_yuan, now, parties_of(after))
-        detail = {"reason": command.reason, "disputed_for": payable.held_reason, "amount_yuan": payable.held_yuan}
+        moved = history.changes(payable, after, "held_yuan", "held_reason")
+        detail = {"reason": command.reason, "amount_yuan": payable.held_yuan, "changes": moved}
         history.note(tx, caller, payable_id, "resolved", history_parties(after), detail)
         say_released(tx, after)
         promise_closing(tx, after.region, clock.month_of(now))

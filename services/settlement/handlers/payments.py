@@ -6,7 +6,7 @@ said paid or failed; a crash between two steps is healed by asking again.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -27,6 +27,7 @@ from services.settlement.rules import payments as rules
 from services.settlement.rules import sheets as sheet_rules
 from services.settlement.rules.ledger import Posting
 from services.settlement.rules.payments import BankAnswer, Payment
+from services.settlement.rules.runs import APPROVED, DONE
 from services.settlement.tables import payments
 from shared import clock, deadlines, history, jobs, outbox
 from shared.db import Tx
@@ -79,7 +80,8 @@ async def reserve(tx: Tx, run_id: UUID, after: UUID) -> list[Payment]:
     await _store(tx, fresh)
     await book_sheets(tx, BY_ITSELF, Posting.SENT, [(payment.sheet_id, payment.id) for payment in fresh])
     for payment in fresh:
-        history.note(tx, BY_ITSELF, payment.id, "sent", _parties(payment), {"amount_yuan": payment.amount_yuan})
+        detail = {"amount_yuan": payment.amount_yuan, "changes": {"state": [rules.PLANNED, payment.state]}}
+        history.note(tx, BY_ITSELF, payment.id, "sent", _parties(payment), detail)
         outbox.record(tx, sent_fact(payment), payment.version)
     sending = {payment.id: payment for payment in fresh}
     return [sending.get(payment.id, payment) for payment in waiting]
@@ -107,6 +109,7 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
     if not answers:
         return []
     known = await queries.payments_to_answer(tx, [answer.payment_id for answer in answers])
+    before = dict(known)
     now = clock.now()
     outcomes: list[Payment | ServiceError | None] = []
     booking: dict[Posting, dict[UUID, Payment]] = defaultdict(dict)
@@ -128,7 +131,7 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
         if posting:
             booking[posting][payment.id] = after
     if booking:
-        await _settle(tx, who, booking, now)
+        await _settle(tx, who, before, booking)
     return outcomes
 
 
@@ -144,10 +147,13 @@ def _answered(
     return after, posting
 
 
-async def _settle(tx: Tx, who: Caller, booking: dict[Posting, dict[UUID, Payment]], now: datetime) -> None:
+async def _settle(
+    tx: Tx, who: Caller, before: Mapping[UUID, Payment], booking: dict[Posting, dict[UUID, Payment]]
+) -> None:
     """Everything the answers bring about: payments, sheets, payables, ledger, events, runs that are done."""
     settled = [payment for by_id in booking.values() for payment in by_id.values()]
     sheets = await sheet_queries.sheets_to_change(tx, [payment.sheet_id for payment in settled])
+    stood = dict(sheets)
     said: list[Payment] = []
     for posting, by_id in sorted(booking.items()):
         booked = await book_sheets(tx, who, posting, [(each.sheet_id, each.id) for each in by_id.values()])
@@ -157,15 +163,18 @@ async def _settle(tx: Tx, who: Caller, booking: dict[Posting, dict[UUID, Payment
         said += _say(tx, by_id, booked, partial(answer_fact, posting))
     for payment in said:
         detail = {"amount_yuan": payment.amount_yuan, "reason": payment.reason}
-        history.note(tx, who, payment.id, payment.state, _parties(payment), detail)
-        about_sheet = {"payment_id": payment.id, **detail}
+        moved = history.changes(before[payment.id], payment, "state")
+        history.note(tx, who, payment.id, payment.state, _parties(payment), {**detail, "changes": moved})
+        moved = history.changes(stood[payment.sheet_id], sheets[payment.sheet_id], "state")
+        about_sheet = {"payment_id": payment.id, **detail, "changes": moved}
         action = "paid" if payment.state == rules.PAID else "payment_failed"
         history.note(tx, who, payment.sheet_id, action, parties_of_sheet(sheets[payment.sheet_id]), about_sheet)
     await _store(tx, said)
     await store(tx, list(sheets.values()))
     done = await run_queries.finish_runs(tx, [payment.run_id for payment in said])
     for run_id, agency_code, region in done:
-        history.note(tx, who, run_id, "done", Parties(supplier_code=agency_code, region=region))
+        changes = {"state": [APPROVED, DONE]}
+        history.note(tx, who, run_id, "done", Parties(supplier_code=agency_code, region=region), {"changes": changes})
     await deadlines.cancel(tx, ASK_BANK, [str(run_id) for run_id, _, _ in done])
 
 

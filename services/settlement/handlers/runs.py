@@ -1,6 +1,6 @@
 """Payment runs: one person takes reviewed sheets into a run, another approves it, and only then is a bank asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from datetime import timedelta
 from decimal import Decimal
@@ -58,12 +58,20 @@ async def make_run(tx: Tx, caller: Caller, command: MakePaymentRun) -> Run:
     tx.add(payment_runs, asdict(run))
     detail = {"payments": run.payment_count, "amount_yuan": run.amount_yuan}
     history.note(tx, caller, run.id, "made", parties_of_run(run), detail)
-    entered = [sheet_rules.moved(sheet, "enter_run") for sheet in chosen]
-    for sheet in entered:
-        tx.add(payments, _planned(run, sheet))
-        history.note(tx, caller, sheet.id, "entered_run", parties_of_sheet(sheet), {"run_id": run.id})
-    await store(tx, entered)
+    tx.add(payments, *(_planned(run, sheet) for sheet in chosen))
+    await _move(tx, caller, chosen, "enter_run", "entered_run", run.id)
     return run
+
+
+async def _move(tx: Tx, caller: Caller, sheets: Iterable[Sheet], verb: str, action: str, run_id: UUID) -> None:
+    """Sheets enter a run or leave it, each with its deed."""
+    moved: list[Sheet] = []
+    for before in sheets:
+        after = sheet_rules.moved(before, verb)
+        detail = {"run_id": run_id, "changes": history.changes(before, after, "state")}
+        history.note(tx, caller, after.id, action, parties_of_sheet(after), detail)
+        moved.append(after)
+    await store(tx, moved)
 
 
 def _planned(run: Run, sheet: Sheet) -> dict[str, Any]:
@@ -118,7 +126,7 @@ async def approve_run(tx: Tx, caller: Caller, run_id: UUID) -> Run:
     job_id = jobs.queue(tx, SEND_RUN, {"run_id": str(run_id)}, caller, natural_key=f"{run_id}:0")
     await promise_asking(tx, [run_id], LONGEST)
     await payment_queries.approve_payments(tx, run_id, clock.now())
-    return await _store(tx, caller, after, job_id, "approved", {"amount_yuan": run.amount_yuan})
+    return await _store(tx, caller, run, after, job_id, "approved", {"amount_yuan": run.amount_yuan})
 
 
 async def promise_asking(tx: Tx, run_ids: Sequence[UUID], after: timedelta) -> None:
@@ -134,20 +142,20 @@ async def reject_run(tx: Tx, caller: Caller, run_id: UUID, command: RejectRun) -
     planned = await payment_queries.payments_of_run(tx, run_id, PLANNED, lock=True)
     await tx.change(payments, [{"id": each.id, "state": WITHDRAWN, "reason": command.reason} for each in planned])
     await _free(tx, caller, planned, run_id)
-    return await _store(tx, caller, after, None, "rejected", {"reason": command.reason})
+    return await _store(tx, caller, run, after, None, "rejected", {"reason": command.reason})
 
 
 async def _free(tx: Tx, caller: Caller, planned: Sequence[Payment], run_id: UUID) -> None:
     known = await sheet_queries.sheets_to_change(tx, [payment.sheet_id for payment in planned])
-    freed = [sheet_rules.moved(sheet, "leave_run") for sheet in known.values()]
-    for sheet in freed:
-        history.note(tx, caller, sheet.id, "left_run", parties_of_sheet(sheet), {"run_id": run_id})
-    await store(tx, freed)
+    await _move(tx, caller, known.values(), "leave_run", "left_run", run_id)
 
 
-async def _store(tx: Tx, caller: Caller, after: Run, job_id: UUID | None, action: str, detail: dict[str, Any]) -> Run:
+async def _store(
+    tx: Tx, caller: Caller, before: Run, after: Run, job_id: UUID | None, action: str, detail: dict[str, Any]
+) -> Run:
     values = {field.name: getattr(after, field.name) for field in fields(Run) if field.name in DECIDED}
     await tx.change(payment_runs, [{"id": after.id, **values, "job_id": job_id}])
+    detail["changes"] = history.changes(before, after, "state")
     history.note(tx, caller, after.id, action, parties_of_run(after), detail)
     return await queries.get_run(tx, after.id)
 

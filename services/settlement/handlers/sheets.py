@@ -34,6 +34,8 @@ from shared.policy import Policy
 
 SILENCE = "sheet_silent"
 CHANGING = ("state", "amount_yuan", "line_count", "disputed_yuan", "disputed_count", "review_by", "version")
+EDITED = ("state", "amount_yuan", "line_count", "disputed_yuan")
+"""Of a sheet, what its deeds tell from and to."""
 
 
 async def when_close_month(tx: Tx, due: Sequence[Deadline]) -> None:
@@ -88,8 +90,9 @@ async def when_sheets_silent(tx: Tx, due: Sequence[Deadline]) -> None:
     known = await queries.sheets_to_change(tx, [UUID(deadline.about) for deadline in due])
     silent = [sheet for sheet in known.values() if sheet.state == rules.ISSUED]
     confirmed = [_confirm(tx, sheet) for sheet in silent]
-    for after in confirmed:
-        detail = {"amount_yuan": after.amount_yuan, "by": "silence"}
+    for before, after in zip(silent, confirmed, strict=True):
+        moved = history.changes(before, after, *EDITED)
+        detail = {"amount_yuan": after.amount_yuan, "by": "silence", "changes": moved}
         history.note(tx, BY_ITSELF, after.id, "confirmed", parties_of_sheet(after), detail)
     await store(tx, confirmed)
 
@@ -159,7 +162,7 @@ async def _act(
             continue
         known[after.id] = after
         outcomes.append(after)
-        detail = {"amount_yuan": after.amount_yuan, "changes": history.changes(before, after, "state", "amount_yuan")}
+        detail = {"amount_yuan": after.amount_yuan, "changes": history.changes(before, after, *EDITED)}
         history.note(tx, caller, after.id, action, parties_of_sheet(after), detail)
     await store(tx, [sheet for sheet in outcomes if isinstance(sheet, Sheet)])
     return outcomes
@@ -219,7 +222,7 @@ async def dispute_sheets(tx: Tx, caller: Caller, items: Sequence[DisputeSheetOf]
             left.append((item.sheet_id, line.payable_id, line.reason))
         known[after.id] = after
         outcomes.append(after)
-        _say_disputed(tx, caller, after, item, loaded)
+        _say_disputed(tx, caller, sheet, after, item, loaded)
     await queries.take_lines_off(tx, left, clock.now())
     await _store_held(tx, [loaded[payable_id] for _, payable_id, _ in left])
     await store(tx, [sheet for sheet in outcomes if isinstance(sheet, Sheet)])
@@ -252,7 +255,8 @@ def _check_lines(item: DisputeSheetOf, yuan: dict[tuple[UUID, UUID], Decimal]) -
 def _hold(tx: Tx, caller: Caller, payable: Payable, sheet_id: UUID, yuan: Decimal, reason: str) -> Payable:
     after = payable_rules.held(payable, yuan, reason)
     book(tx, after.id, after.entries, Posting.DISPUTED, yuan, clock.now(), parties_of(after), sheet_id)
-    detail = {"reason": reason, "sheet_id": sheet_id, "amount_yuan": yuan}
+    moved = history.changes(payable, after, "sheeted_yuan", "held_yuan", "held_reason")
+    detail = {"reason": reason, "sheet_id": sheet_id, "amount_yuan": yuan, "changes": moved}
     history.note(tx, caller, after.id, "held", history_parties(after), detail)
     outbox.record(tx, held_fact(after, reason), after.version)
     return after
@@ -280,13 +284,14 @@ async def _store_held(tx: Tx, changed: Sequence[Payable]) -> None:
 
 
 def _say_disputed(
-    tx: Tx, caller: Caller, sheet: Sheet, item: DisputeSheetOf, payable_of: Mapping[UUID, Payable]
+    tx: Tx, caller: Caller, before: Sheet, sheet: Sheet, item: DisputeSheetOf, payable_of: Mapping[UUID, Payable]
 ) -> None:
     reasons = "; ".join(dict.fromkeys(line.reason for line in item.lines))
     detail = {
         "lines": len(item.lines),
         "reason": reasons[:1_000],
         "amount_yuan": sheet.amount_yuan,
+        "changes": history.changes(before, sheet, *EDITED),
         "disputed": [_named(payable_of[line.payable_id], line.reason) for line in item.lines],
     }
     history.note(tx, caller, sheet.id, "disputed", parties_of_sheet(sheet), detail)

@@ -51,7 +51,8 @@ WITH sums AS (
     INSERT INTO history (about, action, detail, at, organisation, person, request_id, operation, institution_code,
         supplier_code, region)
     SELECT id::text, $4, jsonb_build_object('sheet_id', sheet_id, 'payment_id', payment_id,
-        'amount_yuan', amount_yuan::text), $7, $8, $9, $10, $11, institution_code, distributor_code, region
+        'amount_yuan', amount_yuan::text, 'changes', jsonb_build_object('account', ARRAY[$5::text, $6::text])),
+        $7, $8, $9, $10, $11, institution_code, distributor_code, region
     FROM lines
 )
 SELECT payment_id, id AS payable_id, shipment_line_id, order_id, order_line_id, amount_yuan, paid_yuan, base + place AS step

@@ -62,7 +62,8 @@ WITH given AS (
 ), noted AS (
     INSERT INTO history (about, action, detail, at, organisation, person, request_id, operation, institution_code,
         supplier_code, region)
-    SELECT id::text, 'sheeted', jsonb_build_object('sheet_id', sheet_id, 'amount_yuan', yuan::text), $7, $11, $12, NULL, $13,
+    SELECT id::text, 'sheeted', jsonb_build_object('sheet_id', sheet_id, 'amount_yuan', yuan::text,
+        'changes', jsonb_build_object('account', ARRAY[$9::text, $10::text])), $7, $11, $12, NULL, $13,
         institution_code, distributor_code, region
     FROM moved
 )

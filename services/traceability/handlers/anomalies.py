@@ -94,46 +94,46 @@ async def watch_surplus(tx: Tx, changes: Sequence[tuple[Receipt | None, Receipt]
     if not moved:
         return
     standing = await surplus_of(tx, [receipt.id for receipt in moved])
-    followed: list[Anomaly] = []
+    followed: list[tuple[Anomaly, Anomaly]] = []
     for receipt in moved:
         known = standing.get(receipt.id)
         if known is not None:
-            followed.append(rules.follow_surplus(known, receipt.surplus, receipt.quantity_awaited))
+            followed.append((known, rules.follow_surplus(known, receipt.surplus, receipt.quantity_awaited)))
         elif receipt.surplus:
             where = Where(None, receipt.institution_code, receipt.region, receipt.product_code, receipt.id)
             words = rules.surplus_words(receipt.surplus, receipt.quantity_awaited)
             flag(tx, where, [Finding(rules.SURPLUS, rules.MEDIUM, None, receipt.surplus, words)])
-    for anomaly in followed:
-        _note(tx, BY_ITSELF, anomaly, "closed" if anomaly.state == AnomalyState.CLOSED else "changed", anomaly.detail)
-    await tx.change(anomalies, [_row(anomaly) for anomaly in followed])
+    for before, after in followed:
+        action = "closed" if after.state == AnomalyState.CLOSED else "changed"
+        _note(tx, BY_ITSELF, before, after, action, after.detail)
+    await tx.change(anomalies, [_row(after) for _, after in followed])
 
 
 async def explain_anomaly(tx: Tx, caller: Caller, anomaly_id: UUID, text: str) -> Anomaly:
     """Raises AnomalyNotFound, AnomalyNotOpen."""
-    return await _decide(
-        tx, caller, "explained", rules.explain(await get_anomaly(tx, anomaly_id, lock=True), text), text
-    )
+    before = await get_anomaly(tx, anomaly_id, lock=True)
+    return await _decide(tx, caller, "explained", before, rules.explain(before, text), text)
 
 
 async def close_anomaly(tx: Tx, caller: Caller, anomaly_id: UUID, finding: str) -> Anomaly:
     """Raises AnomalyNotFound, AnomalyNotOpen."""
-    return await _decide(
-        tx, caller, "closed", rules.close(await get_anomaly(tx, anomaly_id, lock=True), finding), finding
-    )
+    before = await get_anomaly(tx, anomaly_id, lock=True)
+    return await _decide(tx, caller, "closed", before, rules.close(before, finding), finding)
 
 
-async def _decide(tx: Tx, caller: Caller, action: str, after: Anomaly, words: str) -> Anomaly:
+async def _decide(tx: Tx, caller: Caller, action: str, before: Anomaly, after: Anomaly, words: str) -> Anomaly:
     await tx.change(anomalies, [_row(after)])
-    _note(tx, caller, after, action, words)
+    _note(tx, caller, before, after, action, words)
     return after
 
 
 async def close_unknown(tx: Tx, idents: Sequence[str]) -> None:
     """The meaning of these identification codes is known now: nothing is strange about them any more."""
-    closed = [rules.close(one, f"identification code {one.ident} was uploaded") for one in await unknown_of(tx, idents)]
-    for anomaly in closed:
-        _note(tx, BY_ITSELF, anomaly, "closed", anomaly.finding)
-    await tx.change(anomalies, [_row(anomaly) for anomaly in closed])
+    known = await unknown_of(tx, idents)
+    closed = [rules.close(one, f"identification code {one.ident} was uploaded") for one in known]
+    for before, after in zip(known, closed, strict=True):
+        _note(tx, BY_ITSELF, before, after, "closed", after.finding)
+    await tx.change(anomalies, [_row(after) for after in closed])
 
 
 def _row(anomaly: Anomaly) -> dict[str, Any]:
@@ -141,12 +141,13 @@ def _row(anomaly: Anomaly) -> dict[str, Any]:
     return {name: getattr(anomaly, name) for name in changing}
 
 
-def _note(tx: Tx, who: Caller, anomaly: Anomaly, action: str, words: str | None) -> None:
+def _note(tx: Tx, who: Caller, before: Anomaly, after: Anomaly, action: str, words: str | None) -> None:
     """Into the anomaly's timeline, and into its line's."""
-    history.note(tx, who, anomaly.id, action, _parties(anomaly), {"words": words})
-    if anomaly.receipt_id is not None:
-        detail = {"kind": anomaly.kind, "codes": anomaly.codes, "first_code": anomaly.code, "words": words}
-        history.note(tx, who, anomaly.receipt_id, f"anomaly_{action}", _parties(anomaly), detail)
+    said = {"words": words, "changes": history.changes(before, after, "state", "codes", "explanation")}
+    history.note(tx, who, after.id, action, _parties(after), said)
+    if after.receipt_id is not None:
+        detail = {"kind": after.kind, "codes": after.codes, "first_code": after.code, **said}
+        history.note(tx, who, after.receipt_id, f"anomaly_{action}", _parties(after), detail)
 
 
 def _parties(anomaly: Anomaly) -> Parties:

@@ -75,7 +75,8 @@ async def close_recall(tx: Tx, caller: Caller, recall_id: UUID, reason: str) -> 
     recall = rules.close(before, clock.now(), caller.organisation, reason)
     changed = ("id", "state", "closed_at", "closed_by", "closing_reason", "version")
     await tx.change(recalls, [{name: getattr(recall, name) for name in changed}])
-    history.note(tx, caller, recall.id, "closed", _parties(caller, recall), {"reason": reason})
+    detail = {"reason": reason, "changes": history.changes(before, recall, "state")}
+    history.note(tx, caller, recall.id, "closed", _parties(caller, recall), detail)
     outbox.record(tx, closed_fact(recall), recall.version)
     return recall
 

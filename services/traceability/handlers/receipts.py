@@ -35,6 +35,11 @@ from shared.inbox import Received
 Shipment = ShipmentDispatched | ShipmentCancelled | DeliveryAccepted | DeliveryRejected
 Change = Callable[[Receipt], Receipt]
 
+EDITED = (
+    *("state", "quantity_shipped", "quantity_accepted", "quantity_rejected"),
+    *("packs_captured", "quantity_covered", "exempt", "withdrawn"),
+)
+"""Of a receipt, what its deeds tell from and to."""
 _KEPT = {field.name for field in fields(Receipt)} - {
     "shipment_line_id",
     "order_id",
@@ -158,13 +163,7 @@ async def settle(
             tx.add(receipts, asdict(receipt))
         else:
             changed.append({name: value for name, value in asdict(receipt).items() if name in _KEPT})
-        detail = {
-            "state": receipt.state,
-            "shipped": receipt.quantity_shipped,
-            "accepted": receipt.quantity_accepted,
-            "covered": receipt.quantity_covered,
-            **((details or {}).get(key) or {}),
-        }
+        detail = {**((details or {}).get(key) or {}), "changes": history.changes(known, receipt, *EDITED)}
         history.note(tx, caller, receipt.id, action, parties_of(receipt), detail)
     await tx.change(receipts, changed)
     await watch_surplus(tx, moved)

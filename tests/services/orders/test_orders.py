@@ -291,7 +291,7 @@ async def test_each_deed_tells_of_its_lines_from_and_to(hand: Hand) -> None:
     await hand.confirm(placed["id"], (1, 50, "产能"))
     await hand.say("hospital", HOSPITAL, f"{path}/cancellation", {"reason": "not needed"})
     deeds = {deed["action"]: deed["detail"] for deed in (await hand.see(f"{path}/timeline"))["deeds"]}
-    assert deeds["confirmed"]["lines"][0]["changes"]["state"] == ["pending", "confirmed"]
-    assert deeds["confirmed"]["lines"][0]["changes"]["quantity_confirmed"] == [0, 50]
+    assert deeds["confirmed"]["changes"]["1"]["state"] == ["pending", "confirmed"]
+    assert deeds["confirmed"]["changes"]["1"]["quantity_confirmed"] == [0, 50]
     assert deeds["cancelled"]["changes"]["2"]["state"] == ["pending", "cancelled"]
     assert deeds["cancelled"]["lines"] == [2]

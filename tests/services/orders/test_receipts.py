@@ -193,7 +193,8 @@ async def test_a_payment_is_counted_once_and_told_once(hand: Hand, worker: Worke
     seen = await hand.see(f"/orders/{shipment['order_id']}")
     assert (seen["paid_yuan"], seen["amount_yuan"]) == ("1234.50", "1234.50")
     deeds = (await hand.see(f"/orders/{shipment['order_id']}/timeline"))["deeds"]
-    assert [deed["detail"]["yuan_in_total"] for deed in deeds if deed["action"] == "paid"] == ["740.70", "493.80"]
+    paid = [deed["detail"]["changes"]["paid_yuan"] for deed in deeds if deed["action"] == "paid"]
+    assert paid == [["0.00", "740.70"], ["0.00", "493.80"]]
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -221,10 +222,15 @@ async def test_money_that_comes_back_is_not_paid_and_the_timeline_says_why(hand:
     deeds = (await hand.see(f"/orders/{shipment['order_id']}/timeline"))["deeds"]
     told = [(deed["action"], deed["detail"]) for deed in deeds if deed["action"].startswith("pa")]
     assert told == [
-        ("paid", {"payment_id": str(key), "yuan_in_total": "1234.50", "lines": [1]}),
+        ("paid", {"payment_id": str(key), "changes": {"paid_yuan": ["0.00", "1234.50"]}, "lines": [1]}),
         (
             "payment_returned",
-            {"payment_id": str(key), "yuan_in_total": "0.00", "lines": [1], "reason": "账户已销户"},
+            {
+                "payment_id": str(key),
+                "changes": {"paid_yuan": ["1234.50", "0.00"]},
+                "lines": [1],
+                "reason": "账户已销户",
+            },
         ),
     ]
 
@@ -263,7 +269,8 @@ async def test_the_timeline_tells_how_far_codes_cover(hand: Hand, worker: Worker
     shipment = await accepted(hand)
     await worker.deliver(coverage(shipment["lines"][0], shipment, 60))
     deed = (await hand.see(f"/orders/{shipment['order_id']}/timeline", "distributor", DISTRIBUTOR))["deeds"][-1]
-    assert (deed["action"], deed["detail"]) == ("traced", {"line_number": 1, "covered": 60, "accepted": 60})
+    changes = {"quantity_traced": [0, 60]}
+    assert (deed["action"], deed["detail"]) == ("traced", {"line_number": 1, "accepted": 60, "changes": changes})
     assert deed["organisation"] == "platform"
 
 

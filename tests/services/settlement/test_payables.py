@@ -201,7 +201,7 @@ async def test_lost_codes_are_shown_and_said_until_they_are_made_good(stage: Sta
     assert (found["quantity_released"], found["quantity_uncovered"], found["version"]) == (10, 0, 5)
     deeds = (await stage.get(f"/payables/{found['id']}/timeline", HOSPITAL))["deeds"]
     assert [deed["action"] for deed in deeds] == ["opened", "released", *["coverage_changed"] * 3]
-    assert deeds[2]["detail"]["quantity_uncovered"] == [0, 3]
+    assert deeds[2]["detail"]["changes"]["quantity_uncovered"] == [0, 3]
     await stage.ledger_agrees()
 
 
