@@ -85,11 +85,9 @@ class Platform:
         return runtime.verifier
 
     async def _ready(self) -> HealthView:
-        reasons = [
-            f"{worker.service.name}: {reason}"
-            for worker in self.workers
-            if worker.database and (reason := await operations.database_answers(worker.database))
-        ]
+        opened = {worker.service.name: worker.database for worker in self.workers if worker.database}
+        found = await asyncio.gather(*map(operations.database_answers, opened.values()))
+        reasons = [f"{name}: {reason}" for name, reason in zip(opened, found, strict=True) if reason]
         return HealthView(status="unready" if reasons else "ready", reasons=reasons)
 
     async def _in_flight(self) -> InFlightView:

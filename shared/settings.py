@@ -59,6 +59,7 @@ class Limits(BaseSettings):
     body_seconds: float = Field(10, gt=0, description="until the whole body is here; uploads have the request's time")
     upload_bytes: int = Field(200 * 1024 * 1024, gt=0)
     json_depth: int = Field(32, gt=0, le=200, description="lists and objects in one another in a body")
+    json_nodes: int = Field(30_000, gt=0, description="lists and objects in a body, all together")
     bulk_items: int = Field(1_000, gt=0, le=1_000, description="of one call; the contract allows no more")
     page_rows: int = Field(500, gt=0, le=500, description="of one page; the contract allows no more")
     requests_per_second: float = Field(500, gt=0, description="of one organisation and operation, after the burst")

@@ -56,15 +56,21 @@ def parsed(body: bytes) -> Any:
 
 
 def bounded(found: Any, limits: Limits) -> Any:
-    """What was read, when it is neither too deep nor too long a list; raises UnreadableBody, TooManyItems."""
+    """What was read, when it is neither too deep, too long a list nor too much; raises UnreadableBody, TooManyItems."""
     if isinstance(found, list) and len(found) > limits.bulk_items:
         raise TooManyItems(
             "The list has {count:#item}; one call takes {most} at most.", count=len(found), most=limits.bulk_items
         )
     level = [found] if type(found) in NESTING else []
+    count = 0
     for _ in range(limits.json_depth):
         if not level:
             return found
+        count += len(level)
+        if count > limits.json_nodes:
+            raise TooManyItems(
+                "The body holds more than {most} lists and objects; send it in parts.", most=limits.json_nodes
+            )
         values = (outer.values() if type(outer) is dict else outer for outer in level)
         level = [inner for inner in chain.from_iterable(values) if type(inner) in NESTING]
     if level:

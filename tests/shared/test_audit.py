@@ -59,6 +59,15 @@ async def test_what_nobody_touched_is_whole(filled: Database) -> None:
         "UPDATE history SET at = at + interval '1 microsecond' WHERE about = 'table'",
         "DELETE FROM history WHERE action = 'sold'",
         "DELETE FROM history WHERE action = 'made' AND about = 'chair'",
+        # the deeds of two rows, and the numbers of two rows, each in the other's place
+        "UPDATE history AS h SET action = o.action, detail = o.detail FROM history AS o"
+        " WHERE (h.action, o.action) IN (('sold', 'broken'), ('broken', 'sold')) AND o.about = h.about",
+        "UPDATE history SET id = -id; UPDATE history SET id = CASE id WHEN -1 THEN 2 WHEN -2 THEN 1 ELSE -id END",
+        # a row that the trigger did not see
+        "ALTER TABLE history DISABLE TRIGGER history_chain;"
+        " INSERT INTO history (about, action, detail, at, organisation, person, hash)"
+        " SELECT about, 'forged', '{}', at, organisation, person, hash FROM history WHERE action = 'sold';"
+        " ALTER TABLE history ENABLE TRIGGER history_chain",
     ],
 )
 async def test_a_change_from_outside_is_found_and_the_first_broken_row_named(
@@ -189,6 +198,30 @@ async def test_history_and_all_heads_made_anew_are_found_only_by_heads_kept_outs
 async def test_rows_of_today_are_under_no_head_yet(filled: Database, owner: asyncpg.Connection) -> None:
     """What docs/decisions/audit.md says openly: until the day is over the newest rows of a stream can be cut unseen."""
     await owner.execute("DELETE FROM history WHERE about = 'table'")
+    assert (await audit.check(filled)).whole
+
+
+FORGED = (
+    "INSERT INTO history (about, action, detail, at, organisation, person, recorded_at)"
+    " SELECT 'chair', 'forged', '{{}}', now(), 'platform', 'somebody', {instant}"
+)
+
+
+async def test_a_row_that_is_slipped_into_a_day_that_has_its_head_is_found_by_it(
+    filled: Database, owner: asyncpg.Connection
+) -> None:
+    await three_days(owner)
+    await owner.execute(FORGED.format(instant="now() - interval '1 day'"))
+    finding = await audit.check(filled)
+    assert (finding.broken, finding.cut is None) == (None, False)
+
+
+async def test_a_row_that_the_owner_adds_today_is_a_deed_like_any_other(
+    filled: Database, owner: asyncpg.Connection
+) -> None:
+    """What docs/decisions/audit.md says openly: who owns the database can add what was never done, from now on."""
+    await three_days(owner)
+    await owner.execute(FORGED.format(instant="now()"))
     assert (await audit.check(filled)).whole
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from shared.db import Database
 from shared.http import create_app
-from shared.http.body import UnreadableBody, bounded, parsed
+from shared.http.body import TooManyItems, UnreadableBody, bounded, parsed
 from shared.http.rates import RateExceeded, Rates
 from shared.http.uploads import UploadTooLarge, received
 from shared.service import Service
@@ -80,6 +80,13 @@ def test_a_body_of_just_the_depth_is_read_and_one_deeper_is_not() -> None:
         assert bounded(parsed(nested), limits) == orjson.loads(nested)
         with pytest.raises(UnreadableBody, match="more than 5"):
             bounded(parsed(b"[" + nested + b"]"), limits)
+
+
+def test_a_body_of_just_the_lists_and_objects_is_read_and_of_one_more_is_not() -> None:
+    limits = Limits(json_nodes=5)
+    assert bounded([{"lines": [{}]}, {}], limits)
+    with pytest.raises(TooManyItems, match="more than 5"):
+        bounded([{"lines": [{}, {}]}, {}], limits)
 
 
 @pytest.mark.parametrize("depth", [33, 253, 300, 700, 950, 990, 100_000])
