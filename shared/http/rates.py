@@ -34,7 +34,7 @@ class Rates:
     def take(self, organisation: str, operation: str) -> dict[str, str]:
         """Counts one request and tells in headers what is left; raises RateExceeded with the seconds to wait.
 
-        Source: IETF draft-ietf-httpapi-ratelimit-headers.
+        Source: IETF draft-ietf-httpapi-ratelimit-headers, in the form it has from -08 on (two structured fields, not four).
         """
         now = clock.elapsed()
         bucket = self._buckets.pop((organisation, operation), None) or _Bucket(float(self._burst), now)

@@ -24,7 +24,7 @@ class Tried(Database):
     async def transaction(self, scope: Scope = EVERYTHING, ask: str = "") -> AsyncIterator[Tx]:
         async with self.pool.acquire() as connection:
             tx = Tx(connection, self.policy, scope)
-            await tx.begin(ask)
+            await tx.begin(ask, self.limits.answer_seconds)
             tx.scope = scope if self.scoped else EVERYTHING
             try:
                 yield tx
