@@ -18,7 +18,8 @@ from deploy.replay.stage import PASSING, TRIES, WAIT_SECONDS, Bar, ReplayStopped
 from deploy.visitor import Refused
 from shared import clock
 
-ORDERS_PER_BATCH = 100
+ORDERS_PER_BATCH = 25
+"""Few enough that what follows the first orders of a day is done while the others are placed."""
 BATCHES_AT_ONCE = 2
 CODES_PER_BILL = 3_500
 CODES_PER_CALL = 25_000

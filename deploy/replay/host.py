@@ -27,7 +27,8 @@ from shared.migrations import ROOT
 
 START_TIMEOUT_SECONDS = 180.0
 STOPPING = ((signal.SIGTERM, 60.0), (signal.SIGKILL, 10.0))
-SAMPLE_SECONDS = 0.5
+SAMPLE_SECONDS = 2.0
+"""Looking costs processor: it walks through every process of the machine."""
 COMMANDS = {"local": "run", "kafka": "up"}
 
 
@@ -101,7 +102,7 @@ def _start(data_dir: Path, command: str) -> psutil.Process:
 
 
 class Burden:
-    """What the platform's own processes held and used, looked at twice a second; databases and brokers apart."""
+    """What the platform's own processes held and used, looked at every other second; databases and brokers apart."""
 
     def __init__(self, holder: psutil.Process) -> None:
         self._holder = holder

@@ -12,7 +12,7 @@ from typing import Any
 from deploy.replay.stage import BULK_ITEMS, Stage, again
 from shared import clock
 
-AT_ONCE = 4
+AT_ONCE = 8
 CONFIRM_HOURS, REVIEW_HOURS, RUN_HOURS, APPROVE_HOURS = 9, 14, 34, 38
 BANK_HOURS = 58
 """Hours after the month's end: confirmed on the first day, run on the second, paid on the third."""
@@ -23,6 +23,7 @@ async def settle(stage: Stage, month: date) -> None:
     with stage.seconds.phase("settlement", len(stage.plan.months)) as bar:
         await _settle(stage, month)
         bar.step()
+    stage.seconds.tell(f"{month:%Y-%m} is played and paid")
 
 
 async def _settle(stage: Stage, month: date) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import msgspec
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -31,7 +32,7 @@ from shared import clock
 
 TOKEN_DAYS = 7.0
 LONGEST_LIST = 20
-"""Provisional enterprises named on the terminal; the rest are counted."""
+"""Provisional enterprises named on the terminal, those who deliver most; `replay.json` names all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ def play(asked: Asked, console: Console) -> bool:
             where, process = running.enter_context(platform)
             bar.step()
         burden = Burden(process)
-        with _said_plainly():
-            outcome = asyncio.run(_played(asked, plan, where, seconds, burden))
+        with _said_plainly(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            outcome = runner.run(_played(asked, plan, where, seconds, burden))
     _write(asked.data_dir, plan, outcome, seconds, burden)
     _show(console, plan, outcome, seconds, burden)
     return not outcome.differences
@@ -161,11 +162,12 @@ def _show(console: Console, plan: Plan, outcome: Outcome, seconds: Seconds, burd
     table.add_row("alerts raised", f"{outcome.alerts_raised:,}", "")
     table.add_row("sum of the ledger", "", f"{outcome.ledger_sum:,.2f}")
     console.print(table)
-    names = outcome.provisional[:LONGEST_LIST]
-    more = len(outcome.provisional) - len(names)
+    provisional = figures["provisional"]
+    names = [*provisional["names"]]
+    more = f" and {len(names) - LONGEST_LIST} more (replay.json)" if len(names) > LONGEST_LIST else ""
     console.print(
-        f"Provisional, known by their exact names alone: {len(outcome.provisional)} enterprises, who deliver"
-        f" {outcome.lines.of_provisional:,} lines: {'、'.join(names)}{f' and {more} more' if more else ''}",
+        f"Provisional, known by their exact names alone: {provisional['enterprises']} enterprises, who deliver"
+        f" {provisional['rows']:,} lines: {'、'.join(names[:LONGEST_LIST])}{more}",
         soft_wrap=True,
     )
     catalogue = plan.catalogue

@@ -32,7 +32,8 @@ class Lines:
     yuan_accepted: Decimal = ZERO
     paid: dict[str, Decimal] = field(default_factory=dict)
     """yuan that orders says are paid, by line; only where it is more than nothing"""
-    of_provisional: int = 0
+    by_distributor: Counter[str] = field(default_factory=Counter)
+    """lines, by the code of who delivers them"""
 
 
 @dataclass(slots=True)
@@ -66,8 +67,8 @@ class Outcome:
     lines: Lines
     payables: Payables
     receipts: Receipts
-    provisional: list[str]
-    """names"""
+    provisional: dict[str, int]
+    """the lines that each delivers, by name; most first"""
     alerts_raised: int
     ledger_sum: Decimal
     differences: list[str]
@@ -95,7 +96,11 @@ class Outcome:
             "yuan_paid": text(self.payables.paid),
             "codes_captured": self.receipts.codes,
             "lines_covered": self.receipts.covered,
-            "provisional": {"enterprises": len(self.provisional), "rows": self.lines.of_provisional},
+            "provisional": {
+                "enterprises": len(self.provisional),
+                "rows": sum(self.provisional.values()),
+                "names": self.provisional,
+            },
             "alerts_raised": self.alerts_raised,
             "ledger_sum": text(self.ledger_sum),
         }
@@ -111,7 +116,7 @@ async def reconcile(stage: Stage, refusals: ApiRefusals) -> Outcome:
             if one["provisional"] and one["code"] in stage.codes.values()
         }
         bar.step()
-        lines = await _lines(stage, set(provisional))
+        lines = await _lines(stage)
         bar.step()
         payables = await _payables(stage)
         told = await stage.visitor.call(
@@ -126,6 +131,7 @@ async def reconcile(stage: Stage, refusals: ApiRefusals) -> Outcome:
         alerts = await _alerts(stage)
         bar.step()
     refused = [*plan.trade.refused, *refusals.rows.values()]
+    delivers = {name: lines.by_distributor[code] for code, name in provisional.items()}
     outcome = Outcome(
         rows=plan.trade.count,
         ordered=plan.trade.count - len(refused),
@@ -134,7 +140,7 @@ async def reconcile(stage: Stage, refusals: ApiRefusals) -> Outcome:
         lines=lines,
         payables=payables,
         receipts=receipts,
-        provisional=sorted(provisional.values()),
+        provisional=dict(sorted(delivers.items(), key=lambda one: (-one[1], one[0]))),
         alerts_raised=alerts,
         ledger_sum=Decimal(told["ledger_sum_yuan"]),
         differences=[],
@@ -219,13 +225,13 @@ async def _of_the_days(stage: Stage, path: str, at: str) -> AsyncIterator[dict[s
             yield one
 
 
-async def _lines(stage: Stage, provisional: set[str]) -> Lines:
+async def _lines(stage: Stage) -> Lines:
     found = Lines()
     async for line in _of_the_days(stage, "orders/lines", "placed_at"):
         key = line["institution_code"], line["order_number"]
         found.amounts[key] = found.amounts.get(key, ZERO) + Decimal(line["amount_yuan"])
         found.count += 1
-        found.of_provisional += line["distributor_code"] in provisional
+        found.by_distributor[line["distributor_code"]] += 1
         if line["quantity_accepted"]:
             found.accepted[line["id"]] = line["quantity_accepted"]
             if paid := Decimal(line["paid_yuan"]):

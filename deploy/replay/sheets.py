@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from deploy.replay.mapping import ReplayMapping, SheetMapping
+from shared import money
 from shared.imports import (
     Binder,
     FieldRefused,
@@ -210,6 +211,10 @@ def _take(trade: Trade, row: Row, binder: Binder, prices: Mapping[str, Decimal],
             quantity = fields.need("quantity", whole_number(minimum=1))
     except RowRefused as uneven:
         refuse(QUANTITY, *(_priced(fault, price) for fault in uneven.refusals))
+        return
+    if (listed := money.amount(quantity, price)) != amount:
+        rule, allowed = f"{quantity} sale units at the listed price {price:f} are {listed} yuan", "the listed price"
+        refuse(QUANTITY, Refusal(row.number, binder.columns["amount_yuan"], f"{amount:f}", rule, allowed))
         return
     trade.rows.append(TradeRow(mention, order_number, ordered_at, amount, quantity))
 

@@ -74,7 +74,18 @@ class Seconds:
         (task,) = (task for task in self._progress.tasks if task.description == name)
         if task.finished and name not in self._said and not self._console.is_terminal:
             self._said.add(name)
-            self._console.print(f"{name}: {task.total:,.0f} done, {self.of[name]:.1f} s")
+            done = f"{task.total:,.0f} done, " if task.total != 1 else ""
+            self._console.print(f"{name}: {done}{self.of[name]:.1f} s")
+
+    def tell(self, words: str) -> None:
+        """Where there is no terminal, words and how far the phases are that go on."""
+        if not self._console.is_terminal:
+            going = [
+                f"{task.description} {task.completed:,.0f} of {task.total:,.0f} in {self.of[task.description]:.1f} s"
+                for task in self._progress.tasks
+                if not task.finished
+            ]
+            self._console.print("; ".join([words, *going]), soft_wrap=True)
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -128,8 +139,8 @@ class Stage:
         await self.visitor.release_clock()
 
     async def drive(self, instant: datetime, service: str | None = None) -> None:
-        """Moves the clock forward; an instant that is over changes nothing. With a service, only its API moves."""
-        if self.now is not None and instant < self.now:
+        """Moves the clock forward; one that is over or now changes nothing. With a service, only its API moves."""
+        if self.now is not None and instant <= self.now:
             if service is None:
                 await self.visitor.drive(self.now)
             return

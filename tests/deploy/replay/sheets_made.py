@@ -184,3 +184,58 @@ def write_workbook(path: Path) -> Path:
     del book[book.sheetnames[0]]
     book.save(path)
     return path
+
+
+_OTHER_CATALOGUE = """\
+序号,产品编码,品名,规格型号,计价单位,每盒数量,生产厂家,挂网单价（元）,采购类型,地区
+1,xa10bae037a001010100001,青禾片,0.5g,盒,20,青禾制药有限公司,12.50,集采,河西省
+2,XR05CBA198A001010300002,白露糖浆,100ml,瓶,1,青禾制药有限公司,0.37,挂网,河西省
+"""
+_OTHER_TRADE = """\
+下单时间,采购单号,供货商,供货商信用代码,医院,医院编码,设区市,药品编码,数量,金额(元),备注
+2025/03/01 08:30:00,DD-1,东禾医药有限公司,{carrier},河西医院,H62010200001,河西市,XA10BAE037A001010100001,10,125.00,
+2025-03-01 08:30:00,DD-1,西禾医药有限公司,-,河西医院,H62010200001,河西市,XR05CBA198A001010300002,10,3.70,急
+2025-03-02 10:00:00,DD-2,西禾医药有限公司,-,河西医院,H62010200001,河西市,XR05CBA198A001010300002,5,1.80,
+"""
+_OTHER_MAPPING = """\
+policy = "hexi.policy.toml"
+
+[catalogue]
+file = "目录.csv"
+
+[catalogue.columns]
+product_code = { column = "产品编码", derive = ["upper"] }
+generic_name = "品名"
+specification = "规格型号"
+unit = "计价单位"
+units_per_pack = "每盒数量"
+manufacturer_name = "生产厂家"
+price_yuan = "挂网单价(元)"
+category = { column = "采购类型", values = { "集采" = "national_vbp", "挂网" = "direct" } }
+region = { column = "地区", values = { "河西省" = "620000" } }
+valid_from = { value = "2025-01-01", why = "the sheet has no date" }
+
+[trade]
+file = "订单.csv"
+
+[trade.columns]
+province = { value = "620000", why = "every row is of one province" }
+region = { column = "设区市", values = { "河西市" = "620100" } }
+product_code = "药品编码"
+institution_code = "医院编码"
+institution_name = "医院"
+order_number = "采购单号"
+ordered_at = "下单时间"
+amount_yuan = "金额（元）"
+quantity = "数量"
+distributor_code = { column = "供货商信用代码", null = ["-"] }
+distributor_name = "供货商"
+"""
+
+
+def write_other_province(folder: Path) -> Path:
+    """Sheets of another form, in GB18030, with a quantity of their own, and `hexi.toml`, the mapping that reads them."""
+    (folder / "目录.csv").write_text(_OTHER_CATALOGUE, encoding="gb18030")
+    (folder / "订单.csv").write_text(_OTHER_TRADE.format(carrier=CARRIER), encoding="gb18030")
+    (folder / "hexi.toml").write_text(_OTHER_MAPPING, encoding="utf-8")
+    return folder

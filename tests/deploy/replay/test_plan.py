@@ -128,6 +128,19 @@ def test_a_mapping_that_is_not_understood_is_refused_by_name(spoil: Any, said: s
     assert said in str(refusal.value)
 
 
+def test_another_province_s_sheets_need_a_mapping_and_no_code(tmp_path: Path) -> None:
+    plan = read(made.write_other_province(tmp_path), load(tmp_path / "hexi.toml"))
+    assert (plan.region, plan.trade.count, plan.trade.yuan) == ("620000", 3, Decimal("130.50"))
+    assert [(order.key, order.region, str(order.ordered_at)) for order in plan.orders] == [
+        (("H62010200001", "DD-1"), "620100", "2025-03-01 08:30:00+08:00")
+    ]
+    assert [(line.product_code, line.quantity) for line in plan.orders[0].lines] == [(made.PILLS, 10), (made.SYRUP, 10)]
+    assert {one.key for one in plan.enterprises} == {made.CARRIER, "西禾医药有限公司", "青禾制药有限公司"}
+    (other_price,) = plan.trade.refused
+    assert (other_price.number, other_price.reason) == (4, "quantity")
+    assert other_price.faults[0].rule == "5 sale units at the listed price 0.37 are 1.85 yuan"
+
+
 def test_a_folder_without_sheets_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SheetsRefused, match=r"catalogue_listing\.csv"):
         read(tmp_path, load())
