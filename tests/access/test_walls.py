@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from deploy.services import NAMES, load
+from shared import clock
 from shared.access import Access
 from shared.codes import region_prefix
 from tests.access.asking import MOST_VALUES, UUID, Ask, asks
@@ -77,16 +78,21 @@ async def learnt(house: House, apps: Apps, worlds: tuple[World, World], token: C
     pools = {name: (await pool(house, name, foreign), await pool(house, name, own)) for name in NAMES}
     known_ids = {value for pair in pools.values() for one in pair for values in one.values() for value in values}
     asking = Asking(token, known_ids, pools, callers(own, foreign))
-    for wall, standing in WALLS.items():
-        known.reads[wall] = await asking.answers(await apps.behind(**standing), writes=False)
-        if wall != "none":
-            known.writes[wall] = await asking.answers(await apps.behind(**standing), writes=True)
-    await _owners_look(known, asking, await apps.behind(**BOTH), foreign)
-    for name in NAMES:
-        await remove(house, name, foreign)
-    known.reads_without = await asking.answers(await apps.behind(**BOTH), writes=False)
-    for wall in ("queries", "database"):
-        known.writes_without[wall] = await asking.answers(await apps.behind(**WALLS[wall]), writes=True)
+    now = clock.wall_seconds()
+    with (
+        pytest.MonkeyPatch.context() as held
+    ):  # what is refused by its age must not differ by how long the asking takes
+        held.setattr(clock, "wall_seconds", lambda: now)
+        for wall, standing in WALLS.items():
+            known.reads[wall] = await asking.answers(await apps.behind(**standing), writes=False)
+            if wall != "none":
+                known.writes[wall] = await asking.answers(await apps.behind(**standing), writes=True)
+        await _owners_look(known, asking, await apps.behind(**BOTH), foreign)
+        for name in NAMES:
+            await remove(house, name, foreign)
+        known.reads_without = await asking.answers(await apps.behind(**BOTH), writes=False)
+        for wall in ("queries", "database"):
+            known.writes_without[wall] = await asking.answers(await apps.behind(**WALLS[wall]), writes=True)
     return known
 
 

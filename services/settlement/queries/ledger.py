@@ -180,7 +180,8 @@ async def booked_between(tx: Tx, first: date, last: date) -> dict[str, Decimal]:
     """The balance of every account over the entries of what was accepted in that time."""
     of_time = sa.select(payables.c.id).where(parties(tx.scope, payables), *_accepted_between(first, last))
     entries = _signed(tx, [transfers.c.payable_id.in_(of_time)]).subquery()
-    wanted = sa.select(entries.c.account, sa.func.sum(entries.c.yuan)).group_by(entries.c.account)
+    by_account = sa.select(entries.c.account, sa.func.sum(entries.c.yuan)).group_by(entries.c.account)
+    wanted = by_account.order_by(entries.c.account)
     found: list[Record] = await tx.rows(wanted)
     return {row[0]: row[1] for row in found}
 
