@@ -23,7 +23,7 @@ from shared.errors import Unavailable
 from shared.policy import Policy
 from shared.sessions import WallBypassed
 from shared.settings import Limits
-from shared.statements import columns, compiled, unnest, update
+from shared.statements import columns, compiled, insert, update
 
 Record = asyncpg.Record
 T = TypeVar("T")
@@ -122,10 +122,14 @@ def _values(into: type[T], records: Sequence[Record]) -> list[T]:
     """Records as frozen values; what the database calls an array is a tuple, so that values stay frozen all through."""
     if not records:
         return []
+    names = tuple(records[0].keys())
     lists = [name for name, value in records[0].items() if isinstance(value, list)]
-    if not lists:
-        return [into(**record) for record in records]
-    return [into(**{**record, **{name: tuple(record[name]) for name in lists}}) for record in records]
+    made = []
+    for record in records:
+        row = dict(zip(names, record, strict=True))
+        row |= {name: tuple(row[name]) for name in lists}
+        made.append(into(**row))
+    return made
 
 
 class Tx:
@@ -204,9 +208,9 @@ class Tx:
         parts: list[str] = []
         arguments: list[Any] = []
         for (table, skip_repeated), rows in added.items():
-            names = tuple(rows[0])
-            parts.append(unnest(table, names, len(arguments) + 1, skip_repeated=skip_repeated))
-            arguments.extend(columns(table, names, rows))
+            part, values = insert(table, rows, len(arguments) + 1, skip_repeated=skip_repeated)
+            parts.append(part)
+            arguments += values
         text = parts[-1]
         if len(parts) > 1:
             chained = ", ".join(f"w{place} AS ({part})" for place, part in enumerate(parts[:-1]))

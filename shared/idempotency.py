@@ -79,11 +79,8 @@ class Key:
 
     def question(self) -> str:
         """Travels with the first words of a transaction: finds no row when the key is ours and was never used."""
-        return (
-            f"SELECT 1 WHERE NOT pg_try_advisory_xact_lock({self.lock}) UNION ALL SELECT 1 FROM idempotency_keys"  # noqa: S608  quoted
-            f" WHERE organisation = {quoted(self.organisation)} AND operation = {quoted(self.operation)}"
-            f" AND key = {quoted(self.key)}"
-        )
+        named = ", ".join(map(quoted, (self.organisation, self.operation, self.key)))
+        return f"SELECT FROM jicai_claim({self.lock}, {named})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,8 +73,30 @@ def _array_literal(values: Iterable[str] | None) -> str | None:
     return "{" + ",".join(f'"{value}"' for value in escaped) + "}"
 
 
+def insert(
+    table: sa.Table, rows: Sequence[Mapping[str, Any]], first: int, *, skip_repeated: bool
+) -> tuple[str, list[Any]]:
+    """The text that inserts rows, all with the same columns, and its arguments from $first on.
+
+    One row travels as values, for an array a column costs both sides several times as much; many travel as arrays.
+    """
+    names = tuple(rows[0])
+    if len(rows) == 1:
+        return _insert(table, names, first, skip_repeated), list(rows[0].values())
+    return _insert_many(table, names, first, skip_repeated), columns(table, names, rows)
+
+
 @lru_cache(maxsize=512)
-def unnest(table: sa.Table, names: tuple[str, ...], first: int, *, skip_repeated: bool) -> str:
+def _insert(table: sa.Table, names: tuple[str, ...], first: int, skip_repeated: bool) -> str:  # noqa: FBT001
+    """INSERT … VALUES ($n::type, …)."""
+    values = ", ".join(
+        f"${place}::{table.c[name].type.compile(dialect=_dialect)}" for place, name in enumerate(names, first)
+    )
+    return f"INSERT INTO {_into(table, names)} VALUES ({values}){_TAILS[skip_repeated]}"  # noqa: S608  names are declared
+
+
+@lru_cache(maxsize=512)
+def _insert_many(table: sa.Table, names: tuple[str, ...], first: int, skip_repeated: bool) -> str:  # noqa: FBT001
     """INSERT … SELECT … FROM unnest($n::type[], …); array columns travel as text, for unnest flattens."""
     kinds = [table.c[name].type for name in names]
     shown = [kind.compile(dialect=_dialect) for kind in kinds]
@@ -85,13 +107,20 @@ def unnest(table: sa.Table, names: tuple[str, ...], first: int, *, skip_repeated
         for name, kind, text in zip(names, kinds, shown, strict=True)
     )
     columns = ", ".join(f'"{name}"' for name in names)
-    tail = " ON CONFLICT DO NOTHING" if skip_repeated else ""
-    return f'INSERT INTO "{table.name}" ({columns}) SELECT {picked} FROM unnest({arrays}) AS u({columns}){tail}'  # noqa: S608  names are declared
+    return f"INSERT INTO {_into(table, names)} SELECT {picked} FROM unnest({arrays}) AS u({columns}){_TAILS[skip_repeated]}"  # noqa: S608  names are declared
+
+
+_TAILS = {False: "", True: " ON CONFLICT DO NOTHING"}
+
+
+def _into(table: sa.Table, names: tuple[str, ...]) -> str:
+    columns = ", ".join(f'"{name}"' for name in names)
+    return f'"{table.name}" ({columns})'
 
 
 @lru_cache(maxsize=512)
 def update(table: sa.Table, names: tuple[str, ...]) -> str:
-    """UPDATE … FROM unnest($n::type[], …) by `id`; array columns travel as text, as in `unnest`."""
+    """UPDATE … FROM unnest($n::type[], …) by `id`; array columns travel as text, as in `_insert_many`."""
     kinds = {name: table.c[name].type for name in names}
     shown = {name: kind.compile(dialect=_dialect) for name, kind in kinds.items()}
     arrays = ", ".join(
@@ -104,10 +133,14 @@ def update(table: sa.Table, names: tuple[str, ...]) -> str:
 
 
 def columns(table: sa.Table, names: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    """What `unnest` and `update` are run with: one array a column."""
+    """What many rows are inserted or updated with: one array a column."""
+    lists = _lists(table)
     return [
-        [_array_literal(row[name]) for row in rows]
-        if isinstance(table.c[name].type, sa.ARRAY)
-        else [row[name] for row in rows]
-        for name in names
+        [_array_literal(row[name]) for row in rows] if name in lists else [row[name] for row in rows] for name in names
     ]
+
+
+@lru_cache(maxsize=512)
+def _lists(table: sa.Table) -> frozenset[str]:
+    """The names of its array columns."""
+    return frozenset(column.name for column in table.c if isinstance(column.type, sa.ARRAY))

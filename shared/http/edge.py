@@ -6,7 +6,7 @@ name of its function and does nothing of this itself.
 
 import difflib
 import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -33,6 +33,7 @@ from shared.errors import (
 )
 from shared.http import uploads
 from shared.http.body import JsonRequest
+from shared.http.calls import Endpoint, call_of
 from shared.http.door import UPLOADS
 from shared.http.rates import Rates
 from shared.http.schemas import UNCLEAN
@@ -49,7 +50,6 @@ ENTITY_TAGS = re.compile(r'\*|(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*')
 """What If-Match may hold (RFC 9110 §13.1.1)."""
 READS = {"GET", "HEAD"}
 KEPT_HEADERS = ("content-type", "location", "etag")
-Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 KEY_MEANS = "a value of your own; sent again with the same body it gives the first answer again"
 KEY_SHOWN = {
@@ -113,8 +113,8 @@ class Edge(APIRoute):
             how["openapi_extra"] = (how.get("openapi_extra") or {}) | {"parameters": [KEY_SHOWN]}
         super().__init__(path, endpoint, **how)
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        endpoint = super().get_route_handler()
+    def get_route_handler(self) -> Endpoint:
+        endpoint = call_of(self, IN_HAND)
         parameters = sorted(_parameters(self.dependant))
         operation = self.name
         takes_json = self.body_field is not None
@@ -202,6 +202,8 @@ def _parameters(dependant: Dependant) -> set[str]:
 
 def _known_parameters(request: Request, parameters: Sequence[str]) -> None:
     """Refuses a query parameter that nobody reads, by name: a filter that is misspelt must not widen the answer."""
+    if not request.scope["query_string"]:
+        return
     given = request.query_params.multi_items()
     faults = [
         Fault(
@@ -237,8 +239,9 @@ def _unread(name: str, parameters: Sequence[str]) -> Said:
 
 def _storable(request: Request) -> None:
     """Refuses text in the address that no column could hold: NUL, other control characters, lone surrogates."""
-    given = [("query", name, value) for name, value in request.query_params.multi_items()]
-    given += [("path", name, str(value)) for name, value in request.path_params.items()]
+    given = [("path", name, str(value)) for name, value in request.path_params.items()]
+    if request.scope["query_string"]:
+        given += [("query", name, value) for name, value in request.query_params.multi_items()]
     faults = [
         Fault(f"{where}/{name}", value, *UNCLEAN, "unclean")
         for where, name, value in given
@@ -256,11 +259,12 @@ def _key(request: Request, operation: str, body: bytes) -> idempotency.Key | Non
     if not given:
         raise KeyEmpty("The header `Idempotency-Key` is empty: send a value of your own, or leave it out.")
     caller: Caller = request.state.caller
+    path, query = request.scope["path"].replace("?", "%3F"), request.scope["query_string"].decode("latin-1")
     return idempotency.Key.of(
         organisation=caller.organisation,
         operation=operation,
         key=given,
-        path=f"{request.method} {request.url.path}?{request.url.query}",
+        path=f"{request.method} {path}?{query}",
         body=body,
     )
 
@@ -296,6 +300,8 @@ TxHere = Annotated[Tx, Depends(_tx)]
 """The transaction of this request; it commits before the answer leaves."""
 CallerHere = Annotated[Caller, Depends(_caller)]
 """Who sent this request."""
+IN_HAND: dict[Any, str] = {_tx: "tx", _caller: "caller"}
+"""What the edge has in hand when it calls an endpoint, by its dependency: its attribute of `request.state`."""
 
 
 async def _key_required(idempotency_key: Annotated[str | None, Header(description=KEY_MEANS)] = None) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
-from shared.migrations import chain, upkeep
+from shared.migrations import chain, once, upkeep
 from shared.settings import api_role, worker_role
 
 _DEED = (
@@ -44,6 +44,7 @@ def statements(service: str, collections: Sequence[sa.MetaData]) -> Iterator[str
         yield f"GRANT USAGE ON SCHEMA public TO {role}"
     yield from upkeep.statements(worker_role(service))
     yield from chain.statements(worker_role(service))
+    yield from once.statements(api_role(service))
     for collection in collections:
         for table in collection.sorted_tables:
             yield from _grants(table, *roles)

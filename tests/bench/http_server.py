@@ -1,6 +1,7 @@
 """One server process of a measurement: the anchor, or the API of orders, whole or without one of its walls.
 
-Both run on the same uvicorn, with uvloop, httptools and one worker; the address is the first line that it prints.
+Both run on the same uvicorn, with uvloop, httptools, one worker and the same word to the garbage collector; the
+address is the first line that it prints.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from deploy.environment import Embedded
+from deploy.server import keep_what_is_loaded
 from deploy.services import load
 from shared import history
 from shared.db import Scope
@@ -75,7 +77,9 @@ def main() -> None:
     bound = socket.create_server(("127.0.0.1", 0))
     sys.stdout.write(f"{bound.getsockname()[1]}\n")
     sys.stdout.flush()
-    config = uvicorn.Config(_app(told), loop="uvloop", http="httptools", access_log=False, log_level="error")
+    app = _app(told)
+    keep_what_is_loaded()
+    config = uvicorn.Config(app, loop="uvloop", http="httptools", access_log=False, log_level="error")
     uvicorn.Server(config).run(sockets=[bound])
 
 

@@ -110,10 +110,10 @@ async def books(tx: Tx, ids: Collection[UUID]) -> dict[UUID, Book]:
 
 
 def _book(rows: Sequence[Record]) -> Book:
-    order = {name: rows[0][label] for name, label in _OF_ORDER.items()}
-    lists = {name: tuple(value) for name, value in order.items() if isinstance(value, list)}
-    lines = (Line(**{name: row[name] for name in _OF_LINE}) for row in rows if row["id"] is not None)
-    return Book(Order(**{**order, **lists}), tuple(lines))
+    order = dict(zip(_OF_ORDER, rows[0], strict=False))  # the order's columns come first
+    order |= {name: tuple(value) for name, value in order.items() if isinstance(value, list)}
+    lines = (dict(zip(_OF_LINE, tuple(row)[len(_OF_ORDER) :], strict=True)) for row in rows if row["id"] is not None)
+    return Book(Order(**order), tuple(Line(**line) for line in lines))
 
 
 async def get_book(tx: Tx, order_id: UUID) -> Book:

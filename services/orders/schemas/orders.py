@@ -1,6 +1,6 @@
 """What is said about orders over HTTP."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from services.orders.rules.market import LARGEST_QUANTITY
-from services.orders.rules.orders import Book, Order
+from services.orders.rules.orders import Book, Order, counts_of
 from services.orders.schemas.fields import MOST_LINES
 from services.orders.schemas.lines import LineView
 from shared.http import Amount, Code, Command, Name, Price, Reason, View
@@ -130,11 +130,20 @@ class OrderHeadView(View):
     lines_cancelled: int
 
     @classmethod
-    def head(cls, order: Order, states: Iterable[str]) -> "OrderHeadView":
-        """Shows an order to somebody who sees lines in these states."""
-        counted = order.counting(states)
-        return OrderHeadView(
-            **{name: getattr(counted, name) for name in OrderHeadView.model_fields} | {"state": order.state}
+    def head(cls, order: Order, states: Sequence[str], **more: Any) -> Self:
+        """Shows an order to somebody who sees lines in these states, with what else a fuller view has."""
+        return cls(
+            id=order.id,
+            order_number=order.order_number,
+            institution_code=order.institution_code,
+            institution_name=order.institution_name,
+            region=order.region,
+            delivery_point=order.delivery_point,
+            state=order.state,
+            placed_at=order.placed_at,
+            confirm_by=order.confirm_by,
+            **counts_of(states),
+            **more,
         )
 
 
@@ -148,21 +157,9 @@ class OrderView(OrderHeadView):
     @classmethod
     def of(cls, book: Book) -> Self:
         """Shows an order."""
-        order = book.order.counting(line.state for line in book.lines)
-        return cls(
-            id=order.id,
-            order_number=order.order_number,
-            institution_code=order.institution_code,
-            institution_name=order.institution_name,
-            region=order.region,
-            delivery_point=order.delivery_point,
-            state=book.order.state,
-            placed_at=order.placed_at,
-            confirm_by=order.confirm_by,
-            line_count=order.line_count,
-            lines_pending=order.lines_pending,
-            lines_active=order.lines_active,
-            lines_cancelled=order.lines_cancelled,
+        return cls.head(
+            book.order,
+            [line.state for line in book.lines],
             amount_yuan=sum((line.amount_yuan for line in book.lines), Decimal(0)),
             paid_yuan=sum((line.paid_yuan for line in book.lines), Decimal(0)),
             lines=[LineView.model_validate(line) for line in book.lines],
