@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -12,6 +13,21 @@ from shared.bus.base import BusAway
 from shared.bus.refused import reason
 
 log = logging.getLogger(__name__)
+
+SET_ON_TOPIC = 1
+"""The source of a setting that a topic has for itself, as the protocol numbers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """What a topic is told: everything that holds, and what of it is set on the topic itself."""
+
+    held: Mapping[str, str]
+    own: Mapping[str, str]
+
+    def differing(self, wanted: Mapping[str, str]) -> dict[str, str]:
+        """What of the wanted does not hold."""
+        return {key: value for key, value in wanted.items() if self.held.get(key) != value}
 
 
 async def ensure_topics(
@@ -25,20 +41,26 @@ async def ensure_topics(
 ) -> list[str]:
     """Makes the topics that are missing, before anybody sends, and mends the settings of the others; returns those made.
 
-    `say` hears of each difference before it changes. Partitions are never added: the partition of a key would change,
-    and its order with it. Raises BusAway when the broker does not answer or refuses.
+    `say` hears of every difference before anything changes. Partitions are never added: the partition of a key would
+    change, and its order with it. Settings that are not named stay. Raises BusAway when the broker does not answer or refuses.
     """
     wanted = dict(settings or {})
     admin = AIOKafkaAdminClient(**connection)
     try:
         await admin.start()
         missing = sorted(set(topics) - set(await admin.list_topics()))
+        there = sorted(set(topics) - set(missing))
+        known = await _settings_of(admin, there) if wanted else {}
+        other = {name: has for name, has in known.items() if has.differing(wanted)}
         for name in missing:
             say(f"{name}: is made, {partitions} partitions, {replication} replicas, {wanted}")
+        await _say_what_stays(admin, there, partitions, replication, say)
+        for name, has in other.items():
+            for key, value in has.differing(wanted).items():
+                say(f"{name}: {key} becomes {value}, was {has.held.get(key)}")
         await _make(admin, [NewTopic(name, partitions, replication, topic_configs=wanted) for name in missing])
-        if there := sorted(set(topics) - set(missing)):
-            await _say_what_stays(admin, there, partitions, replication, say)
-            await _mend(admin, there, wanted, say)
+        for name, has in other.items():
+            await _mend(admin, name, {**has.own, **wanted})
     except (KafkaError, OSError) as error:
         raise BusAway(f"the topics were not made: {await reason(connection) or repr(error)}") from error
     finally:
@@ -58,7 +80,7 @@ async def _make(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> None:
 async def _say_what_stays(
     admin: AIOKafkaAdminClient, topics: Sequence[str], partitions: int, replication: int, say: Callable[[str], None]
 ) -> None:
-    for found in await admin.describe_topics(list(topics)):
+    for found in await admin.describe_topics(list(topics)) if topics else ():
         name, has = found["topic"], found["partitions"]
         if len(has) != partitions:
             say(f"{name}: keeps its {len(has)} partitions; {partitions} would change the order of keys")
@@ -66,15 +88,19 @@ async def _say_what_stays(
             say(f"{name}: has not {replication} replicas everywhere; move them with the broker's own tool")
 
 
-async def _mend(
-    admin: AIOKafkaAdminClient, topics: Sequence[str], wanted: Mapping[str, str], say: Callable[[str], None]
-) -> None:
-    asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(wanted)) for name in topics]
-    for answer in await admin.describe_configs(asked) if wanted else ():
+async def _settings_of(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, _Settings]:
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
+    found: dict[str, _Settings] = {}
+    for answer in await admin.describe_configs(asked) if asked else ():
         for _, _, _, name, entries in answer.resources:
-            has = {entry[0]: entry[1] for entry in entries}
-            other = {key: value for key, value in wanted.items() if has.get(key) != value}
-            for key, value in other.items():
-                say(f"{name}: {key} becomes {value}, was {has.get(key)}")
-            if other:
-                await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, dict(wanted))])
+            own = {entry[0]: entry[1] for entry in entries if entry[3] == SET_ON_TOPIC}
+            found[name] = _Settings({entry[0]: entry[1] for entry in entries}, own)
+    return found
+
+
+async def _mend(admin: AIOKafkaAdminClient, topic: str, settings: Mapping[str, str]) -> None:
+    """Tells a topic all that it shall be told: what is left out goes back to the broker's default."""
+    for answer in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, dict(settings))]):
+        for code, message, _, name in answer.resources:
+            if code:
+                raise BusAway(f"the settings of topic {name} were not changed: {message or code}")

@@ -3,52 +3,76 @@
 Invariant: every count is of rows that contradict each other, so zero is the only right answer, whatever was played.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from datetime import datetime
-from typing import Any, NamedTuple
-from uuid import UUID
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, fields
+from typing import Any
 
 import asyncpg
 
 from deploy import chain
 from deploy.chain import SERVICES, Chain
 from deploy.services import load
-from shared.bus import Message
-from shared.envelope import unseal
-from shared.events import topic_of, version_of
+from shared.events import topic_of
+from tests.faults.books import Books
 from tests.faults.load import Answered
 
-OUTBOX = "SELECT event_id, type, subject, sequence, sent_at IS NOT NULL AS sent, recorded_at FROM outbox ORDER BY id"
-INBOX = "SELECT event_id, received_at FROM inbox"
+OUTBOX = "said"
+TOPICS = "(SELECT DISTINCT ON (event_id) * FROM stood ORDER BY event_id, place) AS first"
+"""Each event where it first stands on its topic: repeats are allowed."""
+# Those that do not follow the one before of the same subject by exactly one; the first is 1. A fact that is told in two
+# versions is one step, where it stands first; the same version said again is a step back.
+OUT_OF_STEP = """
+SELECT count(*) FROM (
+  SELECT sequence, lag(sequence, 1, 0) OVER (PARTITION BY source, subject ORDER BY place) AS before FROM (
+    SELECT *, first_value(version) OVER (PARTITION BY source, subject, sequence, stem ORDER BY place) AS told FROM {facts}
+  ) AS facts WHERE version = told
+) AS steps WHERE sequence <> before + 1
+"""
+UNSENT = "SELECT count(*) FROM said WHERE NOT sent"
+NOT_ON_TOPIC = "SELECT count(*) FROM said WHERE NOT EXISTS (SELECT FROM stood WHERE stood.event_id = said.event_id)"
+FROM_NOWHERE = "SELECT count(*) FROM applied WHERE NOT EXISTS (SELECT FROM said WHERE said.event_id = applied.event_id)"
+REPEATED = "SELECT count(*) - count(DISTINCT event_id) FROM stood"
+# When a consumer applied a fact: itself, or in another version of it.
+_EFFECTS = """
+CREATE TEMP TABLE IF NOT EXISTS effects AS
+SELECT DISTINCT ON (consumer, source, subject, sequence, stem) consumer, source, subject, sequence, stem, applied.at
+FROM applied JOIN said USING (event_id) ORDER BY consumer, source, subject, sequence, stem, place;
+ANALYZE said, stood, applied, effects
+"""
+# What each consumer handles of what was said, and when it took effect.
+_MEANT = """
+SELECT consumer, source, subject, place, effects.at
+FROM said JOIN heard USING (stem, version) LEFT JOIN effects USING (consumer, source, subject, sequence, stem)
+"""
+NOT_APPLIED = f"SELECT count(*) FROM ({_MEANT}) AS meant WHERE at IS NULL"
+OVERTAKEN = f"""
+SELECT count(*) FROM (
+  SELECT at, max(at) OVER (
+    PARTITION BY consumer, source, subject ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+  ) AS latest FROM ({_MEANT}) AS meant
+) AS applied WHERE at < latest
+"""
+# What is said once of each thing: that it has begun.
+BEGUN_TWICE = """
+SELECT coalesce(sum(times - 1), 0) FROM (
+  SELECT count(*) AS times FROM said
+  WHERE stem ~ '\\.(order\\.placed|payable\\.opened|receipt\\.expected|shipment\\.dispatched)$'
+  GROUP BY stem, version, subject
+) AS begun
+"""
+ORDERS_GONE = (
+    "SELECT count(*) FROM unnest($1::uuid[]) AS told(id) WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = told.id)"
+)
+LINES_GONE = """
+SELECT count(*) FROM unnest($1::uuid[]) AS told(id)
+WHERE NOT EXISTS (SELECT FROM shipment_lines l WHERE l.id = told.id AND l.quantity_accepted > 0)
+"""
 DEADLINES = "SELECT kind, about FROM deadlines"
 ALERTS = "SELECT kind, about_id FROM alerts WHERE state = 'open'"
 # What somebody must be told of in time: orders without an answer, lines without their codes, lines without their money.
 PENDING = "SELECT DISTINCT order_id::text, distributor_code AS dealer FROM order_lines WHERE state = 'pending'"
 SHORT = "SELECT id::text, shipment_line_id::text AS line FROM payables WHERE codes_required AND quantity_released < quantity"
 OWED = "SELECT id::text, shipment_line_id::text AS line FROM payables WHERE paid_yuan < amount_yuan"
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """An event as its producer's outbox has it."""
-
-    id: UUID
-    type: str
-    subject: str
-    sequence: int
-    sent: bool
-    recorded_at: datetime
-
-
-class Fact(NamedTuple):
-    """What an event tells, whichever version tells it: `stem` is its type without the version."""
-
-    subject: str
-    sequence: int
-    stem: str
-    version: str
 
 
 @dataclass(slots=True)
@@ -90,133 +114,26 @@ class Findings:
         return {name: count for name, count in found.items() if float(count) != 0}
 
 
-@dataclass(slots=True)
-class Books:
-    """What is in the tables and on the topics, read once."""
-
-    said: dict[str, list[Said]] = field(default_factory=dict)
-    applied: dict[str, dict[UUID, datetime]] = field(default_factory=dict)
-    heard_types: dict[str, set[str]] = field(default_factory=dict)
-    topics: list[Message] = field(default_factory=list)
-
-    @property
-    def events(self) -> int:
-        """How many events were recorded."""
-        return sum(map(len, self.said.values()))
-
-    def waits(self) -> list[tuple[float, float]]:
-        """From record to effect, of every event at every consumer: seconds since 1970."""
-        every = (one for said in self.said.values() for one in said)
-        return [
-            (one.recorded_at.timestamp(), applied[one.id].timestamp())
-            for one in every
-            for applied in self.applied.values()
-            if one.id in applied
-        ]
-
-
-async def read(url_of: Callable[[str], str], topics: Sequence[Message]) -> Books:
-    """Reads the outboxes and inboxes of all five, as their owner."""
-    books = Books(topics=list(topics))
+async def read(books: Books, url_of: Callable[[str], str]) -> None:
+    """Copies the outboxes and inboxes of all five, as their owner."""
     for name in SERVICES:
-        connection = await asyncpg.connect(url_of(name))
-        try:
-            books.said[name] = said_of(await connection.fetch(OUTBOX))
-            rows = await connection.fetch(INBOX)
-            books.applied[name] = {row["event_id"]: row["received_at"] for row in rows}
-        finally:
-            await connection.close()
-        books.heard_types[name] = {kind.TYPE for kind in load(name).handlers}
-    return books
+        await books.copy_outbox(name, url_of(name))
+        await books.copy_inbox(name, url_of(name), [kind.TYPE for kind in load(name).handlers])
 
 
-def said_of(rows: Iterable[Any]) -> list[Said]:
-    """Rows of OUTBOX as values."""
-    return [Said(*row.values()) for row in rows]
-
-
-def check_path(books: Books) -> Findings:
+async def check_path(books: Books) -> Findings:
     """What the way from the outboxes over the topics to the inboxes has done."""
-    found = Findings()
-    everything = {one.id for said in books.said.values() for one in said}
-    found.unsent = sum(not one.sent for said in books.said.values() for one in said)
-    found.gaps_in_outbox = sum(out_of_step(once(facts_of(said))) for said in books.said.values())
-    first = first_of(books.topics)
-    found.not_on_topic = len(everything - {event_id for event_id, _ in first})
-    found.steps_back_on_topic = out_of_step(once(fact for _, fact in first))
-    for name, received in books.applied.items():
-        for said in books.said.values():
-            applied = by_any_version(said, received)
-            meant = [one for one in said if one.type in books.heard_types[name]]
-            found.not_applied += sum(one.id not in applied for one in meant)
-            found.applied_out_of_order += overtaken(meant, applied)
-        found.applied_from_nowhere += len(received.keys() - everything)
-    return found
-
-
-def facts_of(said: Iterable[Said]) -> Iterator[Fact]:
-    """What the events of an outbox tell."""
-    return (Fact(one.subject, one.sequence, *version_of(one.type)) for one in said)
-
-
-def once(facts: Iterable[Fact]) -> list[tuple[str, int]]:
-    """Subject and sequence of each fact, of one that is told in two versions only where it stands first."""
-    seen: dict[tuple[str, int, str], str] = {}
-    steps: list[tuple[str, int]] = []
-    for subject, sequence, stem, version in facts:
-        if seen.setdefault((subject, sequence, stem), version) == version:
-            steps.append((subject, sequence))
-    return steps
-
-
-def by_any_version(said: Sequence[Said], applied: Mapping[UUID, datetime]) -> dict[UUID, datetime]:
-    """When each event was applied, itself or in another version of the same fact."""
-    at: dict[tuple[str, int, str], datetime] = {}
-    for one, fact in zip(said, facts_of(said), strict=True):
-        if one.id in applied:
-            at.setdefault(fact[:3], applied[one.id])
-    return {one.id: at[fact[:3]] for one, fact in zip(said, facts_of(said), strict=True) if fact[:3] in at}
-
-
-def out_of_step(steps: Iterable[tuple[str, int]]) -> int:
-    """How many do not follow the one before of the same subject by exactly one; the first is 1."""
-    reached: defaultdict[str, int] = defaultdict(int)
-    wrong = 0
-    for subject, sequence in steps:
-        wrong += sequence != reached[subject] + 1
-        reached[subject] = sequence
-    return wrong
-
-
-def first_of(messages: Iterable[Message]) -> list[tuple[UUID, Fact]]:
-    """Each event where it first stands on its topic. Repeats are allowed, and left out."""
-    seen: set[UUID] = set()
-    first: list[tuple[UUID, Fact]] = []
-    for message in messages:
-        envelope = unseal(message.value, message.headers)
-        if envelope.id not in seen:
-            seen.add(envelope.id)
-            subject = f"{message.topic} {envelope.subject}"
-            first.append((envelope.id, Fact(subject, int(envelope.sequence), *version_of(envelope.type))))
-    return first
-
-
-def overtaken(said: Iterable[Said], applied: Mapping[UUID, datetime]) -> int:
-    """How many events were applied before an earlier one of their subject."""
-    latest: dict[str, datetime] = {}
-    wrong = 0
-    for one in said:
-        if (at := applied.get(one.id)) is None:
-            continue
-        before = latest.get(one.subject, at)
-        wrong += at < before
-        latest[one.subject] = max(at, before)
-    return wrong
-
-
-def doubled(effects: Iterable[Any]) -> int:
-    """How many effects stand there more than once."""
-    return sum(times - 1 for times in Counter(effects).values())
+    await books.session.execute(_EFFECTS)
+    return Findings(
+        unsent=await books.count(UNSENT),
+        not_on_topic=await books.count(NOT_ON_TOPIC),
+        not_applied=await books.count(NOT_APPLIED),
+        applied_from_nowhere=await books.count(FROM_NOWHERE),
+        effects_doubled=await books.count(BEGUN_TWICE),
+        gaps_in_outbox=await books.count(OUT_OF_STEP.format(facts=OUTBOX)),
+        steps_back_on_topic=await books.count(OUT_OF_STEP.format(facts=TOPICS)),
+        applied_out_of_order=await books.count(OVERTAKEN),
+    )
 
 
 def check_chain(found: Findings, links: Chain) -> None:
@@ -231,39 +148,26 @@ def check_chain(found: Findings, links: Chain) -> None:
 
 
 async def check(url_of: Callable[[str], str], books: Books, answered: Answered) -> Findings:
-    """Everything, on the five databases and the books read of them."""
-    found = check_path(books)
+    """Everything, on the five databases and the books copied of them."""
+    found = await check_path(books)
     check_chain(found, await chain.inspect(url_of))
-    found.effects_doubled += doubled(_opened(books))
     found.answered_and_gone = await _gone(url_of, answered)
-    found.deadlines_lost = await _deadlines_lost(url_of, books)
+    found.deadlines_lost = await _deadlines_lost(url_of)
     return found
-
-
-def _opened(books: Books) -> list[tuple[str, str]]:
-    """What is said once of each thing: that it has begun."""
-    firsts = (".order.placed.", ".payable.opened.", ".receipt.expected.", ".shipment.dispatched.")
-    return [
-        (one.type, one.subject)
-        for said in books.said.values()
-        for one in said
-        if any(first in one.type for first in firsts)
-    ]
 
 
 async def _gone(url_of: Callable[[str], str], answered: Answered) -> int:
     """What a client was told had happened, and is not in the tables."""
     connection = await asyncpg.connect(url_of("orders"))
     try:
-        orders = {str(row["id"]) for row in await connection.fetch("SELECT id FROM orders")}
-        accepted = "SELECT id FROM shipment_lines WHERE quantity_accepted > 0"
-        lines = {str(row["id"]) for row in await connection.fetch(accepted)}
+        orders: int = await connection.fetchval(ORDERS_GONE, answered.orders)
+        lines: int = await connection.fetchval(LINES_GONE, answered.accepted)
     finally:
         await connection.close()
-    return len(answered.orders - orders) + len(answered.accepted - lines)
+    return orders + lines
 
 
-async def _deadlines_lost(url_of: Callable[[str], str], books: Books) -> int:
+async def _deadlines_lost(url_of: Callable[[str], str]) -> int:
     """Promises that no row keeps and nobody was told of, by what the others' tables say that there must be."""
     alerts, orders, settlement = [await asyncpg.connect(url_of(name)) for name in ("alerts", "orders", "settlement")]
     try:

@@ -17,9 +17,8 @@ import asyncpg
 import httpx
 
 from deploy.services import NAMES
-from deploy.wiring import TopicSettings, make_topics, told
 from shared import clock
-from shared.bus import KafkaBus, Message
+from shared.bus import BusAway, KafkaBus, Message, ensure_topics
 from shared.db import TRANSIENT
 from tests.faults.stand import TRADING, Happened, Stand
 
@@ -28,11 +27,19 @@ log = logging.getLogger(__name__)
 AHEAD = timedelta(hours=7)
 SIDE_BY_SIDE_SECONDS = 2
 REFUSED_LONGEST_SECONDS = 60
+BYTES_OF_A_MESSAGE = 1_048_588
+"""What a broker takes unless it is told otherwise."""
+RELAY_LEADS = 'jicai_relay_lead{service="orders"} 1.0'
 SAYING = ("orders-api",)
 HEARING = ("settlement-worker", "traceability-worker")
 """Who says and who hears that a delivery was accepted; alerts hears it too, and stays as it is."""
 UNSENT = "SELECT event_id, subject, payload FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT 200"
 OLD = "SELECT event_id, subject, payload FROM outbox WHERE sent_at IS NOT NULL ORDER BY random() LIMIT 200"
+# Something waits, and nothing was sent for a while.
+REFUSED = """
+SELECT count(*) > 0 AND coalesce((SELECT max(sent_at) FROM outbox) < clock_timestamp() - interval '2 s', true)
+FROM outbox WHERE sent_at IS NULL
+"""
 WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO inbox%'"
 DEADLOCKS = "SELECT sum(deadlocks)::int FROM pg_stat_database"
 CUT = (
@@ -59,7 +66,7 @@ class Trouble:
         began = clock.wall_seconds()
         try:
             happened = await fault(self)
-        except (*TRANSIENT, httpx.HTTPError) as away:
+        except (*TRANSIENT, BusAway, httpx.HTTPError) as away:
             log.warning("a fault did not come about", extra={"kind": kind, "reason": repr(away)})
             return False
         if happened:
@@ -103,38 +110,27 @@ async def stop_broker(trouble: Trouble) -> bool:
 
 
 async def refuse_writes(trouble: Trouble) -> bool:
-    """The broker has fewer replicas than must be in step: it takes nothing, and says so, until that is set back."""
-    bootstrap = trouble.stand.kafka.bootstrap
-    waiting = await _waiting(trouble.stand)
-    await asyncio.to_thread(_demand_replicas, bootstrap, 2)
+    """The broker takes no message of any size, and says so, until that is set back."""
+    await _allow_bytes(trouble.stand, 1)
     try:
-        async with asyncio.timeout(REFUSED_LONGEST_SECONDS):
+        async with asyncio.timeout(REFUSED_LONGEST_SECONDS), trouble.stand.connected("orders") as said:
             await asyncio.sleep(trouble.pause_seconds)
-            while await _waiting(trouble.stand) <= waiting:  # noqa: ASYNC110
+            while not await said.fetchval(REFUSED):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
-    except TimeoutError:
-        return False
     finally:
-        await asyncio.to_thread(_demand_replicas, bootstrap, 1)
+        await _allow_bytes(trouble.stand, BYTES_OF_A_MESSAGE)
     return True
 
 
-def _demand_replicas(bootstrap: str, count: int) -> None:
-    wanted = told(TopicSettings, kafka_bootstrap=bootstrap, topic_min_insync_replicas=count)
-    make_topics(NAMES, wanted, log.info)
-
-
-async def _waiting(stand: Stand) -> int:
-    async with stand.connected("orders") as said:
-        return int(await said.fetchval("SELECT count(*) FROM outbox WHERE sent_at IS NULL"))
+async def _allow_bytes(stand: Stand, count: int) -> None:
+    await ensure_topics(NAMES, settings={"max.message.bytes": str(count)}, bootstrap_servers=stand.kafka.bootstrap)
 
 
 async def upgrade(first: Sequence[str], then: Sequence[str], trouble: Trouble) -> bool:
     """The next version beside today's: one side is replaced, and a while later the other; then both go back."""
     for upgraded in (True, False):
         for names in (first, then):
-            for name in names:
-                await trouble.stand.roll(name, upgraded=upgraded)
+            await asyncio.gather(*(trouble.stand.roll(name, upgraded=upgraded) for name in names))
             await asyncio.sleep(SIDE_BY_SIDE_SECONDS)
     return True
 
@@ -193,25 +189,18 @@ async def _gathered(said: asyncpg.Connection, kind: str = "%") -> list[Any]:
 async def two_relays(trouble: Trouble) -> bool:
     """The lead hangs with its lock until another has taken it, then goes on as if nothing had been."""
     stand = trouble.stand
-    second = stand.start_second("orders")
-    try:
-        await asyncio.sleep(3)
+    await stand.until(stand.addresses["orders"].ops, "/metrics", RELAY_LEADS)
+    async with stand.second_worker("orders") as second:
         with stand.stopped("orders-worker"):
-            await asyncio.sleep(13)
-        await asyncio.sleep(2)
-    finally:
-        with suppress(KeyError):
-            await asyncio.to_thread(stand.children.end, second)
+            await stand.until(second, "/metrics", RELAY_LEADS)
+        await asyncio.sleep(SIDE_BY_SIDE_SECONDS)
     return True
 
 
 async def add_worker(trouble: Trouble) -> bool:
     """Another worker joins under load, and is taken away in good order."""
-    stand = trouble.stand
-    second = stand.start_second(random.choice(TRADING))
-    await asyncio.sleep(6)
-    with suppress(KeyError):
-        await asyncio.to_thread(stand.children.end, second)
+    async with trouble.stand.second_worker(random.choice(TRADING)):
+        await asyncio.sleep(SIDE_BY_SIDE_SECONDS)
     return True
 
 

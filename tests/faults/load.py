@@ -1,4 +1,4 @@
-"""The load: orders placed, confirmed, shipped, accepted and captured over HTTP, by clients that do not give up.
+"""The load: orders placed, confirmed, shipped, accepted and captured over HTTP, by hospitals that do not give up.
 
 Invariant: whatever a client does not know the end of, it sends again under the same key and the same numbers, as a
 hospital's system would; what it was answered is written down, so that a lost answer can be told from a lost order.
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -29,7 +29,11 @@ UNANSWERED_EVERY = 20
 """Of so many orders one is never confirmed, so that there is a deadline to keep."""
 UNCAPTURED_EVERY = 10
 SLOWLY_SECONDS = 6.0
-"""A client that is ahead of the faults waits up to so long between two batches."""
+"""A hospital that is ahead of the faults waits up to so long between two batches, which are small ones then."""
+SLOWLY_ORDERS = 5
+WAITS_SECONDS = 0.2
+HOSPITALS = 4
+HOSPITAL_CODE = "H33010290{:03d}"
 
 
 class NeverTaken(AssertionError):
@@ -41,20 +45,31 @@ class Answered:
     """What the platform has said yes to, and how long each call waited: from its first try to its answer."""
 
     orders: set[str] = field(default_factory=set)
-    unanswered: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
     calls: list[tuple[float, float]] = field(default_factory=list)
     retries: int = 0
 
 
+class Pace(Protocol):
+    """How fast the load may go."""
+
+    @property
+    def load_may_go_on(self) -> bool:
+        """The load is not ahead of the faults."""
+
+    @property
+    def crowded(self) -> bool:
+        """So much is in flight that nothing may be added."""
+
+
 @dataclass(slots=True)
 class Load:
-    """Some clients side by side, each taking one batch of orders after the other through its life."""
+    """Some hospitals side by side, each taking one batch of orders after the other through its life."""
 
     visitor: Visitor
     cast: Cast
     orders_per_call: int
-    may_go_on: Callable[[], bool]
+    pace: Pace
     answered: Answered = field(default_factory=Answered)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _serials: "count[int]" = field(default_factory=lambda: count(1))
@@ -64,54 +79,55 @@ class Load:
         """Who acts for all: bulk calls name the party."""
         return self.visitor.person("operator", "OPERATOR", self.cast.sample.region, "faults")
 
-    async def play(self, stop: asyncio.Event, clients: int) -> None:
+    async def play(self, stop: asyncio.Event) -> None:
         """Until told to stop; every batch that was begun is played to its end."""
         async with asyncio.TaskGroup() as together:
-            for _ in range(clients):
-                together.create_task(self._client(stop))
+            for place in range(HOSPITALS):
+                together.create_task(self._hospital(HOSPITAL_CODE.format(place), stop))
 
-    async def _client(self, stop: asyncio.Event) -> None:
+    async def _hospital(self, code: str, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await self._batch([next(self._numbers) for _ in range(self.orders_per_call)])
-            if not self.may_go_on():
+            slowly = not self.pace.load_may_go_on
+            size = min(self.orders_per_call, SLOWLY_ORDERS) if slowly else self.orders_per_call
+            await self._batch(code, [next(self._numbers) for _ in range(size)])
+            if slowly:
                 await asyncio.sleep(random.uniform(0, SLOWLY_SECONDS))
+            while self.pace.crowded and not stop.is_set():  # noqa: ASYNC110
+                await asyncio.sleep(WAITS_SECONDS)
 
-    async def _batch(self, numbers: list[int]) -> None:
-        orders = await self._bulk("orders/orders/bulk", [self._order(number) for number in numbers])
+    async def _batch(self, hospital: str, numbers: list[int]) -> None:
+        orders = await self._bulk("orders/orders/bulk", [self._order(hospital, number) for number in numbers])
         self.answered.orders.update(order["id"] for order in orders)
-        silent = {order["id"] for order, number in zip(orders, numbers, strict=True) if number % UNANSWERED_EVERY == 0}
-        self.answered.unanswered |= silent
-        answered = [order for order in orders if order["id"] not in silent]
+        answered = [order for order, number in zip(orders, numbers, strict=True) if number % UNANSWERED_EVERY]
         await self._bulk("orders/confirmations/bulk", [one for order in answered for one in _confirmations(order)])
         shipments = await self._bulk("orders/shipments/bulk", [one for order in answered for one in _shipments(order)])
         received = await self._bulk("orders/acceptances/bulk", [_acceptance(shipment) for shipment in shipments])
         self.answered.accepted |= {line["id"] for shipment in received for line in shipment["lines"]}
-        bills = [
-            self._bill(line) for place, one in enumerate(shipments) if place % UNCAPTURED_EVERY for line in one["lines"]
-        ]
+        lines = [line for place, one in enumerate(shipments) if place % UNCAPTURED_EVERY for line in one["lines"]]
+        bills = [self._bill(hospital, line) for line in lines]
         await self._capture([bill for bill in bills if bill is not None])
 
-    def _order(self, number: int) -> dict[str, Any]:
+    def _order(self, hospital: str, number: int) -> dict[str, Any]:
         cast = self.cast
         a, b = cast.enterprise("dealer_a").uscc, cast.enterprise("dealer_b").uscc
         wanted = (("tablets", 2, a), ("pills", 1, b), ("slices", 3, a))
         return {
             "order_number": f"F-{number:07d}",
-            "institution_code": cast.institution.code,
+            "institution_code": hospital,
             "lines": [
                 {"product_code": cast.product(key).code, "quantity": quantity, "distributor_code": dealer}
                 for key, quantity, dealer in wanted
             ],
         }
 
-    def _bill(self, line: dict[str, Any]) -> dict[str, Any] | None:
+    def _bill(self, hospital: str, line: dict[str, Any]) -> dict[str, Any] | None:
         product = next(one for one in self.cast.sample.products if one.code == line["product_code"])
         if product.ident is None:
             return None
         return {
             "bill_number": f"B-{line['id']}",
             "bill_type": "102",
-            "organisation_code": self.cast.institution.code,
+            "organisation_code": hospital,
             "shipment_line_id": line["id"],
             "codes": [f"{product.ident}{next(self._serials):013d}" for _ in range(line["quantity"])],
         }
@@ -160,12 +176,15 @@ class Load:
 
 
 async def market(visitor: Visitor) -> Cast:
-    """Opens the market of the story some weeks ago, then gives the platform the real time."""
+    """Opens the market of the story some weeks ago, with more hospitals, then gives the platform the real time."""
     cast = assemble(load(), visitor)
     began = clock.start_of_day(clock.today() - timedelta(days=MARKET_OPENED_DAYS_AGO)) + timedelta(hours=9)
     teller = Teller(visitor, began)
     await teller.on(began)
     await open_market(cast, teller)
+    codes = [HOSPITAL_CODE.format(place) for place in range(HOSPITALS)]
+    hospitals = [{"code": code, "name": f"青禾市第{place}院区"} for place, code in enumerate(codes, 2)]
+    await cast.authority.post("listing/institutions/bulk", hospitals)
     await visitor.release_clock()
     await visitor.until_quiet()
     return cast

@@ -5,73 +5,51 @@ Invariant: faults and load keep step, so that every fault meets work under way.
 
 import asyncio
 import random
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import msgspec
 from rich.console import Console
 from uuid_utils.compat import uuid7
 
-from deploy.chain import SERVICES
 from deploy.platform import token_maker
 from deploy.server import SIGNALS
 from deploy.visitor import Refused, Visitor
 from shared import clock, crash
-from shared.bus import BusAway, KafkaBus, Message
-from shared.db import TRANSIENT
+from shared.bus import BusAway, KafkaBus
 from tests.faults import checker
+from tests.faults.books import Books, opened
 from tests.faults.checker import Findings
 from tests.faults.faults import Trouble, kinds
 from tests.faults.load import Answered, Load, market
-from tests.faults.stand import Happened, Points, Stand, standing
+from tests.faults.progress import Progress
+from tests.faults.stand import ASKED, Happened, Points, Stand, standing
 
-EVENTS_A_ROUND = 10_000
+EVENTS_A_ROUND = 100_000
 """So many events for each time that every fault happens."""
 SMALL = 5_000
 TINY = 1_000
 """Up to here faults come back to back, so that every kind of them fits into a few minutes."""
 BROKER_STOPPED_SECONDS = {True: 5.0, False: 30.0}
-AHEAD_OF_FAULTS = 0.05
-AHEAD_OF_LOAD = 0.1
+FURTHEST_PASS = {True: 4, False: 20}
+"""A process crashes at its step at one of so many passes, at random."""
 WAITS_FOR_LOAD_SECONDS = 60
 """A fault waits at most so long for the load to catch up: a platform that is down makes none."""
-CLIENTS = 3
-EVENTS_A_CALL = 4_000
-"""Of so many wanted events, one more order is placed by a call."""
+EVENTS_A_CALL, MOST_ORDERS_A_CALL = 500, 200
+"""Of so many wanted events, one more order is placed by a call; each has two shipments and three lines."""
 QUIET_SECONDS = 600
 QUIET_LOOKS = 3
-LONGEST_SECONDS = 3 * 60 * 60
+LONGEST_SECONDS = 12 * 60 * 60
 DEADLINES_AHEAD = timedelta(days=10)
 """At the end alerts' worker is driven so far ahead: every order that nobody answered must be seen."""
 TRIES_OF_A_FAULT = 3
 say = Console(highlight=False, soft_wrap=True, markup=False).print
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far load and faults have come."""
-
-    wanted: int
-    planned: int
-    events: int = 0
-    done: int = 0
-
-    @property
-    def fault_may_come(self) -> bool:
-        """The faults are not ahead of the load."""
-        return self.done / self.planned <= self.events / self.wanted + AHEAD_OF_LOAD
-
-    @property
-    def load_may_go_on(self) -> bool:
-        """The load is not ahead of the faults; where it is, it goes on slowly."""
-        return self.done == self.planned or self.events / self.wanted <= self.done / self.planned + AHEAD_OF_FAULTS
 
 
 async def play(stand: Stand, wanted: int, seed: int) -> tuple[Findings, dict[str, Any]]:
@@ -80,37 +58,43 @@ async def play(stand: Stand, wanted: int, seed: int) -> tuple[Findings, dict[str
     small = wanted <= SMALL
     random.seed(seed)
     rounds = max(1, wanted // EVENTS_A_ROUND)
-    steps = [*crash.RELAY, *crash.CONSUMER, *crash.REQUEST] * rounds
-    random.shuffle(steps)
-    deck = list(kinds(stand).items()) * rounds
-    random.shuffle(deck)
-    progress = Progress(wanted, len(deck))
+    progress = Progress(wanted, rounds * len(kinds(stand)))
     async with Visitor(stand.addresses, token_maker(stand.data_dir)) as visitor:
         cast = await market(visitor)
-        load = Load(visitor, cast, max(1, min(50, wanted // EVENTS_A_CALL)), lambda: progress.load_may_go_on)
-        stand.points = Points(deque(steps), 4 if small else 40)
+        load = Load(visitor, cast, max(1, min(MOST_ORDERS_A_CALL, wanted // EVENTS_A_CALL)), progress)
+        stand.points = Points(deque(), FURTHEST_PASS[small])
         async with asyncio.timeout(LONGEST_SECONDS), asyncio.TaskGroup() as keeping:
             keeping.create_task(stand.keep())
-            counting = keeping.create_task(_count(stand, progress))
+            watching = keeping.create_task(progress.watch(stand, visitor))
             stop = asyncio.Event()
             async with asyncio.TaskGroup() as together:
-                together.create_task(load.play(stop, CLIENTS))
-                await _make_trouble(Trouble(stand, BROKER_STOPPED_SECONDS[small], wanted <= TINY), deck, progress)
+                together.create_task(load.play(stop))
+                trouble = Trouble(stand, BROKER_STOPPED_SECONDS[small], wanted <= TINY)
+                for _ in range(rounds):
+                    await _make_trouble(trouble, progress)
                 await _until_done(stand, progress)
                 stop.set()
-            counting.cancel()
+            watching.cancel()
             await _until_quiet(visitor)
             await _drive_alerts(stand)
             await _until_quiet(visitor)
             stand.keeping = False
-    books = await checker.read(stand.url_of, await _everything_on(stand))
-    found = await checker.check(stand.url_of, books, load.answered)
     seconds = clock.wall_seconds() - began
-    return found, _figures(stand, books, found, load.answered, seconds, seed)
+    async with opened(stand.postgres.ensure_database("books")) as books:
+        await _copy_topics(stand, books)
+        await checker.read(books, stand.url_of)
+        found = await checker.check(stand.url_of, books, load.answered)
+        figures = await _figures(stand, books, found, load.answered)
+    return found, {**figures, "seed": seed, "seconds": round(seconds, 1)}
 
 
-async def _make_trouble(trouble: Trouble, deck: Sequence[tuple[str, Any]], progress: Progress) -> None:
-    for kind, fault in deck:
+async def _make_trouble(trouble: Trouble, progress: Progress) -> None:
+    """One round: every fault once, in any order, and every named step dealt to who passes it."""
+    steps, faults = [*crash.RELAY, *crash.CONSUMER, *crash.REQUEST], list(kinds(trouble.stand).items())
+    random.shuffle(steps)
+    random.shuffle(faults)
+    trouble.stand.points.left.extend(steps)
+    for kind, fault in faults:
         for _ in range(WAITS_FOR_LOAD_SECONDS):
             if progress.fault_may_come:
                 break
@@ -128,20 +112,9 @@ async def _until_done(stand: Stand, progress: Progress) -> None:
     """Until the events are there, and every step that was dealt has been crashed at."""
     while progress.events < progress.wanted or stand.points.left or stand.points.armed:
         await asyncio.sleep(0.5)
-        for name in ("orders-api", "traceability-api", "orders-worker", "settlement-worker", "traceability-worker"):
+        for name in (*ASKED, "orders-worker", "settlement-worker", "traceability-worker"):
             if stand.points.left and name not in stand.points.armed and random.random() < 0.1:
                 stand.kill(name)  # so that it is started with a step dealt to it
-
-
-async def _count(stand: Stand, progress: Progress) -> None:
-    while True:
-        with suppress(*TRANSIENT, asyncpg.PostgresError):
-            counts = []
-            for name in SERVICES:
-                async with stand.connected(name) as connection:
-                    counts.append(await connection.fetchval("SELECT count(*) FROM outbox"))
-            progress.events = sum(counts)
-        await asyncio.sleep(1)
 
 
 async def _until_quiet(visitor: Visitor) -> None:
@@ -168,16 +141,11 @@ async def _drive_alerts(stand: Stand) -> None:
         (await client.put(f"{base}/clock", json={"now": ahead})).raise_for_status()
 
 
-async def _everything_on(stand: Stand) -> list[Message]:
+async def _copy_topics(stand: Stand, books: Books) -> None:
     """Every message of every topic, from the beginning, each partition in its order."""
-    found: list[Message] = []
-
-    async def collect(messages: Sequence[Message]) -> None:
-        found.extend(messages)
-
     bus = KafkaBus(client_id="checker", batch_messages=5_000, bootstrap_servers=stand.kafka.bootstrap)
     stop = asyncio.Event()
-    reading = asyncio.create_task(bus.consume(f"checker-{uuid7().hex}", checker.topics(), collect, stop))
+    reading = asyncio.create_task(bus.consume(f"checker-{uuid7().hex}", checker.topics(), books.copy_topic, stop))
     quiet = 0
     while quiet < QUIET_LOOKS and not reading.done():
         await asyncio.sleep(0.5)
@@ -186,38 +154,35 @@ async def _everything_on(stand: Stand) -> list[Message]:
     stop.set()
     await reading
     await bus.stop()
-    return found
 
 
-def stalls(happened: Sequence[Happened], waits: Sequence[tuple[float, float]]) -> dict[str, float]:
+class Stalls:
     """The longest that anything waited, of what was under way while a fault lasted, counted from the fault's beginning."""
-    longest: dict[str, float] = {one.kind: 0.0 for one in happened}
-    ordered = sorted(happened, key=lambda one: one.began)
-    lasting = max((one.ended - one.began for one in ordered), default=0.0)
-    begins = [one.began for one in ordered]
-    for began, ended in waits:
-        for place in range(_first_from(begins, began - lasting), len(ordered)):
-            fault = ordered[place]
+
+    def __init__(self, happened: Sequence[Happened]) -> None:
+        self._ordered = sorted(happened, key=lambda one: one.began)
+        self._begins = [one.began for one in self._ordered]
+        self._lasting = max((one.ended - one.began for one in happened), default=0.0)
+        self.longest = {one.kind: 0.0 for one in happened}
+
+    def add(self, began: float, ended: float) -> None:
+        """Something that was under way from one second to another."""
+        for place in range(bisect_left(self._begins, began - self._lasting), len(self._ordered)):
+            fault = self._ordered[place]
             if fault.began > ended:
                 break
             if fault.ended >= began:
-                longest[fault.kind] = max(longest[fault.kind], ended - max(began, fault.began))
-    return {kind: round(seconds, 2) for kind, seconds in sorted(longest.items())}
+                self.longest[fault.kind] = max(self.longest[fault.kind], ended - max(began, fault.began))
 
 
-def _first_from(begins: Sequence[float], instant: float) -> int:
-    low, high = 0, len(begins)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if begins[middle] < instant else (low, middle)
-    return low
-
-
-def _figures(
-    stand: Stand, books: checker.Books, found: Findings, answered: Answered, seconds: float, seed: int
-) -> dict[str, Any]:
+async def _figures(stand: Stand, books: Books, found: Findings, answered: Answered) -> dict[str, Any]:
+    stalls = Stalls(stand.happened)
+    for call in answered.calls:
+        stalls.add(*call)
+    async for wait in books.waits():
+        stalls.add(*wait)
     return {
-        "events": books.events,
+        "events": await books.events(),
         "orders": len(answered.orders),
         "accepted_lines": len(answered.accepted),
         "faults": dict(sorted(Counter(one.kind for one in stand.happened).items())),
@@ -226,12 +191,10 @@ def _figures(
         "out_of_order": found.sum(Findings.DISORDER),
         "ledger_sum": found.ledger_sum,
         "wrong": found.wrong,
-        "longest_stall_s": stalls(stand.happened, [*books.waits(), *answered.calls]),
-        "repeated_on_topics": len(books.topics) - len(checker.first_of(books.topics)),
+        "longest_stall_s": {kind: round(seconds, 2) for kind, seconds in sorted(stalls.longest.items())},
+        "repeated_on_topics": await books.count(checker.REPEATED),
         "requests_repeated": answered.retries,
         "ended_by_themselves": dict(stand.by_itself),
-        "seed": seed,
-        "seconds": round(seconds, 1),
     }
 
 

@@ -19,7 +19,7 @@ import httpx
 from deploy.addresses import Address
 from deploy.children import Children, kept
 from deploy.databases import bring_to_head
-from deploy.embedded import free_port
+from deploy.embedded import LOOPBACK, free_port
 from deploy.environment import Embedded, database_name
 from deploy.issuer import jwks_file
 from deploy.kafka import EmbeddedKafka
@@ -32,8 +32,11 @@ from shared import clock, crash
 
 KILLED = ((signal.SIGKILL, 10.0),)
 LOOK_SECONDS = 0.1
+PATIENCE_SECONDS = 120
 CRASHED = (crash.STATUS, -signal.SIGKILL)
 TODAY, NEXT = "deploy.cli", "tests.faults.next_version"
+ASKED = ("orders-api", "traceability-api")
+"""The APIs that the load calls."""
 TRADING = ("orders", "settlement", "traceability", "alerts")
 """The services whose workers have something to relay or to consume while trade goes on."""
 
@@ -58,10 +61,8 @@ class Points:
     def deal(self, name: str) -> dict[str, str]:
         """The variables of a process that is about to start: the next step that it passes, or none."""
         self.armed.pop(name, None)
-        service, _, kind = name.partition("-")
-        passes = crash.REQUEST if kind == "api" else (*crash.RELAY, *crash.CONSUMER)
-        point = next((one for one in self.left if one in passes), None)
-        if point is None or service not in TRADING or (service == "alerts" and point not in crash.CONSUMER):
+        point = next((one for one in self.left if one in _passed_by(name)), None)
+        if point is None:
             return {}
         self.left.remove(point)
         self.armed[name] = point
@@ -72,6 +73,16 @@ class Points:
         """The process ended in another way, so its step is dealt again."""
         if point := self.armed.pop(name, None):
             self.left.append(point)
+
+
+def _passed_by(name: str) -> tuple[str, ...]:
+    """The steps that a process passes while trade goes on."""
+    service, _, kind = name.partition("-")
+    if kind == "api":
+        return crash.REQUEST if name in ASKED else ()
+    if service not in TRADING:
+        return ()
+    return crash.CONSUMER if service == "alerts" else (*crash.RELAY, *crash.CONSUMER)
 
 
 class KeepsNoClock(Embedded):
@@ -137,17 +148,23 @@ class Stand:
         pid = self.children.pid(name)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while self.children.pid(name) == pid:  # noqa: ASYNC110  whoever keeps the processes starts it again
                 await asyncio.sleep(LOOK_SECONDS)
         await self.until_alive(name)
 
-    def start_second(self, service: str) -> str:
-        """Starts another worker beside the first; answers its name."""
-        name = f"{service}-second"
-        arguments = ["work", service, "--ops-port", str(free_port())]
-        self.children.start(name, arguments, self.embedded.variables(service))
-        return name
+    @asynccontextmanager
+    async def second_worker(self, service: str) -> AsyncIterator[str]:
+        """Another worker beside the first, once its group has let it in; yields where it answers operations."""
+        name, port = f"{service}-second", free_port()
+        self.children.start(name, ["work", service, "--ops-port", str(port)], self.embedded.variables(service))
+        base = f"http://{LOOPBACK}:{port}"
+        try:
+            await self.until(base, "/health/ready", '"ready"')
+            yield base
+        finally:
+            with suppress(KeyError):  # it has ended meanwhile, and was put away
+                await asyncio.to_thread(self.children.end, name)
 
     @property
     def operator(self) -> dict[str, str]:
@@ -192,15 +209,19 @@ class Stand:
                 self.start(name)
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def until_alive(self, name: str, seconds: float = 120) -> None:
-        """Waits until a process answers again, whatever becomes of it meanwhile."""
+    async def until_alive(self, name: str) -> None:
+        """Waits until a process answers again, whatever becomes of it meanwhile; raises TimeoutError."""
         service, _, kind = name.partition("-")
         address = self.addresses[service]
-        base = address.api if kind == "api" else address.ops
-        async with asyncio.timeout(seconds), httpx.AsyncClient(timeout=2, trust_env=False) as client:
+        await self.until(address.api if kind == "api" else address.ops, "/health/live", "live")
+
+    async def until(self, base: str, path: str, said: str) -> None:
+        """Waits until this is said there; raises TimeoutError."""
+        async with asyncio.timeout(PATIENCE_SECONDS), httpx.AsyncClient(timeout=2, trust_env=False) as client:
             while True:
                 with suppress(httpx.HTTPError):
-                    if (await client.get(f"{base}/health/live")).is_success:
+                    answer = await client.get(f"{base}{path}")
+                    if answer.is_success and said in answer.text:
                         return
                 await asyncio.sleep(LOOK_SECONDS)
 

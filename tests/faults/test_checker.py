@@ -1,10 +1,11 @@
 """The checker is worth its zeros: each guard is taken away in turn, and it must shout; with all of them it is silent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -15,18 +16,20 @@ from deploy.services import load
 from services.settlement.queries import payables as queries
 from shared import clock, inbox, outbox
 from shared.bus import LocalBus, Message
-from shared.db import Database, Tx
+from shared.db import Tx
+from shared.events import version_of
 from shared.inbox import Consumer
 from shared.outbox import Relay
 from tests.echo import echo, faults, source
-from tests.faults import checker
-from tests.faults.checker import Books, Findings, Said, check_chain, check_path, doubled
+from tests.faults.books import Books, opened
+from tests.faults.checker import Findings, check_chain, check_path, unkept
 from tests.house import House, WorkerInHand
 from tests.path import said
 from tests.services.settlement.conftest import delivery, line
 
 THINGS = 3
 PATIENCE_SECONDS = 20
+DOUBLED = "SELECT count(*) - count(DISTINCT (thing_id, number, kind)) FROM heard"
 
 
 class Road(LocalBus):
@@ -51,16 +54,16 @@ class Hasty(Road):
 
 @pytest.fixture
 async def house_of_two(house: House) -> Any:
-    """Source's and echo's databases, and a fresh road."""
+    """The house in which source and echo live, empty again afterwards."""
     faults.__init__()  # type: ignore[misc]
-    yield await house.database(source), await house.database(echo)
+    yield house
     await house.empty(source)
     await house.empty(echo)
 
 
-async def play(databases: tuple[Database, Database], road: Road, *, away: int = 0, again: bool = True) -> Findings:
+async def play(house: House, road: Road, *, away: int = 0, again: bool = True) -> Findings:
     """Says three facts about some things, relays and consumes them, repeats the messages, and checks."""
-    source_db, echo_db = databases
+    source_db, echo_db = await house.database(source), await house.database(echo)
     things = [uuid7() for _ in range(THINGS)]
     async with source_db.transaction() as tx:
         for fact in (one for thing in things for one in said(thing, 1, 2, 3)):
@@ -80,27 +83,27 @@ async def play(databases: tuple[Database, Database], road: Road, *, away: int = 
     await asyncio.gather(listening, relaying)
     if again:
         await consumer.apply(road.topic[:4])
-    return await findings(databases, road)
+    return await findings(house, road)
 
 
-async def findings(databases: tuple[Database, Database], road: Road) -> Findings:
+async def findings(house: House, road: Road) -> Findings:
     """What the checker says of source and echo; an effect of echo is a line of what it heard."""
-    source_db, echo_db = databases
-    books = Books(topics=road.topic)
-    books.said["source"] = checker.said_of(await source_db.pool.fetch(checker.OUTBOX))
-    books.applied["echo"] = {row["event_id"]: row["received_at"] for row in await echo_db.pool.fetch(checker.INBOX)}
-    books.heard_types["echo"] = {kind.TYPE for kind in echo.handlers}
-    found = check_path(books)
-    found.effects_doubled = doubled(map(tuple, await echo_db.pool.fetch("SELECT thing_id, number, kind FROM heard")))
+    echo_db = await house.database(echo)
+    async with opened(house.url(echo)) as books:
+        await books.copy_outbox("source", house.url(source))
+        await books.copy_inbox("echo", house.url(echo), [kind.TYPE for kind in echo.handlers])
+        await books.copy_topic(road.topic)
+        found = await check_path(books)
+    found.effects_doubled = await echo_db.pool.fetchval(DOUBLED)
     return found
 
 
-async def test_with_every_guard_in_place_it_is_silent(house_of_two: tuple[Database, Database]) -> None:
+async def test_with_every_guard_in_place_it_is_silent(house_of_two: House) -> None:
     assert (await play(house_of_two, Road(), away=2)).wrong == {}
 
 
 async def test_without_the_inbox_it_shouts_that_effects_are_doubled(
-    house_of_two: tuple[Database, Database], monkeypatch: pytest.MonkeyPatch
+    house_of_two: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = inbox.accept
 
@@ -115,7 +118,7 @@ async def test_without_the_inbox_it_shouts_that_effects_are_doubled(
 
 
 async def test_without_the_mark_it_shouts_that_events_stay(
-    house_of_two: tuple[Database, Database], monkeypatch: pytest.MonkeyPatch
+    house_of_two: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "_MARK", "SELECT $1::bigint[]")
     found = await play(house_of_two, Road())
@@ -124,7 +127,7 @@ async def test_without_the_mark_it_shouts_that_events_stay(
 
 
 async def test_with_the_offset_before_the_commit_it_shouts_that_events_are_lost(
-    house_of_two: tuple[Database, Database],
+    house_of_two: House,
 ) -> None:
     found = await play(house_of_two, Hasty(), away=1, again=False)
     assert found.not_applied == 3 * THINGS
@@ -132,7 +135,7 @@ async def test_with_the_offset_before_the_commit_it_shouts_that_events_are_lost(
 
 
 async def test_without_the_order_of_the_outbox_it_shouts_that_events_overtake(
-    house_of_two: tuple[Database, Database], monkeypatch: pytest.MonkeyPatch
+    house_of_two: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "_NEXT", outbox._NEXT.replace("ORDER BY id", "ORDER BY id DESC"))
     found = await play(house_of_two, Road())
@@ -140,7 +143,7 @@ async def test_without_the_order_of_the_outbox_it_shouts_that_events_overtake(
     assert found.sum(Findings.DISORDER) > 0
 
 
-async def test_an_event_that_vanished_from_the_topic_is_missed(house_of_two: tuple[Database, Database]) -> None:
+async def test_an_event_that_vanished_from_the_topic_is_missed(house_of_two: House) -> None:
     road = Road()
     await play(house_of_two, road)
     del road.topic[0]
@@ -149,11 +152,9 @@ async def test_an_event_that_vanished_from_the_topic_is_missed(house_of_two: tup
     assert found.steps_back_on_topic > 0
 
 
-async def test_an_event_applied_before_an_earlier_one_is_seen(
-    house: House, house_of_two: tuple[Database, Database]
-) -> None:
+async def test_an_event_applied_before_an_earlier_one_is_seen(house_of_two: House) -> None:
     await play(house_of_two, Road())
-    owner = await asyncpg.connect(house.url(echo))
+    owner = await asyncpg.connect(house_of_two.url(echo))
     await owner.execute(
         "UPDATE inbox SET received_at = received_at + interval '1 s'"
         " WHERE event_id = (SELECT event_id FROM inbox ORDER BY event_id LIMIT 1)"
@@ -228,29 +229,64 @@ def test_whatever_does_not_agree_in_the_chain_is_shouted(wrong: dict[str, Any], 
     assert list(found.wrong) == shouted
 
 
-def test_steps_count_from_one_without_a_gap() -> None:
-    assert checker.out_of_step([("a", 1), ("b", 1), ("a", 2), ("b", 2)]) == 0
-    assert checker.out_of_step([("a", 2)]) == 1
-    assert checker.out_of_step([("a", 1), ("a", 3)]) == 1
-    assert checker.out_of_step([("a", 1), ("a", 2), ("a", 1)]) == 1
-    assert checker.out_of_step([("a", 1), ("a", 1)]) == 1
+Step = tuple[str, int, str]
+"""Subject, sequence and type of what is said."""
+
+
+@pytest.fixture
+async def books(house: House) -> AsyncIterator[Books]:
+    async with opened(house.url(echo)) as books:
+        yield books
+
+
+async def say(books: Books, *steps: Step) -> list[UUID]:
+    """Writes down that these were said, in this order; their ids."""
+    places = await books.events()
+    ids: list[UUID] = [uuid7() for _ in steps]
+    rows = [
+        ("source", places + place, event_id, *version_of(kind), subject, sequence, True, clock.now())
+        for place, (event_id, (subject, sequence, kind)) in enumerate(zip(ids, steps, strict=True))
+    ]
+    await books.session.copy_records_to_table("said", records=rows)
+    return ids
+
+
+@pytest.mark.parametrize(
+    ("steps", "wrong"),
+    [
+        ([("a", 1), ("b", 1), ("a", 2), ("b", 2)], 0),
+        ([("a", 2)], 1),
+        ([("a", 1), ("a", 3)], 1),
+        ([("a", 1), ("a", 2), ("a", 1)], 1),
+        ([("a", 1), ("a", 1)], 1),
+    ],
+)
+async def test_steps_count_from_one_without_a_gap(books: Books, steps: list[tuple[str, int]], wrong: int) -> None:
+    await say(books, *((subject, sequence, "x.done.v1") for subject, sequence in steps))
+    assert (await check_path(books)).gaps_in_outbox == wrong
 
 
 def test_a_promise_needs_a_deadline_or_an_alert() -> None:
     promised = [("order_unconfirmed", "o1", "o1:d"), ("payment_overdue", "l1", "p1")]
-    assert checker.unkept(promised, {("payment_overdue", "l1")}, {("order_unconfirmed", "o1:d")}) == 0
-    assert checker.unkept(promised, {("payment_overdue", "l1")}, set()) == 1
-    assert checker.unkept(promised, set(), {("coverage_short", "p1")}) == 2
+    assert unkept(promised, {("payment_overdue", "l1")}, {("order_unconfirmed", "o1:d")}) == 0
+    assert unkept(promised, {("payment_overdue", "l1")}, set()) == 1
+    assert unkept(promised, set(), {("coverage_short", "p1")}) == 2
 
 
-def test_a_fact_told_in_two_versions_is_one_step_and_applied_by_either() -> None:
-    now = clock.now()
-    first, beside, second = (
-        Said(uuid7(), kind, "a", sequence, True, now)
-        for kind, sequence in (("x.done.v1", 1), ("x.done.v2", 1), ("x.done.v1", 2))
-    )
-    facts = list(checker.facts_of([first, beside, second]))
-    assert checker.once(facts) == [("a", 1), ("a", 2)]
-    assert checker.once([*facts, facts[0]]) == [("a", 1), ("a", 2), ("a", 1)]  # said again is a step back all the same
-    applied = checker.by_any_version([first, beside, second], {beside.id: now})
-    assert applied == {first.id: now, beside.id: now}
+async def test_a_fact_told_in_two_versions_is_one_step_and_applied_by_either(books: Books) -> None:
+    _, beside, _ = await say(books, ("a", 1, "x.done.v1"), ("a", 1, "x.done.v2"), ("a", 2, "x.done.v1"))
+    heard = [("old", "x.done", "1"), ("new", "x.done", "2")]
+    await books.session.copy_records_to_table("heard", records=heard)
+    await books.session.copy_records_to_table("applied", records=[("old", beside, clock.now())])
+    found = await check_path(books)
+    assert found.gaps_in_outbox == 0
+    assert found.not_applied == 2  # the second by old, the first by new
+    await say(books, ("a", 1, "x.done.v1"))
+    assert (await check_path(books)).gaps_in_outbox == 1  # said again is a step back all the same
+
+
+async def test_what_was_applied_and_never_said_and_what_began_twice_is_seen(books: Books) -> None:
+    await say(books, ("a", 1, "cn.jicai.orders.order.placed.v1"), ("a", 2, "cn.jicai.orders.order.placed.v1"))
+    await books.session.copy_records_to_table("applied", records=[("old", uuid7(), clock.now())])
+    found = await check_path(books)
+    assert (found.effects_doubled, found.applied_from_nowhere, found.not_on_topic) == (1, 1, 2)

@@ -1,0 +1,92 @@
+"""Topics are made and mended by what is told, and everything that will change is said before anything does."""
+
+from collections.abc import Sequence
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from uuid_utils.compat import uuid7
+
+from deploy.kafka import EmbeddedKafka
+from shared.bus import BusAway, ensure_topics
+
+WEEK, DAY = {"retention.ms": "604800000"}, {"retention.ms": "86400000"}
+
+
+async def told(broker: EmbeddedKafka, topic: str, *keys: str) -> list[str]:
+    """What the broker holds of a topic's settings."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    try:
+        asked = ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(keys))
+        (answer,) = await admin.describe_configs([asked])
+    finally:
+        await admin.close()
+    held = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+    return [held[key] for key in keys]
+
+
+async def set_by_hand(broker: EmbeddedKafka, topic: str, settings: dict[str, str]) -> None:
+    """As somebody does with the broker's own tool."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    try:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, settings)])
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+async def topic(kafka: EmbeddedKafka) -> str:
+    """A topic that keeps a week."""
+    name = f"t{uuid7().hex}"
+    await ensure_topics([name], settings=WEEK, bootstrap_servers=kafka.bootstrap)
+    return name
+
+
+class Stopped(Exception):
+    """Somebody reads what will change, and does not want it."""
+
+
+async def test_whoever_stops_at_the_last_difference_has_changed_nothing(kafka: EmbeddedKafka, topic: str) -> None:
+    fresh = f"t{uuid7().hex}"
+    heard: list[str] = []
+
+    def say(difference: str) -> None:
+        heard.append(difference)
+        if len(heard) == 3:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        await ensure_topics([topic, fresh], settings=DAY, partitions=3, say=say, bootstrap_servers=kafka.bootstrap)
+    assert heard == [
+        f"{fresh}: is made, 3 partitions, 1 replicas, {DAY}",
+        f"{topic}: keeps its 6 partitions; 3 would change the order of keys",
+        f"{topic}: retention.ms becomes 86400000, was 604800000",
+    ]
+    assert await told(kafka, topic, "retention.ms") == ["604800000"]
+    assert await made(kafka, [topic, fresh]) == [topic]
+
+
+async def made(broker: EmbeddedKafka, topics: Sequence[str]) -> list[str]:
+    """Those of the topics that are there."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    try:
+        return sorted(set(topics) & set(await admin.list_topics()))
+    finally:
+        await admin.close()
+
+
+async def test_a_setting_that_somebody_else_has_made_stays(kafka: EmbeddedKafka, topic: str) -> None:
+    await set_by_hand(kafka, topic, {**WEEK, "max.message.bytes": "2000000"})
+    heard: list[str] = []
+    await ensure_topics([topic], settings=DAY, say=heard.append, bootstrap_servers=kafka.bootstrap)
+    assert heard == [f"{topic}: retention.ms becomes 86400000, was 604800000"]
+    assert await told(kafka, topic, "retention.ms", "max.message.bytes") == ["86400000", "2000000"]
+
+
+async def test_a_setting_that_the_broker_does_not_take_is_said(kafka: EmbeddedKafka, topic: str) -> None:
+    with pytest.raises(BusAway, match=f"the settings of topic {topic} were not changed: .*retention.ms"):
+        await ensure_topics([topic], settings={"retention.ms": "long"}, bootstrap_servers=kafka.bootstrap)
+    assert await told(kafka, topic, "retention.ms") == ["604800000"]
