@@ -38,7 +38,7 @@ up: setup ## the five services as ten processes from PORT=8000 on, with their ow
 test: setup ## every test, on real servers
 	$(BIN)/python -m pytest
 
-test-long: setup ## the tests that take minutes: real faults under load
+test-long: setup ## the tests that take minutes: real faults under load, one by one
 	$(BIN)/python -m pytest -m long
 
 fuzz: setup ## ask the five services made-up things for MINUTES=30; seeds and findings go to .data/fuzz

@@ -43,7 +43,7 @@ JVM = (
     "-Djava.awt.headless=true",
     "--sun-misc-unsafe-memory-access=allow",
 )
-START_TIMEOUT_SECONDS = 60.0
+START_TIMEOUT_SECONDS = 120.0
 ANSWER_TIMEOUT_SECONDS = 2.0
 LAUNCH_TRIES = 3
 STOPPING = ((signal.SIGTERM, 20.0), (signal.SIGKILL, 10.0))

@@ -78,6 +78,7 @@ def kafka_bus(service: Service, settings: ServiceSettings) -> KafkaBus:
         client_id=service.name,
         batch_messages=limits.consumer_messages,
         drain_seconds=limits.drain_seconds,
+        session_seconds=settings.kafka_session_seconds,
         **connection_of(settings),
     )
 

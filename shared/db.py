@@ -48,6 +48,7 @@ TRANSIENT = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
+    asyncpg.InvalidCachedStatementError,  # a migration has changed a table under a prepared statement
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the connection was cut between two words of a statement
     ConnectionError,

@@ -53,7 +53,14 @@ _BLOCKED = (
     " AND (topic, subject) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
 )
 _FIRST = (
-    "SELECT * FROM dead_letters WHERE topic = $1 AND subject = $2 AND state IN ('dead', 'waiting') ORDER BY id LIMIT 1"
+    sa.select(dead_letters)
+    .where(
+        dead_letters.c.topic == sa.bindparam("topic"),
+        dead_letters.c.subject == sa.bindparam("subject"),
+        sa.text("state IN ('dead', 'waiting')"),
+    )
+    .order_by(dead_letters.c.id)
+    .limit(1)
 )
 _SETTLE = "UPDATE dead_letters SET state = $2, note = $3, settled_at = now() WHERE id = $1"
 _STAYS = "UPDATE dead_letters SET state = 'dead', reason = $2 WHERE id = $1"
@@ -168,8 +175,7 @@ async def alone(tx: Tx) -> None:
 
 async def first_of(tx: Tx, topic: str, subject: str) -> DeadLetter | None:
     """The oldest open letter of a subject."""
-    rows = await tx.sql(_FIRST, topic, subject)
-    return DeadLetter(**rows[0]) if rows else None
+    return await tx.one(DeadLetter, _FIRST, topic=topic, subject=subject)
 
 
 async def settle(tx: Tx, letter: DeadLetter, state: str, note: str) -> None:

@@ -70,7 +70,7 @@ _TAKE = (
     "UPDATE jobs SET state = 'running', leased_until = clock_timestamp() + interval '60 seconds', attempts = attempts + 1"
     " WHERE id = (SELECT id FROM jobs WHERE state IN ('queued', 'running')"
     " AND (leased_until IS NULL OR leased_until < clock_timestamp()) ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)"
-    " RETURNING *"
+    " RETURNING id, kind, params, organisation, region, person, cursor, done, total, refused, attempts"
 )
 _STEP = (
     "UPDATE jobs SET cursor = $2, done = $3, total = $4, refused = $5, attempts = 0,"

@@ -123,6 +123,9 @@ class ServiceSettings(BaseSettings):
     kafka_sasl_mechanism: str = "SCRAM-SHA-512"
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
+    kafka_session_seconds: float = Field(
+        10, ge=6, description="how long a worker may be silent before its group deals its partitions anew"
+    )
     issuer: str = Field("", description="`iss` that tokens must carry")
     jwks: str = Field("", description="address (https) or file of its public keys; unless set the issuer is asked")
     audience: str = Field("", description="`aud` that tokens must carry; the service's name unless set")

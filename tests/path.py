@@ -27,7 +27,7 @@ class Path:
     """Source's database, a bus, echo's database, and the relay and consumer between them."""
 
     def __init__(
-        self, said: Database, heard: Database, make_bus: Callable[[str], Bus], *, local: bool, topic: str = "source"
+        self, said: Database, heard: Database, make_bus: Callable[..., Bus], *, local: bool, topic: str = "source"
     ) -> None:
         self.topic = topic
         self.said = said

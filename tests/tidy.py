@@ -17,6 +17,7 @@ SERVICE_LAYERS = frozenset(
 )
 EVENT_TYPE = re.compile(r"cn\.jicai\.[a-z]+\.[a-z_]+\.[a-z_]+\.v\d+")
 
+SQL_STAR = re.compile(r"RETURNING\s+(\w+\.)?\*|SELECT\s+\*\s+FROM\s+\w+\s+WHERE", re.IGNORECASE)
 SQL_COMMIT = re.compile(r"(^|;)\s*COMMIT\b", re.IGNORECASE)
 CLOCKS = {
     "datetime": {"now", "utcnow", "today"},
@@ -52,6 +53,12 @@ def commits(text: str, tree: ast.Module) -> Iterator[Break]:
             yield node.lineno, "commits"
         elif isinstance(node, ast.Constant) and node not in documentation and SQL_COMMIT.search(str(node.value)):
             yield node.lineno, "commits in SQL"
+
+
+def takes_any_column(text: str, tree: ast.Module) -> Iterator[Break]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and SQL_STAR.search(str(node.value)):
+            yield node.lineno, "takes whatever columns there are"
 
 
 def imports_aiokafka(text: str, tree: ast.Module) -> Iterator[Break]:

@@ -25,17 +25,25 @@ NOWHERE = TopicPartition("", 0)
 PROBE_SECONDS = 2
 LAG_SECONDS = 10
 LEAVE_SECONDS = 5
+BEATS_OF_A_SESSION = 3
 
 
 class KafkaBus:
     """The bus of one worker: its producer is opened by the first send, its consumer by `consume`."""
 
     def __init__(
-        self, *, client_id: str, batch_messages: int = 500, drain_seconds: float = 20, **connection: Any
+        self,
+        *,
+        client_id: str,
+        batch_messages: int = 500,
+        drain_seconds: float = 20,
+        session_seconds: float = 10,
+        **connection: Any,
     ) -> None:
         self._client_id = client_id
         self._batch_messages = batch_messages
         self._drain_seconds = drain_seconds
+        self._session_ms = int(session_seconds * 1_000)
         self._connection = connection
         self._producer: AIOKafkaProducer | None = None
         self._leaving: set[asyncio.Task[None]] = set()
@@ -117,6 +125,8 @@ class KafkaBus:
             client_id=self._client_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            session_timeout_ms=self._session_ms,
+            heartbeat_interval_ms=self._session_ms // BEATS_OF_A_SESSION,
             rebalance_timeout_ms=int((self._drain_seconds + 10) * 1_000),
             **self._connection,
         )

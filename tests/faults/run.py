@@ -48,7 +48,7 @@ QUIET_LOOKS = 3
 LONGEST_SECONDS = 12 * 60 * 60
 DEADLINES_AHEAD = timedelta(days=10)
 """At the end alerts' worker is driven so far ahead: every order that nobody answered must be seen."""
-TRIES_OF_A_FAULT = 3
+TRIES_OF_A_FAULT = 5
 say = Console(highlight=False, soft_wrap=True, markup=False).print
 
 

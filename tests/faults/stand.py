@@ -32,6 +32,8 @@ from shared import clock, crash
 
 KILLED = ((signal.SIGKILL, 10.0),)
 LOOK_SECONDS = 0.1
+SESSION_SECONDS = 6
+"""The least that a broker allows; 10 unless said."""
 PATIENCE_SECONDS = 120
 CRASHED = (crash.STATUS, -signal.SIGKILL)
 TODAY, NEXT = "deploy.cli", "tests.faults.next_version"
@@ -85,13 +87,14 @@ def _passed_by(name: str) -> tuple[str, ...]:
     return crash.CONSUMER if service == "alerts" else (*crash.RELAY, *crash.CONSUMER)
 
 
-class KeepsNoClock(Embedded):
-    """Whoever is killed while its clock is wrong has the right time again."""
+class Quick(Embedded):
+    """The embedded default for processes that are killed: who was, is missed soon, and has the right time again."""
 
     def variables(self, service: str) -> dict[str, str]:
         """As they are told, without the file of the clock."""
         told = super().variables(service)
-        return {name: value for name, value in told.items() if not name.endswith("_CLOCK_FILE")}
+        kept = {name: value for name, value in told.items() if not name.endswith("_CLOCK_FILE")}
+        return {**kept, f"{service.upper()}_KAFKA_SESSION_SECONDS": str(SESSION_SECONDS)}
 
 
 @dataclass(slots=True)
@@ -241,7 +244,7 @@ def standing(data_dir: Path) -> Iterator[Stand]:
         asyncio.run(bring_to_head(services, urls))
         make_topics(NAMES, told(TopicSettings, kafka_bootstrap=kafka.bootstrap), lambda _: None)
         jwks_file(data_dir)
-        embedded = KeepsNoClock(data_dir, urls, kafka.bootstrap)
+        embedded = Quick(data_dir, urls, kafka.bootstrap)
         addresses = start(children, embedded, ports)
         until_ready(children, [url for address in addresses.values() for url in (address.api, address.ops)])
         yield Stand(data_dir, postgres, kafka, children, embedded, ports, addresses)

@@ -1,5 +1,7 @@
-"""Small runs of the fault test: each fault and each named step at least once, and only zeros. In the smaller one
-faults come back to back. Both take minutes, so `make test-long`."""
+"""Small runs of the fault test: each fault and each named step at least once, and only zeros.
+
+In the smallest one faults come back to back; the other, where they come one by one, is in `make test-long`.
+"""
 
 import json
 import subprocess
@@ -10,8 +12,6 @@ from typing import Any
 import pytest
 
 from shared import crash
-
-pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 SMALLEST, SMALL = 600, 2_000
@@ -34,7 +34,7 @@ OTHERS = {
 """A deadlock is provoked too; whether it comes about is the server's to say."""
 
 
-@pytest.fixture(scope="module", params=[SMALLEST, SMALL])
+@pytest.fixture(scope="module", params=[SMALLEST, pytest.param(SMALL, marks=pytest.mark.long)])
 def figures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a run of its own, in processes of its own, has counted."""
     out = tmp_path_factory.mktemp("faults") / "faults.json"

@@ -33,7 +33,9 @@ async def make_path(house: House, request: pytest.FixtureRequest) -> AsyncIterat
         return Path(
             said,
             heard,
-            lambda name: OwnTopic(topic, client_id=name, bootstrap_servers=broker.bootstrap, drain_seconds=1),
+            lambda name, **how: OwnTopic(
+                topic, client_id=name, bootstrap_servers=broker.bootstrap, **{"drain_seconds": 1, **how}
+            ),
             local=False,
             topic=topic,
         )

@@ -22,6 +22,7 @@ from tests.echo import Said, source
 from tests.house import House
 from tests.path import PATIENCE_SECONDS, Path, message, said
 
+MAX_POLL_MS = 1_000
 THINGS = 12
 """Enough for each of the three partitions to hold some."""
 
@@ -114,8 +115,34 @@ async def test_a_batch_that_outlasts_the_hand_over_is_given_up_and_done_by_the_n
     assert await kafka_path.numbers() == everything(things, 3)
 
 
+async def test_a_batch_slower_than_max_poll_interval_keeps_its_partition_and_is_done_once(kafka_path: Path) -> None:
+    """Another member waits for the partition; the group never takes it from who is at work and shows that it lives."""
+    things = [uuid7() for _ in range(THINGS)]
+    handed: list[Message] = []
+    joined = asyncio.Event()
+
+    async def slowly(messages: Sequence[Message]) -> None:
+        handed.extend(messages)
+        await asyncio.sleep(3 * MAX_POLL_MS / 1_000 if joined.is_set() else 0)
+        await kafka_path.consumer.apply(messages)
+
+    how = {"max_poll_interval_ms": MAX_POLL_MS, "drain_seconds": 20}
+    await say_to_all(kafka_path, things, range(1, 2))
+    async with (
+        relaying(kafka_path, kafka_path.make_bus("relay")),
+        consuming(kafka_path, kafka_path.make_bus("first", **how), slowly),
+        consuming(kafka_path, kafka_path.make_bus("second", **how), slowly),
+    ):
+        await kafka_path.until(THINGS)
+        joined.set()
+        await say_to_all(kafka_path, things, range(2, 5))
+        await kafka_path.until(THINGS * 4)
+    assert len(handed) == len({one.value for one in handed}) == THINGS * 4
+    assert await kafka_path.numbers() == everything(things, 4)
+
+
 async def test_a_consumer_that_hangs_and_wakes_late_applies_nothing_twice(kafka_path: Path) -> None:
-    """As after a stalled machine, or a batch slower than max.poll.interval: its partitions are another's by then."""
+    """As after a stalled machine: its partitions are another's by then."""
     things = [uuid7() for _ in range(THINGS)]
     asleep, wake = asyncio.Event(), asyncio.Event()
     late: list[asyncio.Task[None]] = []

@@ -143,6 +143,30 @@ async def test_a_database_of_another_version_holds_everything_and_buries_nothing
     assert await letters(path) == []
 
 
+async def test_a_table_that_changes_under_a_prepared_statement_holds_the_batch_and_buries_nothing(
+    path: Path, house: House
+) -> None:
+    async def looks(tx: Tx, events: Any) -> None:
+        await tx.sql("SELECT * FROM heard")
+        await echo.handlers[Said](tx, events)
+
+    consumer = Consumer("echo", path.heard, {Said: looks})
+    thing = uuid7()
+    first, second = (message(fact) for fact in said(thing, 1, 2))
+    await consumer.apply([first])
+    owner = await asyncpg.connect(house.url(echo))
+    try:
+        await owner.execute("ALTER TABLE heard ADD COLUMN next text")
+        with pytest.raises(Transient, match="cached statement plan is invalid"):
+            await consumer.apply([second])
+        await consumer.apply([second])
+    finally:
+        await owner.execute("ALTER TABLE heard DROP COLUMN next")
+        await owner.close()
+    assert await path.numbers() == {thing: [(1, "said"), (2, "said")]}
+    assert await letters(path) == []
+
+
 async def test_a_cut_in_the_middle_of_one_by_one_loses_and_doubles_nothing(path: Path) -> None:
     things = [uuid7() for _ in range(3)]
     known = [message(Said(thing_id=thing, number=1, unbearable=thing == things[1])) for thing in things]

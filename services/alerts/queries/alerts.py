@@ -15,8 +15,9 @@ from services.alerts.tables import acknowledgements, alerts
 from shared.codes import region_prefix
 from shared.db import Tx
 
+_ALERT = ", ".join(map(str, alerts.c))
 # Whatever stands in the way, the cause was told before, or an alert of this kind about this thing is open already.
-_RAISE = """
+_RAISE = f"""
 INSERT INTO alerts (id, kind, about, about_id, cause, remedy_key, state, institution_code, supplier_code, region,
   product_code, detail, evidence, happened_at, raised_at, version)
 SELECT id, kind, about, about_id, cause, remedy_key, 'open', institution_code, supplier_code, region,
@@ -26,10 +27,10 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
   AS u(id, kind, about, about_id, cause, remedy_key, institution_code, supplier_code, region, product_code, detail,
     evidence, happened_at)
 ORDER BY kind, about_id
-ON CONFLICT DO NOTHING RETURNING *
-"""
+ON CONFLICT DO NOTHING RETURNING {_ALERT}
+"""  # noqa: S608  names are declared
 
-_RESOLVE = """
+_RESOLVE = f"""
 WITH found AS (
   SELECT a.id, u.reason FROM alerts a
   JOIN unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[])
@@ -40,8 +41,8 @@ WITH found AS (
   ORDER BY a.id FOR UPDATE OF a
 )
 UPDATE alerts SET state = 'resolved', resolved_at = $6, resolution = found.reason, version = alerts.version + 1
-FROM found WHERE alerts.id = found.id AND alerts.state = 'open' RETURNING alerts.*
-"""
+FROM found WHERE alerts.id = found.id AND alerts.state = 'open' RETURNING {_ALERT}
+"""  # noqa: S608  names are declared
 
 _MEET = """
 INSERT INTO remedies AS t (kind, key, happened_at, reason, by_id, institution_code, region)

@@ -97,8 +97,9 @@ _HOLDERS = (
     " WHERE r.quantity_accepted > 0 ORDER BY 1, 5"
 )
 _RECALLED = (
-    "SELECT l.* FROM recalled_lots l JOIN unnest($1::text[], $2::text[]) AS u(product_code, lot_number)"
-    " USING (product_code, lot_number) WHERE l.opened_at IS NOT NULL AND l.closed_at IS NULL"
+    f"SELECT {', '.join(map(str, recalled_lots.c))}"  # noqa: S608  names are declared
+    " FROM recalled_lots JOIN unnest($1::text[], $2::text[]) AS u(product_code, lot_number)"
+    " USING (product_code, lot_number) WHERE opened_at IS NOT NULL AND closed_at IS NULL"
 )
 
 
@@ -110,9 +111,10 @@ def _fill(table: sa.Table, names: tuple[str, ...]) -> str:
     columns = ", ".join(names)
     changes = ", ".join(f"{name} = {_kept(table, name)}" for name in names if name not in keys)
     key = ", ".join(keys)
+    kept = ", ".join(f"t.{column.name}" for column in table.c)
     return (
         f"INSERT INTO {table.name} AS t ({columns}) SELECT * FROM unnest({arrays}) AS u({columns}) ORDER BY {key}"  # noqa: S608  names are declared
-        f" ON CONFLICT ({key}) DO UPDATE SET {changes} RETURNING t.*"
+        f" ON CONFLICT ({key}) DO UPDATE SET {changes} RETURNING {kept}"
     )
 
 

@@ -34,7 +34,7 @@ _PAIRS = (
 _STILL_OPEN = "SELECT DISTINCT p.region" + _UNSHEETED
 
 # A payable that was released or disputed meanwhile is seen as it stands once its lock is ours.
-_ISSUE = """
+_ISSUE = f"""
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[])
         AS g(sheet_id, institution_code, distributor_code, region, confirm_by)
@@ -73,8 +73,8 @@ SELECT g.sheet_id, g.institution_code, max(m.institution_name), g.distributor_co
     $6, sum(m.yuan), count(*), 'issued', g.confirm_by, min(m.due_on), $7, 1
 FROM moved AS m JOIN given AS g ON g.sheet_id = m.sheet_id
 GROUP BY g.sheet_id, g.institution_code, g.distributor_code, g.region, g.confirm_by
-RETURNING *
-"""
+RETURNING {", ".join(map(str, sheets.c))}
+"""  # noqa: S608  names are declared
 _LEAVE = (
     "UPDATE sheet_lines AS l SET disputed_at = $4, dispute_reason = u.reason"
     " FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS u(sheet_id, payable_id, reason)"
