@@ -22,7 +22,7 @@ from tests.echo import Said, source
 from tests.house import House
 from tests.path import PATIENCE_SECONDS, Path, message, said
 
-MAX_POLL_MS = 1_000
+MAX_POLL_MS, SLOWEST_SECONDS = 1_000, 6
 THINGS = 12
 """Enough for each of the three partitions to hold some."""
 
@@ -116,25 +116,33 @@ async def test_a_batch_that_outlasts_the_hand_over_is_given_up_and_done_by_the_n
 
 
 async def test_a_batch_slower_than_max_poll_interval_keeps_its_partition_and_is_done_once(kafka_path: Path) -> None:
-    """Another member waits for the partition; the group never takes it from who is at work and shows that it lives."""
+    """Another member is there to take the partition; the group leaves it to who is at work and shows that it lives."""
     things = [uuid7() for _ in range(THINGS)]
     handed: list[Message] = []
-    joined = asyncio.Event()
+    both = asyncio.Event()
+
+    async def fast(messages: Sequence[Message]) -> None:
+        handed.extend(messages)
+        await kafka_path.consumer.apply(messages)
 
     async def slowly(messages: Sequence[Message]) -> None:
         handed.extend(messages)
-        await asyncio.sleep(3 * MAX_POLL_MS / 1_000 if joined.is_set() else 0)
+        await asyncio.sleep(SLOWEST_SECONDS if both.is_set() else 0)
         await kafka_path.consumer.apply(messages)
 
-    how = {"max_poll_interval_ms": MAX_POLL_MS, "drain_seconds": 20}
+    how = {"max_poll_interval_ms": MAX_POLL_MS, "session_seconds": 6, "drain_seconds": 20}
+    first, second = (kafka_path.make_bus(name, **how) for name in ("first", "second"))
     await say_to_all(kafka_path, things, range(1, 2))
     async with (
         relaying(kafka_path, kafka_path.make_bus("relay")),
-        consuming(kafka_path, kafka_path.make_bus("first", **how), slowly),
-        consuming(kafka_path, kafka_path.make_bus("second", **how), slowly),
+        consuming(kafka_path, first, slowly),
+        consuming(kafka_path, second, fast),
     ):
         await kafka_path.until(THINGS)
-        joined.set()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (first.listens and second.listens):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        both.set()
         await say_to_all(kafka_path, things, range(2, 5))
         await kafka_path.until(THINGS * 4)
     assert len(handed) == len({one.value for one in handed}) == THINGS * 4
