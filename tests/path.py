@@ -1,8 +1,8 @@
 """The event path from an outbox to an effect, in one process: over LocalBus, or over a real Kafka with a topic of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from shared import clock, outbox
-from shared.bus import Bus, KafkaBus, Message
+from shared.bus import Bus, BusAway, KafkaBus, Message
 from shared.db import Database
 from shared.envelope import seal
 from shared.events import Event
@@ -109,3 +109,44 @@ def message(fact: Event) -> Message:
         data=fact,
     )
     return Message("source", str(getattr(fact, fact.SUBJECT)), payload)
+
+
+@asynccontextmanager
+async def consuming(path: Path, bus: Bus, apply: Any = None) -> AsyncIterator[asyncio.Event]:
+    """A consumer of the path's group."""
+    stop = asyncio.Event()
+
+    async def again() -> None:
+        while not stop.is_set():
+            with suppress(BusAway):
+                await bus.consume("echo", ["source"], apply or path.consumer.apply, stop)
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(again())
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
+        await bus.stop()
+
+
+@asynccontextmanager
+async def relaying(path: Path, bus: Bus) -> AsyncIterator[asyncio.Event]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(Relay("source", path.said, bus, poll_seconds=0.1).run(stop))
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
+        await bus.stop()
+
+
+async def say_to_all(path: Path, things: Sequence[UUID], numbers: range) -> None:
+    for number in numbers:
+        await path.say(*(fact for thing in things for fact in said(thing, number)))
+
+
+def everything(things: Sequence[UUID], last: int) -> dict[UUID, list[tuple[int, str]]]:
+    return {thing: [(number, "said") for number in range(1, last + 1)] for thing in things}

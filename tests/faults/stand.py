@@ -30,7 +30,6 @@ from deploy.services import NAMES, load_all
 from deploy.wiring import TopicSettings, make_topics, told
 from shared import clock, crash
 
-KILLED = ((signal.SIGKILL, 10.0),)
 LOOK_SECONDS = 0.1
 SESSION_SECONDS = 6
 """The least that a broker allows; 10 unless said."""
