@@ -12,7 +12,7 @@ import time
 import uvloop
 from rich.console import Console
 
-from tests.bench import consumer, http_orders, latency, memory, noisy, relay, scale
+from tests.bench import capture, consumer, http_orders, latency, memory, noisy, relay, scale
 from tests.bench.harness import Bench, Figure, ground, tell
 
 BENCHES: dict[str, Bench] = {
@@ -21,6 +21,7 @@ BENCHES: dict[str, Bench] = {
     "latency": latency.kafka,
     "consumer": consumer.bench,
     "memory": memory.bench,
+    "capture": capture.bench,
     "http": http_orders.bench,
     "noisy": noisy.bench,
 }
@@ -40,9 +41,10 @@ async def main(names: list[str]) -> int:
     async with ground(int(os.environ.get("N", "100000"))) as servers:
         for name in names or BENCHES:
             began = time.perf_counter()
-            figures += await every[name](servers)
+            measured = await every[name](servers)
+            figures += measured
             console.print(f"{name}: {time.perf_counter() - began:.0f} s", style="dim")
-    tell(console, figures)
+            tell(console, measured)
     return int(any(one.met is False for one in figures))
 
 

@@ -1,7 +1,7 @@
 """Captures 10,000 codes in one call to the real app and says what it cost: processor time of Python and of PostgreSQL.
 
-`python -m tests.bench.capture [single|cases] [profile]`: three bills of boxes, or of cases of fifty whose maps are known.
-The first call is not counted; the app is called in this process, without a client's or a server's socket.
+`python -m tests.bench.capture [single|cases] [profile]`, without Kafka: three bills of boxes, or of cases of fifty whose maps are
+known. The first call is not counted; the app is called in this process, without a client's or a server's socket.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from deploy.postgres import EmbeddedPostgres
 from deploy.services import load
 from shared.http import create_app
 from shared.service import Service
+from tests.bench.harness import Figure, Ground, below
 from tests.house import House, WorkerInHand
 from tests.services.traceability.scenes import (
     CASE_IDENT,
@@ -57,7 +58,20 @@ def codes_of(turn: int, bill: int, count: int, *, cases: bool) -> list[str]:
     return boxes(count // IN_A_CASE, first, CASE_IDENT) if cases else boxes(count, first)
 
 
-async def capture(house: House, service: Service, *, cases: bool, profiled: bool) -> None:
+async def bench(servers: Ground) -> list[Figure]:
+    """Both ways in which 10,000 boxes are scanned."""
+    traceability = load("traceability")
+    figures = []
+    for cases in (False, True):
+        await servers.house.empty(traceability)
+        scanned = f"{sum(BILLS) // IN_A_CASE} cases of {IN_A_CASE}" if cases else f"{sum(BILLS):,} codes"
+        seconds = await capture(servers.house, traceability, cases=cases)
+        figures.append(below(f"capture: {scanned} in one call", seconds, 1, "s"))
+    return figures
+
+
+async def capture(house: House, service: Service, *, cases: bool, profiled: bool = False) -> float:
+    """The middle of the seconds that a call takes by the clock."""
     worker = WorkerInHand(service, await house.database(service))
     await worker.deliver(listed())
     meanings = [(IDENT, 1, 1), (CASE_IDENT, 3, IN_A_CASE)]
@@ -94,6 +108,7 @@ async def capture(house: House, service: Service, *, cases: bool, profiled: bool
             costs.append((after[0] - before[0], after[1] - before[1], after[2] - before[2]))
     python, postgres, wall = (statistics.median(one[part] for one in costs[1:]) for part in range(3))
     console.print(f"{sum(BILLS)} codes: Python {python:.2f} s, PostgreSQL {postgres:.2f} s, wall {wall:.2f} s (median)")
+    return wall
 
 
 async def _pack(worker: WorkerInHand, cases: list[str]) -> None:
