@@ -82,9 +82,12 @@ PLATFORM = metadata()
 """The tables that every service's own database has: outbox, inbox, dead letters, deadlines, history, jobs, …"""
 
 
-def private(own: Sequence[str], region: str | None = None, also: Sequence[str] = ()) -> dict[str, Any]:
-    """`info` of a private table: the columns of its parties and region, SQL that widens them; walls.py has the policy."""
-    return {"private": {"own": tuple(own), "region": region, "also": tuple(also)}}
+def private(
+    own: Sequence[str], region: str | None = None, also: Sequence[str] = (), readers: Sequence[str] = ()
+) -> dict[str, Any]:
+    """`info` of a private table: the columns of its parties and region, SQL that widens them, SQL of who else may read;
+    walls.py has the policies."""
+    return {"private": {"own": tuple(own), "region": region, "also": tuple(also), "readers": tuple(readers)}}
 
 
 def quoted(text: str) -> str:

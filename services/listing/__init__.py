@@ -2,7 +2,7 @@
 
 Owns      enterprises, institutions, products, certificates, listings and their prices, distribution relations
 Serves    manufacturers and agents (list, appoint), distributors (accept), the authority (review), everybody (search)
-Emits     enterprise.registered  institution.registered  product.listed/price_changed/suspended/resumed/delisted
-          distribution.confirmed/ended
+Emits     enterprise.registered  institution.registered  distribution.confirmed/ended
+          product.announced/retracted/listed/price_changed/suspended/resumed/delisted
 Consumes  nothing yet (credit.rated of alerts has its own issue)
 """

@@ -4,7 +4,7 @@ Owns      orders and their lines, shipments and their lines, acceptances; projec
 Serves    hospitals (order, accept, close), distributors (confirm, ship), manufacturers, agencies, authorities (see)
 Emits     order.placed/cancelled  line.confirmed/refused/closed  shipment.dispatched/cancelled
           delivery.accepted/rejected
-Consumes  listing: enterprise.registered, institution.registered, product.listed/price_changed/suspended/resumed/delisted,
-          distribution.confirmed/ended; traceability: coverage.verified/short; settlement: payable.opened,
-          payment.paid/failed
+Consumes  listing: enterprise.registered, institution.registered, distribution.confirmed/ended,
+          product.announced/retracted/listed/price_changed/suspended/resumed/delisted;
+          traceability: coverage.verified/short; settlement: payable.opened, payment.paid/failed
 """

@@ -16,10 +16,12 @@ from shared.events.listing import (
     DistributionEnded,
     EnterpriseRegistered,
     InstitutionRegistered,
+    ProductAnnounced,
     ProductDelisted,
     ProductListed,
     ProductPriceChanged,
     ProductResumed,
+    ProductRetracted,
     ProductSuspended,
 )
 from shared.events.settlement import PayableOpened, PaymentFailed, PaymentPaid
@@ -30,6 +32,8 @@ from shared.republish import Projection, Republish
 HANDLERS: Handlers = {
     EnterpriseRegistered: market.on_enterprise_registered,
     InstitutionRegistered: market.on_institution_registered,
+    ProductAnnounced: market.on_product_announced,
+    ProductRetracted: market.on_product_retracted,
     ProductListed: market.on_product_listed,
     ProductPriceChanged: market.on_product_price_changed,
     ProductSuspended: market.on_product_suspended,

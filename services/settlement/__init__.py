@@ -1,7 +1,7 @@
 """settlement (结算): what is owed for accepted goods, what of it may be paid, and what was paid.
 
-Owns      payables, sheets and their lines, payment runs, payments, the ledger; a projection of coverage
+Owns      payables, sheets and their lines, payment runs, payments, the ledger; projections of coverage and recalls
 Serves    hospitals (confirm or dispute sheets), suppliers (see when they are paid), the agency (review, run, approve)
 Emits     payable.opened/held/released  sheet.issued/confirmed/disputed  payment.sent/paid/failed
-Consumes  orders: delivery.accepted; traceability: coverage.verified/short
+Consumes  orders: delivery.accepted; traceability: coverage.verified/short, recall.opened/closed
 """

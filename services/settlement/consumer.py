@@ -3,11 +3,11 @@
 from functools import partial
 
 from services.settlement.gateways import open_bank
-from services.settlement.handlers import again, payables, payments, sheets
-from services.settlement.tables import coverage
+from services.settlement.handlers import again, payables, payments, recalls, sheets
+from services.settlement.tables import coverage, recalled_lots
 from shared.deadlines import Deadlines
 from shared.events.orders import DeliveryAccepted
-from shared.events.traceability import CoverageShort, CoverageVerified
+from shared.events.traceability import CoverageShort, CoverageVerified, RecallClosed, RecallOpened
 from shared.inbox import Handlers
 from shared.jobs import Jobs
 from shared.republish import Projection, Republish
@@ -16,6 +16,8 @@ HANDLERS: Handlers = {
     DeliveryAccepted: payables.on_deliveries_accepted,
     CoverageVerified: payables.on_coverage_verified,
     CoverageShort: payables.on_coverage_short,
+    RecallOpened: recalls.on_recalls_opened,
+    RecallClosed: recalls.on_recalls_closed,
 }
 DEADLINES: Deadlines = {
     "close_month": sheets.when_close_month,
@@ -28,4 +30,7 @@ REPUBLISH: Republish = {
     "sheets": again.sheets_again,
     "payments": again.payments_again,
 }
-PROJECTIONS = {"coverage": Projection((coverage,), {"traceability": ("receipts",)})}
+PROJECTIONS = {
+    "coverage": Projection((coverage,), {"traceability": ("receipts",)}),
+    "recalls": Projection((recalled_lots,), {"traceability": ("recalls",)}),
+}

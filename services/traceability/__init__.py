@@ -4,7 +4,8 @@ Owns      expected receipts and their coverage, identification codes, packing ma
 Serves    hospitals (capture), distributors (what they shipped), manufacturers (identification codes, packings, recalls),
           the authority (anomalies, recalls), the fund (coverage)
 Emits     receipt.expected  coverage.verified/short  code.flagged  recall.opened/closed
-Consumes  listing: product.listed/price_changed/suspended/resumed/delisted; orders: shipment.dispatched/cancelled,
-          delivery.accepted/rejected
+Consumes  listing: enterprise.registered, institution.registered,
+          product.listed/price_changed/suspended/resumed/delisted;
+          orders: shipment.dispatched/cancelled, delivery.accepted/rejected
 Not here  herb batches (饮片批次), which are traced by batch and not by box: they have their own issue
 """

@@ -2,6 +2,7 @@
 
 from services.traceability.handlers import again
 from services.traceability.handlers.identification_codes import RECOGNISE_CODES, when_recognise_codes
+from services.traceability.handlers.organisations import on_enterprises_registered, on_institutions_registered
 from services.traceability.handlers.packings import when_open_cases
 from services.traceability.handlers.products import on_product_told
 from services.traceability.handlers.recalls import LOOK_FOR_HOLDERS, when_look_for_holders
@@ -12,9 +13,11 @@ from services.traceability.handlers.receipts import (
     on_shipment_dispatched,
 )
 from services.traceability.handlers.units import OPEN_CASES
-from services.traceability.tables import products
+from services.traceability.tables import organisations, products
 from shared.deadlines import Deadlines
 from shared.events.listing import (
+    EnterpriseRegistered,
+    InstitutionRegistered,
     ProductDelisted,
     ProductListed,
     ProductPriceChanged,
@@ -26,6 +29,8 @@ from shared.inbox import Handlers
 from shared.republish import Projection, Republish
 
 HANDLERS: Handlers = {
+    EnterpriseRegistered: on_enterprises_registered,
+    InstitutionRegistered: on_institutions_registered,
     ProductListed: on_product_told,
     ProductPriceChanged: on_product_told,
     ProductSuspended: on_product_told,
@@ -46,4 +51,7 @@ REPUBLISH: Republish = {
     "recalls": again.recalls_again,
     "anomalies": again.anomalies_again,
 }
-PROJECTIONS = {"products": Projection((products,), {"listing": ("listings",)})}
+PROJECTIONS = {
+    "organisations": Projection((organisations,), {"listing": ("enterprises", "institutions")}),
+    "products": Projection((products,), {"listing": ("listings",)}),
+}

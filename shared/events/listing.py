@@ -81,6 +81,24 @@ class ListedProduct(Value, frozen=True, kw_only=True):
     """last day, inclusive"""
 
 
+@event("cn.jicai.listing.product.announced.v1", subject="listing_id")
+class ProductAnnounced(Event, frozen=True, kw_only=True):
+    """On public notice until `notice_until`, inclusive; may not be ordered yet. It is listed the day after, unless the
+    authority objects."""
+
+    listing_id: UUID
+    listing: ListedProduct
+    notice_until: date
+
+
+@event("cn.jicai.listing.product.retracted.v1", subject="listing_id")
+class ProductRetracted(Event, frozen=True, kw_only=True):
+    """The public notice ended and the product was not listed: the authority returned it to its maker, or rejected it."""
+
+    listing_id: UUID
+    listing: ListedProduct
+
+
 @event("cn.jicai.listing.product.listed.v1", subject="listing_id")
 class ProductListed(Event, frozen=True, kw_only=True):
     """From `valid_from` on this product may be bought in the region at this price."""

@@ -81,6 +81,10 @@ class RecallOpened(Event, frozen=True, kw_only=True):
     lot_numbers: tuple[str, ...]
     reason: str
     opened_at: datetime
+    opened_by: str | None = None
+    """the maker, or the authority: who closes it"""
+    opened_by_name: str | None = None
+    manufacturer_code: str | None = None
 
 
 @event("cn.jicai.traceability.recall.closed.v1", subject="recall_id")

@@ -18,6 +18,7 @@ _DEED = (
 )
 """What is said of a deed; its number, its hash and when it was recorded are the database's alone."""
 
+_ORGANISATION = "(SELECT nullif(current_setting('app.org', true), ''))"
 PLATFORM_GRANTS = {
     "outbox": ("INSERT, SELECT (recorded_at, sent_at)", "SELECT, INSERT, UPDATE (sent_at), DELETE"),
     "inbox": ("", "SELECT, INSERT"),
@@ -64,24 +65,28 @@ def _policies(table: sa.Table, api: str, worker: str) -> Iterator[str]:
         return
     name = table.name
     yield f'ALTER TABLE "{name}" ENABLE ROW LEVEL SECURITY'
-    for policy in ("scoped", "adding", "platform"):
+    for policy in ("scoped", "adding", "reading", "platform"):
         yield f'DROP POLICY IF EXISTS {policy} ON "{name}"'
     if "belongs_to" in table.info:  # seen with what it belongs to, which may be written by the same statement
         yield f'CREATE POLICY scoped ON "{name}" TO {api} USING ({table.info["belongs_to"]}) WITH CHECK (true)'
     else:
         seen = visible(table)
         yield f'CREATE POLICY scoped ON "{name}" TO {api} USING ({seen}) WITH CHECK ({seen})'
+        if readers := table.info["private"].get("readers"):
+            read = " OR ".join(reader.format(organisation=_ORGANISATION) for reader in readers)
+            yield f'CREATE POLICY reading ON "{name}" FOR SELECT TO {api} USING ({read})'
     yield f'CREATE POLICY platform ON "{name}" TO {worker} USING (true) WITH CHECK (true)'
 
 
 def visible(table: sa.Table) -> str:
     """The condition under which a row may be seen; each setting is read once per statement.
 
-    What the table adds to it (`also`) may name the caller's organisation as `{organisation}`.
+    What the table adds to it (`also`), and who else may read and no more (`readers`), name the caller's organisation as
+    `{organisation}`.
     """
     private = table.info["private"]
     reach = "(SELECT current_setting('app.reach', true))"
-    organisation = "(SELECT nullif(current_setting('app.org', true), ''))"
+    organisation = _ORGANISATION
     conditions = [f"{reach} = 'all'"]
     for name in private["own"]:
         is_list = isinstance(table.c[name].type, sa.ARRAY)

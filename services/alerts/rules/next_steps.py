@@ -54,7 +54,7 @@ def alert_step(alert: Alert, names: Names, around: Around | None) -> NextStep | 
     by = alert.happened_at if alert.kind in MISSED else None
     if around is not None:
         by = day_over(around.receipt.due_on)
-        if not around.receipt.codes_complete:
+        if around.recall is not None or not around.receipt.codes_complete:
             role, what = Role.HOSPITAL, _missing(around)
         elif alert.kind == Kind.PAYMENT_OVERDUE:
             role, what = _payment(around)
@@ -78,7 +78,7 @@ def _payment(around: Around) -> tuple[Role, str]:
 def _missing(around: Around) -> str:
     receipt, recall = around.receipt, around.recall
     if recall is not None:
-        why = f"{recall.reason}; codes of it are refused until then, and the money for them is held"
+        why = f"{recall.reason}; codes of it are refused until then, and nothing more of it is paid"
         return f"set lot {recall.lot_number} aside until recall {recall.recall_id} is closed: {why}"
     accepted = receipt.quantity_accepted or 0
     missing = accepted - max(receipt.quantity_covered or 0, receipt.quantity_released or 0)

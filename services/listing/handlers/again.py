@@ -26,7 +26,7 @@ async def institutions_again(tx: Tx, after: str, rows: int) -> Page:
 
 
 async def listings_again(tx: Tx, after: str, rows: int) -> Page:
-    """Every listing that is or was traded, with its product: listed, suspended or delisted."""
+    """Every listing that something was said of, with its product: announced, retracted, listed, suspended or delisted."""
     ids, last = await keys_after(tx, "listings", after, rows)
     found = await listings_by_id(tx, ids)
     products = await products_by_code(tx, [one.product_code for one in found.values()], locked=False)

@@ -6,6 +6,7 @@ A desk is filled with locked rows, decides nothing, and costs the same few state
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from services.listing.queries.listings import take_change_numbers
 from services.listing.queries.products import COLUMNS
@@ -19,10 +20,12 @@ from shared.deadlines import Deadline
 from shared.events import Event
 from shared.events.listing import (
     ListedProduct,
+    ProductAnnounced,
     ProductDelisted,
     ProductListed,
     ProductPriceChanged,
     ProductResumed,
+    ProductRetracted,
     ProductSuspended,
 )
 from shared.history import Parties
@@ -141,23 +144,28 @@ def _tells(before: Listing | None, after: Listing, product: Product) -> bool:
 
 
 def fact_of(before: Listing | None, after: Listing, product: Product, reason: str) -> Event | None:
-    """What the other services must hear of a change; None while a listing is not traded yet."""
-    whole = _whole(after, product)
+    """What the other services must hear of a change; None while a listing is its parties' own affair.
+
+    `before` None: it is new, or it is said again as it stands, which is nothing unless something was said of it before.
+    """
+    known: dict[str, Any] = {"listing_id": after.id, "listing": _whole(after, product)}
+    fact: Event | None = None
     match before.state if before else None, after.state:
         case _, State.DELISTED:
-            return ProductDelisted(listing_id=after.id, listing=whole, reason=reason)
+            fact = ProductDelisted(**known, reason=reason)
         case _, State.SUSPENDED:
-            return ProductSuspended(listing_id=after.id, listing=whole, reason=reason)
+            fact = ProductSuspended(**known, reason=reason)
         case State.SUSPENDED, State.LISTED:
-            return ProductResumed(listing_id=after.id, listing=whole, reason=reason)
+            fact = ProductResumed(**known, reason=reason)
         case State.LISTED, State.LISTED if before is not None and before.price_yuan != after.price_yuan:
-            return ProductPriceChanged(
-                listing_id=after.id, listing=whole, previous_price_yuan=before.price_yuan, reason=reason
-            )
+            fact = ProductPriceChanged(**known, previous_price_yuan=before.price_yuan, reason=reason)
         case _, State.LISTED:
-            return ProductListed(listing_id=after.id, listing=whole)
-        case _:
-            return None
+            fact = ProductListed(**known)
+        case _, State.PUBLIC_NOTICE if after.notice_until is not None:
+            fact = ProductAnnounced(**known, notice_until=after.notice_until)
+        case None | State.PUBLIC_NOTICE, _ if after.version:
+            fact = ProductRetracted(**known)
+    return fact
 
 
 def _whole(listing: Listing, product: Product) -> ListedProduct:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from services.orders.handlers.desk import Desk, moved
+from services.orders.handlers.desk import Desk, by_supply, moved
 from services.orders.queries.orders import lock_books
 from services.orders.queries.shipments import loads
 from services.orders.rules.lines import Line
@@ -58,24 +59,29 @@ def _note(
     shipment: Shipment,
     arrived: Sequence[ShipmentLine],
 ) -> None:
-    detail = {
-        "shipment_number": shipment.shipment_number,
-        "lines": [
-            {
-                "line_number": one.line_number,
-                "lot_number": one.lot_number,
-                "accepted": one.quantity_accepted,
-                "rejected": one.quantity_rejected,
-                "reason": one.reason,
-            }
-            for one in arrived
-        ],
-    }
-    action = "accepted" if any(one.quantity_accepted for one in arrived) else "rejected"
-    of_shipment = {**detail, "changes": history.changes(before, shipment, "state")}
-    of_order = {**detail, "changes": moved(book, lines.values())}
-    desk.note(shipment.id, action, book.order, shipment.distributor_code, of_shipment)
-    desk.note(book.order.id, action, book.order, shipment.distributor_code, of_order)
+    whole = {**_told(shipment, arrived), "changes": history.changes(before, shipment, "state")}
+    desk.note(shipment.id, _action(arrived), book.order, (shipment.distributor_code, None), whole)
+    for supply, goods in by_supply(arrived).items():
+        detail = {**_told(shipment, goods), "changes": moved(book, [lines[one.order_line_id] for one in goods])}
+        desk.note(book.order.id, _action(goods), book.order, supply, detail)
+
+
+def _action(goods: Sequence[ShipmentLine]) -> str:
+    return "accepted" if any(one.quantity_accepted for one in goods) else "rejected"
+
+
+def _told(shipment: Shipment, goods: Sequence[ShipmentLine]) -> dict[str, Any]:
+    told = [
+        {
+            "line_number": one.line_number,
+            "lot_number": one.lot_number,
+            "accepted": one.quantity_accepted,
+            "rejected": one.quantity_rejected,
+            "reason": one.reason,
+        }
+        for one in goods
+    ]
+    return {"shipment_number": shipment.shipment_number, "lines": told}
 
 
 def received(

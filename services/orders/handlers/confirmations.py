@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from services.orders.handlers.desk import Desk, acting_as, moved
+from services.orders.handlers.desk import Desk, acting_as, by_supply, moved
 from services.orders.queries.orders import lock_books
 from services.orders.rules import confirmations as rules
 from services.orders.rules.lines import Line
@@ -45,21 +45,23 @@ def _confirm(desk: Desk, command: ConfirmLinesOf) -> Book:
     answered = [new for old, new in zip(before.lines, after.lines, strict=True) if old is not new]
     if not answered:
         return before
-    detail: dict[str, Any] = {
-        "lines": [
+    _note(desk, before, answered)
+    return desk.lay(after, *(event for line in answered for event in answer_to(order, line)))
+
+
+def _note(desk: Desk, before: Book, answered: Sequence[Line]) -> None:
+    for supply, lines in by_supply(answered).items():
+        told = [
             {
                 "line_number": line.line_number,
                 "confirmed": line.quantity_confirmed,
                 "refused": line.quantity_refused,
                 "reason": line.reason,
             }
-            for line in answered
-        ],
-        "changes": moved(before, answered),
-    }
-    action = "confirmed" if any(line.quantity_confirmed for line in answered) else "refused"
-    desk.note(order.id, action, order, distributor, detail)
-    return desk.lay(after, *(event for line in answered for event in answer_to(order, line)))
+            for line in lines
+        ]
+        action = "confirmed" if any(line.quantity_confirmed for line in lines) else "refused"
+        desk.note(before.order.id, action, before.order, supply, {"lines": told, "changes": moved(before, lines)})
 
 
 def answer_to(order: Order, line: Line) -> list[LineConfirmed | LineRefused]:

@@ -6,7 +6,7 @@ Every event about an order or a shipment raises its version by one here, and onl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from services.orders.errors import NotYourOrganisation, OrderNotFound, ShipmentNotFound
@@ -28,6 +28,9 @@ EDITED = (
     *("quantity_accepted", "quantity_rejected", "quantity_closed"),
 )
 """Of a line, what the deeds of its order tell from and to."""
+L = TypeVar("L", Line, ShipmentLine)
+Supply = tuple[str, str | None]
+"""Who supplies a line: its distributor and its maker; no maker for what is the distributor's alone, a shipment."""
 
 
 def acting_as(tx: Tx, caller: Caller, named: str | None) -> str:
@@ -41,6 +44,14 @@ def acting_as(tx: Tx, caller: Caller, named: str | None) -> str:
             "You are {organisation} and cannot act for {code}.", organisation=caller.organisation, code=code
         )
     return code
+
+
+def by_supply(lines: Iterable[L]) -> dict[Supply, list[L]]:
+    """Lines of orders or shipments by who supplies them: a deed about many is told to each about its own."""
+    groups: dict[Supply, list[L]] = {}
+    for line in lines:
+        groups.setdefault((line.distributor_code, line.manufacturer_code), []).append(line)
+    return groups
 
 
 @dataclass(slots=True)
@@ -104,19 +115,19 @@ class Desk:
         load = self.loads[shipment.id] = Load(shipment, after.lines)
         return load
 
-    def note(self, about: UUID, action: str, order: Order, supplier_code: str | None, detail: dict[str, Any]) -> None:
-        """Writes down a deed about an order or a shipment of it, for the hospital and this supplier to see."""
-        history.note(
-            self.tx, self.caller, about, action, Parties(order.institution_code, supplier_code, order.region), detail
-        )
+    def note(self, about: UUID, action: str, order: Order, supply: Supply, detail: dict[str, Any]) -> None:
+        """Writes down a deed about an order or a shipment of it, for the hospital and who supplies the goods to see."""
+        distributor_code, manufacturer_code = supply
+        parties = Parties(order.institution_code, distributor_code, order.region, manufacturer_code)
+        history.note(self.tx, self.caller, about, action, parties, detail)
 
     def note_each(self, action: str, book: Book, lines: Sequence[Line], detail: dict[str, Any]) -> None:
-        """Writes down a deed about some lines, which were as they stand in the book, for each supplier about its own."""
-        for code in dict.fromkeys(line.distributor_code for line in lines):
-            its = [line for line in lines if line.distributor_code == code]
+        """Writes down a deed about some lines, which were as they stand in the book, for who supplies each."""
+        for supply, its in by_supply(lines).items():
             lines_moved = {"lines": [line.line_number for line in its], "changes": moved(book, its)}
-            about = {**detail, "distributor_code": code, **lines_moved}
-            self.note(book.order.id, action, book.order, code, about)
+            self.note(
+                book.order.id, action, book.order, supply, {**detail, "distributor_code": supply[0], **lines_moved}
+            )
 
     async def store(self) -> None:
         """Writes what changed, in one statement."""

@@ -20,10 +20,12 @@ from shared.events.listing import (
     EnterpriseRegistered,
     InstitutionRegistered,
     ListedProduct,
+    ProductAnnounced,
     ProductDelisted,
     ProductListed,
     ProductPriceChanged,
     ProductResumed,
+    ProductRetracted,
     ProductSuspended,
 )
 from shared.inbox import Received
@@ -89,10 +91,26 @@ async def on_product_price_changed(tx: Tx, events: Sequence[Received[ProductPric
 async def _keep_state(tx: Tx, events: Sequence[Received[Any]], state: ListingState) -> None:
     await keep_newest(tx, listings, [_row(event.data.listing, event.sequence) for event in events])
     rows = [
-        {"listing_id": event.data.listing_id, "state": state.value, "since": event.time, "version": event.sequence}
+        {
+            "listing_id": event.data.listing_id,
+            "state": state.value,
+            "since": event.time,
+            "notice_until": event.data.notice_until if isinstance(event.data, ProductAnnounced) else None,
+            "version": event.sequence,
+        }
         for event in events
     ]
     await keep_newest(tx, listing_states, rows)
+
+
+async def on_product_announced(tx: Tx, events: Sequence[Received[ProductAnnounced]]) -> None:
+    """May be ordered when the public notice is over, unless the authority objects."""
+    await _keep_state(tx, events, ListingState.PUBLIC_NOTICE)
+
+
+async def on_product_retracted(tx: Tx, events: Sequence[Received[ProductRetracted]]) -> None:
+    """Was on public notice, and is not listed after all."""
+    await _keep_state(tx, events, ListingState.RETRACTED)
 
 
 async def on_product_listed(tx: Tx, events: Sequence[Received[ProductListed]]) -> None:

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.orders.errors import LineNotFound, LineNotOpen
-from services.orders.handlers.desk import Desk, acting_as
+from services.orders.errors import LineNotOpen
+from services.orders.handlers.desk import Desk, acting_as, by_supply
 from services.orders.queries.lines import row_of
 from services.orders.queries.market import gather
 from services.orders.queries.orders import books, lock_books
@@ -189,15 +189,14 @@ def _line(order: Order, number: int, offer: Offer) -> Line:
 
 def _tell_placed(tx: Tx, caller: Caller, book: Book) -> None:
     order = book.order
-    for code in order.distributor_codes:
-        lines = [line for line in book.lines if line.distributor_code == code]
+    for (distributor_code, manufacturer_code), lines in by_supply(book.lines).items():
         detail = {
             "order_number": order.order_number,
             "lines": [line.line_number for line in lines],
             "amount_yuan": str(sum(line.amount_yuan for line in lines)),
-            "distributor_code": code,
+            "distributor_code": distributor_code,
         }
-        parties = Parties(order.institution_code, code, order.region)
+        parties = Parties(order.institution_code, distributor_code, order.region, manufacturer_code)
         history.note(tx, caller, order.id, "placed", parties, detail)
     outbox.record(tx, placed(book), order.version)
 
@@ -286,15 +285,7 @@ async def close_lines(tx: Tx, caller: Caller, commands: Sequence[Closing]) -> li
 
 def _close(desk: Desk, command: Closing) -> Book:
     before = desk.book(OrderNamed(order_id=command.order_id))
-    line = before.line(command.line_number)
-    if line is None:
-        numbers = ", ".join(str(known.line_number) for known in before.lines)
-        raise LineNotFound(
-            "Order {order_number} has the lines {numbers}, not {line_number}.",
-            order_number=before.order.order_number,
-            numbers=numbers,
-            line_number=command.line_number,
-        )
+    line = before.get_line(command.line_number)
     if line.state in (CLOSING, CLOSED):
         return before
     if line.state == PENDING:

@@ -82,11 +82,12 @@ def _row(told: _Told, line: Record) -> dict[str, Any]:
 
 
 def _note_payments(tx: Tx, told: Sequence[_Told], before: Mapping[UUID, Decimal], lines: dict[UUID, Record]) -> None:
-    """One deed for each payment of an order: what was paid in total of what it was for, what is now, and why it failed."""
-    parts: dict[tuple[UUID, UUID, str], list[_Told]] = defaultdict(list)
+    """One deed for each payment of an order and each maker: what was paid of what it was for, what is now, why it failed."""
+    parts: dict[tuple[UUID, UUID, str, str], list[_Told]] = defaultdict(list)
     for one in told:
-        parts[lines[one.line.shipment_line_id]["order_id"], one.payment.payment_id, _deed(one.payment)].append(one)
-    for (order_id, payment_id, deed), group in parts.items():
+        line = lines[one.line.shipment_line_id]
+        parts[line["order_id"], one.payment.payment_id, _deed(one.payment), line["manufacturer_code"]].append(one)
+    for (order_id, payment_id, deed, _), group in parts.items():
         own = [lines[one.line.shipment_line_id] for one in group]
         was = sum((before[one.line.payable_id] for one in group), Decimal("0.00"))
         detail: dict[str, Any] = {
@@ -114,4 +115,4 @@ async def _shipment_lines(tx: Tx, ids: Collection[UUID]) -> dict[UUID, Record]:
 
 
 def _parties(line: Record) -> Parties:
-    return Parties(line["institution_code"], line["distributor_code"], line["region"])
+    return Parties(line["institution_code"], line["distributor_code"], line["region"], line["manufacturer_code"])

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from services.orders.errors import ShipmentRefused
-from services.orders.handlers.desk import Desk, acting_as, moved
+from services.orders.handlers.desk import Desk, acting_as, by_supply, moved
 from services.orders.queries import shipments as queries
 from services.orders.queries.orders import lock_books
 from services.orders.rules import shipments as rules
@@ -123,19 +124,20 @@ def _shipment_line(shipment: Shipment, line: Line, goods: DispatchLine, place: i
 
 def _tell_dispatched(desk: Desk, book: Book, load: Load, own: dict[int, Line]) -> None:
     order, shipment = book.order, load.shipment
-    detail = {
-        "shipment_id": str(shipment.id),
-        "shipment_number": shipment.shipment_number,
-        "lines": [
-            {"line_number": line.line_number, "lot_number": line.lot_number, "quantity": line.quantity}
-            for line in load.lines
-        ],
-    }
-    desk.note(shipment.id, "dispatched", order, shipment.distributor_code, detail)
-    of_order = {**detail, "changes": moved(book, own.values())}
-    desk.note(order.id, "dispatched", order, shipment.distributor_code, of_order)
+    about = {"shipment_id": str(shipment.id), "shipment_number": shipment.shipment_number}
+    whole = (shipment.distributor_code, None)
+    desk.note(shipment.id, "dispatched", order, whole, {**about, "lines": _goods(load.lines)})
+    for supply, goods in by_supply(load.lines).items():
+        its = {"lines": _goods(goods), "changes": moved(book, [own[one.line_number] for one in goods])}
+        desk.note(order.id, "dispatched", order, supply, {**about, **its})
     kinds = {line.id: line.product_kind for line in own.values()}
     outbox.record(desk.tx, dispatched(load, kinds), shipment.version)
+
+
+def _goods(lines: Sequence[ShipmentLine]) -> list[dict[str, Any]]:
+    return [
+        {"line_number": line.line_number, "lot_number": line.lot_number, "quantity": line.quantity} for line in lines
+    ]
 
 
 def dispatched(load: Load, kinds: Mapping[UUID, str]) -> ShipmentDispatched:
@@ -198,9 +200,10 @@ def _cancel(desk: Desk, command: CallingBack) -> Load:
     desk.lay(Book(book.order, tuple(lines[line.id] for line in book.lines)))
     detail = {"shipment_number": shipment.shipment_number, "reason": command.reason}
     of_shipment = {**detail, "changes": history.changes(shipment, after.shipment, "state")}
-    of_order = {**detail, "changes": moved(book, lines.values())}
-    desk.note(shipment.id, "shipment_cancelled", book.order, shipment.distributor_code, of_shipment)
-    desk.note(book.order.id, "shipment_cancelled", book.order, shipment.distributor_code, of_order)
+    desk.note(shipment.id, "shipment_cancelled", book.order, (shipment.distributor_code, None), of_shipment)
+    for supply, goods in by_supply(before.lines).items():
+        its = {"lines": _goods(goods), "changes": moved(book, [lines[one.order_line_id] for one in goods])}
+        desk.note(book.order.id, "shipment_cancelled", book.order, supply, {**detail, **its})
     return desk.send(after, called_back(after))
 
 

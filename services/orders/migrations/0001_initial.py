@@ -63,8 +63,15 @@ def upgrade() -> None:
         sa.Column("listing_id", sa.Uuid(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("notice_until", sa.Date(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("state IN ('listed', 'suspended', 'delisted')", name=op.f("ck_listing_states_state")),
+        sa.CheckConstraint(
+            "(state = 'public_notice') = (notice_until IS NOT NULL)", name=op.f("ck_listing_states_notice")
+        ),
+        sa.CheckConstraint(
+            "state IN ('public_notice', 'retracted', 'listed', 'suspended', 'delisted')",
+            name=op.f("ck_listing_states_state"),
+        ),
         sa.PrimaryKeyConstraint("listing_id", name=op.f("pk_listing_states")),
     )
     op.create_table(

@@ -32,7 +32,7 @@ SELECT
     ARRAY(
         SELECT ROW(l.listing_id, l.region, l.product_code, l.product_kind, l.product_name, l.specification, l.unit,
             l.manufacturer_code, l.manufacturer_name, l.price_yuan, l.valid_from, l.valid_to,
-            coalesce(s.state, 'listed'), s.since)
+            coalesce(s.state, 'listed'), s.since, s.notice_until)
         FROM listings AS l LEFT JOIN listing_states AS s USING (listing_id)
         WHERE l.product_code = ANY($3::text[]) AND l.region IN (SELECT region FROM areas)
     ) AS listings,

@@ -10,7 +10,8 @@ from services.orders.handlers.orders import Cancelling, Closing, cancel_orders, 
 from services.orders.queries import orders as queries
 from services.orders.queries.lines import owed_of, states_of
 from services.orders.queries.orders import OrderState
-from services.orders.rules.orders import next_steps
+from services.orders.rules.lines import is_about
+from services.orders.rules.orders import Book, next_steps
 from services.orders.schemas.fields import MOST_LINES, Day
 from services.orders.schemas.lines import CloseLine
 from services.orders.schemas.orders import AnyOrder, CancelOrder, OrderHeadView, OrderView
@@ -81,6 +82,17 @@ async def get_order_timeline(order_id: UUID, tx: TxHere) -> TimelineView:
     book = await queries.get_book(tx, order_id)
     steps = next_steps(book, await owed_of(tx, order_id), clock.now())
     return await history.timeline(tx, order_id, book.order.state, steps)
+
+
+@router.get("/{order_id}/lines/{line_number}/timeline")
+async def get_line_timeline(order_id: UUID, line_number: LinePath, tx: TxHere) -> TimelineView:
+    """What happened to a line of an order so far, by itself or with others, and who must act on it by when."""
+    book = await queries.get_book(tx, order_id)
+    line = book.get_line(line_number)
+    steps = next_steps(Book(book.order, (line,)), await owed_of(tx, order_id), clock.now())
+    view = await history.timeline(tx, order_id, line.state, steps)
+    deeds = [deed for deed in view.deeds if is_about(deed.detail, line_number)]
+    return view.model_copy(update={"id": str(line.id), "deeds": deeds})
 
 
 @router.post("/{order_id}/cancellation")

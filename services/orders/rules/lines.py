@@ -5,10 +5,12 @@ so nothing is shipped over what was confirmed and nothing is accepted twice. A r
 the remainder of the line is closed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from services.orders.errors import LineNotOpen
@@ -204,3 +206,9 @@ def _settled(line: Line, freed: int) -> Line:
     if line.quantity_accepted == line.quantity_confirmed:
         return replace(line, state=step(line, "fulfil"))
     return line
+
+
+def is_about(detail: Mapping[str, Any], line_number: int) -> bool:
+    """Whether what a deed tells names the line: `line_number`, or `lines` as numbers or with their figures."""
+    named = (one["line_number"] if isinstance(one, Mapping) else one for one in detail.get("lines", ()))
+    return detail.get("line_number") == line_number or line_number in named

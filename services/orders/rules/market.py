@@ -6,7 +6,7 @@ in force the nearest region wins, then the one that came into force last.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -22,6 +22,9 @@ QUANTITY_ALLOWED = Said("a whole number of sale units, 1 to {most}", most=LARGES
 
 
 class ListingState(StrEnum):
+    PUBLIC_NOTICE = "public_notice"
+    RETRACTED = "retracted"
+    """its public notice ended without a listing"""
     LISTED = "listed"
     SUSPENDED = "suspended"
     DELISTED = "delisted"
@@ -57,6 +60,8 @@ class Listing:
     state: str
     since: datetime | None = None
     """when it came into this state"""
+    notice_until: date | None = None
+    """the last day of its public notice, while it is on one"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,18 +212,36 @@ def _listing_of(market: Market, region: str, product: str, on: date, place: str,
 
 
 def _why_not_listed(covering: Sequence[Listing], valid: Sequence[Listing], region: str, on: date) -> tuple[str, str]:
-    """What stands against the listings of a product for a region, with the day since or from when."""
+    """What stands against the listings of a product for a region, with the day since or from when, and who acts next."""
+    noticed = [(one.notice_until, one.valid_from) for one in covering if one.notice_until is not None]
+    if noticed:
+        until, valid_from = min(noticed)
+        begins = max(until + timedelta(days=1), valid_from)
+        rule = "the product is on public notice until {until}; it may be ordered from {begins} on, unless the authority objects"
+        return ListingState.PUBLIC_NOTICE, Said(rule, until=until, begins=begins)
     if valid:
         one = max(valid, key=lambda listing: (len(region_prefix(listing.region)), listing.valid_from))
-        sentence = "the product was suspended" if one.state == ListingState.SUSPENDED else "the product was delisted"
+        sentence, acts = _ENDED[ListingState(one.state)]
         if one.since is None:
-            return one.state, sentence
-        return one.state, Said(f"{sentence} on {{since}}", since=clock.local_date(one.since))
+            return one.state, Said(f"{sentence}; {acts}")
+        return one.state, Said(f"{sentence} on {{since}}; {acts}", since=clock.local_date(one.since))
     if later := [one.valid_from for one in covering if one.valid_from > on]:
         return "not_in_force", Said("the listing begins on {begins}, the order is of {on}", begins=min(later), on=on)
     if ends := [one.valid_to for one in covering if one.valid_to is not None]:
         return "not_in_force", Said("the listing ended on {ended}, the order is of {on}", ended=max(ends), on=on)
-    return "unlisted", Said("the product is not listed for region {region}", region=region)
+    rule = "the product is not listed for region {region}; its maker proposes it, the authority lists it"
+    return "unlisted", Said(rule, region=region)
+
+
+_ENDED = {
+    ListingState.SUSPENDED: ("the product was suspended", "the authority resumes or delists it"),
+    ListingState.DELISTED: ("the product was delisted", "its maker may propose it again"),
+    ListingState.RETRACTED: (
+        "the public notice of the product ended without a listing",
+        "its maker may propose it again",
+    ),
+}
+"""Why a product in force may not be ordered, and who acts next."""
 
 
 def _distributor_of(

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
-from services.orders.errors import NothingToCancel, OrderNumberUsed, OrderRefused
+from services.orders.errors import LineNotFound, NothingToCancel, OrderNumberUsed, OrderRefused
 from services.orders.rules import lines as line_rules
 from services.orders.rules.lines import ACTIVE, CANCELLED, ENDED, PENDING, Line, Owed
 from services.orders.rules.market import Institution, Market, Offer, Wanted, institution_of, offer_of
@@ -70,6 +70,19 @@ class Book:
     def line(self, number: int) -> Line | None:
         """The line of that number."""
         return next((line for line in self.lines if line.line_number == number), None)
+
+    def get_line(self, number: int) -> Line:
+        """The line of that number; raises LineNotFound."""
+        line = self.line(number)
+        if line is None:
+            numbers = ", ".join(str(known.line_number) for known in self.lines)
+            raise LineNotFound(
+                "Order {order_number} has the lines {numbers}, not {line_number}.",
+                order_number=self.order.order_number,
+                numbers=numbers,
+                line_number=number,
+            )
+        return line
 
 
 def offers_for(

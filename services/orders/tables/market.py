@@ -56,8 +56,10 @@ listing_states = sa.Table(
     sa.Column("listing_id", sa.Uuid, primary_key=True),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("notice_until", sa.Date),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.CheckConstraint("state IN ('listed', 'suspended', 'delisted')", name="state"),
+    sa.CheckConstraint("state IN ('public_notice', 'retracted', 'listed', 'suspended', 'delisted')", name="state"),
+    sa.CheckConstraint("(state = 'public_notice') = (notice_until IS NOT NULL)", name="notice"),
 )
 
 distributions = sa.Table(

@@ -9,11 +9,13 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.settlement.errors import NothingToPay, RunRefused
+from services.settlement.errors import NothingToPay, RunNotOpen, RunRefused
+from services.settlement.handlers.recalls import leave_recalled_out
 from services.settlement.handlers.sheets import parties_of_sheet, store
 from services.settlement.queries import payments as payment_queries
 from services.settlement.queries import runs as queries
 from services.settlement.queries import sheets as sheet_queries
+from services.settlement.queries.recalls import recalled_lines
 from services.settlement.rules import runs as rules
 from services.settlement.rules import sheets as sheet_rules
 from services.settlement.rules.payments import ASK_AGAIN_LONGEST_SECONDS, PLANNED, WITHDRAWN, Payment
@@ -36,7 +38,7 @@ LONGEST = timedelta(seconds=ASK_AGAIN_LONGEST_SECONDS)
 
 async def make_run(tx: Tx, caller: Caller, command: MakePaymentRun) -> Run:
     """A run over reviewed sheets, all or none of them; raises RunRefused with every fault, NothingToPay."""
-    chosen = await _sheets(tx, command)
+    chosen = await _payable(tx, caller, command)
     run = Run(
         id=uuid7(),
         agency_code=caller.organisation,
@@ -110,19 +112,57 @@ async def _sheets(tx: Tx, command: MakePaymentRun) -> list[Sheet]:
             continue
         faults.append(Fault(f"/sheet_ids/{place}", sheet_id, rule, "reviewed sheets, each once", code))
     if faults:
-        raise RunRefused(
-            "Of {asked:#sheet}, {count} cannot be paid; no run was made.",
-            faults=faults,
-            count=len(faults),
-            asked=len(command.sheet_ids),
-        )
+        raise _refused(faults, command.sheet_ids)
     return list(known.values())
+
+
+async def _payable(tx: Tx, caller: Caller, command: MakePaymentRun) -> list[Sheet]:
+    """The sheets of the run, without what is recalled; raises RunRefused naming those that hold nothing else, NothingToPay."""
+    chosen = await _sheets(tx, command)
+    kept = await leave_recalled_out(tx, caller, chosen)
+    if left := {sheet.id for sheet in chosen} - {sheet.id for sheet in kept}:
+        if command.sheet_ids is not None:
+            rule = "every line of the sheet is of a recalled lot"
+            allowed = "sheets with other lines, or this one when the recall is closed"
+            faults = [
+                Fault(f"/sheet_ids/{place}", sheet_id, rule, allowed, "recalled")
+                for place, sheet_id in enumerate(command.sheet_ids)
+                if sheet_id in left
+            ]
+            raise _refused(faults, command.sheet_ids)
+        if not kept:
+            raise NothingToPay("Every sheet of your region that waits for payment holds nothing but recalled lots.")
+    return kept
+
+
+def _refused(faults: Sequence[Fault], asked: Sequence[UUID]) -> RunRefused:
+    return RunRefused(
+        "Of {asked:#sheet}, {count} cannot be paid; no run was made.",
+        faults=faults,
+        count=len(faults),
+        asked=len(asked),
+    )
+
+
+async def _check_recalls(tx: Tx, run_id: UUID) -> None:
+    """Raises RunNotOpen for a run in which a lot was recalled since it was made."""
+    planned = await payment_queries.payments_of_run(tx, run_id, PLANNED)
+    if lines := await recalled_lines(tx, [payment.sheet_id for payment in planned]):
+        lots = ", ".join(sorted({line.payable.lot_number for line in lines})[:10])
+        raise RunNotOpen(
+            "Run {run_id} holds {count:#line} of lots that were recalled since it was made ({lots}); reject it and make"
+            " another, which leaves them out.",
+            run_id=run_id,
+            count=len(lines),
+            lots=lots,
+        )
 
 
 async def approve_run(tx: Tx, caller: Caller, run_id: UUID) -> Run:
     """The second person's word: the run is queued to be sent. Raises RunNotFound, RunNotOpen, SamePerson."""
     run = await queries.get_run(tx, run_id, lock=True)
     after = rules.decided(run, "approve", caller.organisation, caller.person, clock.now())
+    await _check_recalls(tx, run_id)
     job_id = jobs.queue(tx, SEND_RUN, {"run_id": str(run_id)}, caller, natural_key=f"{run_id}:0")
     await promise_asking(tx, [run_id], LONGEST)
     await payment_queries.approve_payments(tx, run_id, clock.now())

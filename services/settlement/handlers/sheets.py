@@ -224,7 +224,7 @@ async def dispute_sheets(tx: Tx, caller: Caller, items: Sequence[DisputeSheetOf]
         outcomes.append(after)
         _say_disputed(tx, caller, sheet, after, item, loaded)
     await queries.take_lines_off(tx, left, clock.now())
-    await _store_held(tx, [loaded[payable_id] for _, payable_id, _ in left])
+    await store_left(tx, [loaded[payable_id] for _, payable_id, _ in left])
     await store(tx, [sheet for sheet in outcomes if isinstance(sheet, Sheet)])
     return outcomes
 
@@ -274,7 +274,8 @@ def held_fact(payable: Payable, reason: str) -> PayableHeld:
     )
 
 
-async def _store_held(tx: Tx, changed: Sequence[Payable]) -> None:
+async def store_left(tx: Tx, changed: Sequence[Payable]) -> None:
+    """Writes payables that left a sheet, in one statement."""
     names = ("sheeted_yuan", "held_yuan", "held_reason", "sheet_id", "entries", "version")
     latest = {payable.id: payable for payable in changed}
     rows: list[dict[str, Any]] = [

@@ -60,6 +60,20 @@ def upgrade() -> None:
     )
     op.create_index("ix_payment_runs_region", "payment_runs", ["region", "id"], unique=False)
     op.create_table(
+        "recalled_lots",
+        sa.Column("recall_id", sa.Uuid(), nullable=False),
+        sa.Column("lot_number", sa.Text(), nullable=False),
+        sa.Column("product_code", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("opened_by", sa.Text(), nullable=True),
+        sa.Column("opened_by_name", sa.Text(), nullable=True),
+        sa.Column("manufacturer_code", sa.Text(), nullable=True),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("recall_id", "lot_number", name=op.f("pk_recalled_lots")),
+    )
+    op.create_index("ix_recalled_lots_product", "recalled_lots", ["product_code", "lot_number"], unique=False)
+    op.create_table(
         "sheets",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("institution_code", sa.Text(), nullable=False),
@@ -247,7 +261,7 @@ def upgrade() -> None:
         sa.Column("distributor_code", sa.Text(), nullable=False),
         sa.Column("region", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "(kind, debit_account, credit_account) IN (('opened', 'goods_accepted', 'claim_waiting'), ('opened_released', 'goods_accepted', 'claim_released'), ('released', 'claim_waiting', 'claim_released'), ('sheeted', 'claim_released', 'claim_sheeted'), ('disputed', 'claim_sheeted', 'claim_held'), ('resolved', 'claim_held', 'claim_released'), ('sent', 'claim_sheeted', 'claim_sent'), ('paid', 'claim_sent', 'fund_deduction'), ('refused', 'claim_sent', 'claim_sheeted'), ('bounced', 'fund_deduction', 'claim_sheeted'))",
+            "(kind, debit_account, credit_account) IN (('opened', 'goods_accepted', 'claim_waiting'), ('opened_released', 'goods_accepted', 'claim_released'), ('released', 'claim_waiting', 'claim_released'), ('sheeted', 'claim_released', 'claim_sheeted'), ('disputed', 'claim_sheeted', 'claim_held'), ('recalled', 'claim_sheeted', 'claim_released'), ('resolved', 'claim_held', 'claim_released'), ('sent', 'claim_sheeted', 'claim_sent'), ('paid', 'claim_sent', 'fund_deduction'), ('refused', 'claim_sent', 'claim_sheeted'), ('bounced', 'fund_deduction', 'claim_sheeted'))",
             name=op.f("ck_transfers_chart"),
         ),
         sa.CheckConstraint("amount_yuan > 0", name=op.f("ck_transfers_positive")),
@@ -280,6 +294,8 @@ def downgrade() -> None:
     op.drop_index("ix_sheets_region", table_name="sheets")
     op.drop_index("ix_sheets_distributor", table_name="sheets")
     op.drop_table("sheets")
+    op.drop_index("ix_recalled_lots_product", table_name="recalled_lots")
+    op.drop_table("recalled_lots")
     op.drop_index("ix_payment_runs_region", table_name="payment_runs")
     op.drop_table("payment_runs")
     op.drop_table("coverage")

@@ -11,19 +11,45 @@ import sqlalchemy as sa
 from services.settlement.errors import PayableNotFound
 from services.settlement.queries.payments import PAYING
 from services.settlement.queries.scope import parties
-from services.settlement.rules.payables import Payable, Seen
+from services.settlement.rules.payables import AWAITING_CODES, RECALLED, RELEASED, Payable, Seen
+from services.settlement.rules.recalls import RecalledLot
 from services.settlement.rules.sheets import Sheet
-from services.settlement.tables import payables, sheets
+from services.settlement.tables import payables, recalled_lots, sheets
 from shared.db import Record, Tx
 
 COLUMNS = tuple(field.name for field in fields(Payable))
 _ALL = sa.select(*(payables.c[name] for name in COLUMNS))
 _OF_SHEET = tuple(field.name for field in fields(Sheet))
+OF_RECALL = tuple(field.name for field in fields(RecalledLot))
+RECALL = (
+    sa.select(*(recalled_lots.c[name] for name in OF_RECALL))
+    .where(
+        recalled_lots.c.product_code == payables.c.product_code,
+        recalled_lots.c.lot_number == payables.c.lot_number,
+        recalled_lots.c.opened_at.is_not(None),
+        recalled_lots.c.closed_at.is_(None),
+    )
+    .order_by(recalled_lots.c.opened_at, recalled_lots.c.recall_id)
+    .limit(1)
+    .lateral("recall")
+)
+"""The first open recall of a payable's lot."""
 _SEEN = sa.select(
     *(payables.c[name] for name in COLUMNS),
     *(sheets.c[name].label(f"of_{name}") for name in _OF_SHEET if name in sheets.c),
     PAYING.label("of_paying"),
-).select_from(payables.outerjoin(sheets, sheets.c.id == payables.c.sheet_id))
+    *(RECALL.c[name].label(f"recall_{name}") for name in OF_RECALL),
+).select_from(payables.outerjoin(sheets, sheets.c.id == payables.c.sheet_id).outerjoin(RECALL, sa.true()))
+_STATE = sa.case(
+    (
+        sa.and_(
+            RECALL.c.recall_id.is_not(None), sa.or_(payables.c.state == AWAITING_CODES, payables.c.state == RELEASED)
+        ),
+        RECALLED,
+    ),
+    else_=payables.c.state,
+)
+"""The state that people are shown, as `Seen.state`."""
 
 _KNOWN = "SELECT shipment_line_id FROM payables WHERE shipment_line_id = ANY($1::uuid[])"
 _COVERED_SO_FAR = (
@@ -120,7 +146,6 @@ async def payables_page(
     equal: dict[str, Any] = {
         "institution_code": institution,
         "distributor_code": distributor,
-        "state": state,
         "accepted_month": month,
         "sheet_id": sheet_id,
         "order_id": order_id,
@@ -128,6 +153,8 @@ async def payables_page(
     for name, value in equal.items():
         if value is not None:
             wanted = wanted.where(payables.c[name] == value)
+    if state is not None:
+        wanted = wanted.where(_STATE == state)  # noqa: SIM300  a column
     if due_before is not None:
         wanted = wanted.where(payables.c.due_on < due_before)
     if after is not None:
@@ -138,4 +165,9 @@ async def payables_page(
 def _seen(found: Record) -> Seen:
     values = dict(found)
     sheet = {name: values.pop(f"of_{name}") for name in _OF_SHEET}
-    return Seen(Payable(**values), Sheet(**sheet) if sheet["id"] is not None else None)
+    recall = {name: values.pop(f"recall_{name}") for name in OF_RECALL}
+    return Seen(
+        Payable(**values),
+        Sheet(**sheet) if sheet["id"] is not None else None,
+        RecalledLot(**recall) if recall["recall_id"] is not None else None,
+    )

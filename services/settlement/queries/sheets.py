@@ -21,13 +21,20 @@ from shared.db import Record, Tx
 COLUMNS = tuple(field.name for field in fields(Sheet) if field.name in sheets.c)
 _ALL = sa.select(*(sheets.c[name] for name in COLUMNS), PAYING)
 
+# What codes cover now of what was released; nothing of a lot that is recalled goes onto a sheet.
+_COVERED = "round((p.quantity_released - p.quantity_uncovered) * p.unit_price_yuan, 2)"
+_READY = (
+    f" {_COVERED} > p.sheeted_yuan AND p.held_reason IS NULL AND NOT EXISTS (SELECT FROM recalled_lots AS r"
+    " WHERE r.product_code = p.product_code AND r.lot_number = p.lot_number AND r.opened_at IS NOT NULL"
+    " AND r.closed_at IS NULL)"
+)
 _UNSHEETED = (
     " FROM payables AS p WHERE p.region = ANY($1::text[]) AND p.accepted_month <= $2 AND p.sheeted_yuan < p.amount_yuan"
 )
 _PAIRS = (
     "SELECT DISTINCT p.institution_code, p.distributor_code, p.region"  # noqa: S608  constants
     + _UNSHEETED
-    + " AND p.released_yuan > p.sheeted_yuan AND p.held_reason IS NULL AND NOT EXISTS (SELECT FROM sheets AS s"
+    + f" AND {_READY} AND NOT EXISTS (SELECT FROM sheets AS s"
     " WHERE s.institution_code = p.institution_code AND s.distributor_code = p.distributor_code"
     " AND s.region = p.region AND s.month = $2)"
 )
@@ -39,11 +46,10 @@ WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[])
         AS g(sheet_id, institution_code, distributor_code, region, confirm_by)
 ), ready AS (
-    SELECT p.id, g.sheet_id, p.released_yuan - p.sheeted_yuan AS yuan
+    SELECT p.id, g.sheet_id, {_COVERED} - p.sheeted_yuan AS yuan
     FROM payables AS p
     JOIN given AS g USING (institution_code, distributor_code, region)
-    WHERE p.accepted_month <= $6 AND p.sheeted_yuan < p.amount_yuan
-        AND p.released_yuan > p.sheeted_yuan AND p.held_reason IS NULL
+    WHERE p.accepted_month <= $6 AND p.sheeted_yuan < p.amount_yuan AND {_READY}
     ORDER BY p.id FOR UPDATE OF p
 ), moved AS (
     UPDATE payables AS p

@@ -1,5 +1,6 @@
 """HTTP for payables."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
@@ -9,11 +10,13 @@ from pydantic import BeforeValidator
 
 from services.settlement.handlers.payables import resolve_disputes
 from services.settlement.queries import payables as queries
+from services.settlement.queries.recalls import recalls_of_lot
 from services.settlement.rules.payables import Seen, next_steps
+from services.settlement.rules.recalls import RecalledLot
 from services.settlement.schemas.payables import PayableView, ResolveDispute, ResolveDisputeOf
 from shared import history
 from shared.errors import ServiceError
-from shared.history import TimelineView
+from shared.history import BY_ITSELF, Deed, TimelineView
 from shared.http import BulkAnswer, CallerHere, Code, Edge, Items, Page, PagingHere, TxHere, answers, only
 from shared.next_steps import NextStep
 
@@ -41,7 +44,9 @@ async def list_payables(
     paging: PagingHere,
     institution: CodeHere = None,
     distributor: CodeHere = None,
-    state: Annotated[Literal["awaiting_codes", "released", "sheeted", "held", "paid"] | None, Query()] = None,
+    state: Annotated[
+        Literal["awaiting_codes", "released", "sheeted", "held", "paid", "recalled"] | None, Query()
+    ] = None,
     month: MonthHere = None,
     due_before: Annotated[date | None, Query(description="due before this day")] = None,
     sheet_id: Annotated[UUID | None, Query()] = None,
@@ -71,9 +76,28 @@ async def get_payable(payable_id: UUID, tx: TxHere) -> PayableView:
 
 @router.get("/{payable_id}/timeline")
 async def get_payable_timeline(payable_id: UUID, tx: TxHere) -> TimelineView:
-    """What happened to a payable so far, and whom it waits for."""
+    """What happened to a payable and to recalls of its lot so far, and whom it waits for."""
     seen = await queries.get_payable(tx, payable_id)
-    return await history.timeline(tx, payable_id, seen.payable.state, next_steps(seen))
+    recalls = await recalls_of_lot(tx, seen.payable)
+    return await history.timeline(tx, payable_id, seen.state, next_steps(seen), also=_told(recalls))
+
+
+def _told(recalls: Sequence[RecalledLot]) -> list[Deed]:
+    """The recalls of a lot as deeds; which person opened and closed each, traceability tells."""
+    told = [(one.opened_at, "recall_opened", one) for one in recalls]
+    told += [(one.closed_at, "recall_closed", one) for one in recalls]
+    return [
+        Deed(
+            at=at,
+            action=action,
+            organisation=BY_ITSELF.organisation,
+            person=BY_ITSELF.person,
+            detail={"recall_id": str(one.recall_id), "reason": one.reason, "opened_by": one.opened_by},
+            request_id=None,
+        )
+        for at, action, one in told
+        if at is not None
+    ]
 
 
 @router.post("/{payable_id}/resolution")

@@ -30,6 +30,7 @@ class Posting(StrEnum):
     RELEASED = "released"
     SHEETED = "sheeted"
     DISPUTED = "disputed"
+    RECALLED = "recalled"
     RESOLVED = "resolved"
     SENT = "sent"
     PAID = "paid"
@@ -43,6 +44,7 @@ SIDES = {
     Posting.RELEASED: (Account.CLAIM_WAITING, Account.CLAIM_RELEASED),
     Posting.SHEETED: (Account.CLAIM_RELEASED, Account.CLAIM_SHEETED),
     Posting.DISPUTED: (Account.CLAIM_SHEETED, Account.CLAIM_HELD),
+    Posting.RECALLED: (Account.CLAIM_SHEETED, Account.CLAIM_RELEASED),
     Posting.RESOLVED: (Account.CLAIM_HELD, Account.CLAIM_RELEASED),
     Posting.SENT: (Account.CLAIM_SHEETED, Account.CLAIM_SENT),
     Posting.PAID: (Account.CLAIM_SENT, Account.FUND_DEDUCTION),

@@ -9,12 +9,15 @@ from decimal import Decimal
 from uuid import UUID
 
 from services.settlement.errors import PayableNotHeld
-from services.settlement.rules import sheets
-from services.settlement.rules.sheets import Sheet
+from services.settlement.rules import recalls, sheets
+from services.settlement.rules.recalls import RecalledLot
+from services.settlement.rules.sheets import IN_RUN, Sheet
 from shared import money
 from shared.next_steps import PLATFORM, NextStep, day_over, hospital
 
-AWAITING_CODES, RELEASED, SHEETED, HELD, PAID = STATES = ("awaiting_codes", "released", "sheeted", "held", "paid")
+AWAITING_CODES, RELEASED, SHEETED, HELD, PAID = ("awaiting_codes", "released", "sheeted", "held", "paid")
+RECALLED = "recalled"
+"""What a payable that waits for codes or for a sheet is while its lot is under recall."""
 
 STATE_SQL = (
     "CASE WHEN paid_yuan = amount_yuan THEN 'paid'::text WHEN held_reason IS NOT NULL THEN 'held'::text"
@@ -63,13 +66,25 @@ class Payable:
     version: int
     state: str
 
+    @property
+    def covered_yuan(self) -> Decimal:
+        """What of it may go onto sheets: released, and covered by codes still."""
+        return money.amount(self.quantity_released - self.quantity_uncovered, self.unit_price_yuan)
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A payable together with the sheet it stands on, as people are shown it."""
+    """A payable together with the sheet it stands on and the open recall of its lot, as people are shown it."""
 
     payable: Payable
     sheet: Sheet | None
+    recall: RecalledLot | None = None
+
+    @property
+    def state(self) -> str:
+        """Its own, unless a recall keeps it off every sheet."""
+        state = self.payable.state
+        return RECALLED if self.recall is not None and state in (AWAITING_CODES, RELEASED) else state
 
 
 def released(payable: Payable, quantity_covered: int) -> Payable:
@@ -90,17 +105,20 @@ def released(payable: Payable, quantity_covered: int) -> Payable:
     )
 
 
-def held(payable: Payable, yuan: Decimal, reason: str) -> Payable:
-    """The payable with a disputed part of it taken off its sheet."""
+def off_sheet(payable: Payable, yuan: Decimal) -> Payable:
+    """The payable with a part of it taken off its sheet, free for a later one."""
     return replace(
         payable,
         sheeted_yuan=payable.sheeted_yuan - yuan,
-        held_yuan=payable.held_yuan + yuan,
-        held_reason=reason,
         sheet_id=None,
         entries=payable.entries + 1,
         version=payable.version + 1,
     )
+
+
+def held(payable: Payable, yuan: Decimal, reason: str) -> Payable:
+    """The payable with a disputed part of it taken off its sheet."""
+    return replace(off_sheet(payable, yuan), held_yuan=payable.held_yuan + yuan, held_reason=reason)
 
 
 def resolved(payable: Payable) -> Payable:
@@ -119,14 +137,15 @@ def resolved(payable: Payable) -> Payable:
 
 
 def next_steps(seen: Seen) -> list[NextStep]:
-    """Whom a payable waits for, on what and by when: what moves the money that is released, then the codes still missing."""
-    steps = [_money_step(seen), _codes_step(seen.payable)]
+    """Whom a payable waits for, on what and by when: what moves the money that is released, then who ends the recall of its
+    lot, or else the codes still missing."""
+    steps = [_money_step(seen), _codes_step(seen.payable) if seen.recall is None else _recall_step(seen)]
     return [step for step in steps if step is not None]
 
 
 def _codes_step(payable: Payable) -> NextStep | None:
     """What the hospital still captures, also while a part that codes cover is on its way to be paid."""
-    missing = payable.quantity - payable.quantity_released
+    missing = payable.quantity - payable.quantity_released + payable.quantity_uncovered
     if not payable.codes_required or not missing:
         return None
     who = hospital(payable.institution_code, payable.institution_name)
@@ -134,13 +153,22 @@ def _codes_step(payable: Payable) -> NextStep | None:
     return NextStep(who=who, what=what, by=day_over(payable.due_on))
 
 
+def _recall_step(seen: Seen) -> NextStep | None:
+    """Who ends the recall that keeps the rest from being paid; None when nothing is left, or it is in a run already."""
+    unpaid = seen.payable.amount_yuan - seen.payable.paid_yuan
+    in_run = seen.state == SHEETED and seen.sheet is not None and seen.sheet.state == IN_RUN
+    if seen.recall is None or not unpaid or in_run:
+        return None
+    return recalls.next_step(seen.recall, unpaid)
+
+
 def _money_step(seen: Seen) -> NextStep | None:
     """Who moves the part that is released; None while nothing is, and when it is paid."""
     payable = seen.payable
     late_from = day_over(payable.due_on)
     who = hospital(payable.institution_code, payable.institution_name)
-    match payable.state:
-        case "paid" | "awaiting_codes":
+    match seen.state:
+        case "paid" | "awaiting_codes" | "recalled":
             return None
         case "held":
             what = (
@@ -150,4 +178,6 @@ def _money_step(seen: Seen) -> NextStep | None:
             return NextStep(who=who, what=what, by=late_from)
         case "sheeted" if seen.sheet is not None:
             return sheets.next_step(seen.sheet)
+    if payable.quantity_uncovered and payable.covered_yuan <= payable.sheeted_yuan:
+        return None
     return NextStep(who=PLATFORM, what="issue the sheet when the month has closed", by=late_from)

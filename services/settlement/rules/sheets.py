@@ -121,6 +121,16 @@ def disputed(sheet: Sheet, yuan: Decimal, lines: int) -> Sheet:
     return after if after.line_count else replace(after, state=EMPTY)
 
 
+def without(sheet: Sheet, yuan: Decimal, lines: int) -> Sheet:
+    """The sheet without lines whose lots are recalled; it keeps at least one."""
+    return replace(
+        sheet,
+        amount_yuan=sheet.amount_yuan - yuan,
+        line_count=sheet.line_count - lines,
+        version=sheet.version + 1,
+    )
+
+
 def next_step(sheet: Sheet) -> NextStep | None:
     """Whom a sheet waits for; None when nobody has to act any more."""
     office = agency(sheet.region)

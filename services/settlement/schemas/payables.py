@@ -31,6 +31,16 @@ class ResolveDisputeOf(ResolveDispute):
     payable_id: UUID
 
 
+class RecallOfLot(View):
+    """The open recall of a payable's lot: nothing that is not in a run yet is paid until it is closed."""
+
+    recall_id: UUID
+    reason: str | None
+    opened_by: str | None
+    opened_by_name: str | None
+    opened_at: datetime
+
+
 class PayableView(View):
     """What is owed for one accepted line: released, on a sheet, held and paid are totals in yuan."""
 
@@ -58,8 +68,8 @@ class PayableView(View):
     codes_required: bool
     quantity_released: int = Field(description="may be paid; where codes are required, the rest still waits for them")
     quantity_uncovered: int = Field(
-        description="of what was released, how much has lost its codes since: it stays released, and somebody must clear"
-        " it up; what was never covered is quantity less quantity_released"
+        description="of what was released, how much has lost its codes since: it goes onto no sheet until codes cover it"
+        " again, and what is on one or paid stays so; what was never covered is quantity less quantity_released"
     )
     released_yuan: Amount
     sheeted_yuan: Amount
@@ -67,10 +77,16 @@ class PayableView(View):
     held_reason: str | None
     paid_yuan: Amount
     sheet_id: UUID | None
-    state: str
+    state: str = Field(
+        description="awaiting_codes, released, sheeted, held, paid; recalled: it waits for codes or a sheet, and its lot is"
+        " recalled"
+    )
+    recall: RecallOfLot | None = Field(
+        description="also of what is paid: a paid payable with one is money for recalled goods"
+    )
     waits_for: NextStep | None = Field(description="the first of `next`; null when there is none")
     next: list[NextStep] = Field(
-        description="everybody it waits for: who moves what is released, who captures what is not"
+        description="everybody it waits for: who moves what is released, who captures what is not, who ends a recall"
     )
     version: int
 
@@ -78,6 +94,8 @@ class PayableView(View):
     def of(cls, seen: Seen) -> Self:
         """The view of a payable with the sheet it stands on."""
         payable = seen.payable
-        shown = {name: getattr(payable, name) for name in cls.model_fields if name not in {"waits_for", "next"}}
+        other = {"state", "recall", "waits_for", "next"}
+        shown = {name: getattr(payable, name) for name in cls.model_fields if name not in other}
+        recall = RecallOfLot.model_validate(seen.recall) if seen.recall else None
         steps = next_steps(seen)
-        return cls(**shown, waits_for=steps[0] if steps else None, next=steps)
+        return cls(**shown, state=seen.state, recall=recall, waits_for=steps[0] if steps else None, next=steps)

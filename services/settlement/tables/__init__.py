@@ -1,10 +1,21 @@
-"""The rows settlement owns, one module per aggregate; every one is private to its parties and their region."""
+"""The rows settlement owns, one module per aggregate; all but recalls are private to their parties and their region."""
 
 from services.settlement.tables.base import metadata
 from services.settlement.tables.ledger import transfers
 from services.settlement.tables.payables import coverage, payables
 from services.settlement.tables.payments import payments
+from services.settlement.tables.recalls import recalled_lots
 from services.settlement.tables.runs import payment_runs
 from services.settlement.tables.sheets import sheet_lines, sheets
 
-__all__ = ["coverage", "metadata", "payables", "payment_runs", "payments", "sheet_lines", "sheets", "transfers"]
+__all__ = [
+    "coverage",
+    "metadata",
+    "payables",
+    "payment_runs",
+    "payments",
+    "recalled_lots",
+    "sheet_lines",
+    "sheets",
+    "transfers",
+]

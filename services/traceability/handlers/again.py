@@ -1,11 +1,13 @@
 """Says again what traceability has said of receipts, recalls and anomalies, as they stand now."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from services.traceability.handlers.anomalies import flagged_fact
 from services.traceability.handlers.recalls import closed_fact, opened_fact
 from services.traceability.handlers.receipts import coverage_fact, expected_fact
 from services.traceability.queries.again import anomalies_after, last_deeds, recalls_after, receipts_after
+from services.traceability.queries.organisations import names_of
 from services.traceability.rules.recalls import Recall
 from services.traceability.rules.receipts import Receipt
 from shared.db import Tx
@@ -22,7 +24,8 @@ async def receipts_again(tx: Tx, after: str, rows: int) -> Page:
 async def recalls_again(tx: Tx, after: str, rows: int) -> Page:
     """Every recall, and its end."""
     found, last = await recalls_after(tx, after, rows)
-    return Page([fact for recall in found for fact in _of_recall(recall)], last)
+    names = await names_of(tx, [recall.opened_by for recall in found])
+    return Page([fact for recall in found for fact in _of_recall(recall, names)], last)
 
 
 async def anomalies_again(tx: Tx, after: str, rows: int) -> Page:
@@ -39,8 +42,8 @@ def _of_receipt(receipt: Receipt, last_deed_at: datetime | None) -> list[Again]:
     return said
 
 
-def _of_recall(recall: Recall) -> list[Again]:
-    said = [Again(opened_fact(recall), recall.version, recall.opened_at)]
+def _of_recall(recall: Recall, names: Mapping[str, str]) -> list[Again]:
+    said = [Again(opened_fact(recall, names), recall.version, recall.opened_at)]
     if recall.closed_at is not None:
         said.append(Again(closed_fact(recall), recall.version, recall.closed_at))
     return said

@@ -4,7 +4,7 @@ A manufacturer may not see hospitals' stock, so its call leaves a deadline that 
 meets it. Natural key of what it finds: recall and institution.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from services.traceability.errors import NotYourProduct, RecallRefused
 from services.traceability.handlers.products import permitted
+from services.traceability.queries.organisations import names_of
 from services.traceability.queries.products import products_by_code
 from services.traceability.queries.recalls import get_recall, holders_of_recalled, open_recalls, open_recalls_by_id
 from services.traceability.rules import recalls as rules
@@ -57,7 +58,7 @@ async def open_recall(tx: Tx, caller: Caller, command: OpenRecall) -> Recall:
     tx.add(recalls, asdict(recall))
     detail = {"product_code": recall.product_code, "lot_numbers": list(recall.lot_numbers), "reason": recall.reason}
     history.note(tx, caller, recall.id, "opened", _parties(caller, recall), detail)
-    outbox.record(tx, opened_fact(recall), recall.version)
+    outbox.record(tx, opened_fact(recall, await names_of(tx, [recall.opened_by])), recall.version)
     await deadlines.put(tx, [Deadline(LOOK_FOR_HOLDERS, str(recall.id), clock.now())])
     return recall
 
@@ -81,7 +82,7 @@ async def close_recall(tx: Tx, caller: Caller, recall_id: UUID, reason: str) -> 
     return recall
 
 
-def opened_fact(recall: Recall) -> RecallOpened:
+def opened_fact(recall: Recall, names: Mapping[str, str]) -> RecallOpened:
     """That lots may not be received, used or sold."""
     return RecallOpened(
         recall_id=recall.id,
@@ -89,6 +90,9 @@ def opened_fact(recall: Recall) -> RecallOpened:
         lot_numbers=recall.lot_numbers,
         reason=recall.reason,
         opened_at=recall.opened_at,
+        opened_by=recall.opened_by,
+        opened_by_name=names.get(recall.opened_by),
+        manufacturer_code=recall.manufacturer_code,
     )
 
 

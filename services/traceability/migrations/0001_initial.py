@@ -36,6 +36,13 @@ def upgrade() -> None:
         "ix_identification_codes_product_code", "identification_codes", ["product_code", "ident"], unique=False
     )
     op.create_table(
+        "organisations",
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_organisations")),
+    )
+    op.create_table(
         "packings",
         sa.Column("child", sa.Text(), nullable=False),
         sa.Column("parent", sa.Text(), nullable=False),
@@ -283,6 +290,7 @@ def downgrade() -> None:
     op.drop_table("products")
     op.drop_index("ix_packings_parent", table_name="packings")
     op.drop_table("packings")
+    op.drop_table("organisations")
     op.drop_index("ix_identification_codes_product_code", table_name="identification_codes")
     op.drop_table("identification_codes")
     platform_0001.downgrade()

@@ -30,6 +30,9 @@ _OF_RECALL = _ALL.where(anomalies.c.recall_id == sa.bindparam("recall_id")).orde
 _OF_RECEIPT = _ALL.where(anomalies.c.receipt_id == sa.bindparam("receipt_id"), anomalies.c.state != "closed").order_by(
     anomalies.c.id
 )
+_OF_DOCUMENT = _ALL.where(
+    anomalies.c.document_id == sa.bindparam("document_id"), anomalies.c.state != "closed"
+).order_by(anomalies.c.id)
 _UNKNOWN = (
     _ALL.where(
         anomalies.c.kind == UNKNOWN,
@@ -68,6 +71,11 @@ async def anomalies_of_recall(tx: Tx, recall_id: UUID) -> list[Anomaly]:
 async def anomalies_of_receipt(tx: Tx, receipt_id: UUID) -> list[Anomaly]:
     """What was found about the codes of a receipt and is not closed, as far as the caller may see it."""
     return await tx.all(Anomaly, _OF_RECEIPT, receipt_id=receipt_id, **scope_of(tx))
+
+
+async def anomalies_of_document(tx: Tx, document_id: UUID) -> list[Anomaly]:
+    """What a bill brought to light and is not closed, as far as the caller may see it."""
+    return await tx.all(Anomaly, _OF_DOCUMENT, document_id=document_id, **scope_of(tx))
 
 
 async def unknown_of(tx: Tx, idents: Sequence[str]) -> list[Anomaly]:

@@ -1,4 +1,8 @@
-"""Tells the whole life of a code, as far as the caller may see it: its own rows, and those of the cases it lies in."""
+"""Tells the whole life of a code, as far as the caller may see it: its own rows, and those of the cases it lies in.
+
+The distributor of a line learns that the code came for it, and why scans for it were refused; what becomes of the goods in
+the hospital, whether they are sold, is not its to know.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.traceability.queries.scope import scope_of, seen
+from services.traceability.rules.receipts import Receipt
 from services.traceability.tables import documents, movements, receipts, refusals, units
 from shared.db import Tx
 
@@ -131,9 +136,27 @@ _REFUSALS = (
         documents.c.shipment_line_id,
     )
     .join_from(refusals, documents, documents.c.id == refusals.c.document_id)
-    .where(refusals.c.code == sa.bindparam("code"), seen(refusals))
+    .outerjoin(receipts, receipts.c.id == documents.c.receipt_id)
+    .where(refusals.c.code == sa.bindparam("code"), sa.or_(seen(refusals), seen(receipts)))
     .order_by(documents.c.captured_at, documents.c.id, refusals.c.reason)
 )
+_LINES = (
+    sa.select(*(receipts.c[name] for name in Receipt.__annotations__))
+    .where(
+        receipts.c.id.in_(
+            sa.select(documents.c.receipt_id)
+            .join_from(units, documents, documents.c.id == units.c.document_id)
+            .where(units.c.code == sa.any_(_CODES))
+        ),
+        seen(receipts),
+    )
+    .order_by(receipts.c.id)
+)
+
+
+async def lines_of_codes(tx: Tx, codes: Sequence[str]) -> list[Receipt]:
+    """The lines for which these codes were received, where the caller is a party of the line, its distributor too."""
+    return await tx.all(Receipt, _LINES, codes=list(codes), **scope_of(tx))
 
 
 async def find_receiving(tx: Tx, codes: Sequence[str]) -> Receiving | None:
@@ -153,5 +176,5 @@ async def movements_of(tx: Tx, codes: Sequence[str]) -> list[Movement]:
 
 
 async def refusals_of(tx: Tx, code: str) -> list[Refusal]:
-    """Every scan of the code that was refused and that the caller may see, oldest first."""
+    """Every scan of the code that was refused, of the caller's own or for a line of it, oldest first."""
     return await tx.all(Refusal, _REFUSALS, code=code, **scope_of(tx))

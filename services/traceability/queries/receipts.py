@@ -15,7 +15,6 @@ _ALL = sa.select(*(receipts.c[name] for name in Receipt.__annotations__)).where(
 _KEYS = sa.bindparam("keys", type_=sa.ARRAY(sa.Uuid))
 _LOCK_LINES = _ALL.where(receipts.c.shipment_line_id == sa.any_(_KEYS)).order_by(receipts.c.id).with_for_update()
 _LOCK_IDS = _ALL.where(receipts.c.id == sa.any_(_KEYS)).order_by(receipts.c.id).with_for_update()
-_BY_IDS = _ALL.where(receipts.c.id == sa.any_(_KEYS)).order_by(receipts.c.id)
 _BY_ID = _ALL.where(receipts.c.id == sa.bindparam("key"))
 _BY_LINE = _ALL.where(receipts.c.shipment_line_id == sa.bindparam("key"))
 _IN_DOCUMENTS = (
@@ -42,12 +41,6 @@ async def receipts_of_codes(tx: Tx, codes: Sequence[str]) -> dict[UUID, Receipt]
     """The receipts by which these codes came in, locked before the codes themselves are."""
     found = await tx.sql(_IN_DOCUMENTS, codes)
     return await receipts_by_id(tx, [row["receipt_id"] for row in found])
-
-
-async def receipts_seen(tx: Tx, ids: Iterable[UUID]) -> list[Receipt]:
-    """Those of the receipts that the caller may see, to look at."""
-    keys = sorted(set(ids))
-    return await tx.all(Receipt, _BY_IDS, keys=keys, **scope_of(tx)) if keys else []
 
 
 async def get_receipt(tx: Tx, receipt_id: UUID) -> Receipt:

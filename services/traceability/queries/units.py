@@ -72,6 +72,10 @@ WHERE u.code = ANY($1::text[])
   AND ($2 = 'all' OR u.institution_code = $3 OR ($2 = 'region' AND u.region ^@ $4))
 ORDER BY u.code FOR UPDATE OF u
 """
+_LANDED = """
+SELECT code FROM units WHERE code = ANY($1::text[])
+  AND ($2 = 'all' OR institution_code = $3 OR ($2 = 'region' AND region ^@ $4))
+"""
 _CHANGE = """
 UPDATE units SET state = n.state, sold_quantity = n.sold_quantity
 FROM unnest($1::text[], $2::text[], $3::int[]) AS n (code, state, sold_quantity)
@@ -151,6 +155,13 @@ async def units_held(tx: Tx, codes: Sequence[str]) -> dict[str, Unit]:
     scope = tx.scope
     rows = await tx.sql(_HELD, codes, scope.reach, scope.organisation, scope.region_prefix) if codes else []
     return {row["code"]: Unit(**row) for row in rows}
+
+
+async def landed_of(tx: Tx, codes: Sequence[str]) -> set[str]:
+    """Those of the codes that are received where the caller may see it."""
+    scope = tx.scope
+    rows = await tx.sql(_LANDED, codes, scope.reach, scope.organisation, scope.region_prefix) if codes else []
+    return {row["code"] for row in rows}
 
 
 async def holders(tx: Tx, codes: Sequence[str]) -> dict[str, Holder]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from services.traceability.handlers import anomalies as handlers
 from services.traceability.queries import anomalies as queries
+from services.traceability.queries.organisations import with_names
 from services.traceability.rules.anomalies import Anomaly, AnomalyState
 from services.traceability.rules.next_steps import anomaly_step
 from services.traceability.schemas.anomalies import AnomalyView, CloseAnomaly, ExplainAnomaly
@@ -66,7 +67,8 @@ async def get_anomaly_timeline(anomaly_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to an anomaly so far, and who must answer."""
     anomaly = await queries.get_anomaly(tx, anomaly_id)
     step = anomaly_step(anomaly)
-    return await history.timeline(tx, anomaly.id, anomaly.state, [step] if step else [])
+    steps = await with_names(tx, [step] if step else [])
+    return await history.timeline(tx, anomaly.id, anomaly.state, steps)
 
 
 @router.post("/{anomaly_id}/explanation", dependencies=[MatchNeeded])

@@ -6,11 +6,10 @@ from fastapi import APIRouter
 
 from services.traceability.errors import CodeNotFound, CodeUnreadable
 from services.traceability.queries.anomalies import anomalies_of_codes
-from services.traceability.queries.codes import contents_of, find_receiving, movements_of, refusals_of
+from services.traceability.queries.codes import contents_of, find_receiving, lines_of_codes, movements_of, refusals_of
 from services.traceability.queries.identification_codes import meanings
 from services.traceability.queries.packings import count_children, leaves_of, packages_around
 from services.traceability.queries.products import find_product, is_own
-from services.traceability.queries.receipts import receipts_seen
 from services.traceability.schemas.codes import (
     CodeAnomalyView,
     CodeView,
@@ -20,8 +19,8 @@ from services.traceability.schemas.codes import (
     ReceivingView,
     RefusalView,
 )
-from shared.codes import CodeRefused, TraceCode, classify
-from shared.errors import Fault
+from shared.codes import CodeRefused, Family, TraceCode, classify
+from shared.errors import Fault, Said
 from shared.http import Edge, TxHere
 
 router = APIRouter(route_class=Edge, prefix="/codes", tags=["codes"])
@@ -30,7 +29,8 @@ router = APIRouter(route_class=Edge, prefix="/codes", tags=["codes"])
 @router.get("/{code:path}")
 async def get_code(code: str, tx: TxHere) -> CodeView:
     """The whole life of a code: meaning, packing, where received and by which case, scans refused, moved, sold, what was
-    found. A manufacturer sees the codes of its products. 404 if not yours."""
+    found. A manufacturer sees the codes of its products; a distributor the line that a code came for (`coverage`) and why
+    scans for it were refused. 404 if not yours."""
     trace = _read(code)
     ident = trace.ident or trace.code
     meaning = (await meanings(tx, [ident])).get(ident)
@@ -45,11 +45,12 @@ async def get_code(code: str, tx: TxHere) -> CodeView:
     refused = await refusals_of(tx, trace.code)
     found = await anomalies_of_codes(tx, [trace.code, *around])
     own = product is not None and await is_own(tx, product)
-    if not (own or receiving or contents or moves or refused or found):
+    lines = await lines_of_codes(tx, [trace.code, *around, *inside])
+    if not (own or receiving or contents or moves or refused or found or lines):
         raise CodeNotFound(
-            "{code} was not received, shipped, sold or refused by you, nor is it of your products.", code=trace.code
+            "{code} was not received, shipped, sold or refused by you or for a line of yours, nor is it of your products.",
+            code=trace.code,
         )
-    lines = [one.receipt_id for one in ([receiving] if receiving else contents) if one.receipt_id is not None]
     return CodeView(
         code=trace.code,
         family=trace.family,
@@ -63,7 +64,7 @@ async def get_code(code: str, tx: TxHere) -> CodeView:
         holds=await count_children(tx, trace.code),
         received=ReceivingView.model_validate(receiving) if receiving else None,
         contents=[ContentView.model_validate(one) for one in contents],
-        coverage=[LineCoverageView.of(receipt) for receipt in await receipts_seen(tx, lines)],
+        coverage=[LineCoverageView.of(receipt) for receipt in lines],
         movements=[MovementView.model_validate(move) for move in moves],
         refused=[RefusalView.model_validate(one) for one in refused],
         anomalies=[CodeAnomalyView.model_validate(one) for one in found],
@@ -72,9 +73,23 @@ async def get_code(code: str, tx: TxHere) -> CodeView:
 
 def _read(code: str) -> TraceCode:
     try:
-        return classify(code)
+        trace = classify(code)
     except CodeRefused as error:
         fault = Fault("path/code", error.given, error.rule, error.allowed)
         raise CodeUnreadable(
             "{given!j} is no trace code: {rule}.", faults=[fault], given=error.given, rule=error.rule
         ) from error
+    if trace.family is Family.SPLIT_PLACEHOLDER:
+        rule = "the placeholder of split packs stands for no package, so it has no life to tell"
+        allowed = (
+            "the code of a package; what came of a scanned placeholder stands in the answer of its bill, GET /documents"
+        )
+        faults = [Fault("path/code", trace.code, rule, allowed, "placeholder")]
+        raise CodeUnreadable(
+            "{code}: {rule}; allowed: {allowed}.",
+            faults=faults,
+            code=trace.code,
+            rule=Said(rule),
+            allowed=Said(allowed),
+        )
+    return trace

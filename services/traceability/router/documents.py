@@ -8,7 +8,13 @@ from fastapi import APIRouter, Query
 
 from services.traceability.handlers import documents as handlers
 from services.traceability.queries import documents as queries
+from services.traceability.queries.anomalies import anomalies_of_document
+from services.traceability.queries.organisations import with_names
+from services.traceability.queries.units import landed_of
+from services.traceability.rules.next_steps import document_steps, state_of
 from services.traceability.schemas.documents import BillTypeCode, CaptureDocuments, DocumentSummary, DocumentView
+from shared import history
+from shared.history import TimelineView
 from shared.http import BulkAnswer, CallerHere, Edge, Page, PagingHere, TxHere, answers
 
 router = APIRouter(route_class=Edge, prefix="/documents", tags=["documents"])
@@ -41,3 +47,12 @@ async def list_documents(
 async def get_document(document_id: UUID, tx: TxHere) -> DocumentView:
     """One bill with the answer it was given."""
     return DocumentView.of(await queries.get_document(tx, document_id))
+
+
+@router.get("/{document_id}/timeline")
+async def get_document_timeline(document_id: UUID, tx: TxHere) -> TimelineView:
+    """What happened to a bill so far, and who must see to codes of it that did not land."""
+    document = await queries.get_document(tx, document_id)
+    landed = await landed_of(tx, [one["code"] for one in document.answer["refused"]])
+    steps = document_steps(document, await anomalies_of_document(tx, document_id), landed)
+    return await history.timeline(tx, document.id, state_of(document), await with_names(tx, steps))

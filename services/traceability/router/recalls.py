@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from services.traceability.handlers import recalls as handlers
 from services.traceability.queries import recalls as queries
 from services.traceability.queries.anomalies import anomalies_of_recall
+from services.traceability.queries.organisations import with_names
 from services.traceability.rules.next_steps import recall_steps
 from services.traceability.rules.recalls import Recall, RecallState
 from services.traceability.schemas.recalls import (
@@ -74,7 +75,7 @@ async def get_recall(recall_id: UUID, tx: TxHere, response: Response) -> RecallD
 async def get_recall_timeline(recall_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a recall so far; which person did it is shown to the parties alone."""
     recall = await queries.get_recall(tx, recall_id)
-    steps = recall_steps(recall, await anomalies_of_recall(tx, recall_id))
+    steps = await with_names(tx, recall_steps(recall, await anomalies_of_recall(tx, recall_id)))
     view = await history.timeline(tx, recall.id, recall.state, steps)
     own = {deed.action for deed in view.deeds}
     public = [deed for deed in _told(recall) if deed.action not in own]

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from services.traceability.queries import receipts as queries
 from services.traceability.queries.anomalies import anomalies_of_receipt
+from services.traceability.queries.organisations import with_names
 from services.traceability.queries.recalls import recalls_of_lot
 from services.traceability.rules.next_steps import receipt_steps
 from services.traceability.rules.recalls import Recall
@@ -59,7 +60,7 @@ async def get_receipt_timeline(receipt_id: UUID, tx: TxHere) -> TimelineView:
     receipt = await queries.get_receipt(tx, receipt_id)
     found = await anomalies_of_receipt(tx, receipt_id)
     recalls = await recalls_of_lot(tx, receipt.product_code, receipt.lot_number)
-    steps = receipt_steps(receipt, found, recalls)
+    steps = await with_names(tx, receipt_steps(receipt, found, recalls))
     return await history.timeline(tx, receipt.id, receipt.state, steps, also=_told(recalls))
 
 

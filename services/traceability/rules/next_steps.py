@@ -1,8 +1,11 @@
-"""Who acts next on a receipt, an anomaly and a recall: the hospital captures, sets aside and explains, offices decide."""
+"""Who acts next on a receipt, a bill, an anomaly and a recall: the hospital captures, sets aside and explains, offices decide."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
 
-from services.traceability.rules.anomalies import HELD_RECALLED, SURPLUS, UNKNOWN, Anomaly, AnomalyState
+from services.traceability.rules.anomalies import HELD_RECALLED, SURPLUS, SUSPICIOUS, UNKNOWN, Anomaly, AnomalyState
+from services.traceability.rules.documents import BILL_TYPES, NO_CODE, Move
 from services.traceability.rules.recalls import Recall, RecallState
 from services.traceability.rules.receipts import Receipt, ReceiptState
 from shared.next_steps import Actor, NextStep, Role, authority, hospital, manufacturer
@@ -43,6 +46,44 @@ def receipt_steps(receipt: Receipt, found: Sequence[Anomaly], recalls: Sequence[
             what = f"set lot {receipt.lot_number} aside until the recall is closed: {recall.reason}"
             steps += [NextStep(who=who, what=what), _closing(recall)]
     return steps + [step for one in found if (step := anomaly_step(one))]
+
+
+class Captured(Protocol):
+    """A bill with the answer it was given."""
+
+    @property
+    def organisation_code(self) -> str: ...
+    @property
+    def bill_type(self) -> str: ...
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def answer(self) -> Mapping[str, Any]: ...
+
+
+def state_of(document: Captured) -> str:
+    """landed, partly_refused, refused: by what became of its codes when it was captured."""
+    if not document.answer["refused"]:
+        return "landed"
+    return "partly_refused" if document.accepted else "refused"
+
+
+def document_steps(document: Captured, found: Sequence[Anomaly], landed: Collection[str]) -> list[NextStep]:
+    """Who must act on what a bill brought to light, and on goods whose codes were refused and have not `landed` since."""
+    steps = [step for one in found if (step := anomaly_step(one))]
+    nothing_left = {*NO_CODE, *SUSPICIOUS, "repeated"}
+    left = [
+        one["reason"]
+        for one in document.answer["refused"]
+        if one["reason"] not in nothing_left and one["code"] not in landed
+    ]
+    if left and BILL_TYPES[document.bill_type].move is Move.RECEIVE:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(left).items()))
+        who = Actor(role=Role(BILL_TYPES[document.bill_type].role), code=document.organisation_code)
+        steps.append(
+            NextStep(who=who, what=f"mend what was refused ({reasons}) and capture it under a new bill number")
+        )
+    return steps
 
 
 def anomaly_step(anomaly: Anomaly) -> NextStep | None:

@@ -47,7 +47,7 @@ class ContentView(View):
 
 
 class LineCoverageView(View):
-    """How far codes cover a line by which the code came."""
+    """How far codes cover a line for which the code came."""
 
     receipt_id: UUID
     shipment_line_id: UUID

@@ -4,6 +4,7 @@ from services.traceability.tables.anomalies import anomalies
 from services.traceability.tables.base import metadata
 from services.traceability.tables.documents import documents
 from services.traceability.tables.identification_codes import identification_codes
+from services.traceability.tables.organisations import organisations
 from services.traceability.tables.packings import packings
 from services.traceability.tables.products import products
 from services.traceability.tables.recalls import recalls
@@ -16,6 +17,7 @@ __all__ = [
     "identification_codes",
     "metadata",
     "movements",
+    "organisations",
     "packings",
     "products",
     "recalls",

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.traceability.tables.base import metadata
+from services.traceability.tables.base import metadata, the_supplier_of
 from shared.db import private
 
 documents = sa.Table(
@@ -25,7 +25,7 @@ documents = sa.Table(
     sa.Column("answer", JSONB, nullable=False),
     sa.UniqueConstraint("organisation_code", "bill_number"),
     sa.CheckConstraint("accepted >= 0 AND packs >= 0 AND placeholders >= 0", name="counts"),
-    info=private(("organisation_code",), "region"),
+    info=private(("organisation_code",), "region", readers=[the_supplier_of("WHERE r.id = documents.receipt_id")]),
 )
 sa.Index("ix_documents_receipt_id", documents.c.receipt_id)
 sa.Index("ix_documents_page", documents.c.organisation_code, documents.c.id)

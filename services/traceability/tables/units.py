@@ -8,8 +8,10 @@ docs/decisions/code-storage.md.
 
 import sqlalchemy as sa
 
-from services.traceability.tables.base import metadata
+from services.traceability.tables.base import metadata, the_supplier_of
 from shared.db import private
+
+_BY_DOCUMENT = "JOIN documents AS d ON d.receipt_id = r.id WHERE d.id = {}.document_id"
 
 units = sa.Table(
     "units",
@@ -26,7 +28,7 @@ units = sa.Table(
     sa.CheckConstraint("state IN ('I', 'O', 'C')", name="state"),
     sa.CheckConstraint("(packs = 0) = (awaiting_ident IS NOT NULL) AND packs >= 0", name="packs"),
     sa.CheckConstraint("sold_quantity >= 0 AND (sold_quantity = 0 OR state <> 'O')", name="sold"),
-    info=private(("institution_code",), "region"),
+    info=private(("institution_code",), "region", readers=[the_supplier_of(_BY_DOCUMENT.format("units"))]),
 )
 sa.Index("ix_units_awaiting_ident", units.c.awaiting_ident, postgresql_where=units.c.awaiting_ident.is_not(None))
 
@@ -54,5 +56,8 @@ refusals = sa.Table(
     sa.Column("rule", sa.Text, nullable=False),
     sa.Column("organisation_code", sa.Text, nullable=False),
     sa.Column("region", sa.Text, nullable=False),
-    info={**private(("organisation_code",), "region"), "append_only": True},
+    info={
+        **private(("organisation_code",), "region", readers=[the_supplier_of(_BY_DOCUMENT.format("refusals"))]),
+        "append_only": True,
+    },
 )

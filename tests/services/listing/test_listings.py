@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.events.listing import ProductDelisted, ProductListed, ProductResumed, ProductSuspended
+from shared.events.listing import (
+    ProductAnnounced,
+    ProductDelisted,
+    ProductListed,
+    ProductResumed,
+    ProductRetracted,
+    ProductSuspended,
+)
 from tests.house import WorkerInHand
 from tests.services.listing.people import (
     AUTHORITY,
@@ -50,8 +57,9 @@ async def test_a_draft_becomes_listed_by_itself_when_its_public_notice_is_over(
     driven_clock(datetime(2026, 3, 9, 16, 0, tzinfo=UTC))
     assert await worker.meet_deadlines() == 1
     assert (await desk.get(HOSPITAL, path)).json()["state"] == "listed"
-    (said,) = [fact for fact in await worker.said() if isinstance(fact, ProductListed)]
-    assert str(said.listing.price_yuan) == "12.3400"
+    announced, listed = [fact for fact in await worker.said() if isinstance(fact, ProductAnnounced | ProductListed)]
+    assert (type(announced), str(announced.notice_until)) == (ProductAnnounced, "2026-03-09")
+    assert (type(listed), str(listed.listing.price_yuan)) == (ProductListed, "12.3400")
     timeline = (await desk.get(MAKER, f"{path}/timeline")).json()
     assert [deed["action"] for deed in timeline["deeds"]] == ["proposed", "submit", "accept", "listed"]
 
@@ -105,7 +113,17 @@ async def test_an_objection_ends_a_public_notice_and_the_deadline_then_does_noth
     driven_clock(datetime(2026, 3, 20, tzinfo=UTC))
     await worker.meet_deadlines()
     assert (await desk.get(AUTHORITY, path)).json()["state"] == "rejected"
-    assert not [fact for fact in await worker.said() if isinstance(fact, ProductListed)]
+    facts = [fact for fact in await worker.said() if hasattr(fact, "listing")]
+    assert [type(fact) for fact in facts] == [ProductAnnounced, ProductRetracted]
+
+
+async def test_what_is_no_public_matter_is_not_said(desk: Desk, worker: WorkerInHand) -> None:
+    path = f"/listings/{(await draft(desk))['id']}"
+    await desk.post(MAKER, f"{path}/submit")
+    await desk.post(AUTHORITY, f"{path}/return", {"reason": "第三省价格缺失"})
+    await desk.post(MAKER, f"{path}/withdraw", {"reason": "不再申报"})
+    assert (await desk.get(MAKER, path)).json()["state"] == "withdrawn"
+    assert not [fact for fact in await worker.said() if hasattr(fact, "listing")]
 
 
 async def traded(desk: Desk, worker: WorkerInHand, drive: Drive, **terms: object) -> str:
@@ -128,9 +146,10 @@ async def test_suspended_resumed_and_delisted_are_said_with_the_whole_state_and_
     gone = await desk.post(MAKER, f"{path}/delist", {"reason_kind": "voluntary", "reason": "停产"})
     assert gone.json()["state"] == "delisted"
     facts = [fact for fact in await worker.said() if hasattr(fact, "listing")]
-    assert [type(fact) for fact in facts] == [ProductListed, ProductSuspended, ProductResumed, ProductDelisted]
+    life = [ProductAnnounced, ProductListed, ProductSuspended, ProductResumed, ProductDelisted]
+    assert [type(fact) for fact in facts] == life
     rows = await worker.database.pool.fetch("SELECT sequence FROM outbox WHERE subject = $1 ORDER BY id", path[10:])
-    assert [row["sequence"] for row in rows] == [1, 2, 3, 4]
+    assert [row["sequence"] for row in rows] == [1, 2, 3, 4, 5]
     again = await desk.post(AUTHORITY, f"{path}/resume", {"reason": "x"})
     assert again.json()["code"] == "listing_not_open"
     listed_anew = await desk.put(AUTHORITY, "/catalogue", [{**PRODUCT, **TERMS}])

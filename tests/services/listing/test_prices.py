@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from shared.events.listing import ProductListed, ProductPriceChanged
+from shared.events.listing import ProductAnnounced, ProductListed, ProductPriceChanged
 from tests.house import WorkerInHand
 from tests.services.listing.people import AUTHORITY, HOSPITAL, MAKER, OTHER_AUTHORITY, OTHER_MAKER, Desk
 
@@ -39,7 +39,8 @@ async def test_a_maker_lowers_at_once_and_asks_for_more(desk: Desk, worker: Work
     none_left = await desk.post(AUTHORITY, f"{path}/price/deny", {"reason": "x"})
     assert (none_left.status_code, none_left.json()["code"]) == (409, "no_price_asked")
     facts = [fact for fact in await worker.said() if hasattr(fact, "listing")]
-    assert [type(fact) for fact in facts] == [ProductListed, ProductPriceChanged, ProductPriceChanged]
+    life = [ProductAnnounced, ProductListed, ProductPriceChanged, ProductPriceChanged]
+    assert [type(fact) for fact in facts] == life
 
 
 async def test_a_denied_price_leaves_the_old_one_and_nobody_hears_of_it(
@@ -77,4 +78,4 @@ async def test_many_prices_at_once_and_two_at_once_make_no_gap(
     for before, after in itertools.pairwise(facts):
         assert after.previous_price_yuan == before.listing.price_yuan
     rows = await worker.database.pool.fetch("SELECT sequence FROM outbox WHERE subject = $1 ORDER BY id", path[10:])
-    assert [row["sequence"] for row in rows] == list(range(1, 7))
+    assert [row["sequence"] for row in rows] == list(range(1, 8))

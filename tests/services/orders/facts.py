@@ -12,10 +12,12 @@ from shared.events.listing import (
     EnterpriseRegistered,
     InstitutionRegistered,
     ListedProduct,
+    ProductAnnounced,
     ProductDelisted,
     ProductListed,
     ProductPriceChanged,
     ProductResumed,
+    ProductRetracted,
     ProductSuspended,
 )
 from shared.inbox import Received
@@ -67,6 +69,14 @@ def listed(product: str = ASPIRIN, price: str = "12.3450", **changes: Any) -> Li
 
 def product_listed(listing: ListedProduct) -> ProductListed:
     return ProductListed(listing_id=listing.listing_id, listing=listing)
+
+
+def announced(listing: ListedProduct, until: date = TODAY) -> ProductAnnounced:
+    return ProductAnnounced(listing_id=listing.listing_id, listing=listing, notice_until=until)
+
+
+def retracted(listing: ListedProduct) -> ProductRetracted:
+    return ProductRetracted(listing_id=listing.listing_id, listing=listing)
 
 
 def suspended(listing: ListedProduct) -> ProductSuspended:

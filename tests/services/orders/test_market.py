@@ -21,6 +21,7 @@ from tests.services.orders.facts import (
     HOSPITAL,
     MAKER,
     TODAY,
+    announced,
     delisted,
     enterprise,
     institution,
@@ -31,6 +32,7 @@ from tests.services.orders.facts import (
     relation_ended,
     repriced,
     resumed,
+    retracted,
     suspended,
 )
 
@@ -75,6 +77,31 @@ async def test_the_last_said_state_of_a_listing_counts(worker: WorkerInHand, end
         await worker.deliver(fact, sequence=sequence)
     (listing,) = (await market_of(worker)).listings[ASPIRIN]
     assert listing.state == ("delisted" if ending[-1] is delisted else "listed")
+
+
+NOTICED = [(1, announced(LISTING)), (2, retracted(LISTING)), (3, announced(CHEAPER, TODAY + DAY))]
+
+
+@pytest.mark.parametrize("order", list(permutations(NOTICED)), ids=lambda order: "".join(str(one[0]) for one in order))
+async def test_a_public_notice_its_end_and_the_next_come_to_the_same_in_every_order(
+    worker: WorkerInHand, order: Any
+) -> None:
+    await worker.deliver(institution(), sequence=1)
+    for sequence, fact in order:
+        await worker.deliver(fact, sequence=sequence)
+    (listing,) = (await market_of(worker)).listings[ASPIRIN]
+    assert (listing.state, listing.notice_until, listing.price_yuan) == (
+        "public_notice",
+        TODAY + DAY,
+        Decimal("9.0000"),
+    )
+    await worker.deliver(retracted(CHEAPER), sequence=4)
+    (listing,) = (await market_of(worker)).listings[ASPIRIN]
+    assert (listing.state, listing.notice_until) == ("retracted", None)
+    await worker.deliver(announced(CHEAPER), sequence=5)
+    await worker.deliver(product_listed(CHEAPER), sequence=6)
+    (listing,) = (await market_of(worker)).listings[ASPIRIN]
+    assert (listing.state, listing.notice_until) == ("listed", None)
 
 
 @pytest.mark.parametrize("end_first", [False, True])
@@ -202,15 +229,36 @@ def test_what_is_not_listed_now_is_refused_by_its_reason(listings: Any, code: st
 
 SINCE = datetime(2026, 3, 1, 17, tzinfo=UTC)
 """2 March in Shanghai."""
+ON_NOTICE = replace(SOLD, state="public_notice", notice_until=TODAY)
+FROM = "it may be ordered from {} on, unless the authority objects"
 
 
 @pytest.mark.parametrize(
     ("listings", "rule"),
     [
-        ([], "the product is not listed for region 330102"),
-        ([replace(SOLD, state="suspended", since=SINCE)], "the product was suspended on 2026-03-02"),
-        ([replace(SOLD, state="delisted", since=SINCE)], "the product was delisted on 2026-03-02"),
-        ([replace(SOLD, state="suspended")], "the product was suspended"),
+        ([], "the product is not listed for region 330102; its maker proposes it, the authority lists it"),
+        (
+            [replace(SOLD, state="suspended", since=SINCE)],
+            "the product was suspended on 2026-03-02; the authority resumes or delists it",
+        ),
+        (
+            [replace(SOLD, state="delisted", since=SINCE)],
+            "the product was delisted on 2026-03-02; its maker may propose it again",
+        ),
+        ([replace(SOLD, state="suspended")], "the product was suspended; the authority resumes or delists it"),
+        ([ON_NOTICE], f"the product is on public notice until {TODAY}; {FROM.format(TODAY + DAY)}"),
+        (
+            [replace(ON_NOTICE, valid_from=TODAY + 9 * DAY, valid_to=None)],
+            f"the product is on public notice until {TODAY}; {FROM.format(TODAY + 9 * DAY)}",
+        ),
+        (
+            [replace(SOLD, state="delisted", since=SINCE), ON_NOTICE],
+            f"the product is on public notice until {TODAY}; {FROM.format(TODAY + DAY)}",
+        ),
+        (
+            [replace(SOLD, state="retracted", since=SINCE)],
+            "the public notice of the product ended without a listing on 2026-03-02; its maker may propose it again",
+        ),
         (
             [replace(SOLD, valid_from=TODAY - DAY, valid_to=TODAY - DAY)],
             f"the listing ended on {TODAY - DAY}, the order is of {TODAY}",

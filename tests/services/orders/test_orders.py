@@ -14,8 +14,10 @@ from tests.services.orders.facts import (
     ASPIRIN,
     DISTRIBUTOR,
     HOSPITAL,
+    MAKER,
     OTHER_DISTRIBUTOR,
     OTHER_HOSPITAL,
+    OTHER_MAKER,
     PROVISIONAL,
     STATIN,
     UNKNOWN,
@@ -277,6 +279,48 @@ async def test_the_timeline_says_what_happened_and_who_acts_next(hand: Hand) -> 
     await hand.ship(placed["id"])
     acts = (await hand.see(f"/orders/{placed['id']}/timeline"))["next"]
     assert [act["what"] for act in acts] == ["accept or reject 100 盒 of line 1, on the way"]
+
+
+async def test_a_maker_sees_what_became_of_the_lines_of_its_products_and_of_no_others(
+    hand: Hand, worker: WorkerInHand
+) -> None:
+    placed = await hand.place(order("CG-1", wanted(), wanted(STATIN, 5), wanted(STATIN, 7, OTHER_DISTRIBUTOR)))
+    await hand.confirm(placed["id"], (1, 100), (2, 0, "缺货"))
+    shipment = await hand.ship(placed["id"])
+    await hand.accept(shipment, (90, 10, "破损"))
+    await hand.say("hospital", HOSPITAL, f"/orders/{placed['id']}/cancellation", {"reason": "不再需要"})
+    path = f"/orders/{placed['id']}/timeline"
+    told = await hand.see(path, "manufacturer", MAKER)
+    assert [deed["action"] for deed in told["deeds"]] == ["placed", "confirmed", "dispatched", "accepted"]
+    assert [deed["detail"]["lines"] for deed in told["deeds"][:1]] == [[1]]
+    assert told["deeds"][0]["detail"]["amount_yuan"] == placed["lines"][0]["amount_yuan"]
+    assert {line["line_number"] for deed in told["deeds"][1:] for line in deed["detail"]["lines"]} == {1}
+    assert [(step["who"]["role"], step["what"]) for step in told["next"]] == [("distributor", "ship 10 盒 of line 1")]
+    other = await hand.see(path, "manufacturer", OTHER_MAKER)
+    assert [deed["action"] for deed in other["deeds"]] == ["placed", "placed", "refused", "cancelled"]
+    assert other["deeds"][2]["detail"]["lines"][0]["reason"] == "缺货"
+    named = [line for deed in other["deeds"] for line in deed["detail"]["lines"]]
+    assert {line if isinstance(line, int) else line["line_number"] for line in named} == {2, 3}
+    assert other["next"] == []
+    await hand.see(path, "manufacturer", "91350200MA31E00000", 404)
+    line = await hand.see(f"/orders/{placed['id']}/lines/1/timeline", "manufacturer", MAKER)
+    assert (line["id"], line["state"]) == (placed["lines"][0]["id"], "confirmed")
+    assert (line["deeds"], line["next"]) == (told["deeds"], told["next"])
+    await hand.see(f"/orders/{placed['id']}/lines/2/timeline", "manufacturer", MAKER, 404)
+
+
+async def test_a_line_tells_its_own_life(hand: Hand) -> None:
+    placed = await hand.place(order("CG-1", wanted(), wanted(STATIN, 5)))
+    await hand.confirm(placed["id"], (1, 100), (2, 0, "缺货"))
+    await hand.accept(await hand.ship(placed["id"]), (90, 10, "破损"))
+    path = f"/orders/{placed['id']}/lines"
+    told = {number: await hand.see(f"{path}/{number}/timeline") for number in (1, 2)}
+    deeds = {number: [deed["action"] for deed in one["deeds"]] for number, one in told.items()}
+    assert deeds == {1: ["placed", "confirmed", "dispatched", "accepted"], 2: ["placed", "refused"]}
+    assert {number: one["state"] for number, one in told.items()} == {1: "confirmed", 2: "refused"}
+    assert [[step["what"] for step in one["next"]] for one in told.values()] == [["ship 10 盒 of line 1"], []]
+    missing = await hand.see(f"{path}/3/timeline", status=404)
+    assert missing["code"] == "line_not_found"
 
 
 @pytest.mark.parametrize("role", ["manufacturer", "distributor", "agency", "authority"])

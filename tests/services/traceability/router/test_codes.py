@@ -8,6 +8,7 @@ from tests.services.traceability.scenes import (
     DISTRIBUTOR,
     HOSPITAL,
     MAKER,
+    OTHER_DISTRIBUTOR,
     OTHER_HOSPITAL,
     OTHER_IDENT,
     OTHER_MAKER,
@@ -111,6 +112,33 @@ async def test_a_maker_sees_what_its_codes_mean_and_how_they_are_packed_and_no_h
     assert (await life(desk, opened, MAKER))["holds"] == 4
 
 
+@pytest.mark.parametrize("code", [box(2), CASE], ids=["box", "case"])
+async def test_a_distributor_sees_the_line_its_code_came_for_and_not_what_became_of_it_there(
+    desk: Desk, line: Line, opened: str, code: str
+) -> None:
+    told = await life(desk, code, DISTRIBUTOR)
+    assert [(one["shipment_line_id"], one["quantity_covered"]) for one in told["coverage"]] == [(str(line.id), 4)]  # type: ignore[attr-defined]
+    assert (told["product_code"], told["received"], told["contents"], told["movements"]) == (PRODUCT, None, [], [])
+
+
+async def test_a_distributor_sees_why_scans_for_its_line_were_refused_and_no_others(desk: Desk, line: Line) -> None:
+    await desk.capture(line.bill([box(1, OTHER_IDENT)]), bill([box(7)], "S1"))
+    told = await life(desk, box(1, OTHER_IDENT), DISTRIBUTOR)
+    assert [one["reason"] for one in told["refused"]] == ["mismatch"]  # type: ignore[attr-defined]
+    assert (told["anomalies"], told["coverage"]) == ([], [])
+    assert (await desk.get(DISTRIBUTOR, f"/codes/{box(7)}")).status_code == 404
+
+
+async def test_the_placeholder_of_split_packs_is_told_for_what_it_is(desk: Desk, line: Line) -> None:
+    await desk.capture(line.bill(["9" * 20]))
+    for who in (HOSPITAL, DISTRIBUTOR, OTHER_HOSPITAL):
+        answer = await desk.get(who, f"/codes/{'9' * 20}")
+        assert (answer.status_code, answer.json()["code"]) == (422, "code_unreadable")
+        (fault,) = answer.json()["errors"]
+        assert fault["code"] == "placeholder"
+        assert "stands for no package" in fault["rule"]
+
+
 @pytest.mark.parametrize(
     ("who", "code"),
     [
@@ -119,7 +147,7 @@ async def test_a_maker_sees_what_its_codes_mean_and_how_they_are_packed_and_no_h
         (MAKER, box(1, "8100000")),
         (OTHER_HOSPITAL, box(2)),
         (OTHER_HOSPITAL, CASE),
-        (DISTRIBUTOR, box(2)),
+        (OTHER_DISTRIBUTOR, box(2)),
         ("far authority", CASE),
         ("operator", box(1, "8100000")),
     ],
@@ -157,3 +185,26 @@ async def test_what_becomes_of_an_anomaly_stands_in_the_timeline_of_its_line(des
     assert told == [("anomaly_found", None), ("anomaly_explained", "the wrong shelf"), ("anomaly_closed", "fine")]
     to_the_distributor = (await desk.get(DISTRIBUTOR, f"/receipts/{receipt['id']}/timeline")).json()["deeds"]
     assert not [deed for deed in to_the_distributor if "anomaly" in deed["action"]]
+
+
+async def test_a_bill_tells_what_became_of_its_codes_and_who_sees_to_the_others(
+    desk: Desk, line: Line, worker: WorkerInHand
+) -> None:
+    await desk.codes(CASE_IDENT, level=3, packs=4)
+    answers = await desk.capture(
+        line.bill([box(1), box(1, OTHER_IDENT), "9" * 20]),
+        line.bill([box(2)], "B2"),
+        bill([box(1)], "T1", "116", reason_code="1", reason="退药"),
+    )
+    path = f"/documents/{answers[0]['id']}/timeline"
+    told = (await desk.get(HOSPITAL, path)).json()
+    assert (told["state"], [deed["action"] for deed in told["deeds"]]) == ("partly_refused", ["captured"])
+    assert [(step["who"]["role"], step["what"]) for step in told["next"]] == [
+        ("hospital", f"explain a code of another product ({box(1, OTHER_IDENT)}), with delivery note and invoice")
+    ]
+    landed = (await desk.get(HOSPITAL, f"/documents/{answers[1]['id']}/timeline")).json()
+    assert (landed["state"], landed["next"]) == ("landed", [])
+    refused = (await desk.get("authority", f"/documents/{answers[2]['id']}/timeline")).json()
+    assert (refused["state"], refused["next"]) == ("refused", [])
+    assert (await desk.get(OTHER_HOSPITAL, path)).status_code == 404
+    assert (await desk.get(DISTRIBUTOR, path)).status_code == 404

@@ -13,6 +13,7 @@ from tests.services.traceability.scenes import (
     DISTRIBUTOR,
     HOSPITAL,
     MAKER,
+    OTHER_DISTRIBUTOR,
     OTHER_HOSPITAL,
     Desk,
     Line,
@@ -49,7 +50,8 @@ async def things(desk: Desk, line: Line) -> dict[str, str]:
 SEES: dict[str, set[str]] = {
     HOSPITAL: {"receipt", "timeline", "line", "document", "code", "anomaly"},
     OTHER_HOSPITAL: set(),
-    DISTRIBUTOR: {"receipt", "timeline", "line"},
+    DISTRIBUTOR: {"receipt", "timeline", "line", "code"},
+    OTHER_DISTRIBUTOR: set(),
     "authority": {"receipt", "timeline", "line", "document", "code", "anomaly"},
     "far authority": set(),
     "operator": {"receipt", "timeline", "line", "document", "code", "anomaly"},
@@ -59,7 +61,7 @@ SEES: dict[str, set[str]] = {
 @pytest.mark.parametrize("who", SEES)
 async def test_everybody_sees_what_is_theirs(desk: Desk, line: Line, who: str) -> None:
     paths = await things(desk, line)
-    if who == DISTRIBUTOR:
+    if who in {DISTRIBUTOR, OTHER_DISTRIBUTOR}:
         del paths["anomaly"]
     answers = {name: (await desk.get(who, path)).status_code for name, path in paths.items()}
     assert {name for name, status in answers.items() if status == 200} == SEES[who]

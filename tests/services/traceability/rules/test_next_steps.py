@@ -1,5 +1,6 @@
 """Who acts next on a receipt, an anomaly and a recall: for each state who, and on what."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,7 +8,14 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from services.traceability.rules.anomalies import HELD_RECALLED, SURPLUS, SUSPICIOUS, Anomaly, AnomalyState
-from services.traceability.rules.next_steps import WORDS, anomaly_step, recall_steps, receipt_steps
+from services.traceability.rules.next_steps import (
+    WORDS,
+    anomaly_step,
+    document_steps,
+    recall_steps,
+    receipt_steps,
+    state_of,
+)
 from services.traceability.rules.recalls import Recall
 from services.traceability.rules.receipts import Receipt, ReceiptState
 from shared.next_steps import Actor, NextStep, Role, authority, hospital, manufacturer
@@ -119,3 +127,37 @@ def test_a_recall_waits_for_who_opened_it_and_for_those_who_hold_its_goods(opene
     assert first == NextStep(who=who, what=CLOSE)
     assert second.who == H
     assert recall_steps(recall("closed"), [held]) == []
+
+
+@dataclass
+class Bill:
+    """A captured bill, as far as what is left of it goes."""
+
+    bill_type: str
+    refused: dict[str, str]
+    """reasons by code"""
+    accepted: int = 0
+    organisation_code: str = "H33010200059"
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        return {"refused": [{"code": code, "reason": reason} for code, reason in self.refused.items()]}
+
+
+@pytest.mark.parametrize(
+    ("bill", "state", "what"),
+    [
+        (Bill("102", {}, accepted=3), "landed", []),
+        (
+            Bill("102", {"A": "mixed_case", "B": "in_motion", "C": "in_motion"}, accepted=1),
+            "partly_refused",
+            ["mend what was refused (1 in_motion, 1 mixed_case) and capture it under a new bill number"],
+        ),
+        (Bill("102", {"A": "repeated", "B": "placeholder", "D": "unreadable", "E": "mismatch"}), "refused", []),
+        (Bill("321", {"A": "unknown_pack"}), "refused", []),
+    ],
+)
+def test_a_bill_waits_for_goods_whose_codes_have_not_landed_since(bill: Bill, state: str, what: list[str]) -> None:
+    assert state_of(bill) == state
+    assert document_steps(bill, [], {"C"}) == [NextStep(who=H, what=each) for each in what]
+    assert document_steps(bill, [anomaly()], {"A", "B", "C"}) == [anomaly_step(anomaly())]
