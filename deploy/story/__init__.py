@@ -49,6 +49,11 @@ async def tell(addresses: Addresses, token_for: TokenFor) -> Told:
         start = today - timedelta(days=BEGINS_DAYS_AGO)
         teller = Teller(visitor, clock.start_of_day(start))
         try:
+            teller.opens(
+                "The story of one order among invented parties, in Shanghai time, on a clock that is driven from"
+                f" {BEGINS_DAYS_AGO} days ago.",
+                "“→ by itself” is what nobody asked for; “…” and six digits are the end of an id.",
+            )
             await teller.on(clock.start_of_day(start) + timedelta(hours=9))
             await open_market(cast, teller)
             await teller.later(hours=1)
@@ -90,5 +95,10 @@ async def _sum_up(cast: Cast, teller: Teller, traded: Traded, own_run: str, watc
         "In sum:",
         f"{told.accepted_lines} accepted lines = {told.payables} payables = {told.receipts} receipts; released"
         f" {told.released_yuan} = paid {told.paid_yuan} yuan; the ledger sums to {told.ledger_sum_yuan}",
+    )
+    teller.says(
+        "Ask further",
+        "as any of them: README.md, “The five APIs”; the hospital's token: jicai token --role hospital"
+        f" --org {cast.institution.code} --region {cast.institution.region}",
     )
     return told

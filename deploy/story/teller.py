@@ -18,12 +18,16 @@ class Teller:
         self._console = Console(highlight=False, soft_wrap=True)
         self.now = now
 
+    def opens(self, *lines: str) -> None:
+        """What a stranger should know before the first line."""
+        for line in lines:
+            self._console.print(f"[dim]{escape(line)}[/dim]")
+
     async def on(self, moment: datetime) -> None:
         """Moves the clock forward and says the day."""
         self.now = moment
         await self._visitor.drive(moment)
-        local = moment.astimezone(clock.SHANGHAI)
-        self._console.print(f"\n[bold]{local:%Y-%m-%d %H:%M}[/bold]")
+        self._console.print(f"\n[bold]{local(moment)}[/bold]")
 
     async def later(self, **how_long: float) -> None:
         """Lets time pass."""
@@ -44,6 +48,12 @@ class Teller:
     def heading(self, text: str) -> None:
         """The title of a part."""
         self._console.print(f"\n[bold cyan]{escape(text)}[/bold cyan]")
+
+
+def local(moment: datetime | str) -> str:
+    """An instant, also as the platform writes it, as clocks in Shanghai show it."""
+    instant = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return f"{instant.astimezone(clock.SHANGHAI):%Y-%m-%d %H:%M}"
 
 
 def short(thing_id: str) -> str:

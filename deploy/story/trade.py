@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.story.cast import Cast
-from deploy.story.teller import Teller, named, short
+from deploy.story.teller import Teller, local, named, short
 from deploy.visitor import Person, Refused
 
 ORDER_NUMBER = "CG-0001"
@@ -63,10 +63,11 @@ async def _order(cast: Cast, teller: Teller) -> tuple[str, Any]:
         )
     del wanted["lines"][0]["unit_price_yuan"]  # type: ignore[attr-defined]
     order = await cast.hospital.post("orders/orders", wanted)
+    goods = ", ".join(f"{line['quantity_ordered']} {line['unit']} {line['product_name']}" for line in order["lines"])
     teller.says(
         cast.institution.name,
-        f"orders {ORDER_NUMBER} {short(order['id'])}: 3 lines, {order['amount_yuan']} yuan, to be confirmed by"
-        f" {order['confirm_by'][:16]}Z",
+        f"orders {ORDER_NUMBER} {short(order['id'])}: {goods}; {order['amount_yuan']} yuan, to be confirmed by"
+        f" {local(order['confirm_by'])}",
     )
     await cast.visitor.until_quiet()
     return refusal, order
@@ -77,8 +78,9 @@ async def _confirm(cast: Cast, teller: Teller, order: Any) -> None:
     partly = {"line_number": 1, "quantity": 160, "reason": "本月产能不足"}
     await cast.dealer_a.post(path, {"lines": [partly, {"line_number": 3, "quantity": 3}]})
     await cast.dealer_b.post(path, {"lines": [{"line_number": 2, "quantity": 50}]})
-    teller.says(cast.enterprise("dealer_a").name, "confirms 160 of 200 tablets (本月产能不足) and the slices")
-    teller.says(cast.enterprise("dealer_b").name, "confirms 50 pills")
+    tablets, pills, slices = (cast.product(key).generic_name for key in ("tablets", "pills", "slices"))
+    teller.says(cast.enterprise("dealer_a").name, f"confirms 160 of 200 盒 {tablets} (本月产能不足) and 3 kg {slices}")
+    teller.says(cast.enterprise("dealer_b").name, f"confirms 50 盒 {pills}")
     await cast.visitor.until_quiet()
     alerts = await cast.authority.get("alerts/alerts", kind="line_refused", state="open")
     for alert in alerts["items"]:
@@ -108,7 +110,11 @@ async def _ship(cast: Cast, teller: Teller) -> list[Any]:
         await dealer.post("orders/shipments", {"shipment_number": number, **order, "lines": lines})
         for dealer, number, lines in sent
     ]
-    teller.says("The distributors", "ship PS-A-1 (100 tablets, 3 kg slices), PS-A-2 (60 tablets), PS-B-1 (50 pills)")
+    for shipment in shipments:
+        goods_sent = ", ".join(
+            f"{line['quantity']} {line['unit']} {line['product_name']}" for line in shipment["lines"]
+        )
+        teller.says(shipment["distributor_name"], f"ships {shipment['shipment_number']}: {goods_sent}")
     await cast.visitor.until_quiet()
     return shipments
 
@@ -162,7 +168,7 @@ async def _scan(cast: Cast, teller: Teller, lines: list[Any]) -> tuple[str, ...]
     found = (await cast.hospital.get("settlement/payables"))["items"]
     released = sum(float(payable["released_yuan"]) for payable in found)
     teller.by_itself(
-        f"{len(found)} payables released, {released:.2f} yuan; the slices needed no code ({slices['quantity']} kg)"
+        f"{len(found)} payables released, {released:.2f} yuan; {slices['quantity']} kg {slices['product_name']} needed no code"
     )
     return tuple(refused)
 

@@ -114,6 +114,7 @@ def _store(tx: Tx, caller: Caller, bill: Bill, receipts: Mapping[UUID, Receipt])
     row: dict[str, Any] = {
         "id": bill.id,
         "organisation_code": bill.organisation,
+        "supplier_code": bill.receipt.distributor_code if bill.receipt else None,
         "region": bill.region,
         "bill_number": bill.number,
         "bill_type": bill.type_code,
@@ -135,7 +136,7 @@ def _store(tx: Tx, caller: Caller, bill: Bill, receipts: Mapping[UUID, Receipt])
         flag(tx, where, findings([*bill.refused, *bill.warned], bill.awaiting, bill.own_sales))
     detail = {"bill_number": bill.number, "bill_type": bill.type_code, "accepted": len(bill.landed)}
     history.note(tx, caller, bill.id, "captured", _parties(bill), {**detail, "refused": len(bill.refused)})
-    return Document(**row)
+    return Document(**{name: row[name] for name in Document.__annotations__})
 
 
 def _store_movements(tx: Tx, bill: Bill) -> None:

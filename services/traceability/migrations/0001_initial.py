@@ -211,6 +211,7 @@ def upgrade() -> None:
         "documents",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("organisation_code", sa.Text(), nullable=False),
+        sa.Column("supplier_code", sa.Text(), nullable=True),
         sa.Column("region", sa.Text(), nullable=False),
         sa.Column("bill_number", sa.Text(), nullable=False),
         sa.Column("bill_type", sa.Text(), nullable=False),
@@ -229,10 +230,11 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "organisation_code", "bill_number", name=op.f("uq_documents_organisation_code_bill_number")
         ),
-        info={"private": {"own": ("organisation_code",), "region": "region"}},
+        info={"private": {"own": ("organisation_code", "supplier_code"), "region": "region"}},
     )
     op.create_index("ix_documents_page", "documents", ["organisation_code", "id"], unique=False)
     op.create_index("ix_documents_receipt_id", "documents", ["receipt_id"], unique=False)
+    op.create_index("ix_documents_supplier", "documents", ["supplier_code", "id"], unique=False)
     op.create_table(
         "movements",
         sa.Column("code", sa.Text(), nullable=False),
@@ -267,6 +269,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("refusals")
     op.drop_table("movements")
+    op.drop_index("ix_documents_supplier", table_name="documents")
     op.drop_index("ix_documents_receipt_id", table_name="documents")
     op.drop_index("ix_documents_page", table_name="documents")
     op.drop_table("documents")

@@ -5,11 +5,11 @@ from shared import db
 metadata = db.metadata()
 
 
-def the_supplier_of(receipt: str) -> str:
-    """SQL of a reader: the distributor of the line that a row is about, given the end of a query for its receipt.
+def the_supplier_of(table: str) -> str:
+    """SQL of a reader: the distributor of the line for which the bill of a row was written.
 
-    Institutions have codes of their own kind, and are not asked; OFFSET 0 keeps the planner from reading every line at once.
+    Institutions have codes of their own kind, and are not asked; OFFSET 0 keeps the planner from reading every bill at once.
     """
     no_institution = "(SELECT {organisation} !~ '^[HP][0-9]{{11}}$')"
-    its_line = f"EXISTS (SELECT FROM receipts AS r {receipt} AND r.distributor_code = {{organisation}} OFFSET 0)"
-    return f"{no_institution} AND {its_line}"
+    its_own = f"d.id = {table}.document_id AND d.supplier_code = {{organisation}}"
+    return f"{no_institution} AND EXISTS (SELECT FROM documents AS d WHERE {its_own} OFFSET 0)"

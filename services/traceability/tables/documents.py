@@ -1,9 +1,12 @@
-"""One captured bill (单据): unique per organisation and number, written once, with the answer it was given."""
+"""One captured bill (单据): unique per organisation and number, written once, with the answer it was given.
+
+`supplier_code` is the distributor of its line, who sees why scans for it were refused.
+"""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.traceability.tables.base import metadata, the_supplier_of
+from services.traceability.tables.base import metadata
 from shared.db import private
 
 documents = sa.Table(
@@ -11,6 +14,7 @@ documents = sa.Table(
     metadata,
     sa.Column("id", sa.Uuid, primary_key=True),
     sa.Column("organisation_code", sa.Text, nullable=False),
+    sa.Column("supplier_code", sa.Text),
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("bill_number", sa.Text, nullable=False),
     sa.Column("bill_type", sa.Text, nullable=False),
@@ -25,7 +29,8 @@ documents = sa.Table(
     sa.Column("answer", JSONB, nullable=False),
     sa.UniqueConstraint("organisation_code", "bill_number"),
     sa.CheckConstraint("accepted >= 0 AND packs >= 0 AND placeholders >= 0", name="counts"),
-    info=private(("organisation_code",), "region", readers=[the_supplier_of("WHERE r.id = documents.receipt_id")]),
+    info=private(("organisation_code", "supplier_code"), "region"),
 )
 sa.Index("ix_documents_receipt_id", documents.c.receipt_id)
+sa.Index("ix_documents_supplier", documents.c.supplier_code, documents.c.id)
 sa.Index("ix_documents_page", documents.c.organisation_code, documents.c.id)

@@ -11,8 +11,6 @@ import sqlalchemy as sa
 from services.traceability.tables.base import metadata, the_supplier_of
 from shared.db import private
 
-_BY_DOCUMENT = "JOIN documents AS d ON d.receipt_id = r.id WHERE d.id = {}.document_id"
-
 units = sa.Table(
     "units",
     metadata,
@@ -28,7 +26,7 @@ units = sa.Table(
     sa.CheckConstraint("state IN ('I', 'O', 'C')", name="state"),
     sa.CheckConstraint("(packs = 0) = (awaiting_ident IS NOT NULL) AND packs >= 0", name="packs"),
     sa.CheckConstraint("sold_quantity >= 0 AND (sold_quantity = 0 OR state <> 'O')", name="sold"),
-    info=private(("institution_code",), "region", readers=[the_supplier_of(_BY_DOCUMENT.format("units"))]),
+    info=private(("institution_code",), "region", readers=[the_supplier_of("units")]),
 )
 sa.Index("ix_units_awaiting_ident", units.c.awaiting_ident, postgresql_where=units.c.awaiting_ident.is_not(None))
 
@@ -57,7 +55,7 @@ refusals = sa.Table(
     sa.Column("organisation_code", sa.Text, nullable=False),
     sa.Column("region", sa.Text, nullable=False),
     info={
-        **private(("organisation_code",), "region", readers=[the_supplier_of(_BY_DOCUMENT.format("refusals"))]),
+        **private(("organisation_code",), "region", readers=[the_supplier_of("refusals")]),
         "append_only": True,
     },
 )

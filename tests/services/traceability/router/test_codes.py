@@ -207,4 +207,6 @@ async def test_a_bill_tells_what_became_of_its_codes_and_who_sees_to_the_others(
     refused = (await desk.get("authority", f"/documents/{answers[2]['id']}/timeline")).json()
     assert (refused["state"], refused["next"]) == ("refused", [])
     assert (await desk.get(OTHER_HOSPITAL, path)).status_code == 404
-    assert (await desk.get(DISTRIBUTOR, path)).status_code == 404
+    seen = (await desk.get(DISTRIBUTOR, path)).json()
+    assert (seen["state"], seen["deeds"], seen["next"]) == ("partly_refused", [], [])
+    assert (await desk.get(DISTRIBUTOR, f"/documents/{answers[2]['id']}")).status_code == 404

@@ -50,7 +50,7 @@ async def things(desk: Desk, line: Line) -> dict[str, str]:
 SEES: dict[str, set[str]] = {
     HOSPITAL: {"receipt", "timeline", "line", "document", "code", "anomaly"},
     OTHER_HOSPITAL: set(),
-    DISTRIBUTOR: {"receipt", "timeline", "line", "code"},
+    DISTRIBUTOR: {"receipt", "timeline", "line", "document", "code"},
     OTHER_DISTRIBUTOR: set(),
     "authority": {"receipt", "timeline", "line", "document", "code", "anomaly"},
     "far authority": set(),
