@@ -18,7 +18,7 @@ from shared.errors import ServiceError
 
 OURS = {"shared", "services", "tests"}
 Refusal = type[ServiceError]
-Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass
@@ -54,7 +54,8 @@ def found_in(called: Any) -> Found:
     if function not in _known:
         _known[function] = Found()  # for one that comes back to itself
         tree = _functions(function.__code__.co_filename).get(function.__code__.co_firstlineno)
-        _known[function] = Found() if tree is None else _Reader(function, tree).read(tree)
+        if tree is not None and tree.name == function.__name__:
+            _known[function] = _Reader(function, tree).read(tree)
     return _known[function]
 
 
@@ -112,7 +113,7 @@ class _Reader(ast.NodeVisitor):
 
     def read(self, tree: Function) -> Found:
         """What is found in the whole of it."""
-        self._visit(tree.body if isinstance(tree.body, list) else [tree.body])
+        self._visit(tree.body)
         if self.found.raises_outcomes:
             self.found.raised |= self.found.made
         return self.found

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from hypothesis.stateful import run_state_machine_as_test
 from schemathesis.checks import not_a_server_error
-from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.core.failures import AcceptedNegativeData, Failure, FailureGroup
 from schemathesis.core.transport import Response
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import (
@@ -132,7 +132,8 @@ class Asking:
             case.validate_response(given, checks=CHECKS)
         except (Failure, FailureGroup) as found:
             for one in found.exceptions if isinstance(found, FailureGroup) else [found]:
-                yield getattr(one, "title", str(one)), str(one)
+                if not (isinstance(one, AcceptedNegativeData) and _is_refused(answer)):
+                    yield getattr(one, "title", str(one)), str(one)
 
     def operations(self, examples: int, number: int, leave_out: Sequence[str] = ()) -> None:
         """Each operation with so many good and as many bad requests."""
@@ -205,6 +206,11 @@ class Asking:
                 suppress_health_check=list(HealthCheck),
             ),
         )
+
+
+def _is_refused(answer: httpx.Response) -> bool:
+    """As a whole, or an item of it: of a bulk call each is answered by itself."""
+    return answer.is_client_error or bool(answer.json().get("refused"))
 
 
 async def asking_of(name: str, app: FastAPI, world: World, token: Callable[..., str], house: House) -> Asking:

@@ -250,6 +250,16 @@ def test_a_version_is_asked_for_where_two_may_edit_and_nowhere_else() -> None:
     assert not {"412", "428"} & set(refusals("orders", "cancel_order"))
 
 
+def test_a_step_answers_what_its_own_party_can_be_refused_for() -> None:
+    asked = {"invalid_request", "value_not_storable", "key_reused", "event_too_large"}
+    assigned, escalated = refusals("alerts", "assign_problem"), refusals("alerts", "escalate_problem")
+    assert (assigned["403"], escalated["403"]) == ({*MAY_NOT, "not_your_level"}, {*MAY_NOT, "not_your_level"})
+    assert escalated["409"] - assigned["409"] == {"no_level_above"}
+    assert refusals("alerts", "reply_to_problem")["403"] == {*MAY_NOT, "not_your_turn"}
+    assert refusals("listing", "submit_listing")["422"] == asked
+    assert refusals("listing", "delist_listing")["422"] == asked | {"selected_stays", "listing_refused"}
+
+
 def test_a_file_is_refused_for_its_own_reasons() -> None:
     found = refusals("listing", "import_sheet")
     assert (found["413"], found["415"]) == ({"upload_too_large"}, {"encoded_body", "sheet_type_unknown"})

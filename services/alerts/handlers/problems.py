@@ -24,7 +24,8 @@ from services.alerts.rules.problems import (
     State,
     Step,
     Verb,
-    check_step,
+    by_the_assignee,
+    by_the_authority,
     clock_ran_out,
     end_of_working_day,
     faults_of,
@@ -78,12 +79,17 @@ Match = Callable[[int], None]
 """Refuses a version that is not the one the caller read."""
 
 
+By = Callable[[Problem, Step, Actor], None]
+"""Refuses a step that is not this party's, or not possible now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A step that somebody asks for; `reply` is what is kept of an answer."""
+    """A step that somebody asks for; `evidence` is what is kept of a reply."""
 
     problem_id: UUID
     step: Step
+    by: By
     match: Match
     evidence: tuple[Evidence, ...] = ()
 
@@ -173,7 +179,7 @@ async def assign_problem(tx: Tx, caller: Caller, problem_id: UUID, command: Assi
         raise AssignmentRefused(
             "{assignee} cannot answer it: {rule}.", faults=faults, assignee=assignee, rule=faults[0].rule
         )
-    asked = Asked(problem_id, Step(Verb.ASSIGN, command.note, assignee), match)
+    asked = Asked(problem_id, Step(Verb.ASSIGN, command.note, assignee), by_the_authority, match)
     (outcome,) = await take_steps(tx, caller, [asked])
     if isinstance(outcome, ServiceError):
         raise outcome
@@ -182,7 +188,7 @@ async def assign_problem(tx: Tx, caller: Caller, problem_id: UUID, command: Assi
 
 def answering(problem_id: UUID, command: ReplyToProblem, match: Match) -> Asked:
     """A reply as a step."""
-    return Asked(problem_id, Step(Verb.REPLY, command.text), match, tuple(command.evidence))
+    return Asked(problem_id, Step(Verb.REPLY, command.text), by_the_assignee, match, tuple(command.evidence))
 
 
 async def take_steps(tx: Tx, caller: Caller, asked: Sequence[Asked]) -> list[Problem | ServiceError]:
@@ -196,7 +202,7 @@ async def take_steps(tx: Tx, caller: Caller, asked: Sequence[Asked]) -> list[Pro
             before = now_of.get(one.problem_id)
             if before is None:
                 raise queries.not_found(one.problem_id)
-            check_step(before, one.step, actor)
+            one.by(before, one.step, actor)
             one.match(before.version)
         except ServiceError as refusal:
             outcomes.append(refusal)

@@ -12,7 +12,17 @@ from services.alerts.handlers import problems as handlers
 from services.alerts.handlers.problems import Asked, Match
 from services.alerts.queries import problems as queries
 from services.alerts.rules.next_steps import Names, problem_step
-from services.alerts.rules.problems import Kind, Problem, State, Step, Verb, clock_ran_out
+from services.alerts.rules.problems import (
+    Kind,
+    Problem,
+    State,
+    Step,
+    Verb,
+    by_the_authority,
+    by_the_authority_below,
+    by_the_reporter,
+    clock_ran_out,
+)
 from services.alerts.rules.reports import half_year, start_and_end
 from services.alerts.schemas.problems import (
     AssignProblem,
@@ -168,7 +178,7 @@ async def resolve_problem(
     problem_id: UUID, command: ResolveProblem, caller: CallerHere, tx: TxHere, match: MatchHere, response: Response
 ) -> ProblemView:
     """The authority resolves it with a finding; the reporter confirms."""
-    asked = Asked(problem_id, Step(Verb.RESOLVE, command.finding), match)
+    asked = Asked(problem_id, Step(Verb.RESOLVE, command.finding), by_the_authority, match)
     return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 
@@ -177,7 +187,7 @@ async def escalate_problem(
     problem_id: UUID, command: EscalateProblem, caller: CallerHere, tx: TxHere, match: MatchHere, response: Response
 ) -> ProblemView:
     """The authority hands it to the level above."""
-    asked = Asked(problem_id, Step(Verb.ESCALATE, command.reason), match)
+    asked = Asked(problem_id, Step(Verb.ESCALATE, command.reason), by_the_authority_below, match)
     return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 
@@ -186,7 +196,7 @@ async def confirm_problem(
     problem_id: UUID, command: ConfirmProblem, caller: CallerHere, tx: TxHere, match: MatchHere, response: Response
 ) -> ProblemView:
     """The reporter agrees that it is solved, which closes it."""
-    asked = Asked(problem_id, Step(Verb.CONFIRM, command.note), match)
+    asked = Asked(problem_id, Step(Verb.CONFIRM, command.note), by_the_reporter, match)
     return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 
@@ -195,7 +205,7 @@ async def reopen_problem(
     problem_id: UUID, command: ReopenProblem, caller: CallerHere, tx: TxHere, match: MatchHere, response: Response
 ) -> ProblemView:
     """The reporter does not agree; the level above takes over."""
-    asked = Asked(problem_id, Step(Verb.REOPEN, command.reason), match)
+    asked = Asked(problem_id, Step(Verb.REOPEN, command.reason), by_the_reporter, match)
     return await _answer(tx, response, only(await handlers.take_steps(tx, caller, [asked])))
 
 

@@ -121,8 +121,6 @@ BODIES = ("11", "12")
 NEWS = "what was registered or ordered just now is known in a moment: send it again then"
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
-AUTHORITY_STEPS = frozenset({Verb.ASSIGN, Verb.RESOLVE, Verb.ESCALATE})
-REPORTER_STEPS = frozenset({Verb.CONFIRM, Verb.REOPEN})
 RENEWING = frozenset({Verb.ASSIGN, Verb.ESCALATE, Verb.REOPEN, Verb.RUN_OUT})
 """Steps after which the clock starts anew even when the state stays."""
 
@@ -196,20 +194,43 @@ def end_of_working_day(at: datetime, days: int) -> datetime:
     return clock.start_of_day(clock.add_working_days(clock.local_date(at), days) + timedelta(days=1))
 
 
-def check_step(problem: Problem, step: Step, actor: Actor) -> None:
-    """Raises NotYourTurn, NotYourLevel, StepNotPossible, NoLevelAbove."""
-    if step.verb is Verb.REPLY and actor.organisation != problem.assignee_code:
+def by_the_assignee(problem: Problem, step: Step, actor: Actor) -> None:
+    """Raises NotYourTurn, StepNotPossible."""
+    if actor.organisation != problem.assignee_code:
         raise NotYourTurn(
             "It is assigned to {assignee}, and only that party replies.", assignee=problem.assignee_code or "nobody yet"
         )
-    if step.verb in REPORTER_STEPS and actor.organisation != problem.reporter_code:
+    _check_possible(problem, step)
+
+
+def by_the_reporter(problem: Problem, step: Step, actor: Actor) -> None:
+    """Raises NotYourTurn, StepNotPossible."""
+    if actor.organisation != problem.reporter_code:
         raise NotYourTurn(
             "Only the reporter {reporter_code} may {verb} it.", reporter_code=problem.reporter_code, verb=step.verb
         )
-    if step.verb in AUTHORITY_STEPS and (actor.level is None or not problem.handling_region.startswith(actor.level)):
+    _check_possible(problem, step)
+
+
+def by_the_authority(problem: Problem, step: Step, actor: Actor) -> None:
+    """Raises NotYourLevel, StepNotPossible."""
+    if actor.level is None or not problem.handling_region.startswith(actor.level):
         raise NotYourLevel(
             "The authority of {handling_region} handles this now.", handling_region=problem.handling_region
         )
+    _check_possible(problem, step)
+
+
+def by_the_authority_below(problem: Problem, step: Step, actor: Actor) -> None:
+    """Raises NotYourLevel, StepNotPossible, NoLevelAbove."""
+    by_the_authority(problem, step, actor)
+    if level_above(problem.handling_region) is None:
+        raise NoLevelAbove(
+            "{handling_region} is a province; no direct report goes above it.", handling_region=problem.handling_region
+        )
+
+
+def _check_possible(problem: Problem, step: Step) -> None:
     if (State(problem.state), step.verb) not in NEXT:
         possible = sorted(verb for state, verb in NEXT if state == problem.state and verb is not Verb.RUN_OUT)
         raise StepNotPossible(
@@ -217,10 +238,6 @@ def check_step(problem: Problem, step: Step, actor: Actor) -> None:
             state=problem.state,
             verb=step.verb,
             possible=", ".join(possible) or "nothing",
-        )
-    if step.verb is Verb.ESCALATE and level_above(problem.handling_region) is None:
-        raise NoLevelAbove(
-            "{handling_region} is a province; no direct report goes above it.", handling_region=problem.handling_region
         )
 
 

@@ -1,6 +1,6 @@
 """Takes listings through their life: proposed, submitted, reviewed, listed, suspended, delisted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeVar
@@ -41,14 +41,18 @@ class Act:
 
     listing_id: UUID
     verb: str
+    take: "Take"
     reason: str | None = None
     reason_kind: str | None = None
-    terms: ReviseListing | None = None
 
     @property
     def words(self) -> str | None:
         """Why, in one text."""
         return f"{self.reason_kind}: {self.reason}" if self.reason_kind else self.reason
+
+
+Take = Callable[[Tx, Listing, Act], Listing]
+"""What a step makes of a listing."""
 
 
 async def propose_listings(
@@ -156,7 +160,7 @@ async def act_on_listings(tx: Tx, caller: Caller, acts: Sequence[Act]) -> list[L
     for act in acts:
         try:
             before = mine(desk, act.listing_id)
-            after = _taken(tx, before, act)
+            after = act.take(tx, before, act)
         except ServiceError as refusal:
             outcomes.append(refusal)
             continue
@@ -196,19 +200,26 @@ def _covers(scope: Scope, listing: Listing, product: Product) -> bool:
     return scope.covers(product.manufacturer_code, product.agent_code, region=listing.region)
 
 
-def _taken(tx: Tx, before: Listing, act: Act) -> Listing:
-    """The listing one step on; raises ListingNotOpen, SelectedStays, ListingRefused."""
-    match act.verb:
-        case "accept":
-            return accepted(before, notice_in(tx, before.region))
-        case "delist":
-            after = moved(before, "delist", act.words)
-            check_delisting(before, act.reason_kind or "", by_authority=tx.scope.reach != "own")
-            return replace(after, wanted_price_yuan=None, wanted_price_reason=None)
-        case "revise" if act.terms is not None:
-            return _revised(moved(before, "revise", before.reason), act.terms)
-        case verb:
-            return moved(before, verb, act.words)
+def move(_: Tx, before: Listing, act: Act) -> Listing:
+    """The listing one step on; raises ListingNotOpen."""
+    return moved(before, act.verb, act.words)
+
+
+def accept(tx: Tx, before: Listing, _: Act) -> Listing:
+    """On public notice, or listed at once; raises ListingNotOpen."""
+    return accepted(before, notice_in(tx, before.region))
+
+
+def delist(tx: Tx, before: Listing, act: Act) -> Listing:
+    """Delisted for a reason that may end it; raises ListingNotOpen, SelectedStays, ListingRefused."""
+    after = moved(before, act.verb, act.words)
+    check_delisting(before, act.reason_kind or "", by_authority=tx.scope.reach != "own")
+    return replace(after, wanted_price_yuan=None, wanted_price_reason=None)
+
+
+def revise(terms: ReviseListing) -> Take:
+    """Under other terms; raises ListingNotOpen, ListingRefused."""
+    return lambda _, before, act: _revised(moved(before, act.verb, before.reason), terms)
 
 
 def _revised(listing: Listing, terms: ReviseListing) -> Listing:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from services.listing.handlers.catalogue import list_products
-from services.listing.handlers.listings import Act, act_on_listings, propose_listings
+from services.listing.handlers.listings import Act, act_on_listings, propose_listings, revise
 from services.listing.queries import listings as queries
 from services.listing.rules.listings import State, Waiting, next_steps
 from services.listing.schemas.listings import (
@@ -121,7 +121,7 @@ async def revise_listing(
     """Changes a draft, or a listing that was returned; send the ETag you read as If-Match."""
     await queries.listings_by_id(tx, [listing_id])  # locked, so that nobody comes between the comparison and the change
     check_match(request, (await queries.get_listing(tx, listing_id)).revision)
-    listing = only(await act_on_listings(tx, caller, [Act(listing_id, "revise", terms=command)]))
+    listing = only(await act_on_listings(tx, caller, [Act(listing_id, "revise", revise(command))]))
     response.headers["etag"] = etag(listing.revision)
     return listing
 

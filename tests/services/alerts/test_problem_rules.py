@@ -19,7 +19,10 @@ from services.alerts.rules.problems import (
     State,
     Step,
     Verb,
-    check_step,
+    by_the_assignee,
+    by_the_authority,
+    by_the_authority_below,
+    by_the_reporter,
     clock_ran_out,
     end_of_working_day,
     faults_of,
@@ -62,6 +65,21 @@ def problem(state: State = State.REPORTED, **fields: object) -> Problem:
         version=1,
     )
     return replace(made, **fields)  # type: ignore[arg-type]
+
+
+CHECKS = {
+    Verb.ASSIGN: by_the_authority,
+    Verb.REPLY: by_the_assignee,
+    Verb.RESOLVE: by_the_authority,
+    Verb.ESCALATE: by_the_authority_below,
+    Verb.CONFIRM: by_the_reporter,
+    Verb.REOPEN: by_the_reporter,
+}
+"""Who takes which step."""
+
+
+def check_step(before: Problem, step: Step, actor: Actor) -> None:
+    CHECKS[step.verb](before, step, actor)
 
 
 def whose(verb: Verb) -> Actor:
