@@ -47,6 +47,14 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
     "Content-Disposition": {"description": "the name of the file", "schema": TEXT},
 }  # fmt: skip
 SET_BY_ROUTES = ("ETag", "Location", "Content-Disposition")
+WITH_REFUSAL = {
+    "401": {"WWW-Authenticate": True},
+    "403": {"WWW-Authenticate": False},
+    "409": {"Retry-After": False},
+    "429": {"Retry-After": True, "RateLimit": False, "RateLimit-Policy": False},
+    "503": {"Retry-After": True},
+}
+"""The headers of a refusal by its status, and whether they are always there."""
 
 ADMITTED: set[Refusal] = {
     *(NoToken, TokenRefused, IssuerAway, RoleMayNot, ScopeTooNarrow),
@@ -160,23 +168,13 @@ def _who(route: APIRoute, access: Access) -> str:
 def _with_answer(status: str, route: APIRoute, found: Found) -> dict[str, bool]:
     """The headers of an answer, and whether they are always there."""
     names = {"X-Request-Id": True}
-    if status == "503":
+    if status in WITH_REFUSAL:  # health: not ready
         return names | WITH_REFUSAL[status]
     if isinstance(route, Edge):
         names |= {"RateLimit": True, "RateLimit-Policy": True}
     if _writes(route):
         names |= {"Idempotency-Replayed": False}
     return names | {name: True for name in SET_BY_ROUTES if name.lower() in found.headers}
-
-
-WITH_REFUSAL = {
-    "401": {"WWW-Authenticate": True},
-    "403": {"WWW-Authenticate": False},
-    "409": {"Retry-After": False},
-    "429": {"Retry-After": True, "RateLimit": False, "RateLimit-Policy": False},
-    "503": {"Retry-After": True},
-}
-"""The headers of a refusal by its status, and whether they are always there."""
 
 
 def _shown(names: Mapping[str, bool]) -> Document:
