@@ -15,7 +15,7 @@ from deploy.embedded import CannotStart
 from deploy.server import address_of, reserved, serve, stoppable, until_told
 from deploy.wiring import kafka_bus, told
 from shared import clock
-from shared.bus import KafkaBus
+from shared.bus import Bus, BusAway, KafkaBus
 from shared.db import TRANSIENT
 from shared.errors import Unavailable
 from shared.http import create_app, operations, problems
@@ -99,7 +99,7 @@ async def _working(worker: Worker, bus: KafkaBus, verifier: Verifier) -> AsyncIt
         await verifier.close()
 
 
-def operations_of(worker: Worker, bus: KafkaBus, verifier: Verifier) -> FastAPI:
+def operations_of(worker: Worker, bus: Bus, verifier: Verifier) -> FastAPI:
     """What operations ask of a worker: health and metrics on this port of its own, what is in flight, the clock."""
     app = FastAPI(title=f"{worker.service.name} worker", version="1", redirect_slashes=False)
     problems.install(app)
@@ -113,7 +113,13 @@ def operations_of(worker: Worker, bus: KafkaBus, verifier: Verifier) -> FastAPI:
     async def flight() -> InFlightView:
         if worker.database is None:
             raise Unavailable("The database has not answered yet.", headers={"Retry-After": "1"})
-        return await operations.in_flight(worker.database, lag=await bus.lag())
+        try:
+            lag = await bus.lag()
+        except BusAway as away:
+            raise Unavailable(
+                "What waits on the broker is not known: {reason}.", headers={"Retry-After": "1"}, reason=str(away)
+            ) from away
+        return await operations.in_flight(worker.database, lag=lag)
 
     operations.install(
         app,

@@ -18,6 +18,7 @@ CONNECTIONS = httpx.Limits(max_connections=20, keepalive_expiry=2)
 """A connection that rests is closed from this side, before a server closes it under a request."""
 TRIES = 3
 QUIET_LOOKS = 2
+UNAVAILABLE = 503
 LOOK_SECONDS = 0.05
 
 
@@ -131,13 +132,19 @@ class Visitor:
 
     async def until_quiet(self, seconds: float = 120) -> None:
         """Waits until nothing is in flight any more, seen twice in a row; raises NotQuiet. Dead letters are not waited for."""
-        seen: dict[str, int] = {}
+        seen: object = None
         quiet = 0
         try:
             async with asyncio.timeout(seconds):
                 while quiet < QUIET_LOOKS:
-                    seen = await self.in_flight()
-                    busy = sum(count for name, count in seen.items() if name != "dead_letters")
+                    try:
+                        counts = await self.in_flight()
+                    except Refused as refusal:  # of a database or a broker that is away or slow
+                        if refusal.status != UNAVAILABLE:
+                            raise
+                        seen, busy = refusal, True
+                    else:
+                        seen, busy = counts, any(counts[name] for name in counts if name != "dead_letters")
                     quiet = 0 if busy else quiet + 1
                     await asyncio.sleep(LOOK_SECONDS if busy else 0)
         except TimeoutError as error:

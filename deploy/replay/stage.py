@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from deploy.embedded import CannotStart
 from deploy.replay.plan import Plan
-from deploy.visitor import Person, Refused, Visitor
+from deploy.visitor import UNAVAILABLE, Person, Refused, Visitor
 from shared import clock
 
 PAGE_ROWS = 500
@@ -26,7 +26,7 @@ WAIT_SECONDS = 0.1
 TRIES_OF_A_CONNECTION = 3
 PASSING = {"busy", "receipt_not_known_yet", "receipt_not_found"}
 """Codes of refusals that pass by themselves; a line that orders told of is known at last, also after a long standstill."""
-UNAVAILABLE, TOO_MANY = 503, 429
+TOO_MANY = 429
 
 
 class ReplayStopped(CannotStart):

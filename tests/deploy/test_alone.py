@@ -1,17 +1,23 @@
 """A service started while its database and its broker are away waits, says so, and goes on when they come."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from deploy.alone import operations_of
 from deploy.children import Children
 from deploy.embedded import free_port, wait_until
 from deploy.environment import Embedded, database_name
 from deploy.issuer import jwks_file, make_token
 from deploy.postgres import EmbeddedPostgres
+from deploy.services import load
+from shared.bus import BusAway, LocalBus
+from shared.identity import Verifier, trusted
+from shared.worker import Worker
 from tests.deploy.test_cli import said
+from tests.house import House
 
 PATIENCE_SECONDS = 90
 
@@ -76,6 +82,26 @@ def test_both_wait_for_the_database_say_so_and_go_on_when_it_comes(alone: Alone)
     worker = httpx.get(f"{alone.ops}/health/ready", timeout=20, trust_env=False).json()
     assert worker["status"] == "degraded", "its broker is still away"
     assert "broker" in worker["reasons"][-1]
+
+
+class SilentBus(LocalBus):
+    """A bus whose broker does not say what is waiting."""
+
+    async def lag(self) -> int:
+        raise BusAway("the broker does not say what is waiting")
+
+
+async def test_what_is_in_flight_is_not_known_while_the_broker_is_silent(
+    house: House, caller: Callable[..., dict[str, str]]
+) -> None:
+    orders, bus = load("orders"), SilentBus()
+    worker = Worker(orders, house.settings(orders), bus)
+    worker.database = await house.database(orders)
+    app = operations_of(worker, bus, Verifier(trusted(worker.settings), "orders", worker.settings.limits))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://worker") as client:
+        flight = await client.get("/in-flight", headers=caller("operator", "OPERATOR"))
+    assert (flight.status_code, flight.headers["retry-after"]) == (503, "1")
+    assert "the broker does not say what is waiting" in flight.json()["detail"]
 
 
 def test_metrics_are_open_on_their_own_port_alone(alone: Alone) -> None:
