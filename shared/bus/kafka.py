@@ -150,7 +150,7 @@ class KafkaBus:
             raise BusAway(self._refused or f"the broker was lost: {error!r}") from error
         finally:
             self._consumer = self._lanes = None
-            await lanes.end()
+            await lanes.close()
             await _within(LEAVE_SECONDS, consumer.stop())
 
     @property

@@ -38,13 +38,16 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._open: dict[TopicPartition, asyncio.Task[None]] = {}
         self._applying: set[TopicPartition] = set()
         self._ending = asyncio.Event()
+        self._closed = False
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """The group is about to deal the partitions anew: finishes what is in hand, so that nobody does it again."""
         await self.end()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """The group has dealt."""
+        """The group has dealt; to a consumer that is leaving too, which takes nothing up."""
+        if self._closed:
+            return
         self._ending.clear()
         for place in assigned:
             self._open[place] = asyncio.create_task(self._lane(place))
@@ -64,6 +67,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._open.clear()
         for place in list(self.held):
             self._let_go(place)
+
+    async def close(self) -> None:
+        """Ends all lanes for good."""
+        self._closed = True
+        await self.end()
 
     def check(self) -> None:
         """Raises what a lane has failed with."""

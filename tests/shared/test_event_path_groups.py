@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError
 from uuid_utils.compat import uuid7
 
 from shared.bus import Message
+from shared.bus.lanes import Lanes
 from tests.path import PATIENCE_SECONDS, Path, consuming, everything, relaying, say_to_all
 
 MAX_POLL_MS, SLOWEST_SECONDS = 1_000, 6
@@ -144,3 +145,21 @@ async def test_offsets_that_cannot_be_committed_double_nothing(
             await say_to_all(kafka_path, things, range(4, 5))
             await kafka_path.until(THINGS * 4)
     assert await kafka_path.numbers() == everything(things, 4)
+
+
+async def test_a_partition_that_is_dealt_to_a_consumer_that_leaves_is_not_taken_up() -> None:
+    """A stop in the middle of a deal: aiokafka waits for its end before it leaves the group."""
+
+    async def nothing(_: Sequence[Message]) -> None:
+        raise AssertionError
+
+    consumer = AIOKafkaConsumer()
+    lanes = Lanes("echo", consumer, nothing, batch_messages=1, drain_seconds=1)
+    await lanes.close()
+    before = asyncio.all_tasks()
+    await lanes.on_partitions_assigned({TopicPartition("source", 0)})
+    try:
+        assert asyncio.all_tasks() == before
+    finally:
+        await lanes.end()
+        await consumer.stop()
