@@ -36,7 +36,12 @@ async def bench(servers: Ground) -> list[Figure]:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    producer = AIOKafkaProducer(bootstrap_servers=servers.kafka.bootstrap, compression_type="lz4", linger_ms=20)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=servers.kafka.bootstrap,
+        compression_type="lz4",
+        linger_ms=20,
+        request_timeout_ms=300_000,  # a broker that a busy machine stalls is waited for
+    )
     await producer.start()
     seen = psutil.Process(worker.pid)
     sent, tenth, resident = 0, servers.scale // 10, []
