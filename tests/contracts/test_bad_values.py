@@ -92,10 +92,10 @@ def complaint(answer: httpx.Response, place: Place) -> str | None:
     return f"a rule without words: {silent}" if silent else None
 
 
-async def test_a_value_that_cannot_be_meant_is_refused_by_its_place_and_nothing_is_written(
-    service: Service, document: dict[str, Any], client: httpx.AsyncClient, caller: Headers, worker: WorkerInHand
-) -> None:
-    tried, wrong = 0, []
+def writes(
+    service: Service, document: dict[str, Any], caller: Headers
+) -> Iterator[tuple[str, str, dict[str, str], Any]]:
+    """Each route of this service that takes JSON: its method, a path, the headers of one who may ask, an example."""
     matrix = Access.of(service.name).matrix
     for method, path, operation in operations(document):
         content = operation.get("requestBody", {}).get("content", {}).get("application/json")
@@ -103,36 +103,57 @@ async def test_a_value_that_cannot_be_meant_is_refused_by_its_place_and_nothing_
             continue
         role = next(iter(matrix[operation["operationId"]]))
         headers = caller(role, *PEOPLE[role]) | {"if-match": "*", "content-type": "application/json"}
-        example = shown(document, content)[0]
+        yield method, filled(path, operation), headers, shown(document, content)[0]
+
+
+async def written(worker: WorkerInHand) -> int:
+    """Events and deadlines that stand."""
+    count: int = await worker.database.pool.fetchval(
+        "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM deadlines)"
+    )
+    return count
+
+
+async def test_a_value_that_cannot_be_meant_is_refused_by_its_place_and_nothing_is_written(
+    service: Service, document: dict[str, Any], client: httpx.AsyncClient, caller: Headers, worker: WorkerInHand
+) -> None:
+    tried, wrong = 0, []
+    for method, path, headers, example in writes(service, document, caller):
         for place, value in places(example):
             for bad in bad_for(value):
-                headers["idempotency-key"] = f"{operation['operationId']} {tried}"
-                answer = await client.request(
-                    method, filled(path, operation), headers=headers, content=spoilt(example, place, bad)
-                )
+                headers["idempotency-key"] = f"values {tried}"
+                content = spoilt(example, place, bad)
+                answer = await client.request(method, path, headers=headers, content=content)
                 tried += 1
                 if why := complaint(answer, place):
                     wrong.append(f"{method} {path} {place} = {bad!r}: {why}")
     assert tried > 0
     assert not wrong, "\n".join(wrong)
-    written = await worker.database.pool.fetchval(
-        "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM deadlines)"
-    )
-    assert written == 0
+    assert await written(worker) == 0
+
+
+async def test_a_name_that_is_no_text_is_refused_wherever_it_stands_and_nothing_is_written(
+    service: Service, document: dict[str, Any], client: httpx.AsyncClient, caller: Headers, worker: WorkerInHand
+) -> None:
+    tried, wrong = 0, []
+    for method, path, headers, example in writes(service, document, caller):
+        for place in {inner[:-1] for inner, _ in places(example) if isinstance(inner[-1], str)}:
+            headers["idempotency-key"] = f"names {tried}"
+            content = spoilt(example, (*place, "a\ud800"), 1)
+            answer = await client.request(method, path, headers=headers, content=content)
+            tried += 1
+            if answer.status_code >= 500 or not problems(answer):
+                wrong.append(f"{method} {path} {place}: {answer.status_code} {answer.text[:200]}")
+    assert tried > 0
+    assert not wrong, "\n".join(wrong)
+    assert await written(worker) == 0
 
 
 @pytest.mark.parametrize("text", ["x" * 10_000_000, "💊" * 2_500_000], ids=["ascii", "emoji"])
 async def test_a_text_of_ten_megabytes_is_refused_before_it_is_read(
     service: Service, document: dict[str, Any], client: httpx.AsyncClient, caller: Headers, text: str
 ) -> None:
-    matrix = Access.of(service.name).matrix
-    for method, path, operation in operations(document):
-        if (
-            "application/json" in operation.get("requestBody", {}).get("content", {})
-            and operation["operationId"] in matrix
-        ):
-            role = next(iter(matrix[operation["operationId"]]))
-            headers = caller(role, *PEOPLE[role]) | {"if-match": "*", "idempotency-key": "large"}
-            answer = await client.request(method, filled(path, operation), headers=headers, json={"reason": text})
-            assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large"), path
-            return
+    method, path, headers, _ = next(writes(service, document, caller))
+    body = {"headers": headers | {"idempotency-key": "large"}, "content": json.dumps({"reason": text})}
+    answer = await client.request(method, path, **body)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large"), path

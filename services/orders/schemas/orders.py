@@ -76,10 +76,11 @@ def _or_why_not(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
     try:
         return read(given)
     except ValidationError as error:
-        if not isinstance(given, dict):
+        faults = error.errors()
+        if not all(found["loc"] for found in faults):  # no object, or one with a name that is no text
             raise
-        refusal = InvalidRequest.of([{**found, "loc": ("body", *found["loc"])} for found in error.errors()])
-        wrong = {found["loc"][0] for found in error.errors()}
+        refusal = InvalidRequest.of([{**found, "loc": ("body", *found["loc"])} for found in faults])
+        wrong = {found["loc"][0] for found in faults}
     lines = given.get("lines")
     sent = enumerate(lines[:MOST_LINES] if isinstance(lines, list) else ())
     readable = {place: line for place, one in sent if (line := _line(one)) is not None}
@@ -88,13 +89,13 @@ def _or_why_not(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 
 def _line(given: Any) -> PlaceOrderLine | None:
-    """A line without what is wrong in its form; None when a field that it needs is."""
+    """A line without what is wrong in its form; None when a field that it needs is, or the whole of it."""
     try:
         return PlaceOrderLine.model_validate(given)
     except ValidationError as error:
-        wrong = {found["loc"][0] for found in error.errors() if found["loc"]}
+        places = [found["loc"] for found in error.errors()]
     needed = {name for name, field in PlaceOrderLine.model_fields.items() if field.is_required()}
-    if not isinstance(given, dict) or wrong & needed:
+    if not all(places) or (wrong := {place[0] for place in places}) & needed:
         return None
     return PlaceOrderLine.model_validate({name: value for name, value in given.items() if name not in wrong})
 
