@@ -234,7 +234,7 @@ def _unread(name: str, parameters: Sequence[str]) -> Said:
     near = difflib.get_close_matches(name, parameters, 1)
     if not near:
         return Said("no parameter of this name is read here")
-    return Said("no parameter of this name is read here; did you mean {near}?", near=near[0])
+    return Said("no parameter of this name is read here (did you mean {near}?)", near=near[0])
 
 
 def _storable(request: Request) -> None:
