@@ -82,7 +82,7 @@ def flagged(event: CodeFlagged, event_id: UUID, at: datetime) -> Cause:
         region=event.region,
         product_code=event.product_code,
         happened_at=at,
-        detail=f"Code {event.code} is {event.kind}: {event.detail}",
+        detail=f"Code {event.code}: {event.detail}",
         evidence={
             "anomaly_id": str(event.anomaly_id),
             "code": event.code,
