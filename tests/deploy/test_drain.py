@@ -56,12 +56,15 @@ class Serving:
             except ConnectionError:
                 self.outcomes["refused"] += 1
                 return
-            while await self._asked(reader, writer, last=one_each) and not one_each:
-                pass
+            fresh = True
+            while await self._asked(reader, writer, last=one_each, fresh=fresh) and not one_each:
+                fresh = False
             writer.close()
 
-    async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, last: bool) -> bool:
-        """Whether the connection may be used once more."""
+    async def _asked(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, last: bool, fresh: bool
+    ) -> bool:
+        """Whether the connection may be used once more; `fresh`: nothing was asked on it before."""
         got = b""
         try:
             writer.write(self.request(last=last))
@@ -71,7 +74,7 @@ class Serving:
             length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
             await reader.readexactly(length)
         except (ConnectionError, asyncio.IncompleteReadError):
-            self.outcomes["cut" if got else "not taken" if last else "closed under a request"] += 1
+            self.outcomes["cut" if got else "not taken" if fresh else "closed under a request"] += 1
             return False
         self.outcomes["201" if head.startswith(b"http/1.1 201") else head[:12].decode()] += 1
         return b"connection: close" not in head
