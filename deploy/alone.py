@@ -19,6 +19,7 @@ from shared.bus import Bus, BusAway, KafkaBus
 from shared.db import TRANSIENT
 from shared.errors import Unavailable
 from shared.http import create_app, operations, problems
+from shared.http.door import Door
 from shared.http.operations import HealthView, InFlightView
 from shared.identity import Verifier, trusted
 from shared.service import Service
@@ -102,6 +103,7 @@ async def _working(worker: Worker, bus: KafkaBus, verifier: Verifier) -> AsyncIt
 def operations_of(worker: Worker, bus: Bus, verifier: Verifier) -> FastAPI:
     """What operations ask of a worker: health and metrics on this port of its own, what is in flight, the clock."""
     app = FastAPI(title=f"{worker.service.name} worker", version="1", redirect_slashes=False)
+    app.add_middleware(Door, service=worker.service.name, limits=worker.settings.limits, verifier_of=lambda _: verifier)
     problems.install(app)
 
     async def ready() -> HealthView:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request
+from starlette.routing import Mount, Router
 
 from deploy import addresses, story
 from deploy.addresses import Address
@@ -23,6 +24,7 @@ from deploy.visitor import TokenFor
 from shared import clock
 from shared.bus import LocalBus
 from shared.http import create_app, error_pages, operations, problems
+from shared.http.door import Door
 from shared.http.edge import Runtime
 from shared.http.operations import HealthView, InFlightView
 from shared.identity import Verifier
@@ -41,7 +43,9 @@ class Platform:
         self.drain_seconds = max(told.limits.drain_seconds for told in settings.values())
         self.may_drive = all(told.driven_clock for told in settings.values())
         self.clock_file = next((told.clock_file for told in settings.values()), None)
-        self.app = self._root()
+        self.limits = next(iter(settings.values())).limits
+        each = [Mount(f"/{name}", app) for name, app in self.apps.items()]
+        self.app = Router(each, redirect_slashes=False, default=self._root())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -63,7 +67,9 @@ class Platform:
                 await asyncio.gather(*going)
 
     def _root(self) -> FastAPI:
+        """What is asked of the platform as a whole, and what is asked of nobody; behind a door like each service's."""
         root = FastAPI(title="jicai", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
+        root.add_middleware(Door, service="platform", limits=self.limits, verifier_of=self._verifier)
         problems.install(root)
 
         @root.get("/", operation_id="index")
@@ -75,8 +81,6 @@ class Platform:
         operations.install(
             root, ready=self._ready, flight=self._in_flight, verifier_of=self._verifier, may_drive=self.may_drive
         )
-        for name, app in self.apps.items():
-            root.mount(f"/{name}", app)
         return root
 
     def _verifier(self, _: Request) -> Verifier:

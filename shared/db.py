@@ -270,7 +270,14 @@ class Database:
         """None when the database answers within `answer_seconds`, else the reason in words."""
         try:
             async with asyncio.timeout(self.limits.answer_seconds):
-                await self.pool.fetchval("SELECT 1")
+                connection = await self.pool.acquire()
+                try:
+                    await connection.execute("SELECT 1")
+                except asyncio.CancelledError:
+                    _end(connection)  # its release would wait for the same silence
+                    raise
+                finally:
+                    await self.pool.release(connection)
         except WallBypassed as error:
             return str(error)
         except (*TRANSIENT, asyncpg.PostgresError) as error:

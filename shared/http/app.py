@@ -62,7 +62,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
         responses={422: {"model": problems.Problem}},  # which refusals there are, contract.py says
         generate_unique_id_function=lambda route: route.name,
     )
-    app.add_middleware(Door, service=service.name, limits=settings.limits)
+    app.add_middleware(Door, service=service.name, limits=settings.limits, verifier_of=_verifier_of)
     if settings.allowed_origins:
         app.add_middleware(Origins, allow_origins=settings.allowed_origins)
     problems.install(app)
@@ -113,14 +113,15 @@ async def _database(service: Service, settings: ServiceSettings, policy: Policy)
     return database
 
 
+def _verifier_of(request: Request) -> Verifier:
+    runtime: Runtime = request.app.state.runtime
+    return runtime.verifier
+
+
 def _operations(app: FastAPI, settings: ServiceSettings) -> None:
     def database() -> Database:
         runtime: Runtime = app.state.runtime
         return runtime.database
-
-    def verifier_of(_: Request) -> Verifier:
-        runtime: Runtime = app.state.runtime
-        return runtime.verifier
 
     async def ready() -> operations.HealthView:
         reason = await operations.database_answers(database())
@@ -130,4 +131,4 @@ def _operations(app: FastAPI, settings: ServiceSettings) -> None:
         return await operations.in_flight(database())
 
     app.state.ready = ready
-    operations.install(app, ready=ready, flight=flight, verifier_of=verifier_of, may_drive=settings.driven_clock)
+    operations.install(app, ready=ready, flight=flight, verifier_of=_verifier_of, may_drive=settings.driven_clock)

@@ -17,7 +17,7 @@ from shared.access import Access, RoleMayNot, ScopeTooNarrow
 from shared.errors import Unavailable
 from shared.http import door, links, openapi, rates, turns, uploads, words
 from shared.http.body import TooManyItems, UnreadableBody
-from shared.http.edge import READS, Busy, Edge, KeyEmpty, NotJson, UnknownParameter, ValueNotStorable
+from shared.http.edge import READS, Busy, Edge, KeyEmpty, KeyRepeated, NotJson, UnknownParameter, ValueNotStorable
 from shared.http.invalid import InvalidRequest
 from shared.http.paths import routes_of
 from shared.http.refusals import Found, Refusal, found_in
@@ -63,7 +63,14 @@ ADMITTED: set[Refusal] = {
 BODY: set[Refusal] = {door.BodyTooLarge, door.BodyTooSlow, door.EncodedBody}
 JSON: set[Refusal] = {NotJson, UnreadableBody, TooManyItems}
 UPLOAD: set[Refusal] = {uploads.UploadTooLarge, door.EncodedBody}
-KEY: set[Refusal] = {KeyEmpty, idempotency.KeyTooLong, idempotency.KeyReused, idempotency.StillRunning, Busy}
+KEY: set[Refusal] = {
+    KeyRepeated,
+    KeyEmpty,
+    idempotency.KeyTooLong,
+    idempotency.KeyReused,
+    idempotency.StillRunning,
+    Busy,
+}
 
 
 def install(app: FastAPI, access: Access) -> None:

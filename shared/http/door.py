@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from shared import clock, telemetry
 from shared.errors import ServiceError, TooLarge, Unavailable, UnsupportedMedia
 from shared.http import problems, words
-from shared.identity import Verifier
+from shared.http.operations import VerifierOf
 from shared.settings import Limits
 
 SAFETY = (
@@ -53,12 +54,13 @@ class TookTooLong(Unavailable):
 
 
 class Door:
-    """The outermost layer of a service's app."""
+    """The outermost layer of an app."""
 
-    def __init__(self, app: ASGIApp, *, service: str, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, *, service: str, limits: Limits, verifier_of: VerifierOf) -> None:
         self._app = app
         self._service = service
         self._limits = limits
+        self._verifier_of = verifier_of
         self._under_way = 0
         self._held_bytes = 0
 
@@ -89,7 +91,8 @@ class Door:
             if status:
                 raise
             late = TookTooLong(
-                "It was given up after {request_seconds:g} s; nothing was changed.",
+                "It was given up after {request_seconds:g} s; it may or may not have been done. Send the same request again, a"
+                " write under the same Idempotency-Key or number: nothing is done twice.",
                 headers={"Retry-After": "5"},
                 request_seconds=self._limits.request_seconds,
             )
@@ -134,9 +137,10 @@ class Door:
 
     async def _proven(self, scope: Scope, given: dict[bytes, bytes]) -> None:
         """Raises NoToken, TokenRefused or IssuerAway before a byte of the body is kept; every write wants a token."""
-        verifier: Verifier = scope["app"].state.runtime.verifier
         authorization = given.get(b"authorization")
-        await verifier.caller(None if authorization is None else authorization.decode("latin-1"))
+        await self._verifier_of(Request(scope)).caller(
+            None if authorization is None else authorization.decode("latin-1")
+        )
 
     async def _read(self, given: dict[bytes, bytes], receive: Receive, pieces: list[bytes]) -> Receive:
         """The whole body as one message, its pieces also in `pieces`; raises BodyTooLarge, BodyTooSlow, TooCrowded."""

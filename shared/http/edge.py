@@ -82,6 +82,10 @@ class KeyEmpty(BadRequest):
     title = "The Idempotency-Key is empty"
 
 
+class KeyRepeated(BadRequest):
+    title = "The Idempotency-Key stands more than once"
+
+
 class MatchUnreadable(BadRequest):
     """Send back the ETag as the answer carried it, in its quotes, or `*` to take whatever version stands."""
 
@@ -252,10 +256,13 @@ def _storable(request: Request) -> None:
 
 
 def _key(request: Request, operation: str, body: bytes) -> idempotency.Key | None:
-    """The key of a write with this body, or with a file of this digest; raises KeyEmpty, KeyTooLong."""
-    given = request.headers.get("idempotency-key")
-    if given is None:
+    """The key of a write with this body, or with a file of this digest; raises KeyRepeated, KeyEmpty, KeyTooLong."""
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
         return None
+    if len(keys) > 1:
+        raise KeyRepeated("The header `Idempotency-Key` stands {times} times: send one.", times=len(keys))
+    given = keys[0]
     if not given:
         raise KeyEmpty("The header `Idempotency-Key` is empty: send a value of your own, or leave it out.")
     caller: Caller = request.state.caller

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from fastapi import Depends, Query, Request
 
-from shared.errors import BadRequest, Unprocessable
+from shared.errors import BadRequest, Fault, Said, Unprocessable
 from shared.http.schemas import Page
 
 V = TypeVar("V")
@@ -19,6 +19,7 @@ R = TypeVar("R")
 SIGNATURE_BYTES = 12
 DEFAULT_ROWS = 50
 MOST_ROWS = 500
+"""What the contract promises of every installation; `page_rows` may be lower, and alone decides."""
 
 
 class CursorRefused(BadRequest):
@@ -72,14 +73,19 @@ def _unseal(cursor: str, secret: bytes) -> list[Any]:
 
 async def _paging(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows of a page")] = DEFAULT_ROWS,
+    limit: Annotated[
+        int, Query(ge=1, json_schema_extra={"maximum": MOST_ROWS}, description="rows of a page")
+    ] = DEFAULT_ROWS,
     after: Annotated[str | None, Query(max_length=1_000, description="`next` of the page before")] = None,
 ) -> Paging:
     most: int = request.app.state.runtime.settings.limits.page_rows
     if "limit" not in request.query_params:
         limit = min(limit, most)
     if limit > most:
-        raise PageTooLong("A page has {most} rows at most here, not {limit}.", most=most, limit=limit)
+        fault = Fault(
+            "query/limit", str(limit), Said("the value is too large"), Said("{le} or less", le=most), "less_than_equal"
+        )
+        raise PageTooLong("A page has {most} rows at most here, not {limit}.", faults=[fault], most=most, limit=limit)
     asked = sorted(one for one in request.query_params.multi_items() if one[0] not in ("limit", "after"))
     secret: bytes = request.app.state.cursor_secret + orjson.dumps([request.url.path, asked])
     return Paging(limit, _unseal(after, secret) if after else None, secret)

@@ -136,7 +136,10 @@ def internal(error: Exception) -> Response:
         return answer(problem_of(error), error.headers)
     if isinstance(error, TRANSIENT):
         log.warning("database away during a request", extra={"reason": repr(error)})
-        away = Unavailable("The database does not answer now; send the same request again.")
+        away = Unavailable(
+            "The database does not answer now; the request may or may not have been done. Send the same one again, a write"
+            " under the same Idempotency-Key or number: nothing is done twice."
+        )
         return answer(problem_of(away), {"Retry-After": "2"})
     log.error("a request failed", exc_info=error)
     detail = Said("The fault is ours and was logged under this request id.")

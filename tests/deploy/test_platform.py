@@ -108,6 +108,25 @@ def test_an_event_goes_through_and_nothing_is_in_flight_then(start: Callable[[],
     assert httpx.get(f"{platform.base}/toy/openapi.json").json()["info"]["title"] == "Toy"
 
 
+def test_what_is_nobodys_is_refused_with_the_id_and_the_headers_of_every_answer(start: Callable[[], Running]) -> None:
+    platform = start()
+    for method, path, status in (
+        ("GET", "/nope", 404),
+        ("GET", "/toy", 404),
+        ("GET", "/toy/nope", 404),
+        ("DELETE", "/", 405),
+        ("GET", "/clock", 401),
+    ):
+        mine = httpx.request(method, platform.base + path, headers={"x-request-id": "mine"})
+        assert (mine.status_code, mine.json()["request_id"]) == (status, "mine"), path
+        assert mine.headers.get_list("x-request-id") == ["mine"], path
+        assert mine.headers.get_list("x-content-type-options") == ["nosniff"], path
+    unnamed = httpx.get(f"{platform.base}/nope")
+    assert unnamed.json()["request_id"] == unnamed.headers["x-request-id"]
+    body = httpx.put(f"{platform.base}/clock", json={"now": "2022-01-01T00:00:00Z"})
+    assert (body.status_code, body.json()["code"]) == (401, "no_token")
+
+
 def test_the_clock_of_all_is_driven_at_one_address(start: Callable[[], Running]) -> None:
     platform = start()
     platform.call("PUT", "/clock", "operator", json={"now": "2022-01-01T00:00:00Z"})

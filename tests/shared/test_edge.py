@@ -98,6 +98,14 @@ async def test_a_key_serves_one_body_one_organisation_and_no_refusal(client: htt
     assert problem(too_long) == (400, "key_too_long")
 
 
+async def test_of_two_keys_none_is_taken(client: httpx.AsyncClient, caller: Caller, database: Database) -> None:
+    for second in ("other", "k", ""):
+        keys = [*caller("hospital", "H33010200059").items(), ("idempotency-key", "k"), ("idempotency-key", second)]
+        refused = await client.post("/things", json=CHAIR, headers=keys)
+        assert problem(refused) == (400, "key_repeated")
+    assert await database.pool.fetchval("SELECT count(*) FROM things") == 0
+
+
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [

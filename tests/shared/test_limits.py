@@ -116,7 +116,24 @@ async def test_a_page_of_just_the_rows_is_shown_and_of_one_more_is_not(behind: B
     async with behind(page_rows=20) as client:
         assert (await client.get("/audit?limit=20", headers=operator)).status_code == 200
         assert code(await client.get("/audit?limit=21", headers=operator)) == (422, "page_too_long")
-        assert (await client.get("/audit", headers=operator)).status_code == 200
+
+
+async def test_a_page_is_never_longer_than_the_rows_allowed_and_too_long_a_one_is_refused_in_one_way(
+    behind: Behind, caller: Caller
+) -> None:
+    operator = caller("operator", "OPS")
+    async with behind(page_rows=2) as client:
+        for name in ("chair", "table", "lamp"):
+            assert (await client.post("/things", json={"name": name}, headers=caller(*HOSPITAL))).status_code == 201
+        page = (await client.get("/audit", headers=operator)).json()
+        assert (len(page["items"]), page["next"] is None) == (2, False)
+    for rows in (2, 500):
+        async with behind(page_rows=rows) as client:
+            for limit in (rows + 1, 501, 10**20):
+                answer = await client.get(f"/audit?limit={limit}", headers=operator)
+                assert code(answer) == (422, "page_too_long")
+                (fault,) = answer.json()["errors"]
+                assert (fault["pointer"], fault["allowed"]) == ("query/limit", f"{rows} or less")
 
 
 @pytest.mark.parametrize("limit", ["bulk_items", "page_rows"])

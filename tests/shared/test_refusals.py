@@ -206,7 +206,7 @@ BODY = {
     "413": {"body_too_large", "too_many_items"},
     "415": {"encoded_body", "not_json"},
 }
-KEY_400 = {"unknown_parameter", "key_empty", "key_too_long"}
+KEY_400 = {"unknown_parameter", "key_empty", "key_repeated", "key_too_long"}
 
 
 def test_a_read_answers_no_word_of_bodies_keys_or_versions() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import asyncpg
 import httpx
 import psutil
 import pytest
@@ -126,17 +127,24 @@ def told(house: House, road: Road) -> ServiceSettings:
 @pytest.fixture
 async def ask(house: House, told: ServiceSettings) -> AsyncIterator[Callable[[], asyncio.Task[httpx.Response]]]:
     """A request to the toy, under way: `await ask()` is its answer. One connection stands already."""
+    async with asking(house, told) as client, asyncio.timeout(3 * NEVER_SECONDS):
+        assert (await client.get("/things")).status_code == 200
+        yield lambda: asyncio.create_task(client.get("/things"))
+
+
+@asynccontextmanager
+async def asking(house: House, told: ServiceSettings) -> AsyncIterator[httpx.AsyncClient]:
+    """A hospital before a toy that is told so."""
     app = create_app(toy, told)
     token = make_token(house.data_dir, organisation="H33010200059", roles=["hospital"], region="330100")
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://toy") as client,
-        asyncio.timeout(3 * NEVER_SECONDS),
+        httpx.AsyncClient(
+            transport=transport, base_url="http://toy", headers={"authorization": f"Bearer {token}"}
+        ) as client,
     ):
-        headers = {"authorization": f"Bearer {token}"}
-        assert (await client.get("/things", headers=headers)).status_code == 200
-        yield lambda: asyncio.create_task(client.get("/things", headers=headers))
+        yield client
 
 
 def refused(answer: httpx.Response) -> None:
@@ -203,6 +211,68 @@ async def test_a_statement_or_a_commit_is_given_up_in_bounded_time_and_its_conne
         async with database.transaction() as tx:
             assert [tuple(row) for row in await tx.sql("SELECT 1")] == [(1,)]
     await database.close()
+
+
+async def test_who_asks_whether_it_answers_is_told_in_bounded_time_and_again_when_it_does(road: Road) -> None:
+    database = await Database.open(road.url, policy=Policy([]), limits=LIMITS)
+    assert await database.trouble() is None
+    road.cut()
+    async with asyncio.timeout(NEVER_SECONDS):
+        for _ in range(2):
+            assert await database.trouble() == "the database does not answer: TimeoutError"
+            assert database.pool.get_size() == 0
+        road.mend()
+        while await database.trouble():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    await database.close()
+
+
+@pytest.fixture
+async def held(house: House) -> AsyncIterator[asyncpg.Connection]:
+    """Holds every COMMIT of a thing, from the first on, until it lets go of its lock."""
+    owner = await asyncpg.connect(house.url(toy))
+    await owner.execute(HOLD)
+    await owner.execute("SELECT pg_advisory_lock(7)")
+    yield owner
+    await owner.execute("DROP TRIGGER hold ON things")
+    await owner.close()
+
+
+HOLD = """
+CREATE OR REPLACE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON things DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hold()
+"""
+COMMITTING = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'COMMIT'"
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [({"request_seconds": 1}, "took_too_long"), ({"statement_seconds": 1}, "unavailable")],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+async def test_what_was_committed_and_not_answered_is_not_denied_and_not_done_again(
+    house: House, held: asyncpg.Connection, limits: dict[str, float], code: str
+) -> None:
+    before = await held.fetchval("SELECT count(*) FROM things")
+    async with BlackHole(house.url(toy)).open() as road, asyncio.timeout(3 * NEVER_SECONDS):
+        told = {"database_url": road.url, "limits": LIMITS.model_copy(update=limits)}
+        async with asking(house, house.settings(toy).model_copy(update=told)) as client:
+            client.headers["idempotency-key"] = code
+            lost = asyncio.create_task(client.post("/things", json={"name": "chair"}))
+            while not await held.fetchval(COMMITTING):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            road.cut()
+            await held.execute("SELECT pg_advisory_unlock(7)")
+            answer = await lost
+            assert (answer.status_code, answer.json()["code"]) == (503, code)
+            assert "may or may not have been done" in answer.json()["detail"]
+            assert await held.fetchval("SELECT count(*) FROM things") == before + 1
+            road.mend()
+            while (again := await client.post("/things", json={"name": "chair"})).status_code != 201:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            assert again.headers["idempotency-replayed"] == "true"
+    assert await held.fetchval("SELECT count(*) FROM things") == before + 1
 
 
 async def test_whoever_finds_no_connection_free_does_not_take_the_database_for_silent(house: House) -> None:
