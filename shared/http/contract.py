@@ -136,7 +136,7 @@ def _on_the_way(route: APIRoute, access: Access, *, body: bool) -> set[Refusal]:
     asked = [one for each in _dependants(route.dependant) for one in (*each.path_params, *each.query_params)]
     found: set[Refusal] = set() if route.path.startswith(door.HEALTH) else {door.TooCrowded, door.TookTooLong}
     if body:
-        found |= UPLOAD if door.UPLOADS in route.path else BODY
+        found |= UPLOAD if route.path.startswith(door.UPLOADS) else BODY
     if route.body_field or any(one.field_info.annotation is not str or one.field_info.metadata for one in asked):
         found.add(InvalidRequest)
     if not isinstance(route, Edge):

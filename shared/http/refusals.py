@@ -49,7 +49,7 @@ _known: dict[FunctionType, Found] = {}
 def found_in(called: Any) -> Found:
     """What a function, a method or a partial of one can refuse; nothing where it is not ours."""
     function = _function(called)
-    if function is None or function.__module__.partition(".")[0] not in OURS:
+    if function is None or not _is_ours(function):
         return Found()
     if function not in _known:
         _known[function] = Found()  # for one that comes back to itself
@@ -57,6 +57,10 @@ def found_in(called: Any) -> Found:
         if tree is not None and tree.name == function.__name__:
             _known[function] = _Reader(function, tree).read(tree)
     return _known[function]
+
+
+def _is_ours(thing: type | FunctionType) -> bool:
+    return thing.__module__.partition(".")[0] in OURS
 
 
 def _function(called: Any) -> FunctionType | None:
@@ -108,7 +112,7 @@ class _Reader(ast.NodeVisitor):
         self._local = self._given | set(_assigned(tree))
         self._inner: dict[str, Found] = {}
         known = function.__globals__.values()
-        classes = tuple(one for one in known if isinstance(one, type) and one.__module__.partition(".")[0] in OURS)
+        classes = tuple(one for one in known if isinstance(one, type) and _is_ours(one))
         self._members = _members(function.__module__, classes)
 
     def read(self, tree: Function) -> Found:
@@ -148,9 +152,11 @@ class _Reader(ast.NodeVisitor):
                 self.found.take(found_in(one))
         else:
             self.visit(node.func)
-        given = self._within([*node.args, *node.keywords])
-        if meant is not None and found_in(meant).makes_outcomes:
-            given.made |= given.raised
+        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+        kept = [self._meant(one) for one in arguments] if isinstance(meant, type) and _is_ours(meant) else []
+        given = self._within(arguments)
+        if found_in(meant).makes_outcomes or any(_function(one) for one in kept):
+            given.made |= given.raised  # who calls the function that is handed over makes outcomes of it
             given.raised = set()
         self.found.take(given)
 

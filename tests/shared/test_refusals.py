@@ -1,6 +1,7 @@
 """What a function can refuse is read from its source: raised, made as an outcome, caught, handed on; and nothing is guessed."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import pytest
@@ -113,6 +114,25 @@ def one_alone(number: int) -> Outcome:
     return only(each_by_itself([number]))
 
 
+@dataclass
+class Act:
+    number: int
+    take: Callable[[int], int]
+
+
+def kept_in_a_value(number: int) -> Act:
+    return Act(number, raised)
+
+
+def kept_and_done_alone(number: int) -> Outcome:
+    act = kept_in_a_value(number)
+    return only([act.take(act.number)])
+
+
+def bound(number: int) -> Callable[[], int]:
+    return partial(raised, number)
+
+
 async def handed_on(each: Callable[[Callable[[int], int]], Awaitable[int]]) -> int:
     return await each(partial(raised))
 
@@ -151,6 +171,9 @@ def turning(number: int) -> int:
         (each_by_a_lambda, set(), {NotFound}),
         (one_alone, {NotFound}, {NotFound}),
         (handed_on, {NotFound}, set()),
+        (bound, {NotFound}, set()),
+        (kept_in_a_value, set(), {NotFound}),
+        (kept_and_done_alone, {NotFound}, {NotFound}),
         (asked_of_a_method, {Forbidden}, set()),
         (asked_of_a_property, {Gone}, {Gone}),
         (named_like_a_function, set(), set()),
@@ -239,6 +262,17 @@ def test_items_are_refused_by_themselves_and_not_the_call() -> None:
         "403": MAY_NOT,
         "409": {"busy", "still_running"},
         "422": {"invalid_request", "value_not_storable", "key_reused"},
+    }
+
+
+def test_items_of_a_bulk_call_say_what_each_can_be_refused_for() -> None:
+    (service,) = [one for one in load_all() if one.name == "listing"]
+    document = create_app(service, service.settings(database_url="postgresql://nobody@nowhere/none")).openapi()
+    answer = document["paths"]["/listings/delist"]["post"]["responses"]["200"]["content"]["application/json"]
+    problem = answer["schema"]["allOf"][1]["properties"]["items"]["items"]["properties"]["problem"]
+    assert set(problem["properties"]["code"]["enum"]) == {
+        *("invalid_request", "listing_not_found", "listing_not_open", "not_your_listing"),
+        *("selected_stays", "listing_refused"),
     }
 
 
