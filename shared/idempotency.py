@@ -44,10 +44,14 @@ class KeyTooLong(BadRequest):
 
 
 class KeyReused(Unprocessable):
+    """Send a new request under a new key; to have the first answer again, send the first request as it was."""
+
     title = "The Idempotency-Key was used for another request"
 
 
 class StillRunning(Conflict):
+    """Wait as long as `Retry-After` says and send the same request again under the same Idempotency-Key."""
+
     title = "The first request with this Idempotency-Key still runs"
 
 

@@ -211,7 +211,7 @@ def next_step(job: JobRow) -> NextStep | None:
         case "failed":
             return NextStep(who=Actor(role=Role.OPERATOR), what="find out why the job failed, and have it sent again")
         case _ if job.refused:
-            what = f"mend the {job.refused} refused rows and send them again (GET /jobs/{job.id}/refused)"
+            what = f"mend the {job.refused} refused rows, which `get_refused` gives as a sheet, and send them again"
             return NextStep(who=Actor(role=Role.SENDER, code=job.organisation), what=what)
     return None
 

@@ -65,7 +65,7 @@ _RING = f"SELECT set_config('synchronous_commit', 'off', true), pg_notify('{CHAN
 
 
 class EventTooLarge(Unprocessable):
-    """An event that no broker would take; what it says must be said in parts."""
+    """Send less in one thing, such as an order of fewer lines; `detail` names how large what is told of it may be."""
 
 
 def record(

@@ -15,6 +15,10 @@ HEAD = """# Who may do what
 Made by `jicai access` from `shared/access/`. **own**: rows of which the caller's organisation is a party. **region**: rows of
 the caller's region and those under it. **all**: every row. Empty: the role may not. A token may carry narrower scopes:
 `<service>:read` for reading, `<service>:write` for everything else, `<service>:<operation>` for that one alone.
+
+What is public is seen by every role that may ask, whatever stands in its cell ([two walls](decisions/walls.md)): in listing the
+listings from the public notice on and the relations once confirmed, by `list_listings`, `get_listing`, `list_changes`,
+`list_distributions` and `get_distribution`. Their timelines are not public: those are for the rows of the cell alone.
 """
 
 

@@ -1,6 +1,7 @@
 """What listing refuses.
 
 NotFound       EnterpriseNotFound  InstitutionNotFound  ProductNotFound  ListingNotFound  DistributionNotFound
+               TimelineNotFound
 Conflict       EnterpriseKnown  ListingExists  ListingNotOpen  NoPriceAsked
                DistributionExists  DistributionNotOpen
 Forbidden      NotYourEnterprise  NotYourInstitution  NotYourProduct  NotYourListing  NotYourDistribution
@@ -26,6 +27,10 @@ class ProductNotFound(NotFound):
 
 class ListingNotFound(NotFound):
     title = "No such listing, or not one you may see"
+
+
+class TimelineNotFound(NotFound):
+    title = "No such timeline, or not one you may see"
 
 
 class DistributionNotFound(NotFound):

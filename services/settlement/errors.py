@@ -48,6 +48,8 @@ class RunNotOpen(Conflict):
 
 
 class RunNotSent(Conflict):
+    """Wait as long as `Retry-After` says and ask again; a run is sent once it is approved."""
+
     title = "The payment run has not been sent yet"
 
 

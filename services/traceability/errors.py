@@ -32,10 +32,14 @@ class AnomalyNotFound(NotFound):
 
 
 class ReceiptNotKnownYet(Conflict):
+    """Wait as long as `Retry-After` says and send the same request again; what orders tell is on its way."""
+
     title = "The shipment has not reached traceability yet"
 
 
 class ProductNotKnownYet(Conflict):
+    """Wait as long as `Retry-After` says and send the same request again; what listing tells is on its way."""
+
     title = "The product has not reached traceability yet"
 
 

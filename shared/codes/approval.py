@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from shared.codes.refused import CodeRefused, code_text
 from shared.codes.region import PROVINCES
+from shared.errors import Said
 
 
 class ApprovalKind(StrEnum):
@@ -142,7 +143,9 @@ def _year_and_province(digits: str) -> tuple[int, str | None]:
 
 def _check_issuer(text: str, issuer: str) -> None:
     if issuer != "国" and issuer[0] not in PROVINCE_ABBREVIATIONS:
-        raise CodeRefused(text, f"{issuer} is neither 国 alone nor begins with a province", _DEVICE_ALLOWED)
+        raise CodeRefused(
+            text, Said("{issuer} is neither 国 alone nor begins with a province", issuer=issuer), _DEVICE_ALLOWED
+        )
 
 
 def _check_device(text: str, issuer: str, word: str, device_class: int) -> None:
@@ -152,7 +155,11 @@ def _check_device(text: str, issuer: str, word: str, device_class: int) -> None:
     else:
         allowed = _NATIONAL if word == "准" else _IMPORTED
     if device_class not in allowed:
-        raise CodeRefused(text, f"{issuer}…{word} is not given to class {device_class}", _DEVICE_ALLOWED)
+        raise CodeRefused(text, _not_of_class(f"{issuer}…{word}", device_class), _DEVICE_ALLOWED)
+
+
+def _not_of_class(form: str, device_class: int) -> Said:
+    return Said("{form} is not given to class {device_class}", form=form, device_class=device_class)
 
 
 def _check_old_device(text: str, issuer: str, word: str, device_class: int) -> None:
@@ -165,4 +172,4 @@ def _check_old_device(text: str, issuer: str, word: str, device_class: int) -> N
     else:
         allowed = ()
     if device_class not in allowed:
-        raise CodeRefused(text, f"{issuer}…({word}) is not given to class {device_class}", _DEVICE_ALLOWED)
+        raise CodeRefused(text, _not_of_class(f"{issuer}…({word})", device_class), _DEVICE_ALLOWED)

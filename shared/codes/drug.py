@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.codes.refused import CodeRefused, code_text
+from shared.errors import Said
 
 WESTERN_LENGTH = 23
 CHINESE_LENGTH = 20
@@ -48,7 +49,11 @@ def parse_drug(text: str) -> DrugCode:
         raise CodeRefused(text, "a drug code is X, Z or T and then digits or letters", _ALLOWED)
     kind = _kind(code[0], len(code))
     if kind is None:
-        raise CodeRefused(text, f"no drug code beginning with {code[0]} has {len(code)} characters", _ALLOWED)
+        raise CodeRefused(
+            text,
+            Said("no drug code beginning with {letter} has {count} characters", letter=code[0], count=len(code)),
+            _ALLOWED,
+        )
     return DrugCode(code, kind)
 
 

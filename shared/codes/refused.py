@@ -2,6 +2,8 @@
 
 import re
 
+from shared.errors import Said
+
 LONGEST_CODE_CHARS = 100
 
 _HALF_WIDTH = {full: full - 0xFEE0 for full in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
@@ -33,7 +35,9 @@ def code_text(text: str, allowed: str) -> str:
     `9.13301007043059e+17` has lost digits, and they are never guessed.
     """
     if len(text) > LONGEST_CODE_CHARS:
-        raise CodeRefused(text, f"longer than {LONGEST_CODE_CHARS} characters ({len(text)})", allowed)
+        raise CodeRefused(
+            text, Said("longer than {most} characters ({count})", most=LONGEST_CODE_CHARS, count=len(text)), allowed
+        )
     plain = text.translate(_HALF_WIDTH_UPPER).strip()
     if not plain:
         raise CodeRefused(text, "empty", allowed)

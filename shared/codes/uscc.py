@@ -7,6 +7,7 @@ from enum import StrEnum
 from stdnum.cn import uscc as stdnum_uscc
 
 from shared.codes.refused import CodeRefused, code_text, spreadsheet_number
+from shared.errors import Said
 
 LENGTH = 18
 _ALLOWED = "18 characters of 0-9 and A-Z without I, O, S, V, Z, with 6 region digits from the third on"
@@ -56,7 +57,7 @@ def parse_uscc(text: str) -> Uscc:
     """
     code = code_text(text, _ALLOWED)
     if len(code) != LENGTH:
-        raise CodeRefused(text, f"a credit code has 18 characters, this has {len(code)}", _ALLOWED)
+        raise CodeRefused(text, Said("a credit code has 18 characters, this has {count}", count=len(code)), _ALLOWED)
     if not _CHARSET.fullmatch(code):
         raise CodeRefused(text, "a character outside the credit code's alphabet", _ALLOWED)
     if not code[_REGION].isdigit():

@@ -41,6 +41,8 @@ class EncodedBody(UnsupportedMedia):
 
 
 class BodyTooSlow(ServiceError):
+    """Send the body again over a faster connection, or in parts; `detail` names the time it may take."""
+
     status = 408
     title = "The body came too slowly"
 

@@ -67,6 +67,8 @@ class UnknownParameter(BadRequest):
 
 
 class ValueNotStorable(Unprocessable):
+    """Send a value of ordinary size without control characters; where the place is known, `errors` names it."""
+
     title = "A value cannot be stored or compared here"
 
 
@@ -93,6 +95,8 @@ class MatchUnreadable(BadRequest):
 
 
 class Busy(Conflict):
+    """Wait as long as `Retry-After` says and send the same request again, a write under the same Idempotency-Key."""
+
     title = "Others changed the same thing at the same time"
 
 
@@ -147,6 +151,10 @@ class Edge(APIRoute):
                     key = _key(request, operation, await request.body())
                     answer = await _carried_out(runtime, scope, key, endpoint, lambda: request)
             answer.headers.update(left)
+            if (
+                "location" in answer.headers
+            ):  # routes and kept answers say it as it is in this app, wherever it is mounted
+                answer.headers["location"] = request.scope.get("root_path", "") + answer.headers["location"]
             return answer
 
         return handle

@@ -88,8 +88,6 @@ _QUOTED = re.compile(r"'([^']*)'")
 
 
 class InvalidRequest(Unprocessable):
-    """Every fault in the form of what was sent, each with its place; nothing was changed."""
-
     title = "The request does not have the expected form"
 
     @classmethod
@@ -120,7 +118,7 @@ def fault_of(found: Mapping[str, Any]) -> Fault:
         return Fault(pointer(found["loc"]), JsonText(as_json(given)), error.rule, error.allowed, error.code)
     if kind in _LENGTHS and isinstance(given, str):
         kind = _LENGTHS[kind]
-    rule, allowed = _words(kind, context) or (found["msg"], "what /openapi.json shows for this place")
+    rule, allowed = _words(kind, context) or (found["msg"], "what the OpenAPI of this service shows for this place")
     if kind == "string_pattern_mismatch":
         allowed = FORMS.get(context["pattern"], allowed)
     values = {name: _listed(value) if name == "expected" else value for name, value in context.items()}

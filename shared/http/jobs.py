@@ -27,6 +27,8 @@ class JobNotFound(NotFound):
 
 
 class NothingRefused(NotFound):
+    """Mend nothing; while the job still runs, ask again when it is done."""
+
     title = "This job refused no row"
 
 

@@ -27,6 +27,8 @@ class CursorRefused(BadRequest):
 
 
 class PageTooLong(Unprocessable):
+    """Ask for fewer rows with `limit`; `detail` names how much a page may hold."""
+
     title = "The page is too long"
 
 

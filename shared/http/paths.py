@@ -36,12 +36,12 @@ def near_miss(request: Request) -> str | None:
     if len(asked) > MOST_PARTS or sum(map(len, asked)) > LONGEST_PATH:
         return None
     ours = {
-        "/".join(_filled(route.path, asked))
+        (_alike(route.path, asked), "/".join(_filled(route.path, asked)))
         for route in _routes(request)
         if route.path.count("/") + 1 == len(asked) and _may_be(route, asked)
     }
-    found = difflib.get_close_matches("/".join(asked).lower(), sorted(ours), 1, cutoff=ALIKE)
-    return root + found[0] if found else None
+    alike, found = max(ours, default=(0.0, ""))
+    return root + found if alike >= ALIKE else None
 
 
 MOST_PARTS, LONGEST_PATH = 10, 200
@@ -57,6 +57,13 @@ def _may_be(route: Route, asked: list[str]) -> bool:
     fields = route.dependant.path_params if isinstance(route, APIRoute) else ()
     words = {name: value for name, value in given.items() if not any(character.isdigit() for character in value)}
     return not any(field.name in words and field.validate(words[field.name], {}, loc=())[1] for field in fields)
+
+
+def _alike(path: str, asked: list[str]) -> float:
+    """How alike the words of the two are written; what stands in place of a parameter says nothing."""
+    words = [pair for pair in zip(path.split("/"), asked, strict=True) if not pair[0].startswith("{")]
+    ours, theirs = ("/".join(part) for part in zip(*words, strict=True))
+    return difflib.SequenceMatcher(None, theirs.lower(), ours).ratio()
 
 
 def _filled(path: str, asked: list[str]) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """The words of a refusal in the reader's language: English unless Chinese is preferred; ids and amounts are never changed."""
 
+import inspect
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -20,12 +22,13 @@ BY_THE_EDGE = {
 }
 """The codes that no class of the error tree carries: status and title."""
 WHAT_TO_DO = {
-    "body_too_slow": "Send the body again over a faster connection, or in parts; `detail` names the time it may take.",
     "internal": "Send it again later, a write under the same Idempotency-Key; tell operations the request id.",
-    "no_such_path": "Take the path from /openapi.json; `detail` names one that is written alike.",
+    "no_such_path": "Take the path from the contract that `detail` names; it may name a path that is written alike, too.",
     "method_not_allowed": "Take a method that the header `Allow` names.",
 }
-"""Of these, and of the codes whose kind of refusal has no words of its own."""
+"""Of these; the classes of the error tree say it in their docstrings."""
+
+PLACES = "`errors`, where it is not empty, names each place by a JSON Pointer, with what was given and what is allowed."
 
 
 @cache
@@ -50,6 +53,16 @@ def _quality(text: str) -> float:
         return float(text.strip().removeprefix("q=")) if text.strip() else 1.0
     except ValueError:
         return 0.0
+
+
+@contextmanager
+def speaking(tongue: str) -> Iterator[None]:
+    """What is said in the block is said in this language: for work that goes on after its request."""
+    before = language.set(tongue)
+    try:
+        yield
+    finally:
+        language.reset(before)
 
 
 def title(code: str, english: str) -> str:
@@ -93,18 +106,16 @@ def page(code: str) -> str | None:
     status, heading = (classes[0].status, classes[0].title) if classes else BY_THE_EDGE[code]
     lines = [f"# {code}", "", f"HTTP {status}", "", f"* {heading}", f"* {chinese()['titles'].get(code, heading)}", ""]
     for one in classes:
-        own = "" if ServiceError in one.__bases__ else " ".join((one.__doc__ or "").split())
-        lines += [f"{_who(one)}: {one.title}. {own}".rstrip(), "", f"What to do: {_remedy(one)}", ""]
+        lines += [f"{_who(one)}: {one.title}.", "", f"What to do: {_remedy(one)}", ""]
     if not classes:
-        lines += [f"Every service: {heading}.", "", f"What to do: {WHAT_TO_DO[code]}", ""]
-    lines += ["`detail` says what was given and what is allowed; `errors` names each place by a JSON Pointer.", ""]
+        return "\n".join([*lines, f"Every service: {heading}.", "", f"What to do: {WHAT_TO_DO[code]}", ""])
+    lines += [f"`detail` says more of the case at hand; {PLACES}", ""]
     return "\n".join(lines)
 
 
 def _remedy(one: type[ServiceError]) -> str:
-    """What is said of it alone, else the docstring of its kind of refusal: the class right below ServiceError."""
-    kind = one.__mro__[one.__mro__.index(ServiceError) - 1]
-    return WHAT_TO_DO.get(one.code) or " ".join((kind.__doc__ or "").split())
+    """Its own docstring, else that of its kind of refusal: each says what to do."""
+    return " ".join((inspect.getdoc(one) or "").split())
 
 
 def _who(one: type[ServiceError]) -> str:

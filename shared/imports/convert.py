@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar, cast
 from zoneinfo import ZoneInfo
 
+from shared.errors import Said
 from shared.imports.folding import folded
 from shared.imports.numbers import SCIENTIFIC
 from shared.imports.refusals import Refusal, shortened
@@ -98,12 +99,8 @@ class RowReader:
             return parser(text)
         except ValueError as error:
             allowed = getattr(error, "allowed", "")
-            self.refuse(
-                field,
-                text,
-                str(getattr(error, "rule", error)),
-                allowed if isinstance(allowed, str) else ", ".join(map(str, allowed)),
-            )
+            rule = getattr(error, "rule", str(error))
+            self.refuse(field, text, rule, allowed if isinstance(allowed, str) else ", ".join(map(str, allowed)))
             return cast(T, None)
 
     def __enter__(self) -> Self:
@@ -118,16 +115,16 @@ class RowReader:
 
 def text(*, max_characters: int = 200) -> Parser[str]:
     """Text of one line, without characters that cannot be seen."""
-    allowed = f"at most {max_characters} characters in one line, without control marks or emoji"
+    allowed = Said("at most {most} characters in one line, without control marks or emoji", most=max_characters)
 
     def parse(given: str) -> str:
         if len(given) > max_characters:
-            raise FieldRefused(given, f"{len(given)} characters are too many", allowed)
+            raise FieldRefused(given, Said("{count} characters are too many", count=len(given)), allowed)
         for character in given:
             if character in _BIDI or unicodedata.category(character) in {"Cc", "Cs", "Cn"}:
-                raise FieldRefused(given, f"the character U+{ord(character):04X} is not allowed", allowed)
+                raise FieldRefused(given, _not_allowed(character), allowed)
         if emoji := _EMOJI.search(given):
-            raise FieldRefused(given, f"the character U+{ord(emoji[0]):04X} is not allowed", allowed)
+            raise FieldRefused(given, _not_allowed(emoji[0]), allowed)
         return given
 
     return parse
@@ -137,15 +134,17 @@ def decimal(
     *, places: int, minimum: Decimal | int | None = None, maximum: Decimal | int | None = None
 ) -> Parser[Decimal]:
     """An exact decimal of at most `places`; zeros beyond them are no fault. Never rounds."""
-    allowed = f"a number of at most {places} decimal places{_between(minimum, maximum)}"
+    allowed = Said(
+        "a number of at most {places} decimal places{between}", places=places, between=_between(minimum, maximum)
+    )
 
     def parse(given: str) -> Decimal:
         value = _exact_number(given, allowed)
         whole, _, fraction = f"{value:f}".partition(".")
         if len(fraction.rstrip("0")) > places:
-            raise FieldRefused(given, f"more than {places} decimal places", allowed)
+            raise FieldRefused(given, Said("more than {places} decimal places", places=places), allowed)
         if len(whole.lstrip("-")) > MAX_DIGITS:
-            raise FieldRefused(given, f"more than {MAX_DIGITS} digits", allowed)
+            raise FieldRefused(given, Said("more than {most} digits", most=MAX_DIGITS), allowed)
         _check_between(given, value, minimum, maximum, allowed)
         return value
 
@@ -154,14 +153,14 @@ def decimal(
 
 def whole_number(*, minimum: int | None = None, maximum: int | None = None) -> Parser[int]:
     """A whole number; `12.0` is 12, `12.5` is refused."""
-    allowed = f"a whole number{_between(minimum, maximum)}"
+    allowed = Said("a whole number{between}", between=_between(minimum, maximum))
 
     def parse(given: str) -> int:
         value = _exact_number(given, allowed)
         if value != value.to_integral_value():
             raise FieldRefused(given, "not a whole number", allowed)
         if abs(value) >= 10**MAX_DIGITS:
-            raise FieldRefused(given, f"more than {MAX_DIGITS} digits", allowed)
+            raise FieldRefused(given, Said("more than {most} digits", most=MAX_DIGITS), allowed)
         _check_between(given, value, minimum, maximum, allowed)
         return int(value)
 
@@ -218,18 +217,22 @@ def _exact_number(given: str, allowed: str) -> Decimal:
     return Decimal(plain.replace(",", ""))
 
 
-def _between(minimum: Decimal | int | None, maximum: Decimal | int | None) -> str:
-    lower = "" if minimum is None else f", at least {minimum}"
-    return lower if maximum is None else f"{lower}, at most {maximum}"
+def _not_allowed(character: str) -> Said:
+    return Said("the character U+{number} is not allowed", number=f"{ord(character):04X}")
+
+
+def _between(minimum: Decimal | int | None, maximum: Decimal | int | None) -> Said:
+    lower = Said("") if minimum is None else Said(", at least {minimum}", minimum=minimum)
+    return lower if maximum is None else Said("{lower}, at most {maximum}", lower=lower, maximum=maximum)
 
 
 def _check_between(
     given: str, value: Decimal, minimum: Decimal | int | None, maximum: Decimal | int | None, allowed: str
 ) -> None:
     if minimum is not None and value < minimum:
-        raise FieldRefused(given, f"less than {minimum}", allowed)
+        raise FieldRefused(given, Said("less than {minimum}", minimum=minimum), allowed)
     if maximum is not None and value > maximum:
-        raise FieldRefused(given, f"more than {maximum}", allowed)
+        raise FieldRefused(given, Said("more than {maximum}", maximum=maximum), allowed)
 
 
 def _day_and_time(given: str) -> tuple[dt.date, dt.time]:
@@ -244,5 +247,5 @@ def _day_and_time(given: str) -> tuple[dt.date, dt.time]:
     hour, minute, second = (int(part or 0) for part in clock.groups()) if clock else (0, 0, 0)
     try:
         return dt.date(year, month, day), dt.time(hour, minute, second)
-    except ValueError as error:
-        raise FieldRefused(given, f"no such day or time: {error}", _DATES_ALLOWED) from None
+    except ValueError:
+        raise FieldRefused(given, "no such day or time", _DATES_ALLOWED) from None

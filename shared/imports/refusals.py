@@ -12,6 +12,8 @@ from pathlib import Path
 from openpyxl import Workbook
 from openpyxl.cell.cell import Cell, WriteOnlyCell
 
+from shared.errors import Said
+
 MAX_GIVEN_CHARACTERS = 200
 
 REFUSAL_COLUMNS = (
@@ -41,6 +43,11 @@ class Refusal:
     given: str
     rule: str
     allowed: str
+
+    def __post_init__(self) -> None:
+        for name in ("rule", "allowed"):
+            if not isinstance(getattr(self, name), Said):
+                object.__setattr__(self, name, Said(getattr(self, name)))
 
 
 class SheetRefused(ValueError):

@@ -232,6 +232,10 @@ async def test_a_method_that_is_not_answered_is_told_all_that_are(
             "There is nothing at /jobs/7/refusd; did you mean /jobs/7/refused? /openapi.json lists what there is.",
         ),
         (
+            "/orders/01968b1e-0000-7000-8000-000000000001",
+            "There is nothing at /orders/01968b1e-0000-7000-8000-000000000001; /openapi.json lists what there is.",
+        ),
+        (
             "/jobs/things/refusd",
             "There is nothing at /jobs/things/refusd; /openapi.json lists what there is.",
         ),

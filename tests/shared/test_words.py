@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from string import Formatter
 
@@ -83,6 +84,36 @@ def test_every_page_of_an_error_says_what_to_do(code: str) -> None:
     said = [line for line in (words.page(code) or "").splitlines() if line.startswith("What to do: ")]
     assert said
     assert all(len(line.split()) > 6 for line in said)
+
+
+@pytest.mark.parametrize("code", ["still_running", "busy", "run_not_sent", "product_not_known_yet"])
+def test_what_passes_by_itself_is_waited_for(code: str) -> None:
+    assert "What to do: Wait as long as `Retry-After` says" in (words.page(code) or "")
+
+
+def test_a_page_speaks_of_places_only_where_some_line_of_ours_names_them() -> None:
+    told = {"key_reused": "under a new key", "page_too_long": "`limit`", "event_too_large": "Send less"}
+    for code, advice in told.items():
+        assert advice in (words.page(code) or "")
+        assert "Mend each place" not in (words.page(code) or "")
+    assert "`detail`" not in (words.page("internal") or "")
+
+
+def cells() -> Iterator[str]:
+    """Every sentence that refuses a cell of a sheet: its rule, and what is accepted."""
+    for path in [*Path("shared/codes").glob("*.py"), Path("shared/imports/convert.py")]:
+        module = import_module(".".join(path.with_suffix("").parts))
+        yield from (text for name, text in vars(module).items() if name.endswith("ALLOWED") and isinstance(text, str))
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in REFUSES_A_CELL:
+                yield from (one.value for one in call.args if isinstance(one, ast.Constant) and one.value)
+
+
+REFUSES_A_CELL = {"CodeRefused", "FieldRefused", "Refusal", "self.refuse", "Said"}
+
+
+def test_what_refuses_a_cell_is_said_in_chinese_too() -> None:
+    assert set(cells()) - set(words.chinese()["sentences"]) == set()
 
 
 PUT_TOGETHER = {

@@ -21,7 +21,7 @@ from services.listing.queries.imports import forget_file, known_job
 from shared import jobs
 from shared.db import Scope, Tx
 from shared.errors import ServiceError
-from shared.http import Command
+from shared.http import Command, words
 from shared.http.jobs import REFUSED_FILE
 from shared.identity import Caller
 from shared.imports import Binder, Refusal, Row, RowRefused, Sheet, SheetRefused, open_sheet, write_refused
@@ -48,6 +48,7 @@ async def take_sheet(
         return known, True
     scope = tx.scope
     params = {"kind": kind, "mapping": mapping, "sha256": digest, "scope": asdict(scope), "suffix": path.suffix}
+    params["language"] = words.language.get()
     job_id = jobs.queue(tx, JOB, params, caller, natural_key)
     await _store(tx, job_id, SHEET_FILE, path)
     return job_id, False
@@ -87,7 +88,8 @@ async def run_import(job: Job) -> dict[str, Any]:
             sheet = await asyncio.to_thread(open_sheet, path, sheet=columns.sheet, limits=limits)
             with sheet:
                 binder = kind.bind(columns, sheet.header)
-                await _land(job, kind, sheet, binder)
+                with words.speaking(job.params.get("language", words.ENGLISH)):
+                    await _land(job, kind, sheet, binder)
                 if job.refused and not job.cursor.get("returned"):
                     await _return_refused(job, sheet.header, Path(folder), columns.sheet)
         except SheetRefused as error:
@@ -154,9 +156,13 @@ async def _step(job: Job, kind: SheetKind, binder: Binder, batch: Sequence[Read]
 
 def _lines(back: Sequence[tuple[Row, tuple[Refusal, ...]]]) -> bytes:
     return b"".join(
-        orjson.dumps({"cells": row.cells, "refusals": [asdict(one) for one in refusals]}) + b"\n"
+        orjson.dumps({"cells": row.cells, "refusals": [_spoken(one) for one in refusals]}) + b"\n"
         for row, refusals in back
     )
+
+
+def _spoken(refusal: Refusal) -> dict[str, Any]:
+    return asdict(refusal) | {"rule": words.spoken(refusal.rule), "allowed": words.spoken(refusal.allowed)}
 
 
 async def _return_refused(job: Job, header: Sequence[str], folder: Path, sheet: str | None) -> None:

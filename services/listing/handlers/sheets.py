@@ -39,6 +39,7 @@ from shared.http import Command
 from shared.http.invalid import fault_of
 from shared.http.schemas import LARGEST_QUANTITY
 from shared.http.uploads import told
+from shared.http.words import title
 from shared.imports import (
     Binder,
     FieldRefused,
@@ -100,7 +101,7 @@ def _organisation(given: str) -> str:
 def _price(given: str) -> Decimal:
     price = decimal(places=money.PRICE_PLACES)(given)
     if not 0 < price <= money.PRICE_MAX_YUAN:
-        raise FieldRefused(given, "not a price", f"more than 0, up to {money.PRICE_MAX_YUAN} yuan")
+        raise FieldRefused(given, "not a price", Said("more than 0, up to {most} yuan", most=money.PRICE_MAX_YUAN))
     return price
 
 
@@ -255,7 +256,7 @@ def _invalid(row: Row, binder: Binder, fault: dict[str, Any]) -> Refusal:
 def refusals_of(row: Row, binder: Binder, error: ServiceError) -> tuple[Refusal, ...]:
     """A handler's refusal of a row, in the words of the sheet."""
     if not error.faults:
-        return (Refusal(row.number, "", "", error.detail, error.title),)
+        return (Refusal(row.number, "", "", error.detail, title(error.code, error.title)),)
     return tuple(
         Refusal(row.number, _column(binder, fault.pointer), _cell(fault.given), fault.rule, fault.allowed)
         for fault in error.faults

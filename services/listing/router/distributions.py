@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from services.listing.handlers import distributions as handlers
 from services.listing.handlers.distributions import Step
 from services.listing.queries import distributions as queries
+from services.listing.queries.timelines import get_timeline
 from services.listing.rules.distributions import State
 from services.listing.schemas.distributions import DistributionView, EndDistribution, ProposeDistribution
-from shared import history
 from shared.db import Tx
 from shared.history import TimelineView
 from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, check_tag, etag, only
@@ -133,4 +133,4 @@ async def get_distribution_timeline(distribution_id: UUID, tx: TxHere) -> Timeli
     steps = [
         NextStep(who=distributor(relation.distributor_code, relation.distributor_name), what="accept or reject it")
     ]
-    return await history.timeline(tx, relation.id, relation.state, steps if relation.state == State.PROPOSED else [])
+    return await get_timeline(tx, relation.id, relation.state, steps if relation.state == State.PROPOSED else [])

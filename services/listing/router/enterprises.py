@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Response
 
 from services.listing.handlers import enterprises as handlers
 from services.listing.queries import enterprises as queries
+from services.listing.queries.timelines import get_timeline
 from services.listing.schemas.enterprises import ConfirmUscc, EnterpriseKind, EnterpriseView, RegisterEnterprise
-from shared import history
 from shared.history import TimelineView
 from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, etag, only
 from shared.next_steps import NextStep, authority
@@ -74,4 +74,4 @@ async def get_enterprise_timeline(enterprise_id: UUID, tx: TxHere) -> TimelineVi
     enterprise = await queries.get_enterprise(tx, enterprise_id)
     state = "provisional" if enterprise.provisional else "active" if enterprise.active else "inactive"
     steps = [NextStep(who=authority(enterprise.region), what="confirm its USCC")] if enterprise.provisional else []
-    return await history.timeline(tx, enterprise.id, state, steps)
+    return await get_timeline(tx, enterprise.id, state, steps)

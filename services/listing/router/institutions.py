@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Response
 
 from services.listing.handlers import institutions as handlers
 from services.listing.queries import institutions as queries
+from services.listing.queries.timelines import get_timeline
 from services.listing.schemas.institutions import AddDeliveryPoints, InstitutionView, RegisterInstitution
-from shared import history
 from shared.codes import region_prefix
 from shared.history import TimelineView
 from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, Region, TxHere, answers, etag, only
@@ -82,4 +82,4 @@ async def add_delivery_points(
 async def get_institution_timeline(institution_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to an institution so far."""
     institution = await queries.get_institution(tx, institution_id)
-    return await history.timeline(tx, institution.id, "active" if institution.active else "inactive", [])
+    return await get_timeline(tx, institution.id, "active" if institution.active else "inactive")

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from services.listing.handlers.catalogue import list_products
 from services.listing.handlers.listings import Act, act_on_listings, propose_listings, revise
 from services.listing.queries import listings as queries
+from services.listing.queries.timelines import get_timeline
 from services.listing.rules.listings import State, Waiting, next_steps
 from services.listing.schemas.listings import (
     ChangesView,
@@ -18,7 +19,6 @@ from services.listing.schemas.listings import (
     ProposeListing,
     ReviseListing,
 )
-from shared import history
 from shared.history import TimelineView
 from shared.http import (
     BulkAnswer,
@@ -131,4 +131,4 @@ async def get_listing_timeline(listing_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a listing so far, who acts next, by when, and why it was returned or suspended."""
     listing = await queries.get_listing(tx, listing_id)
     steps = next_steps(Waiting(**{field.name: getattr(listing, field.name) for field in fields(Waiting)}))
-    return await history.timeline(tx, listing.id, listing.state, steps)
+    return await get_timeline(tx, listing.id, listing.state, steps)

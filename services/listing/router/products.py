@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Response
 
 from services.listing.handlers import products as handlers
 from services.listing.queries import products as queries
+from services.listing.queries.timelines import get_timeline
 from services.listing.schemas.products import AddCertificate, CertificateView, ProductView, RegisterProduct
-from shared import history
 from shared.history import TimelineView
 from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, etag, only
 
@@ -78,4 +78,4 @@ async def list_certificates(product_id: UUID, tx: TxHere) -> list[CertificateVie
 async def get_product_timeline(product_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a product so far; its listings have timelines of their own."""
     product = await queries.get_product(tx, product_id)
-    return await history.timeline(tx, product.id, "registered", [])
+    return await get_timeline(tx, product.id, "registered")

@@ -240,7 +240,12 @@ def _check_lines(item: DisputeSheetOf, yuan: dict[tuple[UUID, UUID], Decimal]) -
         elif (item.sheet_id, line.payable_id) not in yuan:
             rule = "the payable does not stand on this sheet, or has left it"
             faults.append(
-                Fault(pointer, line.payable_id, rule, Said("GET /sheets/{sheet_id}/lines", sheet_id=item.sheet_id))
+                Fault(
+                    pointer,
+                    line.payable_id,
+                    rule,
+                    Said("the lines that `list_sheet_lines` gives of sheet {sheet_id}", sheet_id=item.sheet_id),
+                )
             )
         seen.add(line.payable_id)
     if faults:

@@ -81,9 +81,7 @@ def _read(code: str) -> TraceCode:
         ) from error
     if trace.family is Family.SPLIT_PLACEHOLDER:
         rule = "the placeholder of split packs stands for no package, so it has no life to tell"
-        allowed = (
-            "the code of a package; what came of a scanned placeholder stands in the answer of its bill, GET /documents"
-        )
+        allowed = "the code of a package; what came of a scanned placeholder stands in the answer of its bill (`list_documents`)"
         faults = [Fault("path/code", trace.code, rule, allowed, "placeholder")]
         raise CodeUnreadable(
             "{code}: {rule}; allowed: {allowed}.",

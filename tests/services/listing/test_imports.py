@@ -93,6 +93,38 @@ async def test_good_rows_land_and_bad_ones_come_back_with_column_given_rule_and_
     ]
 
 
+async def test_a_refused_sheet_speaks_the_language_of_who_sent_it(desk: Desk, worker: WorkerInHand) -> None:
+    row = "远山医药有限公司,批发商,330000,9.13301007043059e+17,\n"
+    rules = []
+    for language, end in [("zh-CN", ""), ("en", "\n")]:
+        headers = {**desk.caller(*AUTHORITY), "content-type": "text/csv", "accept-language": language}
+        sheet = (ENTERPRISES + row + "甲药业,生产企业,350000,,\n" + end).encode()
+        taken = await desk.client.post("/imports/enterprises", content=sheet, headers=headers)
+        await worker.do_jobs()
+        job = (await desk.get(AUTHORITY, taken.headers["location"])).json()
+        _, (_, *rows) = await returned(desk, job)
+        rules.append([(rule, allowed) for *_, rule, allowed in rows])
+    (codes, kept), (codes_in_english, kept_in_english) = rules
+    assert codes[0] == "不是该列可用的值\n像是被电子表格改动过的数字"
+    assert codes[1].split("\n")[1].startswith("18 位,由 0-9 和 A-Z")
+    assert codes_in_english[0] == "not one of the values of this field\nlooks like a number changed by a spreadsheet"
+    assert kept != kept_in_english
+
+
+async def test_below_a_mount_the_job_is_found_where_location_says(desk: Desk) -> None:
+    app = desk.client._transport.app  # type: ignore[attr-defined]
+    sheet = (ENTERPRISES + "丙药业,生产企业,330000,,\n").encode()
+    headers = {**desk.caller(*AUTHORITY), "content-type": "text/csv", "idempotency-key": "below a mount"}
+    mounted = httpx.AsyncClient(transport=httpx.ASGITransport(app, root_path="/listing"), base_url="http://test")
+    async with mounted:
+        first, again = [
+            await mounted.post("/listing/imports/enterprises", content=sheet, headers=headers) for _ in range(2)
+        ]
+        assert again.headers["idempotency-replayed"] == "true"
+        assert first.headers["location"] == again.headers["location"] == f"/listing/jobs/{first.json()['job_id']}"
+        assert (await mounted.get(first.headers["location"], headers=headers)).json()["state"] == "queued"
+
+
 async def test_the_refused_sheet_is_mended_and_sent_again(desk: Desk, worker: WorkerInHand) -> None:
     await desk.enterprises()
     sheet = PRODUCTS + product_row(1) + product_row(2, price="12.34567") + product_row(3, maker="91330000710959638J")
