@@ -1,10 +1,12 @@
 """A list costs as many statements as one item; what is placed is written by one statement."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from services.orders.handlers.acceptances import accept_shipments
 from services.orders.handlers.confirmations import confirm_lines
@@ -17,6 +19,7 @@ from services.orders.schemas.shipments import AcceptShipmentOf, DispatchShipment
 from shared.db import Database, Scope, Tx
 from shared.errors import ServiceError
 from shared.identity import Caller
+from shared.service import Service
 from tests.services.orders.conftest import Hand
 from tests.services.orders.facts import DISTRIBUTOR, HOSPITAL, goods, order, received, wanted
 from tests.services.orders.test_receipts import coverage, payment
@@ -24,6 +27,7 @@ from tests.services.orders.test_receipts import coverage, payment
 BUYER = Caller(HOSPITAL, frozenset({"hospital"}), "330100", "tester")
 SELLER = Caller(DISTRIBUTOR, frozenset({"distributor"}), "330100", "tester")
 Begin = Callable[..., AbstractAsyncContextManager[Tx]]
+ASIDE = ("pg_notify", "typeinfo_tree", "'jit'")
 
 
 async def cost(tx: Tx, doing: Awaitable[Any]) -> tuple[int, Any]:
@@ -93,3 +97,53 @@ async def test_what_others_say_costs_the_same_for_one_and_for_many(hand: Hand, t
     assert (await cost(tx, on_coverage(tx, covered)))[0] == 3
     paid = [received(payment(shipment, {place: "1.00"}), 1) for place in range(count)]
     assert (await cost(tx, on_payment(tx, paid)))[0] == 3
+
+
+@pytest.fixture
+async def queries(
+    client: httpx.AsyncClient, service: Service, _apps: Callable[[Service], Awaitable[FastAPI]]
+) -> AsyncIterator[list[str]]:
+    """Every query of the API, BEGIN and COMMIT too; ASIDE are the ring to the relay, and what asyncpg asks once of a type."""
+    pool = (await _apps(service)).state.runtime.database.pool
+    heard: list[str] = []
+
+    def hear(said: Any) -> None:
+        if not any(word in said.query for word in ASIDE):
+            heard.append(said.query)
+
+    async def each(act: str) -> None:
+        async with AsyncExitStack() as stack:
+            for _ in range(pool.get_max_size()):
+                getattr(await stack.enter_async_context(pool.acquire()), act)(hear)
+
+    await each("add_query_logger")
+    yield heard
+    await each("remove_query_logger")
+
+
+@pytest.mark.parametrize("count", [1, 30])
+async def test_a_request_asks_the_database_as_often_for_one_and_for_many(
+    hand: Hand, queries: list[str], count: int
+) -> None:
+    asked = {}
+
+    async def costs(name: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        queries.clear()
+        answer = await hand.ask("hospital", HOSPITAL, method, path, body, headers=headers)
+        assert answer.status_code < 300, answer.text
+        asked[name] = len(queries)
+        return answer.json()
+
+    many = [order(f"CG-{number}", *[wanted()] * 3) for number in range(count)]
+    await costs("bulk", "POST", "/orders/bulk", many, **{"idempotency-key": "many"})
+    placed = await costs("place", "POST", "/orders", order("CG-ONE", *[wanted()] * count), **{"idempotency-key": "one"})
+    await costs("read", "GET", f"/orders/{placed['id']}")
+    await costs("page", "GET", "/orders")
+    await costs("again", "POST", "/orders", order("CG-ONE", *[wanted()] * count), **{"idempotency-key": "one"})
+    assert asked == {
+        "place": 4,  # BEGIN with the claim of the key, the market, all that is written, COMMIT
+        "bulk": 4,
+        "read": 3,
+        "page": 4,
+        "again": 3,  # the claim finds the first answer, which is read; COMMIT
+    }
