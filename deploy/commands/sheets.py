@@ -12,7 +12,7 @@ from deploy import addresses
 from deploy.commands.options import DATA, Data
 from deploy.embedded import CannotStart
 from deploy.platform import token_maker
-from deploy.visitor import Person, Refused, Visitor
+from deploy.visitor import UNAVAILABLE, Person, Refused, Visitor
 from shared.errors import number_of
 from shared.http.jobs import SHEET_TYPES
 
@@ -56,7 +56,7 @@ def import_sheet(
         async with Visitor(where, token_maker(data)) as visitor:
             operator = visitor.person("operator", "jicai-operator", region)
             try:
-                return await _follow(operator, kind, file, TYPES[suffix], mapping)
+                return await follow(operator, kind, file, TYPES[suffix], mapping)
             except Refused as refused:
                 raise SheetNotTaken(_said(refused, file)) from refused
 
@@ -106,17 +106,22 @@ def _refused_file(file: Path) -> Path:
     return file.with_name(f"{file.stem}-refused.xlsx")
 
 
-async def _follow(operator: Person, kind: str, file: Path, content_type: str, mapping: str) -> dict[str, Any]:
+async def follow(operator: Person, kind: str, file: Path, content_type: str, mapping: str) -> dict[str, Any]:
+    """Sends a sheet, and looks at its job until that has ended; raises Refused."""
     content = await asyncio.to_thread(file.read_bytes)
     taken = await operator.send(f"listing/imports/{kind}", content, content_type, mapping=mapping)
     with Progress() as progress:
         bar = progress.add_task(file.name, total=None)
-        while True:
-            job: dict[str, Any] = await operator.get(f"listing/jobs/{taken['job_id']}")
-            progress.update(bar, completed=job["done"], total=job["total"])
-            if job["state"] in ("done", "failed"):
-                break
+        job: dict[str, Any] = {"state": "queued"}
+        while job["state"] not in ("done", "failed"):
             await asyncio.sleep(LOOK_SECONDS)
+            try:
+                job = await operator.get(f"listing/jobs/{taken['job_id']}")
+            except Refused as refusal:  # a look that was not answered now says nothing of the job, which goes on
+                if refusal.status != UNAVAILABLE:
+                    raise
+            else:
+                progress.update(bar, completed=job["done"], total=job["total"])
     if job["refused"]:
         sheet: bytes = await operator.get(f"listing/jobs/{taken['job_id']}/refused")
         await asyncio.to_thread(_refused_file(file).write_bytes, sheet)

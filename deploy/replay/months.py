@@ -27,21 +27,25 @@ async def settle(stage: Stage, month: date) -> None:
 
 
 async def _settle(stage: Stage, month: date) -> None:
-    after = clock.start_of_day(clock.next_month(month))
-    await stage.drive(after)
-    await stage.visitor.until_quiet()
+    await _come_to(stage, month)
     if await _waiting(stage):
-        await stage.drive(after + timedelta(hours=CONFIRM_HOURS))
+        await _come_to(stage, month, CONFIRM_HOURS)
         await _confirm(stage)
-        await stage.drive(after + timedelta(hours=REVIEW_HOURS))
+        await _come_to(stage, month, REVIEW_HOURS)
         await _review(stage)
-        await stage.drive(after + timedelta(hours=RUN_HOURS))
+        await _come_to(stage, month, RUN_HOURS)
         await _run(stage, month)
-        await stage.drive(after + timedelta(hours=APPROVE_HOURS))
+        await _come_to(stage, month, APPROVE_HOURS)
         await _approve(stage)
-        await stage.drive(after + timedelta(hours=BANK_HOURS))
+        await _come_to(stage, month, BANK_HOURS)
         await _answer(stage)
         await stage.visitor.until_quiet()
+
+
+async def _come_to(stage: Stage, month: date, hours: int = 0) -> None:
+    """So many hours after the month's end, with everything met that was due until then, before anybody acts."""
+    await stage.drive(clock.start_of_day(clock.next_month(month)) + timedelta(hours=hours))
+    await stage.visitor.until_quiet()
 
 
 async def _waiting(stage: Stage) -> bool:

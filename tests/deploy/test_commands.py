@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import httpx
 import openpyxl
 import pytest
 
 from deploy import addresses
+from deploy.commands.sheets import follow
 from deploy.embedded import wait_until
 from deploy.logs import log_file
+from deploy.visitor import Refused, Visitor
 from tests.deploy.test_cli import ROOT, said
 
 PATIENCE_SECONDS = 120
@@ -43,6 +47,28 @@ def test_an_import_says_by_its_status_whether_every_row_landed(data: Path, tmp_p
     assert "2 rows read, 1 landed, 1 refused" in shown
     assert str(refused) in shown.replace("\n", "")
     assert openpyxl.load_workbook(refused).active["A2"].value == "甲药业"
+
+
+class Interrupted(Visitor):
+    """Asks a platform whose database does not answer the first look at a job."""
+
+    looks = 0
+
+    async def call(self, method: str, path: str, headers: Mapping[str, str], **content: Any) -> Any:
+        if method == "POST":
+            return {"job_id": "1"}
+        self.looks += 1
+        if self.looks == 1:
+            raise Refused(method, path, httpx.Response(503, json={"detail": "The database does not answer now."}))
+        return {"state": "done", "done": 1, "total": 1, "refused": 0, "result": {}}
+
+
+async def test_an_import_is_followed_over_a_look_that_was_not_answered(tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text(GOOD, encoding="utf-8")
+    visitor = Interrupted({}, lambda *_: "")
+    job = await follow(visitor.person("operator", "O", "000000"), "enterprises", sheet, "text/csv", "standard")
+    assert (job["state"], visitor.looks) == ("done", 2)
 
 
 def test_a_sheet_that_is_refused_as_a_whole_is_said_once_with_each_fault(data: Path, tmp_path: Path) -> None:

@@ -135,6 +135,8 @@ TRADE: list[dict[str, str]] = [
     _line("C4", "2023-02-28 13:00:00", SYRUP, "37000037"),  # row 31: more than the platform takes at once
     _line("C4", "2023-02-28 13:00:00", DROPS, "18.4"),
 ]
+OVERDUE = 9
+"""Lines accepted on the first three days of August: their thirty days are over before September's payment on the third."""
 TOO_MANY = 100_000_100
 """Sale units of the line that the platform refuses."""
 ROWS, LINES, ORDERS = 31, 25, 21

@@ -65,6 +65,7 @@ def _check(folder: Path) -> dict[str, Any]:
     same = {report[name] for name in ("yuan_ordered", "yuan_accepted", "yuan_payable", "yuan_paid")}
     assert same == {YUAN_ORDERED}
     assert (report["codes_captured"], report["ledger_sum"]) == (made.UNITS, "0.00")
+    assert report["alerts_raised"] == made.OVERDUE
     provisional = report["provisional"]
     assert (provisional["enterprises"], provisional["rows"]) == (3, 3)
     assert provisional["names"] == {"北禾医药有限公司": 3, "白露制药(东禾)有限公司": 0, "青禾制药有限公司": 0}
