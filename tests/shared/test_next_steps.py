@@ -28,7 +28,7 @@ def job(state: str, **figures: Any) -> JobRow:
         (job("queued", done=0, total=None), Role.PLATFORM, None, "go on with the work; 0 done"),
         (job("running"), Role.PLATFORM, None, "go on with the work; 3 of 10 done"),
         (job("failed"), Role.OPERATOR, None, "find out why the job failed"),
-        (job("done", refused=2), Role.SENDER, "H1", "mend the 2 refused rows and send them again"),
+        (job("done", refused=2), Role.SENDER, "H1", "mend the 2 refused rows, which `get_refused` gives as a sheet"),
     ],
 )
 def test_a_job_says_whom_it_waits_for(one: JobRow, role: Role, code: str | None, what: str) -> None:
