@@ -86,6 +86,13 @@ class Said(str):
         return made
 
 
+def say(value: object, *names: str) -> None:
+    """Makes the plain texts of a frozen value, just made, sentences that can be said in the reader's language."""
+    for name in names:
+        if not isinstance(text := getattr(value, name), Said):
+            object.__setattr__(value, name, Said(text))
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing wrong in what was sent: where (JSON Pointer), what was given, the rule, what is allowed.
@@ -100,9 +107,7 @@ class Fault:
     code: str = "invalid"
 
     def __post_init__(self) -> None:
-        for name in ("rule", "allowed"):
-            if not isinstance(getattr(self, name), Said):
-                object.__setattr__(self, name, Said(getattr(self, name)))
+        say(self, "rule", "allowed")
 
 
 def first_of(faults: Sequence[Fault]) -> Said:

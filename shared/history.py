@@ -117,6 +117,18 @@ class Deed(BaseModel):
     request_id: str | None
 
 
+def heard(at: datetime, action: str, **detail: Any) -> Deed:
+    """What another service told of, as a deed; which person did it, that service tells."""
+    return Deed(
+        at=at,
+        action=action,
+        organisation=BY_ITSELF.organisation,
+        person=BY_ITSELF.person,
+        detail=detail,
+        request_id=None,
+    )
+
+
 class TimelineView(BaseModel):
     """What happened to a thing so far, what it waits for, and why it was refused if it was."""
 

@@ -1,7 +1,7 @@
 """The event path from an outbox to an effect, in one process: over LocalBus, or over a real Kafka with a topic of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -122,21 +122,23 @@ async def consuming(path: Path, bus: Bus, apply: Any = None) -> AsyncIterator[as
                 await bus.consume("echo", ["source"], apply or path.consumer.apply, stop)
             await asyncio.sleep(0.05)
 
-    task = asyncio.create_task(again())
-    try:
+    async with _until_stopped(again(), bus, stop):
         yield stop
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, PATIENCE_SECONDS)
-        await bus.stop()
 
 
 @asynccontextmanager
 async def relaying(path: Path, bus: Bus) -> AsyncIterator[asyncio.Event]:
     stop = asyncio.Event()
-    task = asyncio.create_task(Relay("source", path.said, bus, poll_seconds=0.1).run(stop))
-    try:
+    async with _until_stopped(Relay("source", path.said, bus, poll_seconds=0.1).run(stop), bus, stop):
         yield stop
+
+
+@asynccontextmanager
+async def _until_stopped(work: Coroutine[Any, Any, None], bus: Bus, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Work that goes on beside the block, and ends with it, and the bus with both."""
+    task = asyncio.create_task(work)
+    try:
+        yield
     finally:
         stop.set()
         await asyncio.wait_for(task, PATIENCE_SECONDS)

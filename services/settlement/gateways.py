@@ -21,8 +21,7 @@ from services.settlement.settings import BankSettings
 from shared import clock, money
 from shared.codes import is_clean_text
 from shared.errors import Fault
-from shared.http.uploads import told
-from shared.imports import Row, SheetRefused, open_sheet
+from shared.imports import Row, SheetRefused, open_sheet, told
 from shared.imports.refusals import neutralised
 from shared.settings import SheetLimits
 
@@ -86,8 +85,8 @@ class ResultRow:
 
 def result_limits() -> SheetLimits:
     """How large a result file may be, as the settings say now."""
-    told = BankSettings()
-    return SheetLimits(file_bytes=told.bank_result_bytes, rows=told.bank_result_rows)
+    bank = BankSettings()
+    return SheetLimits(file_bytes=bank.bank_result_bytes, rows=bank.bank_result_rows)
 
 
 def read_results(path: Path) -> list[ResultRow]:

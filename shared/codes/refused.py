@@ -34,15 +34,18 @@ def code_text(text: str, allowed: str) -> str:
     Raises CodeRefused for an empty text, one over LONGEST_CODE_CHARS, and a number a spreadsheet has changed:
     `9.13301007043059e+17` has lost digits, and they are never guessed.
     """
-    if len(text) > LONGEST_CODE_CHARS:
-        raise CodeRefused(
-            text, Said("longer than {most} characters ({count})", most=LONGEST_CODE_CHARS, count=len(text)), allowed
-        )
+    refuse_too_long(text, allowed)
     plain = text.translate(_HALF_WIDTH_UPPER).strip()
     if not plain:
         raise CodeRefused(text, "empty", allowed)
     refuse_spreadsheet_number(plain, allowed)
     return plain
+
+
+def refuse_too_long(text: str, allowed: str) -> None:
+    if len(text) > LONGEST_CODE_CHARS:
+        rule = Said("longer than {most} characters ({count})", most=LONGEST_CODE_CHARS, count=len(text))
+        raise CodeRefused(text, rule, allowed)
 
 
 def refuse_spreadsheet_number(text: str, allowed: str) -> None:

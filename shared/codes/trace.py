@@ -13,8 +13,8 @@ from shared.codes.refused import (
     CodeRefused,
     half_width,
     refuse_spreadsheet_number,
+    refuse_too_long,
 )
-from shared.errors import Said
 
 SPLIT_PLACEHOLDER = "9" * 20
 IDENT_LENGTH = 7
@@ -75,10 +75,7 @@ def _of_twenty_digits(code: str) -> TraceCode:
 
 
 def _normal(text: str) -> str:
-    if len(text) > LONGEST_CODE_CHARS:
-        raise CodeRefused(
-            text, Said("longer than {most} characters ({count})", most=LONGEST_CODE_CHARS, count=len(text)), _ALLOWED
-        )
+    refuse_too_long(text, _ALLOWED)
     code = _SEPARATORS.sub("", half_width(text))
     # The group separator is the one control character a scanner sends between the parts of a GS1 code.
     if not code.replace(_GROUP_SEPARATOR, "").isprintable():

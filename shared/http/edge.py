@@ -151,10 +151,10 @@ class Edge(APIRoute):
                     key = _key(request, operation, await request.body())
                     answer = await _carried_out(runtime, scope, key, endpoint, lambda: request)
             answer.headers.update(left)
-            if (
-                "location" in answer.headers
-            ):  # routes and kept answers say it as it is in this app, wherever it is mounted
-                answer.headers["location"] = request.scope.get("root_path", "") + answer.headers["location"]
+            if place := answer.headers.get(
+                "location"
+            ):  # as routes and kept answers say it, wherever the app is mounted
+                answer.headers["location"] = request.scope.get("root_path", "") + place
             return answer
 
         return handle

@@ -12,21 +12,9 @@ from tempfile import TemporaryFile
 from fastapi import Request
 from starlette.types import Message, Receive
 
-from shared.errors import Said, TooLarge
-from shared.imports import SheetRefused
+from shared.errors import TooLarge
 
 PIECE_BYTES = 256 * 1024
-
-
-def told(refused: SheetRefused) -> Said:
-    """Why a sheet cannot be taken, in a sentence that the edge can say in the reader's language."""
-    return Said(
-        "{detail}{place}{found}{accepted}",
-        detail=Said(refused.detail),
-        place=Said(" ({where})", where=refused.where) if refused.where else "",
-        found=Said("; found: {found}", found=refused.found) if refused.found else "",
-        accepted=Said("; accepted: {allowed}", allowed=refused.allowed) if refused.allowed else "",
-    )
 
 
 class UploadTooLarge(TooLarge):

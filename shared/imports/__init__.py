@@ -16,7 +16,7 @@ from shared.imports.convert import (
 )
 from shared.imports.mapping import Binder, Mapping, load_mapping, mapping_of
 from shared.imports.read import open_sheet
-from shared.imports.refusals import REFUSAL_COLUMNS, Refusal, SheetRefused, write_refused
+from shared.imports.refusals import REFUSAL_COLUMNS, Refusal, SheetRefused, told, write_refused
 from shared.imports.sheet import Row, Sheet
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "mapping_of",
     "open_sheet",
     "text",
+    "told",
     "whole_number",
     "write_refused",
     "yes_no",

@@ -12,7 +12,7 @@ from pathlib import Path
 from openpyxl import Workbook
 from openpyxl.cell.cell import Cell, WriteOnlyCell
 
-from shared.errors import Said
+from shared.errors import Said, say
 
 MAX_GIVEN_CHARACTERS = 200
 
@@ -45,9 +45,7 @@ class Refusal:
     allowed: str
 
     def __post_init__(self) -> None:
-        for name in ("rule", "allowed"):
-            if not isinstance(getattr(self, name), Said):
-                object.__setattr__(self, name, Said(getattr(self, name)))
+        say(self, "rule", "allowed")
 
 
 class SheetRefused(ValueError):
@@ -72,10 +70,18 @@ class SheetRefused(ValueError):
         self.allowed = allowed
         self.found = found
         self.faults = faults
-        place = f" ({where})" if where else ""
-        seen = f"; found: {found}" if found else ""
-        rule = f"; accepted: {allowed}" if allowed else ""
-        super().__init__(f"{detail}{place}{seen}{rule}")
+        super().__init__(told(self))
+
+
+def told(refused: SheetRefused) -> Said:
+    """Why a sheet cannot be taken, in a sentence that can be said in the reader's language."""
+    return Said(
+        "{detail}{place}{found}{accepted}",
+        detail=Said(refused.detail),
+        place=Said(" ({where})", where=refused.where) if refused.where else "",
+        found=Said("; found: {found}", found=refused.found) if refused.found else "",
+        accepted=Said("; accepted: {allowed}", allowed=refused.allowed) if refused.allowed else "",
+    )
 
 
 def shortened(given: str) -> str:

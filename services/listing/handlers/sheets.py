@@ -38,7 +38,6 @@ from shared.errors import Fault, Said, ServiceError, shown
 from shared.http import Command
 from shared.http.invalid import fault_of
 from shared.http.schemas import LARGEST_QUANTITY
-from shared.http.uploads import told
 from shared.http.words import title
 from shared.imports import (
     Binder,
@@ -53,6 +52,7 @@ from shared.imports import (
     decimal,
     load_mapping,
     text,
+    told,
     whole_number,
     yes_no,
 )

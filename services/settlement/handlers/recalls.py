@@ -38,7 +38,6 @@ async def on_recalls_opened(tx: Tx, events: Sequence[Received[RecallOpened]]) ->
             opened_by_name=event.data.opened_by_name,
             manufacturer_code=event.data.manufacturer_code,
             opened_at=event.data.opened_at,
-            closed_at=None,
         )
         for event in events
         for lot_number in event.data.lot_numbers
@@ -53,11 +52,6 @@ async def on_recalls_closed(tx: Tx, events: Sequence[Received[RecallClosed]]) ->
             recall_id=event.data.recall_id,
             lot_number=lot_number,
             product_code=event.data.product_code,
-            reason=None,
-            opened_by=None,
-            opened_by_name=None,
-            manufacturer_code=None,
-            opened_at=None,
             closed_at=event.data.closed_at,
         )
         for event in events
@@ -100,8 +94,8 @@ def _without(tx: Tx, caller: Caller, sheet: Sheet, lines: Sequence[RecalledLine]
     detail = {
         "lines": len(lines),
         "amount_yuan": yuan,
+        "payable_ids": [str(line.payable.id) for line in lines],
         "changes": history.changes(sheet, after, "amount_yuan", "line_count"),
     }
-    detail["payable_ids"] = [str(line.payable.id) for line in lines]
     history.note(tx, caller, sheet.id, "recalled_lines_left", parties_of_sheet(sheet), detail)
     return after

@@ -16,7 +16,7 @@ from services.settlement.rules.recalls import RecalledLot
 from services.settlement.schemas.payables import PayableView, ResolveDispute, ResolveDisputeOf
 from shared import history
 from shared.errors import ServiceError
-from shared.history import BY_ITSELF, Deed, TimelineView
+from shared.history import Deed, TimelineView
 from shared.http import BulkAnswer, CallerHere, Code, Edge, Items, Page, PagingHere, TxHere, answers, only
 from shared.next_steps import NextStep
 
@@ -87,14 +87,7 @@ def _told(recalls: Sequence[RecalledLot]) -> list[Deed]:
     told = [(one.opened_at, "recall_opened", one) for one in recalls]
     told += [(one.closed_at, "recall_closed", one) for one in recalls]
     return [
-        Deed(
-            at=at,
-            action=action,
-            organisation=BY_ITSELF.organisation,
-            person=BY_ITSELF.person,
-            detail={"recall_id": str(one.recall_id), "reason": one.reason, "opened_by": one.opened_by},
-            request_id=None,
-        )
+        history.heard(at, action, recall_id=str(one.recall_id), reason=one.reason, opened_by=one.opened_by)
         for at, action, one in told
         if at is not None
     ]

@@ -4,7 +4,6 @@ What a recall does is read from the recalls that stand, never written into a pay
 coverage come to the same in whichever order they arrive.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -20,17 +19,12 @@ class RecalledLot:
     recall_id: UUID
     lot_number: str
     product_code: str
-    reason: str | None
-    opened_by: str | None
-    opened_by_name: str | None
-    manufacturer_code: str | None
-    opened_at: datetime | None
-    closed_at: datetime | None
-
-
-def standing(recalls: Sequence[RecalledLot]) -> RecalledLot | None:
-    """The first of the recalls that is open."""
-    return next((one for one in recalls if one.opened_at is not None and one.closed_at is None), None)
+    reason: str | None = None
+    opened_by: str | None = None
+    opened_by_name: str | None = None
+    manufacturer_code: str | None = None
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
 
 
 def words(recall: RecalledLot) -> str:

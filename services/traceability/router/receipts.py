@@ -15,7 +15,7 @@ from services.traceability.rules.recalls import Recall
 from services.traceability.rules.receipts import Receipt, ReceiptState
 from services.traceability.schemas.receipts import ReceiptView
 from shared import history
-from shared.history import BY_ITSELF, Deed, TimelineView
+from shared.history import Deed, TimelineView
 from shared.http import Edge, Page, PagingHere, TxHere, etag
 
 router = APIRouter(route_class=Edge, prefix="/receipts", tags=["receipts"])
@@ -74,13 +74,6 @@ def _told(recalls: Sequence[Recall]) -> list[Deed]:
     told = [(recall.opened_at, "recall_opened", recall) for recall in recalls]
     told += [(recall.closed_at, "recall_closed", recall) for recall in recalls if recall.closed_at is not None]
     return [
-        Deed(
-            at=at,
-            action=action,
-            organisation=BY_ITSELF.organisation,
-            person=BY_ITSELF.person,
-            detail={"recall_id": str(recall.id), "reason": recall.reason, "opened_by": recall.opened_by},
-            request_id=None,
-        )
+        history.heard(at, action, recall_id=str(recall.id), reason=recall.reason, opened_by=recall.opened_by)
         for at, action, recall in told
     ]
