@@ -38,6 +38,7 @@ PAYMENT_COLUMNS = (
 )
 RESULT_COLUMNS = ("payment_id", "result", "paid_at", "reason")
 NEEDED_COLUMNS = RESULT_COLUMNS[:2]
+MOST_RESULT_COLUMNS = 20
 RESULT_WORDS = (Verdict.PAID, Verdict.REFUSED, Verdict.BOUNCED)
 REASON_CHARACTERS = 1_000
 
@@ -86,7 +87,7 @@ class ResultRow:
 def result_limits() -> SheetLimits:
     """How large a result file may be, as the settings say now."""
     bank = BankSettings()
-    return SheetLimits(file_bytes=bank.bank_result_bytes, rows=bank.bank_result_rows)
+    return SheetLimits(file_bytes=bank.bank_result_bytes, rows=bank.bank_result_rows, columns=MOST_RESULT_COLUMNS)
 
 
 def read_results(path: Path) -> list[ResultRow]:

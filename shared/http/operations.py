@@ -129,7 +129,7 @@ def metrics_routes(needs: Sequence[params.Depends] = ()) -> APIRouter:
     @router.get("/metrics", operation_id="metrics", response_class=Counted)
     async def metrics() -> Response:
         """What is counted, for Prometheus."""
-        return Counted(generate_latest())
+        return Counted(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return router
 

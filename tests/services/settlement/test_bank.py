@@ -246,6 +246,15 @@ def test_a_result_file_of_just_the_rows_is_read_and_of_one_more_is_not(
         read_results(file)
 
 
+def test_a_result_file_of_more_than_twenty_columns_is_refused_before_they_are_looked_at(tmp_path: Path) -> None:
+    file = tmp_path / "r.csv"
+    for beside, said in ((18, "The header is"), (19, "more than 20 columns")):
+        names = ["payment_id", "result", *(f"note {number}" for number in range(beside))]
+        file.write_text(",".join(names) + f"\n{payment().id},paid" + "," * beside + "\n")
+        with pytest.raises(ResultFileRefused, match=said):
+            read_results(file)
+
+
 async def test_a_bank_of_the_settings_is_opened_for_every_run(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
