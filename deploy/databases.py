@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 
 from deploy.embedded import CannotStart
+from shared import migrations
 from shared.db import PLATFORM
-from shared.migrations import ROOT, migrate, walls
+from shared.migrations import walls
 from shared.service import Service
 
 _MARK = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
@@ -20,7 +21,7 @@ class NoVersions(CannotStart):
 def mark_of(service: Service) -> str:
     """What a database at the newest version is marked with: a hash of the versions and of the walls."""
     digest = hashlib.sha256()
-    versions = sorted((ROOT / "services" / service.name / "migrations").glob("*.py"))
+    versions = sorted(migrations.versions_of(service).glob("*.py"))
     if not versions:
         raise NoVersions(
             f'{service.name} has no migrations yet; run `jicai new-version {service.name} "first tables"`.'
@@ -41,7 +42,7 @@ async def bring_to_head(services: Sequence[Service], owner_urls: Mapping[str, st
         try:
             if await connection.fetchval(_MARK) == mark:
                 continue
-            await migrate(service, url)
+            await migrations.migrate(service, url)
             name = await connection.fetchval("SELECT quote_ident(current_database())")
             await connection.execute(f"COMMENT ON DATABASE {name} IS '{mark}'")
         finally:

@@ -29,11 +29,6 @@ class Service:
     projections: Mapping[str, Projection] = field(default_factory=dict)
 
     @property
-    def package(self) -> str:
-        """Where its migrations live."""
-        return f"services.{self.name}"
-
-    @property
     def tags(self) -> Mapping[str, str]:
         """Its words in logs and metrics."""
         return {"service": self.name}

@@ -1,8 +1,10 @@
 """Migrations make exactly what the tables declare: columns, and also what alembic does not compare."""
 
+import asyncio
 import re
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from deploy.postgres import EmbeddedPostgres
@@ -49,3 +51,24 @@ async def test_migrations_make_what_the_tables_declare(name: str, house: House, 
     declared, migrated = catalogue(postgres, f"jicai_{name}"), catalogue(postgres, database)
     assert sorted(set(migrated) - set(declared)) == [], "only in the migrations"
     assert sorted(set(declared) - set(migrated)) == [], "only in the tables"
+
+
+async def test_a_table_in_use_is_changed_when_it_is_free_and_nobody_waits_behind_the_change_for_long(
+    postgres: EmbeddedPostgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = load("settlement")
+    url = postgres.ensure_database("migrated_in_use")
+    await migrate(service, url)
+    reader, writer = await asyncpg.connect(url), await asyncpg.connect(url, command_timeout=60)
+    try:
+        await reader.execute("BEGIN; LOCK TABLE payables IN ACCESS SHARE MODE")
+        migrating = asyncio.create_task(migrate(service, url))
+        while not any("in use" in record.message for record in caplog.records):
+            assert not migrating.done()
+            await writer.execute("SELECT FROM payables")  # waits behind the change, and gets through
+            await asyncio.sleep(0.05)
+        await reader.execute("COMMIT")
+        await migrating
+    finally:
+        await reader.close()
+        await writer.close()

@@ -16,7 +16,7 @@ from deploy.embedded import CannotStart
 from deploy.environment import database_name
 from deploy.postgres import EmbeddedPostgres
 from deploy.services import load
-from shared.migrations import ROOT, new_version
+from shared.migrations import ROOT, new_version, versions_of
 
 
 class DatabaseRefused(CannotStart):
@@ -43,7 +43,7 @@ def make_version(
 ) -> None:
     """Writes the next version from what the tables declare; read it before it lands."""
     loaded = load(service)
-    folder = ROOT / "services" / service / "migrations"
+    folder = versions_of(loaded)
     before = set(folder.glob("*.py"))
     number = max((int(file.name.partition("_")[0]) for file in before if file.name[0].isdigit()), default=0) + 1
     with (

@@ -35,21 +35,26 @@ PLATFORM_GRANTS = {
 
 def statements(service: str, collections: Sequence[sa.MetaData]) -> Iterator[str]:
     """Every statement that puts the walls up; repeating them changes nothing."""
-    roles = (api_role(service), worker_role(service))
-    for role in roles:
-        yield (
+    for step in steps(service, collections):
+        yield from step
+
+
+def steps(service: str, collections: Sequence[sa.MetaData]) -> Iterator[list[str]]:
+    """The same in steps, each a transaction, so that no two tables are locked at once while they are in use."""
+    api, worker = api_role(service), worker_role(service)
+    for role in (api, worker):
+        yield [
             f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN; EXCEPTION"
-            f" WHEN duplicate_object OR unique_violation THEN NULL; END $$"
-        )
-        yield f"GRANT {role} TO CURRENT_USER"
-        yield f"GRANT USAGE ON SCHEMA public TO {role}"
-    yield from upkeep.statements(worker_role(service))
-    yield from chain.statements(worker_role(service))
-    yield from once.statements(api_role(service))
+            f" WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+            f"GRANT {role} TO CURRENT_USER",
+            f"GRANT USAGE ON SCHEMA public TO {role}",
+        ]
+    yield list(upkeep.statements(worker))
+    yield list(chain.statements(worker))
+    yield list(once.statements(api))
     for collection in collections:
         for table in collection.sorted_tables:
-            yield from _grants(table, *roles)
-            yield from _policies(table, *roles)
+            yield [*_grants(table, api, worker), *_policies(table, api, worker)]
 
 
 def _grants(table: sa.Table, api: str, worker: str) -> Iterator[str]:

@@ -5,7 +5,10 @@ Invariant: a fault is counted when it has happened, not when it was tried.
 
 import asyncio
 import logging
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,19 +23,24 @@ from deploy.services import NAMES
 from shared import clock
 from shared.bus import BusAway, KafkaBus, Message, ensure_topics
 from shared.db import TRANSIENT
-from tests.faults.stand import TRADING, Happened, Stand
+from tests.faults.next_tables import COLUMN, FOLDER, add_version
+from tests.faults.stand import TODAY, TRADING, Happened, Stand
 
 log = logging.getLogger(__name__)
 
 AHEAD = timedelta(hours=7)
 SIDE_BY_SIDE_SECONDS = 2
-REFUSED_LONGEST_SECONDS = 60
 BYTES_OF_A_MESSAGE = 1_048_588
 """What a broker takes unless it is told otherwise."""
 RELAY_LEADS = 'jicai_relay_lead{service="orders"} 1.0'
+NEXT_EVENT, NEXT_TABLES = "tests.faults.next_version", "tests.faults.next_tables"
 SAYING = ("orders-api",)
 HEARING = ("settlement-worker", "traceability-worker")
 """Who says and who hears that a delivery was accepted; alerts hears it too, and stays as it is."""
+PAYING = ("settlement-worker", "settlement-api")
+PAYABLES = "SELECT count(*) FROM payables"
+MORE_PAYABLES = "SELECT count(*) > $1 FROM payables"
+FILLED = f"SELECT count({COLUMN}) > 0 FROM payables"
 UNSENT = "SELECT event_id, subject, payload FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT 200"
 OLD = "SELECT event_id, subject, payload FROM outbox WHERE sent_at IS NOT NULL ORDER BY random() LIMIT 200"
 # Something waits, and nothing was sent for a while.
@@ -47,6 +55,11 @@ CUT = (
     " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
 )
 MARK_AS_KNOWN = "INSERT INTO inbox (event_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING"
+
+
+class NotMigrated(AssertionError):
+    """Tables could not be changed under load."""
+
 
 Fault = Callable[["Trouble"], Awaitable[bool]]
 """True: it happened."""
@@ -113,10 +126,9 @@ async def refuse_writes(trouble: Trouble) -> bool:
     """The broker takes no message of any size, and says so, until that is set back."""
     await _allow_bytes(trouble.stand, 1)
     try:
-        async with asyncio.timeout(REFUSED_LONGEST_SECONDS), trouble.stand.connected("orders") as said:
+        async with trouble.stand.connected("orders") as said:
             await asyncio.sleep(trouble.pause_seconds)
-            while not await said.fetchval(REFUSED):  # noqa: ASYNC110
-                await asyncio.sleep(0.2)
+            await _until(said, REFUSED)
     finally:
         await _allow_bytes(trouble.stand, BYTES_OF_A_MESSAGE)
     return True
@@ -128,11 +140,65 @@ async def _allow_bytes(stand: Stand, count: int) -> None:
 
 async def upgrade(first: Sequence[str], then: Sequence[str], trouble: Trouble) -> bool:
     """The next version beside today's: one side is replaced, and a while later the other; then both go back."""
-    for upgraded in (True, False):
+    for version in (NEXT_EVENT, TODAY):
         for names in (first, then):
-            await asyncio.gather(*(trouble.stand.roll(name, upgraded=upgraded) for name in names))
+            await _roll(trouble.stand, names, version)
             await asyncio.sleep(SIDE_BY_SIDE_SECONDS)
     return True
+
+
+async def _roll(stand: Stand, names: Sequence[str], version: str) -> None:
+    await asyncio.gather(*(stand.roll(name, version) for name in names))
+
+
+async def upgrade_tables(trouble: Trouble) -> bool:
+    """Settlement's payables get a column and an index, then processes that write it; then processes and tables go back."""
+    stand = trouble.stand
+    async with stand.connected("settlement") as written:
+        await _migrate(stand, comes=True)
+        try:
+            await _until(written, MORE_PAYABLES, await written.fetchval(PAYABLES))
+            await _roll(stand, PAYING, NEXT_TABLES)
+            await _until(written, FILLED)
+        finally:
+            await _roll(stand, PAYING, TODAY)
+            await _migrate(stand, comes=False)
+    return True
+
+
+async def upgrade_processes(trouble: Trouble) -> bool:
+    """The same the other way about: processes are always ahead of their tables, or behind, and wait for them."""
+    stand = trouble.stand
+    async with stand.connected("settlement") as written:
+        await _roll(stand, PAYING, NEXT_TABLES)
+        await asyncio.sleep(SIDE_BY_SIDE_SECONDS)
+        await _migrate(stand, comes=True)
+        try:
+            await _until(written, FILLED)
+        finally:
+            await _migrate(stand, comes=False)
+            await asyncio.sleep(SIDE_BY_SIDE_SECONDS)
+            await _roll(stand, PAYING, TODAY)
+    return True
+
+
+async def _migrate(stand: Stand, *, comes: bool) -> None:
+    """`jicai migrate settlement` of the version whose column comes, or of the one after it, where it is gone."""
+    folder = stand.data_dir / "next_versions"
+    add_version(folder, comes=comes)
+    arguments = ["-m", NEXT_TABLES, "migrate", "settlement", "--database-url", stand.url_of("settlement")]
+    migrating = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, env={**os.environ, FOLDER: str(folder)}, stdout=subprocess.DEVNULL
+    )
+    if status := await migrating.wait():
+        raise NotMigrated(f"jicai migrate settlement ended with status {status}")
+
+
+async def _until(connection: asyncpg.Connection, question: str, *given: Any, seconds: float = 60) -> None:
+    """Asks again and again until the answer is yes; raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not await connection.fetchval(question, *given):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def kill_database(trouble: Trouble) -> bool:
@@ -163,9 +229,7 @@ async def deadlock(trouble: Trouble) -> bool:
                 return False
             await heard.execute("BEGIN; SET LOCAL deadlock_timeout = '20s'")
             await heard.execute(MARK_AS_KNOWN, ids[-1:])
-        async with asyncio.timeout(20):
-            while not await said.fetchval(WAITERS):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await _until(said, WAITERS, seconds=20)
         with suppress(asyncpg.DeadlockDetectedError):
             await heard.execute(MARK_AS_KNOWN, ids[:-1])
         await heard.execute("ROLLBACK")
@@ -254,6 +318,8 @@ def kinds(stand: Stand) -> dict[str, Fault]:
         "broker refuses writes": refuse_writes,
         "rolling upgrade, who says it first": partial(upgrade, SAYING, HEARING),
         "rolling upgrade, who hears it first": partial(upgrade, HEARING, SAYING),
+        "upgrade that changes tables, tables first": upgrade_tables,
+        "upgrade that changes tables, processes first": upgrade_processes,
         "database killed": kill_database,
         "connections cut": cut_connections,
         "deadlock": deadlock,

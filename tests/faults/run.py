@@ -31,7 +31,7 @@ from tests.faults.load import Answered, Load, market
 from tests.faults.progress import Progress
 from tests.faults.stand import ASKED, Happened, Points, Stand, standing
 
-EVENTS_A_ROUND = 100_000
+EVENTS_A_ROUND = 250_000
 """So many events for each time that every fault happens."""
 SMALL = 5_000
 TINY = 1_000

@@ -35,7 +35,7 @@ SESSION_SECONDS = 6
 """The least that a broker allows; 10 unless said."""
 PATIENCE_SECONDS = 120
 CRASHED = (crash.STATUS, -signal.SIGKILL)
-TODAY, NEXT = "deploy.cli", "tests.faults.next_version"
+TODAY = "deploy.cli"
 ASKED = ("orders-api", "traceability-api")
 """The APIs that the load calls."""
 TRADING = ("orders", "settlement", "traceability", "alerts")
@@ -111,8 +111,8 @@ class Stand:
     happened: list[Happened] = field(default_factory=list)
     by_itself: Counter[str] = field(default_factory=Counter)
     keeping: bool = True
-    upgraded: set[str] = field(default_factory=set)
-    """The processes that run as the next version."""
+    upgraded: dict[str, str] = field(default_factory=dict)
+    """The processes that run as another version, each with its command line."""
     rolling: set[str] = field(default_factory=set)
     """Those that were told to end, to be started in another version."""
 
@@ -141,11 +141,11 @@ class Stand:
             ["serve", service, "--port", str(api)] if kind == "api" else ["work", service, "--ops-port", str(ops)]
         )
         variables = {**self.embedded.variables(service), **self.points.deal(name)}
-        self.children.start(name, arguments, variables, NEXT if name in self.upgraded else TODAY)
+        self.children.start(name, arguments, variables, self.upgraded.get(name, TODAY))
 
-    async def roll(self, name: str, *, upgraded: bool) -> None:
-        """Ends a process in good order, and starts it as the next version, or as today's again."""
-        (self.upgraded.add if upgraded else self.upgraded.discard)(name)
+    async def roll(self, name: str, version: str) -> None:
+        """Ends a process in good order, and starts it as another version."""
+        self.upgraded[name] = version
         self.rolling.add(name)
         pid = self.children.pid(name)
         with suppress(ProcessLookupError):

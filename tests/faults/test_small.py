@@ -29,6 +29,8 @@ OTHERS = {
     "rolling upgrade, who hears it first",
     "rolling upgrade, who says it first",
     "two relays",
+    "upgrade that changes tables, processes first",
+    "upgrade that changes tables, tables first",
     "worker added and taken away",
 }
 """A deadlock is provoked too; whether it comes about is the server's to say."""
