@@ -4,11 +4,14 @@ An organisation is named by its code; an agency or authority that no code is kno
 """
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from shared import clock
+from shared import clock, money
 
 
 class Role(StrEnum):
@@ -75,6 +78,38 @@ def agency(region: str, code: str | None = None) -> Actor:
 def authority(region: str, code: str | None = None) -> Actor:
     """The authority of a region."""
     return Actor(role=Role.AUTHORITY, code=code, region=region)
+
+
+class RecallOfLot(Protocol):
+    """A lot under recall, as a service keeps it; `opened_by` is None where that was not told."""
+
+    @property
+    def recall_id(self) -> UUID: ...
+    @property
+    def lot_number(self) -> str: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def opened_by(self) -> str | None: ...
+    @property
+    def opened_by_name(self) -> str | None: ...
+    @property
+    def manufacturer_code(self) -> str | None: ...
+
+
+def recall_words(recall: RecallOfLot) -> str:
+    """Why goods of a lot may not be used, nor paid."""
+    return f"lot {recall.lot_number} is recalled: {recall.reason} (recall {recall.recall_id})"
+
+
+def recall_step(recall: RecallOfLot, unpaid_yuan: Decimal) -> NextStep:
+    """Who ends a recall that keeps money back: the maker or the authority that opened it."""
+    own = recall.opened_by == recall.manufacturer_code
+    who = Actor(role=Role.MANUFACTURER if own else Role.AUTHORITY, code=recall.opened_by, name=recall.opened_by_name)
+    held = f"{money.amount_text(unpaid_yuan)} yuan are not paid until then"
+    return NextStep(
+        who=who, what=f"close the recall when the goods are back or destroyed; {held}: {recall_words(recall)}"
+    )
 
 
 def day_over(day: date | None) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,10 @@ class WorkerInHand:
         self.database = database
         self._sequence = 0
 
-    async def deliver(self, *facts: Event, sequence: int | None = None) -> list[Message]:
-        """Hands these facts to the service in one batch, as the bus would; returns the messages, to send them again."""
-        messages = [self._message(fact, sequence) for fact in facts]
+    async def deliver(self, *facts: Event, sequence: int | None = None, at: datetime | None = None) -> list[Message]:
+        """Hands these facts, which came true `at` an instant or now, to the service in one batch, as the bus would; returns the
+        messages, to send them again."""
+        messages = [self._message(fact, sequence, at) for fact in facts]
         await self.redeliver(messages)
         return messages
 
@@ -129,14 +131,14 @@ class WorkerInHand:
         """Hands messages in once more."""
         await Consumer(self.service.name, self.database, self.service.handlers).apply(messages)
 
-    def _message(self, fact: Event, sequence: int | None) -> Message:
+    def _message(self, fact: Event, sequence: int | None, at: datetime | None = None) -> Message:
         self._sequence += 1
         payload = seal(
             event_id=uuid7(),
             source=source_of(fact),
             event_type=fact.TYPE,
             subject=subject_of(fact),
-            time=clock.now(),
+            time=at or clock.now(),
             sequence=self._sequence if sequence is None else sequence,
             data=fact,
         )

@@ -1,6 +1,7 @@
 """What happens in orders by itself: it learns from listing what may be ordered, from others what became of goods."""
 
-from services.orders.handlers import again, market, receipts
+from services.orders.handlers import again, market, recalls, receipts
+from services.orders.handlers import payables as money
 from services.orders.tables import (
     distribution_ends,
     distributions,
@@ -9,6 +10,9 @@ from services.orders.tables import (
     line_payments,
     listing_states,
     listings,
+    payables,
+    recalled_lots,
+    sheets,
 )
 from shared.deadlines import Deadlines
 from shared.events.listing import (
@@ -24,8 +28,16 @@ from shared.events.listing import (
     ProductRetracted,
     ProductSuspended,
 )
-from shared.events.settlement import PayableOpened, PaymentFailed, PaymentPaid
-from shared.events.traceability import CoverageShort, CoverageVerified
+from shared.events.settlement import (
+    PayableHeld,
+    PayableOpened,
+    PayableReleased,
+    PaymentFailed,
+    PaymentPaid,
+    SheetConfirmed,
+    SheetIssued,
+)
+from shared.events.traceability import CoverageShort, CoverageVerified, RecallClosed, RecallOpened
 from shared.inbox import Handlers
 from shared.republish import Projection, Republish
 
@@ -43,9 +55,15 @@ HANDLERS: Handlers = {
     DistributionEnded: market.on_distribution_ended,
     CoverageVerified: receipts.on_coverage,
     CoverageShort: receipts.on_coverage,
-    PayableOpened: receipts.on_payables_opened,
+    PayableOpened: money.on_payables_opened,
+    PayableReleased: money.on_payables_moved,
+    PayableHeld: money.on_payables_moved,
+    SheetIssued: money.on_sheets_issued,
+    SheetConfirmed: money.on_sheets_confirmed,
     PaymentPaid: receipts.on_payment,
     PaymentFailed: receipts.on_payment,
+    RecallOpened: recalls.on_recalls_opened,
+    RecallClosed: recalls.on_recalls_closed,
 }
 DEADLINES: Deadlines = {}
 """None: `confirm_by` and `deliver_by` travel in the events, and alerts watches them."""
@@ -56,4 +74,6 @@ PROJECTIONS = {
         {"listing": ("enterprises", "institutions", "listings", "distributions")},
     ),
     "payments": Projection((line_payments,), {"settlement": ("payments",)}),
+    "payables": Projection((payables, sheets), {"settlement": ("payables", "sheets")}),
+    "recalls": Projection((recalled_lots,), {"traceability": ("recalls",)}),
 }

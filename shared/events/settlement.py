@@ -34,7 +34,8 @@ class PayableOpened(Event, frozen=True, kw_only=True):
 class PayableReleased(Event, frozen=True, kw_only=True):
     """So much of the payable may be paid now; `complete` when it is all of it.
 
-    `quantity_uncovered` of it were released for codes that do not count any more.
+    `quantity_uncovered` of it were released for codes that do not count any more; `disputed` is why the hospital disputes a
+    part of it, None when it does not.
     """
 
     payable_id: UUID
@@ -48,11 +49,12 @@ class PayableReleased(Event, frozen=True, kw_only=True):
     amount_released_yuan: Decimal
     complete: bool
     quantity_uncovered: int = 0
+    disputed: str | None = None
 
 
 @event("cn.jicai.settlement.payable.held.v1", subject="payable_id")
 class PayableHeld(Event, frozen=True, kw_only=True):
-    """The payable is not paid for now, and why."""
+    """The payable left its sheet and is not paid for now, and why; `disputed` as in its release: None after a recall alone."""
 
     payable_id: UUID
     shipment_line_id: UUID
@@ -62,6 +64,7 @@ class PayableHeld(Event, frozen=True, kw_only=True):
     distributor_code: str
     region: str
     reason: str
+    disputed: str | None = None
 
 
 @event("cn.jicai.settlement.sheet.issued.v1", subject="sheet_id")

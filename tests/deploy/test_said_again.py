@@ -77,7 +77,16 @@ async def test_traceability_that_has_lost_everything_expects_the_same(five: Five
 
 async def test_orders_that_has_lost_what_the_others_told_it_hears_it_again(five: Five) -> None:
     heard = five.databases["orders"]
-    tables = ("line_payments", "shipment_lines", "institutions", "enterprises", "listings")
+    tables = (
+        "line_payments",
+        "payables",
+        "sheets",
+        "recalled_lots",
+        "shipment_lines",
+        "institutions",
+        "enterprises",
+        "listings",
+    )
     before = {table: await five.rows("orders", table) for table in tables}
     assert all(before.values())
     await heard.pool.execute("UPDATE shipment_lines SET quantity_traced = 0, traced_version = 0")

@@ -90,6 +90,9 @@ async def on_recalls_opened(tx: Tx, events: Sequence[Received[RecallOpened]]) ->
                 "lot_number": lot_number,
                 "product_code": event.data.product_code,
                 "reason": event.data.reason,
+                "opened_by": event.data.opened_by,
+                "opened_by_name": event.data.opened_by_name,
+                "manufacturer_code": event.data.manufacturer_code,
                 "opened_at": event.data.opened_at,
                 "opened_event": event.id,
             }

@@ -1,4 +1,4 @@
-"""Who acts next on an alert and on a direct report; an overdue payment waits for whom the payable itself waits for."""
+"""Who acts next on an alert and on a direct report; what is about a payable waits for whom the payable itself waits for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,18 @@ from services.alerts.rules.problems import State as ProblemState
 from services.alerts.rules.recalls import RecalledLot
 from services.alerts.rules.watches import WatchedReceipt, WatchedSheet
 from shared import clock, money
-from shared.next_steps import PLATFORM, Actor, NextStep, Role, agency, authority, day_over, distributor, hospital
+from shared.next_steps import (
+    PLATFORM,
+    Actor,
+    NextStep,
+    Role,
+    agency,
+    authority,
+    day_over,
+    distributor,
+    hospital,
+    recall_step,
+)
 
 Names = Mapping[str, str]
 
@@ -54,8 +65,10 @@ def alert_step(alert: Alert, names: Names, around: Around | None) -> NextStep | 
     by = alert.happened_at if alert.kind in MISSED else None
     if around is not None:
         by = day_over(around.receipt.due_on)
-        if around.recall is not None or not around.receipt.codes_complete:
-            role, what = Role.HOSPITAL, _missing(around)
+        if around.recall is not None:
+            return recall_step(around.recall, _unpaid(around.receipt))
+        if not around.receipt.codes_complete:
+            role, what = Role.HOSPITAL, _missing(around.receipt)
         elif alert.kind == Kind.PAYMENT_OVERDUE:
             role, what = _payment(around)
     return NextStep(who=_party(alert, role, names), what=what, by=by)
@@ -63,7 +76,7 @@ def alert_step(alert: Alert, names: Names, around: Around | None) -> NextStep | 
 
 def _payment(around: Around) -> tuple[Role, str]:
     """Who moves money that codes hold no more: the month closes, the hospital confirms its sheet, the agency pays."""
-    unpaid = _unpaid(around.receipt)
+    unpaid = f"{money.amount_text(_unpaid(around.receipt))} yuan"
     if not around.own_sheets:
         return Role.PLATFORM, f"issue the sheet when the month has closed; {unpaid} wait for it"
     waiting = next((sheet for sheet in around.own_sheets if sheet.confirmed_at is None), None)
@@ -75,19 +88,14 @@ def _payment(around: Around) -> tuple[Role, str]:
     return Role.AGENCY, f"{ACTS[Kind.PAYMENT_OVERDUE][1]}: {unpaid}"
 
 
-def _missing(around: Around) -> str:
-    receipt, recall = around.receipt, around.recall
-    if recall is not None:
-        why = f"{recall.reason}; codes of it are refused until then, and nothing more of it is paid"
-        return f"set lot {recall.lot_number} aside until recall {recall.recall_id} is closed: {why}"
+def _missing(receipt: WatchedReceipt) -> str:
     accepted = receipt.quantity_accepted or 0
     missing = accepted - max(receipt.quantity_covered or 0, receipt.quantity_released or 0)
     return f"capture trace codes of {missing} of {accepted} accepted; the money for them is held until then"
 
 
-def _unpaid(receipt: WatchedReceipt) -> str:
-    unpaid = (receipt.amount_yuan or Decimal(0)) - (receipt.paid_yuan or Decimal(0))
-    return f"{money.amount_text(unpaid)} yuan"
+def _unpaid(receipt: WatchedReceipt) -> Decimal:
+    return (receipt.amount_yuan or Decimal(0)) - (receipt.paid_yuan or Decimal(0))
 
 
 def _party(alert: Alert, role: Role, names: Names) -> Actor:

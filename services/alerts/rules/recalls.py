@@ -11,12 +11,15 @@ from shared.codes import NATION
 
 @dataclass(frozen=True, slots=True)
 class RecalledLot:
-    """One lot of a recall; `opened_at` is None while only its end has arrived."""
+    """One lot of a recall; `opened_at` is None while only its end has arrived, `opened_by` where that was not told."""
 
     recall_id: UUID
     lot_number: str
     product_code: str
     reason: str | None
+    opened_by: str | None
+    opened_by_name: str | None
+    manufacturer_code: str | None
     opened_at: datetime | None
     closed_at: datetime | None
     opened_event: UUID | None

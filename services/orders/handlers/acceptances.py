@@ -7,10 +7,12 @@ from uuid import UUID
 
 from services.orders.handlers.desk import Desk, by_supply, moved
 from services.orders.queries.orders import lock_books
+from services.orders.queries.recalls import recalled_now
 from services.orders.queries.shipments import loads
 from services.orders.rules.lines import Line
 from services.orders.rules.lines import receive as receive_line
 from services.orders.rules.orders import Book
+from services.orders.rules.recalls import Recalled
 from services.orders.rules.shipments import Load, Shipment, ShipmentLine, receive
 from services.orders.schemas.shipments import AcceptShipmentOf
 from shared import clock, history
@@ -25,19 +27,21 @@ async def accept_shipments(tx: Tx, caller: Caller, commands: Sequence[AcceptShip
     ids = [command.shipment_id for command in commands]
     desk = Desk(tx, caller, clock.now(), await lock_books(tx, shipment_ids=ids))
     desk.loads = await loads(tx, ids)
+    goods = [line for load in desk.loads.values() for line in load.lines]
+    recalled = await recalled_now(tx, {one.product_code for one in goods}, {one.lot_number for one in goods})
     outcomes: list[Load | ServiceError] = []
     for command in commands:
         try:
-            outcomes.append(_accept(desk, command))
+            outcomes.append(_accept(desk, command, recalled))
         except ServiceError as refusal:
             outcomes.append(refusal)
     await desk.store()
     return outcomes
 
 
-def _accept(desk: Desk, command: AcceptShipmentOf) -> Load:
+def _accept(desk: Desk, command: AcceptShipmentOf, recalled: Recalled) -> Load:
     before = desk.load(command.shipment_id)
-    after = receive(before, command.lines, desk.at, clock.local_date(desk.at))
+    after = receive(before, command.lines, recalled, desk.at, clock.local_date(desk.at))
     if after is before:
         return before
     arrived = [new for old, new in zip(before.lines, after.lines, strict=True) if old is not new]

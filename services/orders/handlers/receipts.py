@@ -1,4 +1,4 @@
-"""Learns what became of accepted goods: whether codes are asked for, how far codes cover them, and what was paid.
+"""Learns what became of accepted goods: how far codes cover them, and what was paid.
 
 Natural keys: a shipment line has one receipt, and a payable one total paid; of both the newest total counts.
 """
@@ -11,10 +11,10 @@ from uuid import UUID
 
 from services.orders.errors import ShipmentNotFound
 from services.orders.queries.lines import pay
-from services.orders.queries.shipments import ask_codes, cover, lock_shipment_lines
+from services.orders.queries.shipments import cover, lock_shipment_lines
 from shared import history
 from shared.db import Record, Tx
-from shared.events.settlement import PaidLine, PayableOpened, PaymentFailed, PaymentPaid
+from shared.events.settlement import PaidLine, PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.history import BY_ITSELF, Parties
 from shared.inbox import Received
@@ -34,7 +34,7 @@ async def on_coverage(tx: Tx, events: Sequence[Received[CoverageVerified] | Rece
         known = newest.get(event.data.shipment_line_id)
         if known is None or known.sequence < event.sequence:
             newest[event.data.shipment_line_id] = event
-    lines = await _shipment_lines(tx, newest)
+    lines = await known_shipment_lines(tx, newest)
     applied = await cover(
         tx, [(line_id, newest[line_id].data.quantity_covered, newest[line_id].sequence) for line_id in lines]
     )
@@ -49,13 +49,6 @@ async def on_coverage(tx: Tx, events: Sequence[Received[CoverageVerified] | Rece
             history.note(tx, BY_ITSELF, line["order_id"], "traced", _parties(line), detail)
 
 
-async def on_payables_opened(tx: Tx, events: Sequence[Received[PayableOpened]]) -> None:
-    """Whether goods that were accepted are paid only as far as codes cover them; said once, and never otherwise."""
-    required = {event.data.shipment_line_id: event.data.codes_required for event in events}
-    await _shipment_lines(tx, required)
-    await ask_codes(tx, required)
-
-
 async def on_payment(tx: Tx, events: Sequence[Received[PaymentPaid] | Received[PaymentFailed]]) -> None:
     """What is paid for lines from now on, after the bank paid or the money came back: a total of each payable."""
     newest: dict[UUID, _Told] = {}
@@ -64,7 +57,7 @@ async def on_payment(tx: Tx, events: Sequence[Received[PaymentPaid] | Received[P
             known = newest.get(line.payable_id)
             if known is None or (known.line.step, known.line.amount_yuan) < (line.step, line.amount_yuan):
                 newest[line.payable_id] = _Told(event.data, line)
-    lines = await _shipment_lines(tx, {told.line.shipment_line_id for told in newest.values()})
+    lines = await known_shipment_lines(tx, {told.line.shipment_line_id for told in newest.values()})
     told = [newest[payable_id] for payable_id in sorted(newest)]
     news = await pay(tx, [_row(one, lines[one.line.shipment_line_id]) for one in told])
     _note_payments(tx, [one for one in told if one.line.payable_id in news], news, lines)
@@ -106,8 +99,11 @@ def _deed(payment: PaymentPaid | PaymentFailed) -> str:
     return "payment_returned" if payment.returned else "payment_failed"
 
 
-async def _shipment_lines(tx: Tx, ids: Collection[UUID]) -> dict[UUID, Record]:
-    """Raises ShipmentNotFound: the goods are this service's own, so who speaks of unknown ones is mistaken."""
+async def known_shipment_lines(tx: Tx, ids: Collection[UUID]) -> dict[UUID, Record]:
+    """The shipment lines that others speak of, locked.
+
+    Raises ShipmentNotFound: the goods are this service's own, so who speaks of unknown ones is mistaken.
+    """
     found = await lock_shipment_lines(tx, list(ids))
     if unknown := [str(line_id) for line_id in ids if line_id not in found]:
         raise ShipmentNotFound("There are no shipment lines {ids}.", ids=", ".join(unknown[:10]))

@@ -11,9 +11,11 @@ from services.orders.errors import ShipmentRefused
 from services.orders.handlers.desk import Desk, acting_as, by_supply, moved
 from services.orders.queries import shipments as queries
 from services.orders.queries.orders import lock_books
+from services.orders.queries.recalls import recalled_now
 from services.orders.rules import shipments as rules
 from services.orders.rules.lines import Line, call_back, ship
 from services.orders.rules.orders import Book, said
+from services.orders.rules.recalls import Recalled
 from services.orders.rules.shipments import Load, Shipment, ShipmentLine
 from services.orders.schemas.shipments import DispatchLine, DispatchShipment
 from services.orders.tables import shipment_lines, shipments
@@ -44,17 +46,22 @@ async def dispatch_shipments(tx: Tx, caller: Caller, commands: Sequence[Dispatch
     desk = Desk(tx, caller, clock.now(), await lock_books(tx, ids, numbers))
     asked = [(command.distributor_code or caller.organisation, command.shipment_number) for command in commands]
     standing = await queries.loads_by_number(tx, asked)
+    products = {line.product_code for book in desk.books.values() for line in book.lines}
+    numbers_of_lots = {goods.lot_number for command in commands for goods in command.lines}
+    recalled = await recalled_now(tx, products, numbers_of_lots)
     outcomes: list[Load | ServiceError] = []
     for command in commands:
         try:
-            outcomes.append(_dispatch_once(desk, command, standing))
+            outcomes.append(_dispatch_once(desk, command, standing, recalled))
         except ServiceError as refusal:
             outcomes.append(refusal)
     await desk.store()
     return outcomes
 
 
-def _dispatch_once(desk: Desk, command: DispatchShipment, standing: dict[tuple[str, str], Load]) -> Load:
+def _dispatch_once(
+    desk: Desk, command: DispatchShipment, standing: dict[tuple[str, str], Load], recalled: Recalled
+) -> Load:
     distributor = acting_as(desk.tx, desk.caller, command.distributor_code)
     book = desk.book(command)
     pair = (distributor, command.shipment_number)
@@ -64,7 +71,7 @@ def _dispatch_once(desk: Desk, command: DispatchShipment, standing: dict[tuple[s
     own = {line.line_number: line for line in book.lines if line.distributor_code == distributor}
     today = clock.local_date(desk.at)
     longest = desk.tx.policy.integer("orders.longest_shelf_life_days", book.order.region, today)
-    if faults := rules.goods_faults(command.lines, own, today, longest):
+    if faults := rules.goods_faults(command.lines, own, recalled, today, longest):
         raise ShipmentRefused(said(faults), faults=faults)
     load = standing[pair] = _dispatch(desk, book, command, own)
     return load

@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.orders.queries.scope import Reach, of_party, reach_of, scoped, within
-from services.orders.rules.lines import Line, LineState, Owed
+from services.orders.rules.lines import Line, LineState
 from services.orders.tables import line_payments, order_lines, orders, shipment_lines
 from shared.db import Tx
 
@@ -26,11 +26,6 @@ _PAID = (
     .where(line_payments.c.order_line_id == order_lines.c.id)
     .scalar_subquery()
     .label("paid_yuan")
-)
-_ACCEPTED = shipment_lines.c.quantity_accepted
-_COVERED = sa.func.least(shipment_lines.c.quantity_traced, _ACCEPTED)
-_PAYABLE = sa.func.round(
-    sa.case((shipment_lines.c.codes_required, _COVERED), else_=_ACCEPTED) * order_lines.c.unit_price_yuan, 2
 )
 COLUMNS = tuple(field.name for field in fields(Line) if field.name in order_lines.c)
 _PLACED = tuple(field.name for field in fields(Line) if field.name in order_lines.c and field.default is MISSING)
@@ -85,29 +80,6 @@ async def states_of(tx: Tx, order_ids: Collection[UUID]) -> dict[UUID, list[str]
     for row in await tx.rows(_states(reach_of(tx)), ids=list(order_ids), **scoped(tx)):
         states[row["order_id"]].append(row["state"])
     return states
-
-
-@lru_cache
-def _owed(reach: Reach) -> sa.Executable:
-    asked = shipment_lines.c.codes_required
-    return (
-        sa.select(
-            shipment_lines.c.order_line_id,
-            sa.func.coalesce(sa.func.sum(_ACCEPTED).filter(asked), 0).label("quantity_accepted"),
-            sa.func.coalesce(sa.func.sum(_COVERED).filter(asked), 0).label("quantity_traced"),
-            sa.func.sum(_PAYABLE).label("payable_yuan"),
-        )
-        .join_from(shipment_lines, order_lines, order_lines.c.id == shipment_lines.c.order_line_id)
-        .where(order_lines.c.order_id == sa.bindparam("order_id"), of_party(reach, order_lines))
-        .where(_ACCEPTED > 0, asked.is_not(None))
-        .group_by(shipment_lines.c.order_line_id)
-    )
-
-
-async def owed_of(tx: Tx, order_id: UUID) -> dict[UUID, Owed]:
-    """What is owed for the accepted units of an order's lines within reach, by line; a payable is rounded by itself."""
-    found = await tx.all(Owed, _owed(reach_of(tx)), order_id=order_id, **scoped(tx))
-    return {owed.order_line_id: owed for owed in found}
 
 
 async def lines_page(

@@ -8,8 +8,10 @@ from fastapi import APIRouter, Path, Query
 
 from services.orders.handlers.orders import Cancelling, Closing, cancel_orders, close_lines, place_orders
 from services.orders.queries import orders as queries
-from services.orders.queries.lines import owed_of, states_of
+from services.orders.queries.lines import states_of
 from services.orders.queries.orders import OrderState
+from services.orders.queries.payables import known_of
+from services.orders.queries.recalls import deeds_of
 from services.orders.rules.lines import is_about
 from services.orders.rules.orders import Book, next_steps
 from services.orders.schemas.fields import MOST_LINES, Day
@@ -80,8 +82,9 @@ async def get_order(order_id: UUID, tx: TxHere) -> OrderView:
 async def get_order_timeline(order_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to an order so far, and who must act by when."""
     book = await queries.get_book(tx, order_id)
-    steps = next_steps(book, await owed_of(tx, order_id), clock.now())
-    return await history.timeline(tx, order_id, book.order.state, steps)
+    known = await known_of(tx, book)
+    steps = next_steps(book, known, clock.now())
+    return await history.timeline(tx, order_id, book.order.state, steps, also=deeds_of(known.recalls, known.sent))
 
 
 @router.get("/{order_id}/lines/{line_number}/timeline")
@@ -89,8 +92,9 @@ async def get_line_timeline(order_id: UUID, line_number: LinePath, tx: TxHere) -
     """What happened to a line of an order so far, by itself or with others, and who must act on it by when."""
     book = await queries.get_book(tx, order_id)
     line = book.get_line(line_number)
-    steps = next_steps(Book(book.order, (line,)), await owed_of(tx, order_id), clock.now())
-    view = await history.timeline(tx, order_id, line.state, steps)
+    known = await known_of(tx, book)
+    steps = next_steps(Book(book.order, (line,)), known, clock.now())
+    view = await history.timeline(tx, order_id, line.state, steps, also=deeds_of(known.recalls, known.sent))
     deeds = [deed for deed in view.deeds if is_about(deed.detail, line_number)]
     return view.model_copy(update={"id": str(line.id), "deeds": deeds})
 

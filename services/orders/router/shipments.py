@@ -8,6 +8,8 @@ from fastapi import APIRouter, Query
 
 from services.orders.handlers.shipments import CallingBack, cancel_shipments, dispatch_shipments
 from services.orders.queries import shipments as queries
+from services.orders.queries.recalls import deeds_of, recalls_of
+from services.orders.rules.recalls import open_now
 from services.orders.rules.shipments import next_steps
 from services.orders.schemas.shipments import CancelShipment, DispatchShipment, ShipmentHeadView, ShipmentView
 from shared import history
@@ -66,7 +68,10 @@ async def get_shipment(shipment_id: UUID, tx: TxHere) -> ShipmentView:
 async def get_shipment_timeline(shipment_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a shipment so far, and who must act."""
     load = await queries.get_load(tx, shipment_id)
-    return await history.timeline(tx, shipment_id, load.shipment.state, next_steps(load))
+    products, lots = {line.product_code for line in load.lines}, {line.lot_number for line in load.lines}
+    recalls = await recalls_of(tx, products, lots)
+    steps = next_steps(load, open_now(recalls))
+    return await history.timeline(tx, shipment_id, load.shipment.state, steps, also=deeds_of(recalls, load.lines))
 
 
 @router.post("/{shipment_id}/cancellation")

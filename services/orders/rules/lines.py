@@ -111,19 +111,6 @@ class Line:
         return self.quantity_ordered - self.quantity_accepted
 
 
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """What became of the accepted units of a line whose payables are known here: codes that are asked for, and money."""
-
-    order_line_id: UUID
-    quantity_accepted: int
-    """of shipment lines for which codes are asked"""
-    quantity_traced: int
-    """of these, covered by valid codes"""
-    payable_yuan: Decimal
-    """for what codes cover, or for which none are asked"""
-
-
 def step(line: Line, verb: str) -> LineState:
     """The state after a verb; raises LineNotOpen."""
     after = NEXT.get((LineState(line.state), verb))

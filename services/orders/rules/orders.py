@@ -12,12 +12,13 @@ from uuid import UUID
 
 from services.orders.errors import LineNotFound, NothingToCancel, OrderNumberUsed, OrderRefused
 from services.orders.rules import lines as line_rules
-from services.orders.rules.lines import ACTIVE, CANCELLED, ENDED, PENDING, Line, Owed
+from services.orders.rules.lines import ACTIVE, CANCELLED, ENDED, PENDING, Line
 from services.orders.rules.market import Institution, Market, Offer, Wanted, institution_of, offer_of
-from shared import money
+from services.orders.rules.payables import Known, money_steps
+from services.orders.rules.recalls import reject_step
 from shared.codes import normal_name
 from shared.errors import Fault, Said, first_of, number_of
-from shared.next_steps import NextStep, agency, distributor, hospital
+from shared.next_steps import Actor, NextStep, distributor, hospital
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +216,9 @@ def newly_ended(before: Line, after: Line) -> bool:
     return before.state not in ENDED and after.state in ENDED
 
 
-def next_steps(book: Book, owed: Mapping[UUID, Owed], now: datetime) -> list[NextStep]:
-    """Who must act now on an order: distributors confirm and ship, the hospital receives, closes what does not come and
-    captures codes, the agency pays; `owed` by line."""
+def next_steps(book: Book, known: Known, now: datetime) -> list[NextStep]:
+    """Who must act now on an order: distributors confirm and ship, the hospital receives, rejects what is recalled, closes what
+    does not come, captures codes and confirms sheets, the agency pays."""
     order = book.order
     buyer = hospital(order.institution_code, order.institution_name)
     steps: list[NextStep] = []
@@ -233,27 +234,22 @@ def next_steps(book: Book, owed: Mapping[UUID, Owed], now: datetime) -> list[Nex
             if line.shippable
         ]
     for line in book.lines:
-        if line.on_the_way:
-            steps.append(NextStep(who=buyer, what=f"accept or reject {_units(line, line.on_the_way)}, on the way"))
+        steps += _arrivals(line, buyer, known)
         if line.shippable and line.deliver_by is not None and line.deliver_by <= now:
             what = f"wait for {_units(line, line.shippable)}, which are late, or close the remainder"
             steps.append(NextStep(who=buyer, what=what))
-    return steps + [
-        step for line in book.lines if line.id in owed for step in _payment_steps(book, line, owed[line.id])
+    return steps + [step for line in book.lines for step in money_steps(line, buyer, known)]
+
+
+def _arrivals(line: Line, buyer: Actor, known: Known) -> list[NextStep]:
+    """What the hospital does with goods of a line that are on the way: those of a recalled lot it may not accept."""
+    recalled = known.recalled
+    barred = [
+        one for one in known.sent if one.line_number == line.line_number and one.on_the_way and one.lot in recalled
     ]
-
-
-def _payment_steps(book: Book, line: Line, owed: Owed) -> list[NextStep]:
-    """What is left to do for goods that were accepted; by when, settlement knows."""
-    steps: list[NextStep] = []
-    missing, unpaid = owed.quantity_accepted - owed.quantity_traced, owed.payable_yuan - line.paid_yuan
-    if missing > 0:
-        buyer = hospital(book.order.institution_code, book.order.institution_name)
-        what = f"capture codes of {missing} of {owed.quantity_accepted} {line.unit} of line {line.line_number}"
-        steps.append(NextStep(who=buyer, what=what))
-    if unpaid > 0:
-        what = f"pay {money.amount_text(unpaid)} yuan for line {line.line_number}"
-        steps.append(NextStep(who=agency(line.region), what=what))
+    steps = [reject_step(buyer, _units(line, one.quantity), recalled[one.lot]) for one in barred]
+    if (acceptable := line.on_the_way - sum(one.quantity for one in barred)) > 0:
+        steps.insert(0, NextStep(who=buyer, what=f"accept or reject {_units(line, acceptable)}, on the way"))
     return steps
 
 

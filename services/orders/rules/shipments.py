@@ -1,6 +1,6 @@
 """Goods on the way: what may leave, what may be called back, and what the hospital does with what arrives.
 
-Each shipment line is received once, whole: accepted + rejected = shipped. Nothing expired leaves or is accepted.
+Each shipment line is received once, whole: accepted + rejected = shipped. Nothing expired or recalled leaves or is accepted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from uuid import UUID
 from services.orders.errors import AcceptanceRefused, AlreadyReceived, ShipmentNotOpen, ShipmentNumberUsed
 from services.orders.rules.lines import CONFIRMED, Line
 from services.orders.rules.orders import said
+from services.orders.rules.recalls import Lot, Recalled, recall_fault, reject_step
 from shared.errors import Fault, Said, number_of
 from shared.next_steps import NextStep, hospital
 
@@ -77,6 +78,11 @@ class ShipmentLine:
         """Whether the hospital has decided on it."""
         return self.quantity_accepted is not None
 
+    @property
+    def lot(self) -> Lot:
+        """Of which lot it is, as recalls name it."""
+        return self.product_code, self.lot_number
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -115,7 +121,7 @@ class Arrival(Protocol):
 
 
 def goods_faults(
-    goods: Sequence[Goods], lines: Mapping[int, Line], today: date, longest_shelf_life_days: int
+    goods: Sequence[Goods], lines: Mapping[int, Line], recalled: Recalled, today: date, longest_shelf_life_days: int
 ) -> list[Fault]:
     """Everything that speaks against these goods leaving today; `lines` are the distributor's own, by number."""
     faults: list[Fault] = []
@@ -151,6 +157,9 @@ def goods_faults(
             faults.append(Fault(f"{place}/quantity", one.quantity, rule, allowed, "over_shipped"))
         else:
             left[one.line_number] -= one.quantity
+        if line is not None and (recall := recalled.get((line.product_code, one.lot_number))):
+            allowed = Said("goods of another lot, or of this one when the recall is closed")
+            faults.append(recall_fault(f"{place}/lot_number", one.lot_number, recall, allowed))
         faults += _date_faults(one, today, longest_shelf_life_days, place)
     return faults
 
@@ -241,7 +250,7 @@ def cancel(load: Load, reason: str) -> Load:
     return replace(load, shipment=replace(shipment, state=after, reason=reason))
 
 
-def receive(load: Load, arrivals: Sequence[Arrival], at: datetime, today: date) -> Load:
+def receive(load: Load, arrivals: Sequence[Arrival], recalled: Recalled, at: datetime, today: date) -> Load:
     """The load after the hospital decided on some of its lines; the same figures again change nothing.
 
     Raises AcceptanceRefused with every fault, AlreadyReceived, ShipmentNotOpen.
@@ -253,7 +262,9 @@ def receive(load: Load, arrivals: Sequence[Arrival], at: datetime, today: date) 
             reason=load.shipment.reason,
         )
     by_id = {line.id: line for line in load.lines}
-    faults = [fault for place, one in enumerate(arrivals) for fault in _arrival_faults(one, by_id, today, place)]
+    faults = [
+        fault for place, one in enumerate(arrivals) for fault in _arrival_faults(one, by_id, recalled, today, place)
+    ]
     ids = [one.shipment_line_id for one in arrivals]
     faults += [
         Fault(f"/lines/{place}/shipment_line_id", str(one), "the shipment line is named twice", "once each", "repeated")
@@ -300,7 +311,9 @@ def _received(line: ShipmentLine, arrival: Arrival, at: datetime) -> ShipmentLin
     )
 
 
-def _arrival_faults(arrival: Arrival, by_id: Mapping[UUID, ShipmentLine], today: date, index: int) -> list[Fault]:
+def _arrival_faults(
+    arrival: Arrival, by_id: Mapping[UUID, ShipmentLine], recalled: Recalled, today: date, index: int
+) -> list[Fault]:
     place = f"/lines/{index}"
     line = by_id.get(arrival.shipment_line_id)
     if line is None:
@@ -323,17 +336,26 @@ def _arrival_faults(arrival: Arrival, by_id: Mapping[UUID, ShipmentLine], today:
         )
     if arrival.rejected and not arrival.reason:
         faults.append(Fault(f"{place}/reason", None, "goods are rejected for a reason", "a reason", "missing_reason"))
-    if arrival.accepted and not line.received and line.expires_on <= today:
-        rule = Said("the goods expired on {expires_on}, today is {today}", expires_on=line.expires_on, today=today)
+    if arrival.accepted and not line.received:
         allowed = Said("accepted 0, rejected {quantity}", quantity=line.quantity)
-        faults.append(Fault(f"{place}/accepted", arrival.accepted, rule, allowed, "expired"))
+        if line.expires_on <= today:
+            rule = Said("the goods expired on {expires_on}, today is {today}", expires_on=line.expires_on, today=today)
+            faults.append(Fault(f"{place}/accepted", arrival.accepted, rule, allowed, "expired"))
+        if recall := recalled.get(line.lot):
+            faults.append(recall_fault(f"{place}/accepted", arrival.accepted, recall, allowed))
     return faults
 
 
-def next_steps(load: Load) -> list[NextStep]:
-    """Who must act now on a shipment."""
+def next_steps(load: Load, recalled: Recalled) -> list[NextStep]:
+    """Who must act now on a shipment: what is recalled of it is not to be accepted."""
     if load.shipment.state in (RECEIVED, CANCELLED):
         return []
-    waiting = sum(line.quantity for line in load.lines if not line.received)
     who = hospital(load.shipment.institution_code, load.shipment.institution_name)
-    return [NextStep(who=who, what=f"accept or reject {number_of(waiting, 'unit')} on the way")]
+    waiting = [line for line in load.lines if not line.received]
+    steps: list[NextStep] = []
+    if acceptable := sum(line.quantity for line in waiting if line.lot not in recalled):
+        steps.append(NextStep(who=who, what=f"accept or reject {number_of(acceptable, 'unit')} on the way"))
+    for line in waiting:
+        if recall := recalled.get(line.lot):
+            steps.append(reject_step(who, f"{line.quantity} {line.unit} of line {line.line_number}", recall))
+    return steps

@@ -1,4 +1,4 @@
-"""The rows orders owns, one module per aggregate; the market's rows are projections of listing and public."""
+"""The rows orders owns, one module per aggregate; the market's rows and recalled lots are projections and public."""
 
 from services.orders.tables.base import metadata
 from services.orders.tables.lines import line_payments, order_lines
@@ -11,6 +11,8 @@ from services.orders.tables.market import (
     listings,
 )
 from services.orders.tables.orders import orders
+from services.orders.tables.payables import payables, sheets
+from services.orders.tables.recalls import recalled_lots
 from services.orders.tables.shipments import shipment_lines, shipments
 
 __all__ = [
@@ -24,6 +26,9 @@ __all__ = [
     "metadata",
     "order_lines",
     "orders",
+    "payables",
+    "recalled_lots",
+    "sheets",
     "shipment_lines",
     "shipments",
 ]

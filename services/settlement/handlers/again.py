@@ -1,9 +1,11 @@
 """Says again what settlement has said of payables, sheets and payments, as they stand now.
 
 A payment tells what was paid of each payable when the bank answered, with the step of the ledger: an older total that comes
-late is known for one. A sheet tells what history has of it, for its figures change with every dispute.
+late is known for one. A sheet tells what history has of it, for its figures change with every dispute. What became of a payable
+is said at the time of its last deed, so that whoever asks which sheets came later is told the same as at first.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -22,6 +24,7 @@ from shared.db import Record, Tx
 from shared.events.settlement import SheetConfirmed, SheetDisputed, SheetIssued
 from shared.republish import Again, Page
 
+SAID_OF_PAYABLES = ("opened", "released", "coverage_changed", "held", "recalled", "resolved")
 SAID_OF_SHEETS = ("issued", "disputed", "confirmed")
 ANSWERS = {rules.PAID: (Posting.PAID,), rules.FAILED: (Posting.BOUNCED, Posting.REFUSED)}
 """What the ledger has of a payment in each state that the bank has answered for; money that came back came last."""
@@ -30,7 +33,9 @@ ANSWERS = {rules.PAID: (Posting.PAID,), rules.FAILED: (Posting.BOUNCED, Posting.
 async def payables_again(tx: Tx, after: str, rows: int) -> Page:
     """Every payable: what is owed, how much of it may be paid, whether it is held."""
     found, last = await payables_after(tx, after, rows)
-    return Page([fact for payable in found for fact in _of_payable(payable)], last)
+    deeds = await deeds_of(tx, [payable.id for payable in found], SAID_OF_PAYABLES)
+    moved_at = {deed["about"]: deed["at"] for deed in deeds}
+    return Page([fact for payable in found for fact in _of_payable(payable, moved_at.get(payable.id))], last)
 
 
 async def sheets_again(tx: Tx, after: str, rows: int) -> Page:
@@ -50,12 +55,13 @@ async def payments_again(tx: Tx, after: str, rows: int) -> Page:
     return Page([fact for payment in found for fact in _of_payment(payment, booked)], last)
 
 
-def _of_payable(payable: Payable) -> list[Again]:
+def _of_payable(payable: Payable, moved_at: datetime | None) -> list[Again]:
+    """`moved_at`: when it was last released, held or set free, as history has it."""
     said = [Again(opened_fact(payable), payable.version)]
     if payable.quantity_released:
-        said.append(Again(released_fact(payable), payable.version))
+        said.append(Again(released_fact(payable), payable.version, moved_at))
     if payable.held_reason is not None:
-        said.append(Again(held_fact(payable, payable.held_reason), payable.version))
+        said.append(Again(held_fact(payable, payable.held_reason), payable.version, moved_at))
     return said
 
 

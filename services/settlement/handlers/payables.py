@@ -369,4 +369,5 @@ def released_fact(payable: Payable) -> PayableReleased:
         amount_released_yuan=payable.released_yuan,
         complete=payable.quantity_released == payable.quantity,
         quantity_uncovered=payable.quantity_uncovered,
+        disputed=payable.held_reason,
     )

@@ -17,13 +17,14 @@ from services.settlement.rules import payables as payable_rules
 from services.settlement.rules import sheets as sheet_rules
 from services.settlement.rules.ledger import Posting
 from services.settlement.rules.payables import Payable
-from services.settlement.rules.recalls import RecalledLot, words
+from services.settlement.rules.recalls import RecalledLot
 from services.settlement.rules.sheets import Sheet
 from shared import clock, history, outbox
 from shared.db import Tx
 from shared.events.traceability import RecallClosed, RecallOpened
 from shared.identity import Caller
 from shared.inbox import Received
+from shared.next_steps import recall_words
 
 
 async def on_recalls_opened(tx: Tx, events: Sequence[Received[RecallOpened]]) -> None:
@@ -71,7 +72,9 @@ async def leave_recalled_out(tx: Tx, caller: Caller, chosen: Sequence[Sheet]) ->
     moved: dict[UUID, Payable] = {}
     for line in leaving:
         moved[line.payable.id] = _leave(tx, caller, moved.get(line.payable.id, line.payable), line)
-    await take_lines_off(tx, [(line.sheet_id, line.payable.id, words(line.recall)) for line in leaving], clock.now())
+    await take_lines_off(
+        tx, [(line.sheet_id, line.payable.id, recall_words(line.recall)) for line in leaving], clock.now()
+    )
     await store_left(tx, list(moved.values()))
     for region in sorted({one.region for one in moved.values()}):
         promise_closing(tx, region, clock.month_of(clock.now()))
@@ -81,7 +84,7 @@ async def leave_recalled_out(tx: Tx, caller: Caller, chosen: Sequence[Sheet]) ->
 def _leave(tx: Tx, caller: Caller, payable: Payable, line: RecalledLine) -> Payable:
     after = payable_rules.off_sheet(payable, line.yuan)
     book(tx, after.id, after.entries, Posting.RECALLED, line.yuan, clock.now(), parties_of(after), line.sheet_id)
-    reason = words(line.recall)
+    reason = recall_words(line.recall)
     detail = {"reason": reason, "sheet_id": line.sheet_id, "amount_yuan": line.yuan}
     history.note(tx, caller, after.id, "recalled", history_parties(after), detail)
     outbox.record(tx, held_fact(after, reason), after.version)

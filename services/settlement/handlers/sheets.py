@@ -276,6 +276,7 @@ def held_fact(payable: Payable, reason: str) -> PayableHeld:
         order_line_id=payable.order_line_id,
         **parties_of(payable),
         reason=reason,
+        disputed=payable.held_reason,
     )
 
 

@@ -9,11 +9,11 @@ from decimal import Decimal
 from uuid import UUID
 
 from services.settlement.errors import PayableNotHeld
-from services.settlement.rules import recalls, sheets
+from services.settlement.rules import sheets
 from services.settlement.rules.recalls import RecalledLot
 from services.settlement.rules.sheets import IN_RUN, Sheet
 from shared import money
-from shared.next_steps import PLATFORM, NextStep, day_over, hospital
+from shared.next_steps import PLATFORM, NextStep, day_over, hospital, recall_step
 
 AWAITING_CODES, RELEASED, SHEETED, HELD, PAID = ("awaiting_codes", "released", "sheeted", "held", "paid")
 RECALLED = "recalled"
@@ -159,7 +159,7 @@ def _recall_step(seen: Seen) -> NextStep | None:
     in_run = seen.state == SHEETED and seen.sheet is not None and seen.sheet.state == IN_RUN
     if seen.recall is None or not unpaid or in_run:
         return None
-    return recalls.next_step(seen.recall, unpaid)
+    return recall_step(seen.recall, unpaid)
 
 
 def _money_step(seen: Seen) -> NextStep | None:

@@ -6,10 +6,7 @@ coverage come to the same in whichever order they arrive.
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
-
-from shared.next_steps import Actor, NextStep, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +22,3 @@ class RecalledLot:
     manufacturer_code: str | None = None
     opened_at: datetime | None = None
     closed_at: datetime | None = None
-
-
-def words(recall: RecalledLot) -> str:
-    """Why nothing is paid for goods of the lot."""
-    return f"lot {recall.lot_number} is recalled: {recall.reason} (recall {recall.recall_id})"
-
-
-def next_step(recall: RecalledLot, unpaid_yuan: Decimal) -> NextStep:
-    """Who ends the recall: the maker or the authority that opened it."""
-    own = recall.opened_by == recall.manufacturer_code
-    role = Role.MANUFACTURER if own else Role.AUTHORITY
-    who = Actor(role=role, code=recall.opened_by, name=recall.opened_by_name)
-    what = f"close the recall when the goods are back or destroyed; {unpaid_yuan} yuan are not paid until then: {words(recall)}"
-    return NextStep(who=who, what=what)

@@ -131,14 +131,28 @@ def test_an_overdue_payment_waits_for_whom_its_sheet_waits_for(sheets: list[Watc
     assert "123.40 yuan" in step.what
 
 
+MAKER = "91350200MA31E12PXF"
+
+
+def recall(lot: str, opened_by: str) -> RecalledLot:
+    return RecalledLot(uuid7(), lot, PRODUCT, "含量不合格", opened_by, "药厂", MAKER, NOON, None, None)
+
+
 @pytest.mark.parametrize("kind", [Kind.PAYMENT_OVERDUE, Kind.COVERAGE_SHORT])
-@pytest.mark.parametrize(("lot", "recalled"), [("L1", True), ("L2", False)])
-def test_nobody_is_asked_for_codes_of_a_recalled_lot(kind: Kind, lot: str, recalled: bool) -> None:
-    recall = RecalledLot(uuid7(), lot, PRODUCT, "含量不合格", NOON, None, None)
-    step = alert_step(alert(kind), NAMES, Around(receipt(), [recall], [sheet()]))
-    assert step is not None
-    assert step.who == H
-    assert step.what.startswith("set lot L1 aside" if recalled else "capture trace codes of 10")
+@pytest.mark.parametrize(("opened_by", "role"), [(MAKER, Role.MANUFACTURER), ("AUTH-330000", Role.AUTHORITY)])
+def test_money_for_a_recalled_lot_waits_for_who_opened_the_recall(kind: Kind, opened_by: str, role: Role) -> None:
+    lot = recall("L1", opened_by)
+    step = alert_step(alert(kind), NAMES, Around(receipt(paid_yuan=Decimal("100.00")), [lot], [sheet()]))
+    what = (
+        "close the recall when the goods are back or destroyed; 23.40 yuan are not paid until then:"
+        f" lot L1 is recalled: 含量不合格 (recall {lot.recall_id})"
+    )
+    assert step == NextStep(who=Actor(role=role, code=opened_by, name="药厂"), what=what)
+
+
+def test_the_recall_of_another_lot_keeps_nobody_from_capturing() -> None:
+    step = alert_step(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(receipt(), [recall("L2", MAKER)], [sheet()]))
+    assert step == NextStep(who=H, what=codes(10), by=DUE)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,17 @@
 """Who acts next on an order, line by line: the distributor confirms and ships, the hospital receives and closes."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from uuid_utils.compat import uuid7
 
-from services.orders.rules.lines import Line, Owed
+from services.orders.rules.lines import Line
 from services.orders.rules.orders import Book, Order, next_steps
-from shared.next_steps import NextStep, agency, distributor, hospital
+from services.orders.rules.payables import Known, Sent, Sheet
+from services.orders.rules.recalls import RecalledLot
+from shared.next_steps import PLATFORM, Actor, NextStep, Role, agency, day_over, distributor, hospital
 
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
 CONFIRM_BY, DELIVER_BY = NOW + timedelta(hours=24), NOW + timedelta(hours=72)
@@ -100,41 +101,140 @@ def book(*lines: Line) -> Book:
     ],
 )
 def test_a_line_says_who_acts_next(state: str, figures: dict[str, int], expected: list[NextStep]) -> None:
-    assert next_steps(book(line(state, **figures)), {}, NOW) == expected
+    assert next_steps(book(line(state, **figures)), Known(), NOW) == expected
 
 
 @pytest.mark.parametrize(("after", "late"), [(timedelta(seconds=-1), False), (timedelta(0), True)])
 def test_the_hospital_may_close_what_is_late(after: timedelta, late: bool) -> None:
-    steps = next_steps(book(line("confirmed", quantity_confirmed=60, quantity_refused=40)), {}, DELIVER_BY + after)
+    steps = next_steps(book(line("confirmed", quantity_confirmed=60, quantity_refused=40)), Known(), DELIVER_BY + after)
     assert ([step.what for step in steps if step.who == BUYER] == [LATE]) is late
 
 
 def test_lines_of_one_distributor_are_asked_for_together() -> None:
-    (step,) = next_steps(book(line("pending", 2), line("pending", 1)), {}, NOW)
+    (step,) = next_steps(book(line("pending", 2), line("pending", 1)), Known(), NOW)
     assert step.what == "confirm or refuse lines 1, 2"
 
 
-PAY, CAPTURE = "pay {} yuan for line 1", "capture codes of {} of 100 盒 of line 1"
+FUND, MAKER = agency("330102"), "91350200MA31E12PXF"
+DUE_ON, CONFIRM_ON = date(2026, 4, 1), date(2026, 4, 8)
+DUE = day_over(DUE_ON)
+DONE = line("fulfilled", quantity_confirmed=100, quantity_shipped=100, quantity_accepted=100)
+RECALL = RecalledLot(uuid7(), "A1", "X", "含量不符", MAKER, "药厂", MAKER, NOW)
+RECALLED = f"lot A1 is recalled: 含量不符 (recall {RECALL.recall_id})"
+
+
+def sent(accepted: int = 100, traced: int = 100, paid: str = "0.00", **more: Any) -> Sent:
+    """Goods of line 1 at a yuan each, accepted and released as far as codes cover them."""
+    required = more.get("codes_required", True)
+    values: dict[str, Any] = {
+        "line_number": 1,
+        "product_code": "X",
+        "lot_number": "A1",
+        "unit": "盒",
+        "quantity": accepted,
+        "received_at": NOW,
+        "codes_required": True,
+        "on_the_way": False,
+        "quantity_accepted": accepted,
+        "quantity_traced": traced,
+        "amount_yuan": Decimal(accepted),
+        "payable_yuan": Decimal(traced if required else accepted),
+        "paid_yuan": Decimal(paid),
+        "due_on": DUE_ON,
+        "disputed": None,
+        "moved_at": NOW,
+    }
+    return Sent(**{**values, **more})
+
+
+def sheet(month: int = 3, confirmed: bool = False, issued_at: datetime | None = NOW + timedelta(days=30)) -> Sheet:
+    return Sheet(DONE.distributor_code, date(2026, month, 1), CONFIRM_ON, issued_at, NOW if confirmed else None)
+
+
+def steps(*goods: Sent, sheets: tuple[Sheet, ...] | None = (), recalls: tuple[RecalledLot, ...] = ()) -> list[NextStep]:
+    known = {} if sheets is None else {DONE.distributor_code: sheets}
+    return next_steps(book(DONE), Known(goods, recalls, known), NOW)
+
+
+def capture(missing: int, accepted: int = 100) -> NextStep:
+    return NextStep(who=BUYER, what=f"capture codes of {missing} of {accepted} 盒 of line 1", by=DUE)
+
+
+def pay(yuan: str) -> NextStep:
+    return NextStep(who=FUND, what=f"pay {yuan} yuan for line 1", by=DUE)
 
 
 @pytest.mark.parametrize(
-    ("asked", "traced", "payable", "paid", "expected"),
+    ("goods", "expected"),
     [
-        (100, 0, "0.00", "0.00", [CAPTURE.format(100)]),
-        (100, 43, "43.00", "0.00", [CAPTURE.format(57), PAY.format("43.00")]),
-        (100, 43, "43.00", "43.00", [CAPTURE.format(57)]),
-        (100, 99, "99.00", "43.00", [CAPTURE.format(1), PAY.format("56.00")]),
-        (100, 100, "100.00", "99.99", [PAY.format("0.01")]),
-        (100, 100, "100.00", "100.00", []),
-        (100, 90, "90.00", "100.00", [CAPTURE.format(10)]),
-        (0, 0, "100.00", "0.00", [PAY.format("100.00")]),
+        ([sent(traced=0)], [capture(100)]),
+        ([sent(traced=43)], [capture(57), pay("43.00")]),
+        ([sent(traced=43, paid="43.00")], [capture(57)]),
+        ([sent(traced=99, paid="43.00")], [capture(1), pay("56.00")]),
+        ([sent(paid="99.99")], [pay("0.01")]),
+        ([sent(paid="100.00")], []),
+        ([sent(traced=90, paid="100.00")], [capture(10)]),
+        ([sent(traced=0, codes_required=False)], [pay("100.00")]),
+        ([sent(codes_required=None)], []),
+        ([sent(60, 20), sent(40, 0, codes_required=False)], [capture(40, 60), pay("60.00")]),
     ],
 )
-def test_a_line_that_is_closed_says_who_captures_and_who_pays(
-    asked: int, traced: int, payable: str, paid: str, expected: list[str]
+def test_accepted_goods_say_who_captures_and_who_pays(goods: list[Sent], expected: list[NextStep]) -> None:
+    assert steps(*goods, sheets=(sheet(confirmed=True),)) == expected
+
+
+ISSUE = NextStep(
+    who=PLATFORM, what="issue the sheet when the month has closed; 100.00 yuan for line 1 wait for it", by=DUE
+)
+CONFIRM = NextStep(
+    who=BUYER,
+    what="confirm the sheet of 2026-03, or dispute lines of it; 100.00 yuan for line 1 wait for it",
+    by=day_over(CONFIRM_ON),
+)
+
+
+@pytest.mark.parametrize(
+    ("sheets", "moved_at", "expected"),
+    [
+        ([], NOW, ISSUE),
+        ([sheet(2)], NOW, ISSUE),
+        ([sheet(issued_at=NOW - timedelta(seconds=1))], NOW, ISSUE),
+        ([sheet(issued_at=NOW)], NOW, CONFIRM),
+        ([sheet()], None, ISSUE),
+        ([sheet(issued_at=None, confirmed=True)], NOW, ISSUE),
+        ([sheet(), sheet(4)], NOW, CONFIRM),
+        ([sheet(confirmed=True), sheet(4)], NOW, pay("100.00")),
+        (None, NOW, NextStep(who=FUND, what="pay 100.00 yuan for line 1, when their sheet is confirmed", by=DUE)),
+    ],
+)
+def test_money_waits_for_the_first_sheet_that_came_after_it_was_free(
+    sheets: list[Sheet] | None, moved_at: datetime | None, expected: NextStep
 ) -> None:
-    one = line("fulfilled", quantity_confirmed=100, quantity_shipped=100, quantity_accepted=100)
-    one = replace(one, paid_yuan=Decimal(paid))
-    steps = next_steps(book(one), {one.id: Owed(one.id, asked, traced, Decimal(payable))}, NOW)
-    assert [step.what for step in steps] == expected
-    assert {step.who for step in steps} <= {BUYER, agency("330102")}
+    assert steps(sent(moved_at=moved_at), sheets=None if sheets is None else tuple(sheets)) == [expected]
+
+
+def test_what_is_disputed_waits_for_the_hospital_and_codes_are_still_asked_for() -> None:
+    settle = NextStep(who=BUYER, what="settle the dispute over line 1: 数量不符", by=DUE)
+    goods = sent(traced=60, disputed="数量不符")
+    assert steps(goods, sheets=(sheet(confirmed=True),)) == [settle, capture(40)]
+
+
+@pytest.mark.parametrize(("by", "role"), [(MAKER, Role.MANUFACTURER), ("AUTH-330000", Role.AUTHORITY)])
+def test_money_for_a_recalled_lot_waits_for_who_opened_the_recall(by: str, role: Role) -> None:
+    recall = RecalledLot(RECALL.recall_id, "A1", "X", "含量不符", by, None, MAKER, NOW)
+    what = f"close the recall when the goods are back or destroyed; 57.00 yuan are not paid until then: {RECALLED}"
+    goods = sent(traced=50, paid="43.00"), sent(traced=0, lot_number="A2")
+    expected = [NextStep(who=Actor(role=role, code=by), what=what), capture(100)]
+    assert steps(*goods, sheets=(sheet(),), recalls=(recall,)) == expected
+    assert steps(sent(paid="100.00"), recalls=(recall,)) == []
+
+
+def test_goods_of_a_recalled_lot_on_the_way_are_to_be_rejected_and_the_others_not() -> None:
+    one = line("confirmed", quantity_confirmed=100, quantity_shipped=100)
+    way: dict[str, Any] = {"accepted": 0, "received_at": None, "codes_required": None, "on_the_way": True}
+    known = Known((sent(**way, quantity=60), sent(**way, quantity=40, lot_number="A2")), (RECALL,))
+    told = [step.what for step in next_steps(book(one), known, NOW)]
+    assert told == [
+        "accept or reject 40 盒 of line 1, on the way",
+        f"reject 60 盒 of line 1, on the way, or wait for the end of the recall: {RECALLED}",
+    ]

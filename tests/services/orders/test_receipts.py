@@ -8,7 +8,7 @@ from uuid import UUID, uuid4, uuid5
 
 import pytest
 
-from shared.events.settlement import PaidLine, PayableOpened, PaymentFailed, PaymentPaid
+from shared.events.settlement import PaidLine, PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from tests.house import WorkerInHand
 from tests.services.orders.conftest import Hand
@@ -89,60 +89,6 @@ def paid_lines(shipment: Any, amounts: dict[int, str], step: int) -> tuple[PaidL
         )
         for place, amount in amounts.items()
     )
-
-
-def opened(line: Any, shipment: Any, required: bool) -> PayableOpened:
-    """What settlement owes for one shipment line, and whether it asks for codes."""
-    return PayableOpened(
-        payable_id=uuid5(SPACE, "payable" + line["id"]),
-        shipment_line_id=UUID(line["id"]),
-        shipment_id=UUID(shipment["id"]),
-        order_id=UUID(shipment["order_id"]),
-        order_line_id=UUID(line["order_line_id"]),
-        institution_code=HOSPITAL,
-        distributor_code=DISTRIBUTOR,
-        region="330102",
-        product_code=line["product_code"],
-        quantity=line["quantity"],
-        amount_yuan=Decimal("1.00"),
-        accepted_at=AT,
-        due_on=AT.date(),
-        codes_required=required,
-    )
-
-
-async def next_of(hand: Hand, shipment: Any) -> list[tuple[str, str]]:
-    """Who acts next on the order of a shipment, and what."""
-    timeline = await hand.see(f"/orders/{shipment['order_id']}/timeline")
-    assert timeline["state"] == "closed"
-    return [(step["who"]["role"], step["what"]) for step in timeline["next"]]
-
-
-@pytest.mark.parametrize("facts", list(permutations(range(3))), ids=str)
-async def test_a_closed_order_says_whose_codes_and_whose_money_are_missing(
-    hand: Hand, worker: WorkerInHand, facts: tuple[int, ...]
-) -> None:
-    shipment = await accepted(hand)
-    coded, exempt = shipment["lines"]
-    assert await next_of(hand, shipment) == []
-    told = [opened(coded, shipment, True), opened(exempt, shipment, False), coverage(coded, shipment, 20)]
-    await worker.deliver(*(told[place] for place in facts))
-    unit = exempt["unit"]
-    capture = ("hospital", f"capture codes of 40 of 60 {unit} of line 1")
-    assert await next_of(hand, shipment) == [capture, ("agency", "pay 740.70 yuan for line 1")]
-    await worker.deliver(payment(shipment, {0: "246.90", 1: "493.80"}))
-    assert await next_of(hand, shipment) == [capture]
-    await worker.deliver(failure(shipment, {0: "0.00", 1: "0.00"}, step=1))
-    assert await next_of(hand, shipment) == [capture, ("agency", "pay 740.70 yuan for line 1")]
-    await worker.deliver(coverage(coded, shipment, 60))
-    assert await next_of(hand, shipment) == [("agency", "pay 1234.50 yuan for line 1")]
-    assert await worker.dead_letters() == []
-
-
-async def test_a_payable_of_unknown_goods_is_a_dead_letter(hand: Hand, worker: WorkerInHand) -> None:
-    shipment = await accepted(hand)
-    await worker.deliver(opened({**shipment["lines"][0], "id": str(uuid4())}, shipment, True))
-    assert len(await worker.dead_letters()) == 1
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)

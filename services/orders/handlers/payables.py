@@ -1,0 +1,64 @@
+"""Learns when accepted goods are to be paid, whether the hospital disputes them, and which sheets wait for whom.
+
+Natural keys: a payable per shipment line, of which the newest version counts, and a sheet, which is issued and confirmed once.
+"""
+
+from collections.abc import Sequence
+
+from services.orders.handlers.receipts import known_shipment_lines
+from services.orders.queries import payables as queries
+from services.orders.queries.shipments import ask_codes
+from shared.db import Record, Tx
+from shared.events.settlement import PayableHeld, PayableOpened, PayableReleased, SheetConfirmed, SheetIssued
+from shared.inbox import Received
+
+Moved = Received[PayableReleased] | Received[PayableHeld]
+
+
+async def on_payables_opened(tx: Tx, events: Sequence[Received[PayableOpened]]) -> None:
+    """By when goods that were accepted are to be paid, and whether only as far as codes cover them; said once."""
+    required = {event.data.shipment_line_id: event.data.codes_required for event in events}
+    lines = await known_shipment_lines(tx, required)
+    await ask_codes(tx, required)
+    await queries.open_payables(
+        tx, [{**_row(event, lines[event.data.shipment_line_id]), "due_on": event.data.due_on} for event in events]
+    )
+
+
+async def on_payables_moved(tx: Tx, events: Sequence[Moved]) -> None:
+    """Money was released, set free or taken off its sheet: since when it stands so, and whether a part is disputed."""
+    newest: dict[object, Moved] = {}
+    for event in events:
+        known = newest.get(event.data.shipment_line_id)
+        if known is None or known.sequence < event.sequence:
+            newest[event.data.shipment_line_id] = event
+    lines = await known_shipment_lines(tx, {event.data.shipment_line_id for event in newest.values()})
+    rows = [
+        {
+            **_row(event, lines[event.data.shipment_line_id]),
+            "disputed": event.data.disputed,
+            "moved_at": event.time,
+            "version": event.sequence,
+        }
+        for event in newest.values()
+    ]
+    await queries.move_payables(tx, rows)
+
+
+async def on_sheets_issued(tx: Tx, events: Sequence[Received[SheetIssued]]) -> None:
+    """The hospital has a sheet to confirm; everything of its month and before that was free stands on it."""
+    await queries.fill_sheets(tx, [(event.data, event.data.confirm_by, event.time, None) for event in events])
+
+
+async def on_sheets_confirmed(tx: Tx, events: Sequence[Received[SheetConfirmed]]) -> None:
+    """The hospital stands by a sheet: the agency pays."""
+    await queries.fill_sheets(tx, [(event.data, None, None, event.time) for event in events])
+
+
+def _row(event: Received[PayableOpened] | Moved, line: Record) -> dict[str, object]:
+    same = ("institution_code", "distributor_code", "manufacturer_code", "region")
+    return {
+        "shipment_line_id": event.data.shipment_line_id,
+        "payable_id": event.data.payable_id,
+        **{name: line[name] for name in same},
+    }

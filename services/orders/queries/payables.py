@@ -1,0 +1,132 @@
+"""Keeps what settlement says of payables and sheets, and reads what became of the goods that were sent for an order."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.orders.queries.recalls import recalls_of
+from services.orders.queries.scope import Reach, of_party, reach_of, scoped
+from services.orders.rules.orders import Book
+from services.orders.rules.payables import Known, Sent, Sheet
+from services.orders.rules.shipments import CANCELLED
+from services.orders.tables import line_payments, order_lines, payables, sheets, shipment_lines, shipments
+from shared.db import Tx
+from shared.events.settlement import SheetConfirmed, SheetIssued
+
+_PAYABLE = ("shipment_line_id", "payable_id", "institution_code", "distributor_code", "manufacturer_code", "region")
+_OPEN = f"""
+INSERT INTO payables ({", ".join(_PAYABLE)}, due_on)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::date[]) ORDER BY 1
+ON CONFLICT (shipment_line_id) DO UPDATE SET due_on = excluded.due_on
+"""  # noqa: S608  names are declared
+# The newest version counts: one that comes late changes nothing.
+_MOVE = f"""
+INSERT INTO payables ({", ".join(_PAYABLE)}, disputed, moved_at, version)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],
+    $9::int[]) ORDER BY 1
+ON CONFLICT (shipment_line_id) DO UPDATE
+SET disputed = excluded.disputed, moved_at = excluded.moved_at, version = excluded.version
+WHERE payables.version < excluded.version
+"""  # noqa: S608  names are declared
+# What is known of a sheet is never unlearnt: that it was confirmed may arrive before that it was issued.
+_FILL_SHEETS = """
+INSERT INTO sheets AS t (sheet_id, institution_code, distributor_code, region, month, confirm_by, issued_at, confirmed_at)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[], $7::timestamptz[],
+    $8::timestamptz[]) ORDER BY 1
+ON CONFLICT (sheet_id) DO UPDATE SET confirm_by = coalesce(t.confirm_by, excluded.confirm_by),
+    issued_at = coalesce(t.issued_at, excluded.issued_at), confirmed_at = coalesce(t.confirmed_at, excluded.confirmed_at)
+"""
+
+_ACCEPTED = sa.func.coalesce(shipment_lines.c.quantity_accepted, 0)
+_COVERED = sa.func.least(shipment_lines.c.quantity_traced, _ACCEPTED)
+_OF_SHEET = tuple(field.name for field in fields(Sheet))
+
+
+def _yuan(quantity: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.func.round(quantity * order_lines.c.unit_price_yuan, 2)
+
+
+async def open_payables(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keeps by when shipment lines, which are locked already, are to be paid."""
+    await tx.sql(_OPEN, *([row[name] for row in rows] for name in (*_PAYABLE, "due_on")))
+
+
+async def move_payables(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keeps since when the money for shipment lines, which are locked already, stands as it does, and what is disputed."""
+    await tx.sql(_MOVE, *([row[name] for row in rows] for name in (*_PAYABLE, "disputed", "moved_at", "version")))
+
+
+async def fill_sheets(
+    tx: Tx, told: Sequence[tuple[SheetIssued | SheetConfirmed, date | None, datetime | None, datetime | None]]
+) -> None:
+    """Keeps what one kind of event tells of sheets: by when to confirm it, when it was issued, when it was confirmed."""
+    rows = [
+        (one.sheet_id, one.institution_code, one.distributor_code, one.region, one.month, *more) for one, *more in told
+    ]
+    await tx.sql(_FILL_SHEETS, *(list(column) for column in zip(*rows, strict=True)))
+
+
+@lru_cache
+def _sent(reach: Reach) -> sa.Executable:
+    called_back = sa.func.coalesce(shipments.c.state == CANCELLED, sa.true())
+    under_way = sa.and_(shipment_lines.c.received_at.is_(None), sa.not_(called_back))
+    its_shipment = sa.and_(shipments.c.id == shipment_lines.c.shipment_id, of_party(reach, shipments))
+    source = (
+        shipment_lines.join(order_lines, order_lines.c.id == shipment_lines.c.order_line_id)
+        .outerjoin(shipments, its_shipment)
+        .outerjoin(payables, payables.c.shipment_line_id == shipment_lines.c.id)
+        .outerjoin(line_payments, line_payments.c.payable_id == payables.c.payable_id)
+    )
+    names = ("line_number", "product_code", "lot_number", "unit", "quantity", "received_at", "codes_required")
+    return (
+        sa.select(
+            *(shipment_lines.c[name] for name in names),
+            under_way.label("on_the_way"),
+            _ACCEPTED.label("quantity_accepted"),
+            _COVERED.label("quantity_traced"),
+            _yuan(_ACCEPTED).label("amount_yuan"),
+            _yuan(sa.case((shipment_lines.c.codes_required, _COVERED), else_=_ACCEPTED)).label("payable_yuan"),
+            sa.func.coalesce(line_payments.c.amount_yuan, 0).label("paid_yuan"),
+            *(payables.c[name] for name in ("due_on", "disputed", "moved_at")),
+        )
+        .select_from(source)
+        .where(order_lines.c.order_id == sa.bindparam("order_id"), of_party(reach, order_lines))
+        .order_by(shipment_lines.c.id)
+    )
+
+
+@lru_cache
+def _sheets(reach: Reach) -> sa.Executable:
+    """Those that are no longer to come, the oldest first."""
+    return (
+        sa.select(*(sheets.c[name] for name in _OF_SHEET))
+        .where(
+            sheets.c.institution_code == sa.bindparam("institution_code"),
+            sheets.c.distributor_code == sa.any_(sa.bindparam("distributor_codes", type_=sa.ARRAY(sa.Text))),
+            sheets.c.region == sa.bindparam("region"),
+            of_party(reach, sheets),
+        )
+        .order_by(sheets.c.month)
+    )
+
+
+async def known_of(tx: Tx, book: Book) -> Known:
+    """What became of the goods that were sent for an order, as far as they are within reach."""
+    reach, order = reach_of(tx), book.order
+    sent = await tx.all(Sent, _sent(reach), order_id=order.id, **scoped(tx))
+    lots = {one.lot for one in sent}
+    recalls = await recalls_of(tx, {product for product, _ in lots}, {number for _, number in lots}) if lots else []
+    distributors = {line.distributor_code for line in book.lines}
+    seen = distributors & {tx.scope.organisation} if reach == Reach.SUPPLIER else distributors
+    by_distributor: dict[str, list[Sheet]] = defaultdict(list, {code: [] for code in seen})
+    if sent and seen:
+        parties = {"institution_code": order.institution_code, "region": order.region}
+        found = await tx.all(Sheet, _sheets(reach), distributor_codes=sorted(seen), **parties, **scoped(tx))
+        for sheet in found:
+            by_distributor[sheet.distributor_code].append(sheet)
+    return Known(tuple(sent), tuple(recalls), by_distributor)

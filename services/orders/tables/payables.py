@@ -1,0 +1,43 @@
+"""What settlement says of accepted goods beside payments: until when they are to be paid, what became of the money last, and
+the sheets on which it stands.
+
+Natural keys: one payable per shipment line, and the sheet's own id.
+"""
+
+import sqlalchemy as sa
+
+from services.orders.tables.base import metadata
+from services.orders.tables.lines import PARTIES
+from services.orders.tables.shipments import shipment_lines
+from shared.db import private
+
+payables = sa.Table(
+    "payables",
+    metadata,
+    sa.Column("shipment_line_id", sa.Uuid, sa.ForeignKey(shipment_lines.c.id), primary_key=True),
+    sa.Column("payable_id", sa.Uuid, nullable=False),
+    sa.Column("institution_code", sa.Text, nullable=False),
+    sa.Column("distributor_code", sa.Text, nullable=False),
+    sa.Column("manufacturer_code", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("due_on", sa.Date),
+    sa.Column("disputed", sa.Text),
+    sa.Column("moved_at", sa.DateTime(timezone=True)),
+    sa.Column("version", sa.Integer, nullable=False, server_default="0"),
+    info=private(PARTIES, "region"),
+)
+
+sheets = sa.Table(
+    "sheets",
+    metadata,
+    sa.Column("sheet_id", sa.Uuid, primary_key=True),
+    sa.Column("institution_code", sa.Text, nullable=False),
+    sa.Column("distributor_code", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("month", sa.Date, nullable=False),
+    sa.Column("confirm_by", sa.Date),
+    sa.Column("issued_at", sa.DateTime(timezone=True)),
+    sa.Column("confirmed_at", sa.DateTime(timezone=True)),
+    sa.Index("ix_sheets_parties", "institution_code", "distributor_code", "month"),
+    info=private(("institution_code", "distributor_code"), "region"),
+)

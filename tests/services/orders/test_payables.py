@@ -1,0 +1,201 @@
+"""What settlement says of payables and sheets, in whatever order, makes the timeline say who acts next on money and by when."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import permutations
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import pytest
+
+from shared.events.settlement import PayableHeld, PayableOpened, PayableReleased, SheetConfirmed, SheetIssued
+from tests.house import WorkerInHand
+from tests.services.orders.conftest import Hand
+from tests.services.orders.facts import DISTRIBUTOR, HOSPITAL, MAKER, NOW, SPACE
+from tests.services.orders.test_receipts import accepted, coverage, failure, payment
+
+DUE_ON, CONFIRM_BY = date(2026, 4, 1), date(2026, 4, 8)
+DUE, CONFIRM = "2026-04-01T16:00:00Z", "2026-04-08T16:00:00Z"
+PARTIES = {"institution_code": HOSPITAL, "distributor_code": DISTRIBUTOR, "region": "330102"}
+MARCH = date(2026, 3, 1)
+SHEET = uuid5(SPACE, "sheet of March")
+
+
+def about(line: Any, shipment: Any) -> dict[str, Any]:
+    """What every event about the payable of a shipment line begins with."""
+    return {
+        "payable_id": uuid5(SPACE, "payable" + line["id"]),
+        "shipment_line_id": UUID(line["id"]),
+        "order_id": UUID(shipment["order_id"]),
+        "order_line_id": UUID(line["order_line_id"]),
+        **PARTIES,
+    }
+
+
+def opened(line: Any, shipment: Any, required: bool) -> PayableOpened:
+    return PayableOpened(
+        **about(line, shipment),
+        shipment_id=UUID(shipment["id"]),
+        product_code=line["product_code"],
+        quantity=line["quantity"],
+        amount_yuan=Decimal("1.00"),
+        accepted_at=NOW,
+        due_on=DUE_ON,
+        codes_required=required,
+    )
+
+
+def released(line: Any, shipment: Any, disputed: str | None = None) -> PayableReleased:
+    quantity, yuan = line["quantity"], Decimal("1.00")
+    return PayableReleased(
+        **about(line, shipment), quantity_released=quantity, amount_released_yuan=yuan, complete=True, disputed=disputed
+    )
+
+
+def held(line: Any, shipment: Any, reason: str, disputed: str | None) -> PayableHeld:
+    return PayableHeld(**about(line, shipment), reason=reason, disputed=disputed)
+
+
+def issued(sheet_id: UUID = SHEET, month: date = MARCH) -> SheetIssued:
+    figures: dict[str, Any] = {"amount_yuan": Decimal("1.00"), "line_count": 1, "confirm_by": CONFIRM_BY}
+    return SheetIssued(sheet_id=sheet_id, month=month, **PARTIES, **figures)
+
+
+def confirmed(sheet_id: UUID = SHEET, month: date = MARCH) -> SheetConfirmed:
+    return SheetConfirmed(sheet_id=sheet_id, month=month, **PARTIES, amount_yuan=Decimal("1.00"))
+
+
+async def next_of(hand: Hand, shipment: Any, *who: str) -> list[tuple[str, str, str | None]]:
+    """Who acts next on the order of a shipment, on what and by when; each line of it says the same."""
+    timeline = await hand.see(f"/orders/{shipment['order_id']}/timeline", *who)
+    assert timeline["state"] == "closed"
+    assert (await hand.see(f"/orders/{shipment['order_id']}/lines/1/timeline", *who))["next"] == timeline["next"]
+    return [(step["who"]["role"], step["what"], step["by"]) for step in timeline["next"]]
+
+
+def issue(yuan: str) -> tuple[str, str, str]:
+    return "platform", f"issue the sheet when the month has closed; {yuan} yuan for line 1 wait for it", DUE
+
+
+def confirm(yuan: str) -> tuple[str, str, str]:
+    what = f"confirm the sheet of 2026-03, or dispute lines of it; {yuan} yuan for line 1 wait for it"
+    return "hospital", what, CONFIRM
+
+
+def pay(yuan: str) -> tuple[str, str, str]:
+    return "agency", f"pay {yuan} yuan for line 1", DUE
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+async def test_codes_and_money_that_are_missing_are_told_with_their_day_in_every_order(
+    hand: Hand, worker: WorkerInHand, order: tuple[int, ...]
+) -> None:
+    shipment = await accepted(hand)
+    coded, exempt = shipment["lines"]
+    assert await next_of(hand, shipment) == []
+    told: list[tuple[Any, int]] = [
+        (opened(coded, shipment, True), 1),
+        (opened(exempt, shipment, False), 1),
+        (coverage(coded, shipment, 20), 1),
+        (released(exempt, shipment), 2),
+    ]
+    for place in (*order, *order):
+        fact, sequence = told[place]
+        await worker.deliver(fact, sequence=sequence)
+    capture = ("hospital", f"capture codes of 40 of 60 {coded['unit']} of line 1", DUE)
+    assert await next_of(hand, shipment) == [capture, issue("740.70")]
+    assert await worker.dead_letters() == []
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+async def test_release_sheet_and_confirmation_come_to_the_agency_in_every_order(
+    hand: Hand, worker: WorkerInHand, driven_clock: Any, order: tuple[int, ...]
+) -> None:
+    shipment = await accepted(hand)
+    line = shipment["lines"][0]
+    driven_clock(NOW + timedelta(days=31))
+    facts: list[tuple[Any, int]] = [
+        (opened(line, shipment, False), 1),
+        (released(line, shipment), 2),
+        (issued(), 1),
+        (confirmed(), 2),
+    ]
+    for place in (*order, *order):
+        fact, sequence = facts[place]
+        await worker.deliver(fact, sequence=sequence, at=NOW + timedelta(days=place))
+    assert await next_of(hand, shipment) == [pay("740.70")]
+    assert await worker.dead_letters() == []
+
+
+async def test_the_money_for_a_line_goes_from_sheet_to_hospital_to_agency_and_back_when_it_bounces(
+    hand: Hand, worker: WorkerInHand
+) -> None:
+    shipment = await accepted(hand)
+    line = shipment["lines"][0]
+    await worker.deliver(opened(line, shipment, False))
+    await worker.deliver(released(line, shipment), sequence=2, at=NOW)
+    assert await next_of(hand, shipment) == [issue("740.70")]
+    await worker.deliver(issued(), at=NOW + timedelta(days=30))
+    assert await next_of(hand, shipment) == [confirm("740.70")]
+    await worker.deliver(confirmed(), sequence=2, at=NOW + timedelta(days=31))
+    assert await next_of(hand, shipment) == [pay("740.70")]
+    await worker.deliver(payment(shipment, {0: "740.70"}))
+    assert await next_of(hand, shipment) == []
+    await worker.deliver(failure(shipment, {0: "0.00"}, step=1))
+    assert await next_of(hand, shipment) == [pay("740.70")]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+async def test_a_dispute_and_its_end_come_to_the_same_in_every_order(
+    hand: Hand, worker: WorkerInHand, order: tuple[int, ...]
+) -> None:
+    shipment = await accepted(hand)
+    line = shipment["lines"][0]
+    await worker.deliver(opened(line, shipment, False))
+    await worker.deliver(issued(), at=NOW + timedelta(days=1))
+    dispute = "数量不符"
+    facts = [
+        released(line, shipment),
+        held(line, shipment, dispute, dispute),
+        held(line, shipment, "lot A1 is recalled", dispute),
+        released(line, shipment),
+    ]
+    for place in order:
+        await worker.deliver(facts[place], sequence=place + 2, at=NOW + timedelta(days=place))
+    assert await next_of(hand, shipment) == [issue("740.70")]  # it left the sheet, and goes onto a later one
+    await worker.deliver(issued(uuid4(), date(2026, 4, 1)), at=NOW + timedelta(days=9))
+    ((role, what, _),) = await next_of(hand, shipment)
+    assert (role, what.split(",")[0]) == ("hospital", "confirm the sheet of 2026-04")
+
+
+@pytest.mark.parametrize("later_first", [False, True])
+async def test_what_is_disputed_says_why_and_stays_so_when_more_codes_come(
+    hand: Hand, worker: WorkerInHand, later_first: bool
+) -> None:
+    shipment = await accepted(hand)
+    line = shipment["lines"][0]
+    await worker.deliver(opened(line, shipment, True), coverage(line, shipment, 60))
+    facts = [(held(line, shipment, "数量不符", "数量不符"), 3), (released(line, shipment, "数量不符"), 4)]
+    for fact, sequence in reversed(facts) if later_first else facts:
+        await worker.deliver(fact, sequence=sequence)
+    assert await next_of(hand, shipment) == [("hospital", "settle the dispute over line 1: 数量不符", DUE)]
+
+
+async def test_a_maker_sees_no_sheet_and_is_told_what_the_agency_waits_for(hand: Hand, worker: WorkerInHand) -> None:
+    shipment = await accepted(hand)
+    line = shipment["lines"][0]
+    await worker.deliver(opened(line, shipment, False))
+    await worker.deliver(released(line, shipment), sequence=2, at=NOW)
+    await worker.deliver(issued(), at=NOW + timedelta(days=30))
+    assert await next_of(hand, shipment, "manufacturer", MAKER) == [
+        ("agency", "pay 740.70 yuan for line 1, when their sheet is confirmed", DUE)
+    ]
+    assert await next_of(hand, shipment, "distributor", DISTRIBUTOR) == [confirm("740.70")]
+
+
+async def test_a_payable_of_unknown_goods_is_a_dead_letter(hand: Hand, worker: WorkerInHand) -> None:
+    shipment = await accepted(hand)
+    unknown = {**shipment["lines"][0], "id": str(uuid4())}
+    await worker.deliver(opened(unknown, shipment, True))
+    await worker.deliver(released({**unknown, "id": str(uuid4())}, shipment))
+    assert len(await worker.dead_letters()) == 2
