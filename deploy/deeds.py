@@ -7,7 +7,7 @@ import asyncpg
 LIVES = {
     "listing": ("enterprises", "institutions", "listings", "distributions"),
     "orders": ("orders", "shipments"),
-    "settlement": ("payables", "sheets", "payment_runs", "payments"),
+    "settlement": ("payables", "sheets", "accounts", "payment_runs", "payments"),
     "traceability": ("receipts", "documents", "anomalies", "recalls"),
     "alerts": ("alerts", "problems"),
 }

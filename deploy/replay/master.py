@@ -3,14 +3,20 @@
 Invariant: everything is registered by its natural key, so that a second time changes nothing.
 """
 
+import asyncio
+import hashlib
 from typing import Any
 
 from deploy.replay.codes import idents
 from deploy.replay.rules import AGENT, Enterprise, Institution
 from deploy.replay.sheets import CatalogueRow
-from deploy.replay.stage import Stage
+from deploy.replay.stage import Stage, again
 
-STEPS = 5
+STEPS = 6
+AT_ONCE = 8
+ACCOUNT_DIGITS = 19
+BANK = {"bank_name": "重放银行", "cnaps_code": "102100099996"}
+"""Of the accounts that the replay makes up, for the sheets have none."""
 
 
 async def take_over(stage: Stage) -> None:
@@ -36,6 +42,8 @@ async def take_over(stage: Stage) -> None:
         ]
         await stage.bulk(stage.authority, "listing/distributions/agreed", relations, "PUT")
         bar.step()
+        await _accounts(stage)
+        bar.step()
         await stage.visitor.until_quiet()
         meanings = [
             {"ident": ident, "product_code": code, "level": 1} for code, ident in idents(plan.catalogue.listed).items()
@@ -52,6 +60,25 @@ async def _enterprises(stage: Stage) -> None:
     stage.codes |= {one.key: view["code"] for one, view in zip(known, registered, strict=True)}
     aliases = [{**_enterprise(one), "name": name} for one in known if one.uscc is not None for name in one.names[1:]]
     await stage.bulk(stage.operator, "listing/enterprises/bulk", aliases)
+
+
+async def _accounts(stage: Stage) -> None:
+    """Each distributor names where it is paid, the clerk confirms all of them."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def name(dealer: Enterprise) -> dict[str, Any]:
+        code = stage.codes[dealer.key]
+        own = stage.visitor.person("distributor", code, dealer.region, "replay")
+        number = str(int(hashlib.sha256(code.encode()).hexdigest(), 16))[:ACCOUNT_DIGITS]
+        account = {"region": stage.plan.region, "holder_name": dealer.names[0], **BANK, "account_number": number}
+        async with room:
+            named: dict[str, Any] = await again(stage.visitor, "POST", "settlement/accounts", own.headers, json=account)
+        return named
+
+    appointed = {one.distributor for one in stage.plan.relations}
+    named = await asyncio.gather(*(name(one) for one in stage.plan.enterprises if one.key in appointed))
+    acts = [{"account_id": one["id"], "version": one["version"]} for one in named if one["state"] == "named"]
+    await stage.bulk(stage.clerk, "settlement/accounts/confirmations/bulk", acts)
 
 
 def _enterprise(one: Enterprise) -> dict[str, Any]:

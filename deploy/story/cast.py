@@ -20,13 +20,16 @@ class Party(msgspec.Struct, frozen=True):
 
 
 class Enterprise(msgspec.Struct, frozen=True):
-    """A company, by its USCC."""
+    """A company, by its USCC; a distributor with the account that it is paid to."""
 
     key: str
     uscc: str
     name: str
     kinds: list[str]
     region: str
+    bank_name: str | None = None
+    cnaps_code: str | None = None
+    account_number: str | None = None
 
 
 class Institution(msgspec.Struct, frozen=True):

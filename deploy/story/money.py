@@ -1,4 +1,4 @@
-"""Third part: the month is over, sheets come by themselves, are confirmed, reviewed, approved by a second person, and paid."""
+"""Third part: suppliers name their accounts; sheets come by themselves, are confirmed, reviewed, approved by a second person, paid."""
 
 import csv
 import io
@@ -15,6 +15,7 @@ from shared.errors import number_of
 async def settle(cast: Cast, teller: Teller) -> str:
     """Pays the month; returns the code of the refusal of the person who would approve her own run."""
     teller.heading("3 · The month is paid")
+    await _accounts(cast, teller)
     await teller.on(clock.start_of_day(clock.next_month(clock.local_date(teller.now))) + timedelta(hours=9))
     await cast.visitor.until_quiet()
     sheets = (await cast.hospital.get("settlement/sheets", state="issued"))["items"]
@@ -43,6 +44,26 @@ async def settle(cast: Cast, teller: Teller) -> str:
     await cast.visitor.until_quiet()
     await _bank(cast, teller, run)
     return refusal
+
+
+async def _accounts(cast: Cast, teller: Teller) -> None:
+    """Each distributor says where it is paid, and the agency looks at it."""
+    region = cast.sample.parties["agency"].region
+    for dealer, key in ((cast.dealer_a, "dealer_a"), (cast.dealer_b, "dealer_b")):
+        company = cast.enterprise(key)
+        account = await dealer.post(
+            "settlement/accounts",
+            {
+                "region": region,
+                "holder_name": company.name,
+                "bank_name": company.bank_name,
+                "cnaps_code": company.cnaps_code,
+                "account_number": company.account_number,
+            },
+        )
+        teller.says(company.name, f"names account {account['account_number']} at {account['bank_name']}")
+        await cast.clerk.post(f"settlement/accounts/{account['id']}/confirmation", match=_tag(account))
+    teller.says(f"{cast.sample.parties['agency'].name}, 王岚", "confirms both accounts")
 
 
 async def _bank(cast: Cast, teller: Teller, run: Any) -> None:

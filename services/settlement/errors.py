@@ -1,9 +1,9 @@
 """What settlement refuses.
 
-NotFound            PayableNotFound  SheetNotFound  RunNotFound  PaymentNotFound
-Forbidden           NotTheInstitution  SamePerson
-Conflict            PayableNotHeld  SheetNotOpen  RunNotOpen  RunNotSent  NothingToPay  PaymentNotOpen
-PreconditionFailed  SheetChanged
+NotFound            PayableNotFound  SheetNotFound  RunNotFound  PaymentNotFound  AccountNotFound
+Forbidden           NotTheInstitution  SamePerson  OwnAccount
+Conflict            PayableNotHeld  SheetNotOpen  RunNotOpen  RunNotSent  NothingToPay  PaymentNotOpen  AccountNotOpen
+PreconditionFailed  SheetChanged  AccountChanged
 Unprocessable       DisputeRefused  RunRefused  ResultFileRefused  PeriodRefused
 Unavailable         BankAway
 """
@@ -27,12 +27,20 @@ class PaymentNotFound(NotFound):
     title = "No such payment, or not yours"
 
 
+class AccountNotFound(NotFound):
+    title = "No such account, or not yours"
+
+
 class NotTheInstitution(Forbidden):
     title = "Only the institution that owes may do that"
 
 
 class SamePerson(Forbidden):
     title = "A payment run is approved by another person than the one who made it"
+
+
+class OwnAccount(Forbidden):
+    title = "Nobody confirms his own account"
 
 
 class PayableNotHeld(Conflict):
@@ -61,8 +69,16 @@ class PaymentNotOpen(Conflict):
     title = "The payment does not wait for this answer"
 
 
+class AccountNotOpen(Conflict):
+    title = "The state of the account does not allow that"
+
+
 class SheetChanged(PreconditionFailed):
     title = "The sheet was changed by somebody first"
+
+
+class AccountChanged(PreconditionFailed):
+    title = "The account was changed by somebody first"
 
 
 class DisputeRefused(Unprocessable):

@@ -30,10 +30,14 @@ PAYMENT_COLUMNS = (
     "run_id",
     "sheet_id",
     "month",
-    "payer_code",
-    "payer_name",
+    "institution_code",
+    "institution_name",
     "payee_code",
     "payee_name",
+    "payee_account_name",
+    "payee_bank",
+    "payee_cnaps_code",
+    "payee_account_number",
     "amount_yuan",
 )
 RESULT_COLUMNS = ("payment_id", "result", "paid_at", "reason")
@@ -47,7 +51,7 @@ class Bank(Protocol):
     """Another company's system: never called inside a transaction."""
 
     async def pay(self, orders: Sequence[Payment]) -> list[BankAnswer]:
-        """Asks for these payments, each under its id, and tells what is known of each; raises BankAway.
+        """Asks for these payments, each to its account under its id, and tells what is known of each; raises BankAway.
 
         The same id again is the same payment: it is never paid twice, and answered with what became of it.
         """
@@ -55,12 +59,15 @@ class Bank(Protocol):
 
 
 def payment_file(orders: Iterable[Payment]) -> bytes:
-    """A payment file: CSV in UTF-8 with a mark, one row a payment; no cell of it runs as a formula."""
+    """A payment file: CSV in UTF-8 with a mark, one row a payment; no cell of it runs as a formula.
+
+    The fund pays on the mandate of the institution that the row names. The bank knows a payment by its `payment_id`.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(PAYMENT_COLUMNS)
     for order in orders:
-        cells = (
+        texts = (
             str(order.id),
             str(order.run_id),
             str(order.sheet_id),
@@ -69,10 +76,17 @@ def payment_file(orders: Iterable[Payment]) -> bytes:
             order.institution_name,
             order.distributor_code,
             order.distributor_name,
-            money.amount_text(order.amount_yuan),
+            order.holder_name or "",
+            order.bank_name or "",
         )
-        writer.writerow([neutralised(cell) for cell in cells])
+        numbers = (digits(order.cnaps_code), digits(order.account_number), money.amount_text(order.amount_yuan))
+        writer.writerow([*map(neutralised, texts), *numbers])
     return text.getvalue().encode("utf-8-sig")
+
+
+def digits(number: str | None) -> str:
+    """A number of a bank as text with a tab before it, without which a spreadsheet makes `1.2E+18` of it; readers strip it."""
+    return f"\t{number}" if number else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from shared.codes.approval import (
     parse_device_approval,
     parse_drug_approval,
 )
+from shared.codes.bank import parse_account_number, parse_cnaps
 from shared.codes.consumable import ConsumableCode, parse_consumable
 from shared.codes.drug import DrugCode, DrugKind, parse_drug
 from shared.codes.gtin import Gtin, parse_gtin, to_gtin14
@@ -46,7 +47,9 @@ __all__ = [
     "covers",
     "is_clean_text",
     "normal_name",
+    "parse_account_number",
     "parse_approval",
+    "parse_cnaps",
     "parse_consumable",
     "parse_device_approval",
     "parse_drug",

@@ -31,7 +31,7 @@ def test_everything_with_a_life_has_a_timeline(document: dict[str, Any]) -> None
 TOLD = {
     "listing": {"enterprises", "institutions", "products", "listings", "distributions"},
     "orders": {"orders", "lines", "shipments"},
-    "settlement": {"payables", "sheets", "payment-runs", "payments"},
+    "settlement": {"payables", "sheets", "accounts", "payment-runs", "payments"},
     "traceability": {"documents", "receipts", "recalls", "anomalies"},
     "alerts": {"alerts", "problems"},
 }

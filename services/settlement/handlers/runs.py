@@ -15,9 +15,11 @@ from services.settlement.handlers.sheets import parties_of_sheet, store
 from services.settlement.queries import payments as payment_queries
 from services.settlement.queries import runs as queries
 from services.settlement.queries import sheets as sheet_queries
+from services.settlement.queries.accounts import accounts_of_sheets
 from services.settlement.queries.recalls import recalled_lines
 from services.settlement.rules import runs as rules
 from services.settlement.rules import sheets as sheet_rules
+from services.settlement.rules.accounts import CONFIRMED, DETAILS, Account
 from services.settlement.rules.payments import ASK_AGAIN_LONGEST_SECONDS, PLANNED, WITHDRAWN, Payment
 from services.settlement.rules.runs import Run
 from services.settlement.rules.sheets import Sheet
@@ -60,7 +62,8 @@ async def make_run(tx: Tx, caller: Caller, command: MakePaymentRun) -> Run:
     tx.add(payment_runs, asdict(run))
     detail = {"payments": run.payment_count, "amount_yuan": run.amount_yuan}
     history.note(tx, caller, run.id, "made", parties_of_run(run), detail)
-    tx.add(payments, *(_planned(run, sheet) for sheet in chosen))
+    account_of = await accounts_of_sheets(tx, [sheet.id for sheet in chosen])
+    tx.add(payments, *(_planned(run, sheet, account_of[sheet.id]) for sheet in chosen))
     await _move(tx, caller, chosen, "enter_run", "entered_run", run.id)
     return run
 
@@ -76,13 +79,16 @@ async def _move(tx: Tx, caller: Caller, sheets: Iterable[Sheet], verb: str, acti
     await store(tx, moved)
 
 
-def _planned(run: Run, sheet: Sheet) -> dict[str, Any]:
+def _planned(run: Run, sheet: Sheet, account: Account) -> dict[str, Any]:
+    """A payment with the account as it is confirmed now: what the bank is told does not change with it."""
     copied = ("institution_code", "institution_name", "distributor_code", "distributor_name", "region", "month")
     return {
         "id": uuid7(),
         "run_id": run.id,
         "sheet_id": sheet.id,
         **{name: getattr(sheet, name) for name in copied},
+        **{name: getattr(account, name) for name in DETAILS},
+        "account_id": account.id,
         "amount_yuan": sheet.amount_yuan,
         "state": PLANNED,
         "version": 0,
@@ -93,6 +99,12 @@ async def _sheets(tx: Tx, command: MakePaymentRun) -> list[Sheet]:
     """The sheets of the run, locked; every one that may not enter is named."""
     if command.sheet_ids is None:
         reviewed = await sheet_queries.reviewed_sheets_to_pay(tx, MOST_SHEETS)
+        if not reviewed and (count := await sheet_queries.count_without_account(tx)):
+            raise NothingToPay(
+                "Nothing can be paid: {count:#sheet} of your region is reviewed, and no supplier of them has a confirmed"
+                " receiving account; each sheet says who acts next.",
+                count=count,
+            )
         if not reviewed:
             raise NothingToPay("No sheet of your region is reviewed and waits for payment.")
         return reviewed
@@ -100,17 +112,21 @@ async def _sheets(tx: Tx, command: MakePaymentRun) -> list[Sheet]:
     faults: list[Fault] = []
     seen: set[UUID] = set()
     for place, sheet_id in enumerate(command.sheet_ids):
-        sheet = known.get(sheet_id)
+        sheet, allowed = known.get(sheet_id), "reviewed sheets, each once"
         if sheet is None:
             rule, code = "no such sheet, or not of your region", "sheet_not_found"
         elif sheet_id in seen:
             rule, code = "the sheet is named twice", "repeated"
         elif sheet.state != sheet_rules.REVIEWED:
             rule, code = Said("the sheet is {state}", state=sheet.state), "sheet_not_open"
+        elif sheet.receiving != CONFIRMED:
+            rule = Said("{supplier} has no confirmed receiving account", supplier=sheet.distributor_name)
+            allowed = "sheets of suppliers that have named an account which the agency has confirmed"
+            code = "account_not_confirmed"
         else:
             seen.add(sheet_id)
             continue
-        faults.append(Fault(f"/sheet_ids/{place}", sheet_id, rule, "reviewed sheets, each once", code))
+        faults.append(Fault(f"/sheet_ids/{place}", sheet_id, rule, allowed, code))
     if faults:
         raise _refused(faults, command.sheet_ids)
     return list(known.values())
@@ -146,7 +162,7 @@ def _refused(faults: Sequence[Fault], asked: Sequence[UUID]) -> RunRefused:
 
 async def _check_recalls(tx: Tx, run_id: UUID) -> None:
     """Raises RunNotOpen for a run in which a lot was recalled since it was made."""
-    planned = await payment_queries.payments_of_run(tx, run_id, PLANNED)
+    planned = await payment_queries.payments_of_run(tx, run_id, [PLANNED])
     if lines := await recalled_lines(tx, [payment.sheet_id for payment in planned]):
         lots = ", ".join(sorted({line.payable.lot_number for line in lines})[:10])
         raise RunNotOpen(
@@ -158,11 +174,23 @@ async def _check_recalls(tx: Tx, run_id: UUID) -> None:
         )
 
 
+async def _check_accounts(tx: Tx, run_id: UUID) -> None:
+    """Raises RunNotOpen for a run with an account that another has replaced since it was made."""
+    if suppliers := await payment_queries.paid_elsewhere(tx, run_id):
+        raise RunNotOpen(
+            "Run {run_id} was planned with accounts that are not the confirmed ones any more (of {suppliers}); reject it"
+            " and make another.",
+            run_id=run_id,
+            suppliers=", ".join(suppliers[:10]),
+        )
+
+
 async def approve_run(tx: Tx, caller: Caller, run_id: UUID) -> Run:
     """The second person's word: the run is queued to be sent. Raises RunNotFound, RunNotOpen, SamePerson."""
     run = await queries.get_run(tx, run_id, lock=True)
     after = rules.decided(run, "approve", caller.organisation, caller.person, clock.now())
     await _check_recalls(tx, run_id)
+    await _check_accounts(tx, run_id)
     job_id = jobs.queue(tx, SEND_RUN, {"run_id": str(run_id)}, caller, natural_key=f"{run_id}:0")
     await promise_asking(tx, [run_id], LONGEST)
     await payment_queries.approve_payments(tx, run_id, clock.now())
@@ -179,7 +207,7 @@ async def reject_run(tx: Tx, caller: Caller, run_id: UUID, command: RejectRun) -
     """The run will not be paid; its sheets may enter another. Raises RunNotFound, RunNotOpen."""
     run = await queries.get_run(tx, run_id, lock=True)
     after = rules.decided(run, "reject", caller.organisation, caller.person, clock.now(), command.reason)
-    planned = await payment_queries.payments_of_run(tx, run_id, PLANNED, lock=True)
+    planned = await payment_queries.payments_of_run(tx, run_id, [PLANNED], lock=True)
     await tx.change(payments, [{"id": each.id, "state": WITHDRAWN, "reason": command.reason} for each in planned])
     await _free(tx, caller, planned, run_id)
     return await _store(tx, caller, run, after, None, "rejected", {"reason": command.reason})

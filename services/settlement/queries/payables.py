@@ -9,6 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.settlement.errors import PayableNotFound
+from services.settlement.queries.accounts import RECEIVING
 from services.settlement.queries.payments import PAYING
 from services.settlement.queries.scope import parties
 from services.settlement.rules.payables import AWAITING_CODES, RECALLED, RELEASED, Payable, Seen
@@ -38,6 +39,7 @@ _SEEN = sa.select(
     *(payables.c[name] for name in COLUMNS),
     *(sheets.c[name].label(f"of_{name}") for name in _OF_SHEET if name in sheets.c),
     PAYING.label("of_paying"),
+    RECEIVING.label("of_receiving"),
     *(RECALL.c[name].label(f"recall_{name}") for name in OF_RECALL),
 ).select_from(payables.outerjoin(sheets, sheets.c.id == payables.c.sheet_id).outerjoin(RECALL, sa.true()))
 _STATE = sa.case(

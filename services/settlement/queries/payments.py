@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from services.settlement.errors import PaymentNotFound
 from services.settlement.queries.scope import parties
+from services.settlement.rules.accounts import CONFIRMED
 from services.settlement.rules.payments import PLANNED, SENDING, Payment
 from services.settlement.rules.sheets import Paying
-from services.settlement.tables import payments, sheets
+from services.settlement.tables import accounts, payments, sheets
 from shared.db import Tx
 
 _APPROVED = sa.and_(payments.c.state == PLANNED, payments.c.approved_at.is_not(None))
@@ -45,6 +46,17 @@ _TO_ANSWER = (
 _BY_STATE = (
     sa.select(payments.c.state, sa.func.count()).where(payments.c.run_id == sa.bindparam("run_id")).group_by("state")
 )
+_ELSEWHERE = (
+    sa.select(payments.c.distributor_code)
+    .distinct()
+    .select_from(payments.outerjoin(accounts, accounts.c.id == payments.c.account_id))
+    .where(
+        payments.c.run_id == sa.bindparam("run_id"),
+        payments.c.state == PLANNED,
+        accounts.c.state.is_distinct_from(CONFIRMED),
+    )
+    .order_by(payments.c.distributor_code)
+)
 FIRST = UUID(int=0)
 
 
@@ -59,11 +71,16 @@ async def payments_to_answer(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Payment]
     return {found.id: found for found in await tx.all(Payment, wanted, ids=sorted(set(ids)))}
 
 
-async def payments_of_run(tx: Tx, run_id: UUID, state: str, *, lock: bool = False) -> list[Payment]:
-    """All payments of a run in a state that the caller may see; a run holds at most 5,000."""
-    wanted = _ALL.where(payments.c.run_id == run_id, payments.c.state == state, parties(tx.scope, payments))
-    wanted = wanted.order_by(payments.c.id)
-    return await tx.all(Payment, wanted.with_for_update() if lock else wanted)
+async def payments_of_run(tx: Tx, run_id: UUID, states: Sequence[str], *, lock: bool = False) -> list[Payment]:
+    """All payments of a run in these states that the caller may see; a run holds at most 5,000."""
+    within = payments.c.state == sa.any_(sa.bindparam("states", type_=sa.ARRAY(sa.Text)))
+    wanted = _ALL.where(payments.c.run_id == run_id, within, parties(tx.scope, payments)).order_by(payments.c.id)
+    return await tx.all(Payment, wanted.with_for_update() if lock else wanted, states=list(states))
+
+
+async def paid_elsewhere(tx: Tx, run_id: UUID) -> list[str]:
+    """The suppliers of a run that is planned whose account is not, or no more, the confirmed one it was planned with."""
+    return [row[0] for row in await tx.rows(_ELSEWHERE, run_id=run_id)]
 
 
 async def approve_payments(tx: Tx, run_id: UUID, at: datetime) -> None:

@@ -1,5 +1,5 @@
 """HTTP into settlement, one module per aggregate."""
 
-from services.settlement.router import ledger, payables, payments, runs, sheets
+from services.settlement.router import accounts, ledger, payables, payments, runs, sheets
 
-routers = (payables.router, sheets.router, runs.router, payments.router, ledger.router)
+routers = (payables.router, sheets.router, accounts.router, runs.router, payments.router, ledger.router)

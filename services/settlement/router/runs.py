@@ -94,8 +94,15 @@ async def reject_payment_run(run_id: UUID, command: RejectRun, caller: CallerHer
 
 
 @router.get("/{run_id}/payment-file", response_class=Csv)
-async def get_payment_file(run_id: UUID, tx: TxHere) -> Response:
-    """The payments that the bank has not answered for, as CSV; 409 until all of them have been reserved."""
+async def get_payment_file(
+    run_id: UUID,
+    tx: TxHere,
+    only: Annotated[
+        Literal["unanswered"] | None, Query(description="leaves out what the bank has said paid or failed of")
+    ] = None,
+) -> Response:
+    """What the bank is asked to pay, as CSV: the same bytes each time, whatever it has answered since; 409 until all of it has
+    been reserved. A payment is known to the bank by its `payment_id`, under which it pays once, however often it is sent."""
     run = await queries.get_run(tx, run_id)
     counts = await payment_queries.count_by_state(tx, run_id)
     if planned := counts.get(payment_rules.PLANNED, 0):
@@ -107,7 +114,8 @@ async def get_payment_file(run_id: UUID, tx: TxHere) -> Response:
             planned=planned,
             payment_count=run.payment_count,
         )
-    orders = await payment_queries.payments_of_run(tx, run_id, payment_rules.SENDING)
+    states = [payment_rules.SENDING] if only else payment_rules.SENT
+    orders = await payment_queries.payments_of_run(tx, run_id, states)
     headers = {"content-disposition": f'attachment; filename="payments-{run_id}.csv"'}
     return Csv(payment_file(orders), headers=headers)
 

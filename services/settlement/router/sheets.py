@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from services.settlement.handlers.sheets import confirm_sheets, dispute_sheets, review_sheets
 from services.settlement.queries import sheets as queries
-from services.settlement.router.payables import CodeHere, MonthHere, steps
-from services.settlement.rules.sheets import Sheet, dispute_step, next_step
+from services.settlement.router.payables import CodeHere, MonthHere
+from services.settlement.rules.sheets import Sheet, dispute_step, next_steps
 from services.settlement.schemas.sheets import ActOnSheet, DisputeSheet, DisputeSheetOf, LineView, SheetView
 from shared import history
 from shared.history import TimelineView
@@ -79,7 +79,7 @@ async def list_sheet_lines(sheet_id: UUID, tx: TxHere, paging: PagingHere) -> Pa
 async def get_sheet_timeline(sheet_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a sheet so far, and whom it waits for."""
     sheet = await queries.get_sheet(tx, sheet_id)
-    waiting = steps(next_step(sheet))
+    waiting = next_steps(sheet)
     waiting += [dispute_step(sheet, line) for line in await queries.still_disputed(tx, sheet_id, MOST_DISPUTES)]
     return await history.timeline(tx, sheet_id, sheet.state, waiting)
 

@@ -139,7 +139,7 @@ def resolved(payable: Payable) -> Payable:
 def next_steps(seen: Seen) -> list[NextStep]:
     """Whom a payable waits for, on what and by when: what moves the money that is released, then who ends the recall of its
     lot, or else the codes still missing."""
-    steps = [_money_step(seen), _codes_step(seen.payable) if seen.recall is None else _recall_step(seen)]
+    steps = [*_money_steps(seen), _codes_step(seen.payable) if seen.recall is None else _recall_step(seen)]
     return [step for step in steps if step is not None]
 
 
@@ -162,22 +162,22 @@ def _recall_step(seen: Seen) -> NextStep | None:
     return recall_step(seen.recall, unpaid)
 
 
-def _money_step(seen: Seen) -> NextStep | None:
-    """Who moves the part that is released; None while nothing is, and when it is paid."""
+def _money_steps(seen: Seen) -> list[NextStep]:
+    """Who moves the part that is released; nobody while nothing is, and when it is paid."""
     payable = seen.payable
     late_from = day_over(payable.due_on)
     who = hospital(payable.institution_code, payable.institution_name)
     match seen.state:
         case "paid" | "awaiting_codes" | "recalled":
-            return None
+            return []
         case "held":
             what = (
                 f"settle the dispute over {payable.held_yuan} yuan of {payable.product_name}, lot {payable.lot_number},"
                 f" order {payable.order_number}: {payable.held_reason}"
             )
-            return NextStep(who=who, what=what, by=late_from)
+            return [NextStep(who=who, what=what, by=late_from)]
         case "sheeted" if seen.sheet is not None:
-            return sheets.next_step(seen.sheet)
+            return sheets.next_steps(seen.sheet)
     if payable.quantity_uncovered and payable.covered_yuan <= payable.sheeted_yuan:
-        return None
-    return NextStep(who=PLATFORM, what="issue the sheet when the month has closed", by=late_from)
+        return []
+    return [NextStep(who=PLATFORM, what="issue the sheet when the month has closed", by=late_from)]

@@ -16,6 +16,9 @@ from shared.next_steps import NextStep, agency
 
 PLANNED, SENDING, PAID, FAILED, WITHDRAWN = STATES = ("planned", "sending", "paid", "failed", "withdrawn")
 
+SENT = (SENDING, PAID, FAILED)
+"""Of which the bank has been told."""
+
 ASK_AGAIN_FIRST_SECONDS = 60
 ASK_AGAIN_LONGEST_SECONDS = 6 * 3_600
 
@@ -63,6 +66,12 @@ class Payment:
     paid_at: datetime | None
     version: int
     approved_at: datetime | None = None
+    account_id: UUID | None = None
+    holder_name: str | None = None
+    bank_name: str | None = None
+    cnaps_code: str | None = None
+    account_number: str | None = None
+    """the account as it was confirmed when the payment was planned; None of what earlier versions planned"""
     sheet_state: str | None = None
     """not kept in the payment's own row"""
 

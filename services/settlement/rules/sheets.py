@@ -11,9 +11,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.settlement.errors import SheetNotOpen
+from services.settlement.rules import accounts
 from shared import clock
 from shared.errors import number_of
-from shared.next_steps import BANK, PLATFORM, Actor, NextStep, agency, day_over, hospital
+from shared.next_steps import BANK, PLATFORM, Actor, NextStep, agency, day_over, distributor, hospital
 
 ISSUED, DISPUTED, CONFIRMED, REVIEWED, IN_RUN, PAID, EMPTY = STATES = (
     "issued",
@@ -86,6 +87,8 @@ class Sheet:
     version: int
     paying: Paying | None = None
     """how far the payment of the sheet is while it stands in a run; not kept in the sheet's own row"""
+    receiving: str | None = None
+    """how far the supplier's receiving account is: `named`, `confirmed`, or None; not kept in the sheet's own row"""
 
 
 def moved(sheet: Sheet, verb: str) -> Sheet:
@@ -142,11 +145,33 @@ def next_step(sheet: Sheet) -> NextStep | None:
         case "confirmed":
             return NextStep(who=office, what="review the sheet", by=day_over(sheet.review_by))
         case "reviewed":
-            return NextStep(who=office, what="take the sheet into a payment run", by=day_over(sheet.due_on))
+            what = "take the sheet into a payment run"
+            return account_step(sheet) or NextStep(who=office, what=what, by=day_over(sheet.due_on))
         case "in_run":
             who, what = PAYING[sheet.paying or Paying.PLANNED](sheet.region)
             return NextStep(who=who, what=what, by=day_over(sheet.due_on))
     return None
+
+
+def next_steps(sheet: Sheet) -> list[NextStep]:
+    """Everybody a sheet waits for: who moves it on, then who sees to the account that it will be paid to."""
+    first = next_step(sheet)
+    own = [] if first is None else [first]
+    before_a_run = sheet.state in (ISSUED, DISPUTED, CONFIRMED)
+    return [*own, *(step for step in [account_step(sheet)] if before_a_run and step is not None)]
+
+
+def account_step(sheet: Sheet) -> NextStep | None:
+    """Who sees to it that the supplier has an account that can be paid to; None when it has."""
+    match sheet.receiving:
+        case accounts.CONFIRMED:
+            return None
+        case accounts.NAMED:
+            who, what = agency(sheet.region), f"confirm or refuse the receiving account of {sheet.distributor_name}"
+        case _:
+            who = distributor(sheet.distributor_code, sheet.distributor_name)
+            what = f"name a receiving account for region {sheet.region} or one around it; nothing is paid without"
+    return NextStep(who=who, what=what, by=day_over(sheet.due_on))
 
 
 PAYING: Mapping[Paying, Callable[[str], tuple[Actor, str]]] = {

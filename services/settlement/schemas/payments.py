@@ -4,6 +4,9 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
+from pydantic import Field
+
+from services.settlement.rules.accounts import masked
 from services.settlement.rules.payments import Payment, next_step
 from services.settlement.schemas.sheets import Month
 from shared.http import Amount, View
@@ -29,12 +32,18 @@ class PaymentView(View):
     sent_at: datetime | None
     answered_at: datetime | None
     paid_at: datetime | None
+    account_id: UUID | None = Field(description="the account that was confirmed when the payment was planned")
+    holder_name: str | None
+    bank_name: str | None
+    cnaps_code: str | None
+    account_number: str | None = Field(description="all but the last 4 digits masked")
     waits_for: NextStep | None
 
     @classmethod
     def of(cls, payment: Payment) -> Self:
         """The view of a payment."""
         shown = {name: getattr(payment, name) for name in cls.model_fields if name != "waits_for"}
+        shown["account_number"] = payment.account_number and masked(payment.account_number)
         return cls(**shown, waits_for=next_step(payment))
 
 

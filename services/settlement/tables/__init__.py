@@ -1,5 +1,6 @@
 """The rows settlement owns, one module per aggregate; all but recalls are private to their parties and their region."""
 
+from services.settlement.tables.accounts import accounts
 from services.settlement.tables.base import metadata
 from services.settlement.tables.ledger import transfers
 from services.settlement.tables.payables import coverage, payables
@@ -9,6 +10,7 @@ from services.settlement.tables.runs import payment_runs
 from services.settlement.tables.sheets import sheet_lines, sheets
 
 __all__ = [
+    "accounts",
     "coverage",
     "metadata",
     "payables",

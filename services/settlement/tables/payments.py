@@ -23,11 +23,20 @@ payments = sa.Table(
     sa.Column("answered_at", sa.DateTime(timezone=True)),
     sa.Column("paid_at", sa.DateTime(timezone=True)),
     sa.Column("version", sa.Integer, nullable=False),
+    # What the bank is told, copied when the payment is planned; NULL of what earlier versions planned.
+    sa.Column("account_id", sa.Uuid, sa.ForeignKey("accounts.id")),
+    sa.Column("holder_name", sa.Text),
+    sa.Column("bank_name", sa.Text),
+    sa.Column("cnaps_code", sa.Text),
+    sa.Column("account_number", sa.Text),
     sa.CheckConstraint(one_of("state", STATES), name="state"),
     sa.CheckConstraint("amount_yuan > 0", name="positive"),
     sa.CheckConstraint("state NOT IN ('sending', 'paid', 'failed') OR sent_at IS NOT NULL", name="sent"),
     sa.CheckConstraint("state <> 'paid' OR paid_at IS NOT NULL", name="paid"),
     sa.CheckConstraint("state <> 'failed' OR reason IS NOT NULL", name="failed"),
+    sa.CheckConstraint(
+        "num_nonnulls(account_id, holder_name, bank_name, cnaps_code, account_number) IN (0, 5)", name="account"
+    ),
     info=PARTIES,
 )
 sa.Index("ix_payments_run", payments.c.run_id, payments.c.id)

@@ -30,9 +30,17 @@ SUPPLIER = ("distributor", SUPPLIER_CODE, "310100")
 MAKER = ("manufacturer", "91350200MA31E12PXF", "350200")
 AGENCY_A = ("agency", "113301000000000001", "330100", "person A")
 AGENCY_B = ("agency", "113301000000000001", "330100", "person B")
+PROVINCE = ("agency", "113300000000000001", "330000", "person P")
 OTHER_AGENCY = ("agency", "113501000000000001", "350100", "person C")
 AUTHORITY = ("authority", "11330000MB0001", "330000")
 OPERATOR = ("operator", "OPS", "000000")
+
+ACCOUNT = {
+    "holder_name": "华东医药股份有限公司",
+    "bank_name": "中国工商银行杭州支行",
+    "cnaps_code": "102100099996",
+    "account_number": "1202021509900012345",
+}
 
 BEFORE_CODES = datetime(2025, 3, 5, 2, tzinfo=UTC)
 """No codes are asked for yet."""
@@ -131,9 +139,23 @@ class Stage:
         assert await self.worker.meet_deadlines()
         return (await self.get("/sheets?limit=500"))["items"]
 
-    async def reviewed(self, *deliveries: DeliveryAccepted) -> list[dict[str, Any]]:
-        """The same, confirmed and reviewed."""
+    async def named(self, supplier: str = SUPPLIER_CODE, region: str = "330000", **other: str) -> dict[str, Any]:
+        """An account that a supplier has named."""
+        who = ("distributor", supplier, "310100")
+        return await self.post("/accounts", who, {"region": region, **ACCOUNT, **other}, 201)
+
+    async def confirmed(self, supplier: str = SUPPLIER_CODE, region: str = "330000", **other: str) -> dict[str, Any]:
+        """The same, confirmed by the agency of the province."""
+        named = await self.named(supplier, region, **other)
+        if named["state"] == "confirmed":
+            return named
+        return await self.post(f"/accounts/{named['id']}/confirmation", PROVINCE, **{"if-match": '"1"'})
+
+    async def reviewed(self, *deliveries: DeliveryAccepted, accounts: bool = True) -> list[dict[str, Any]]:
+        """The same, confirmed and reviewed, with an account for each supplier."""
         sheets = await self.sheets(*deliveries)
+        for supplier in sorted({sheet["distributor_code"] for sheet in sheets if accounts}):
+            await self.confirmed(supplier)
         for sheet in sheets:
             hospital = ("hospital", sheet["institution_code"], sheet["region"])
             await self.post(f"/sheets/{sheet['id']}/confirmation", hospital, **{"if-match": '"1"'})

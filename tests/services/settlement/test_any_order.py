@@ -22,7 +22,18 @@ from services.settlement.gateways import FileBank
 from shared import clock
 from tests.house import House, WorkerInHand
 
-from .conftest import AGENCY_A, AGENCY_B, BEFORE_CODES, HOSPITAL, OTHER_SUPPLIER_CODE, Stage, delivery, line, with_bank
+from .conftest import (
+    AGENCY_A,
+    AGENCY_B,
+    BEFORE_CODES,
+    HOSPITAL,
+    OTHER_SUPPLIER_CODE,
+    SUPPLIER_CODE,
+    Stage,
+    delivery,
+    line,
+    with_bank,
+)
 
 EXAMPLES, STEPS = 4, 20
 SEED = 20261122
@@ -73,6 +84,8 @@ class World:
         clock.release()
         clock.allow_driving(True)
         stage.drive(BEFORE_CODES)
+        for supplier in (SUPPLIER_CODE, OTHER_SUPPLIER_CODE):
+            await stage.confirmed(supplier)
         await stage.worker.deliver(
             delivery(line(100), line(7, "0.0700")), delivery(line(3), supplier=OTHER_SUPPLIER_CODE)
         )

@@ -18,6 +18,7 @@ from .conftest import AGENCY_A, AGENCY_B, BEFORE_CODES, HOSPITAL, OPERATOR, SUPP
 
 async def test_an_accepted_delivery_is_paid_in_the_end(stage: Stage, bank: ScriptedBank) -> None:
     accepted = delivery(line(100, "12.3400"), line(3, "0.3333"))
+    await stage.confirmed()
     (sheet,) = await stage.sheets(accepted)
     assert (sheet["month"], sheet["amount_yuan"], sheet["line_count"]) == ("2025-03", "1235.00", 2)
     assert sheet["confirm_by"] == "2025-04-05"

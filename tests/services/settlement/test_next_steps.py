@@ -11,7 +11,7 @@ from services.settlement.rules import payables, payments, runs, sheets
 from services.settlement.rules.payables import Seen
 from services.settlement.rules.sheets import Disputed, Paying
 from shared.errors import number_of
-from shared.next_steps import BANK, PLATFORM, Actor, NextStep, agency, hospital
+from shared.next_steps import BANK, PLATFORM, Actor, NextStep, agency, distributor, hospital
 from tests.services.settlement.test_rules import NOW, payable, payment, run, sheet
 
 H, OFFICE = hospital("H1", "医院"), agency("330100")
@@ -38,10 +38,30 @@ OF_SHEETS = [
 def test_a_sheet_says_whom_it_waits_for_and_so_does_a_payable_on_it(
     state: str, paying: Paying | None, who: Actor, what: str, by: datetime
 ) -> None:
-    one = replace(sheet(state), review_by=REVIEW_BY.date(), paying=paying)
+    one = replace(sheet(state), review_by=REVIEW_BY.date(), paying=paying, receiving="confirmed")
     expected = NextStep(who=who, what=what, by=by)
     assert sheets.next_step(one) == expected
     assert payables.next_steps(Seen(payable(released=10, state="sheeted"), one)) == [expected]
+
+
+NAME = "name a receiving account for region 330100 or one around it; nothing is paid without"
+CONFIRM = "confirm or refuse the receiving account of 公司"
+OF_ACCOUNTS = [(None, distributor("S1", "公司"), NAME), ("named", OFFICE, CONFIRM)]
+
+
+@pytest.mark.parametrize(("receiving", "who", "what"), OF_ACCOUNTS)
+def test_a_sheet_that_cannot_be_paid_to_an_account_says_so_from_the_beginning(
+    receiving: str | None, who: Actor, what: str
+) -> None:
+    missing = NextStep(who=who, what=what, by=SHEET_DUE)
+    for state in ("issued", "disputed", "confirmed"):
+        one = replace(sheet(state), receiving=receiving)
+        assert sheets.next_steps(one) == [sheets.next_step(one), missing]
+        assert payables.next_steps(Seen(payable(released=10, state="sheeted"), one))[1] == missing
+    ready = replace(sheet("reviewed"), receiving=receiving)
+    assert sheets.next_steps(ready) == [missing]
+    assert payables.next_steps(Seen(payable(released=10, state="sheeted"), ready)) == [missing]
+    assert sheets.next_steps(replace(sheet("in_run"), receiving=receiving))[1:] == []
 
 
 @pytest.mark.parametrize("state", ["paid", "empty"])
@@ -81,7 +101,8 @@ def test_a_payable_says_who_moves_what_is_released_and_who_captures_what_is_not(
 
 
 def test_a_payable_on_a_sheet_still_waits_for_the_codes_of_the_rest() -> None:
-    confirm, capture = payables.next_steps(Seen(payable(released=3, state="sheeted"), sheet("issued")))
+    issued = replace(sheet("issued"), receiving="confirmed")
+    confirm, capture = payables.next_steps(Seen(payable(released=3, state="sheeted"), issued))
     assert (confirm.who, confirm.what.split()[0]) == (H, "confirm")
     assert (capture.who, capture.what) == (PAYER, "capture trace codes of 7 盒 of 10")
 

@@ -123,6 +123,7 @@ async def test_closing_costs_the_same_statements_for_any_number_of_sheets(tx: Tx
 
 
 async def test_disputed_lines_leave_the_sheet_and_return_in_a_later_one(stage: Stage) -> None:
+    await stage.confirmed()
     (sheet,) = await stage.sheets(delivery(line(1), line(2), line(3)))
     path = f"/sheets/{sheet['id']}"
     lines = (await stage.get(f"{path}/lines", HOSPITAL))["items"]
