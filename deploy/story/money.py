@@ -1,4 +1,4 @@
-"""Third part: suppliers name their accounts; sheets come by themselves, are confirmed, reviewed, approved by a second person, paid."""
+"""Third part: accounts are named, sheets come by themselves, are confirmed, reviewed, approved by a second person, and paid."""
 
 import csv
 import io
