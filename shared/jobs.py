@@ -19,7 +19,7 @@ from uuid_utils.compat import uuid7
 
 from shared import telemetry
 from shared.db import PLATFORM, TRANSIENT, Database, Tx, private
-from shared.errors import ServiceError
+from shared.errors import Said, ServiceError
 from shared.identity import Caller
 from shared.next_steps import Actor, NextStep, Role
 from shared.reach import seen
@@ -206,12 +206,16 @@ def next_step(job: JobRow) -> NextStep | None:
     """Whom a job waits for: the worker, an operator where it failed, its sender where rows were refused."""
     match job.state:
         case "queued" | "running":
-            total = "" if job.total is None else f" of {job.total}"
-            return NextStep(who=Actor(role=Role.PLATFORM), what=f"go on with the work; {job.done}{total} done")
+            what = Said("go on with the work; {done} done", done=job.done)
+            if job.total is not None:
+                what = Said("go on with the work; {done} of {total} done", done=job.done, total=job.total)
+            return NextStep(who=Actor(role=Role.PLATFORM), what=what)
         case "failed":
-            return NextStep(who=Actor(role=Role.OPERATOR), what="find out why the job failed, and have it sent again")
+            what = Said("find out why the job failed, and have it sent again")
+            return NextStep(who=Actor(role=Role.OPERATOR), what=what)
         case _ if job.refused:
-            what = f"mend the {job.refused} refused rows, which `get_refused` gives as a sheet, and send them again"
+            sentence = "mend the {count:#refused row}, which `get_refused` gives as a sheet, and send them again"
+            what = Said(sentence, count=job.refused)
             return NextStep(who=Actor(role=Role.SENDER, code=job.organisation), what=what)
     return None
 

@@ -6,12 +6,13 @@ An organisation is named by its code; an agency or authority that no code is kno
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Annotated, Protocol
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WrapValidator
 
 from shared import clock, money
+from shared.errors import Said
 
 
 class Role(StrEnum):
@@ -41,13 +42,17 @@ class Actor(BaseModel):
     region: str | None = None
 
 
+Sentence = Annotated[str, WrapValidator(lambda text, checked: text if isinstance(text, Said) else checked(text))]
+"""A text that stays a sentence of ours where it is one, so that a view can say it in the reader's language."""
+
+
 class NextStep(BaseModel):
     """Who must act now, on what, and by when: the first instant that is too late, which may be over."""
 
     model_config = ConfigDict(frozen=True)
 
     who: Actor
-    what: str
+    what: Sentence
     by: datetime | None = None
 
 

@@ -16,6 +16,9 @@ Made by `jicai access` from `shared/access/`. **own**: rows of which the caller'
 the caller's region and those under it. **all**: every row. Empty: the role may not. A token may carry narrower scopes:
 `<service>:read` for reading, `<service>:write` for everything else, `<service>:<operation>` for that one alone.
 
+**key**: an `Idempotency-Key` is *needed* where what is written has no natural key, so that sent twice it would happen twice
+(400 `key_missing`); every other write *may* carry one.
+
 What is public is seen by every role that may ask, whatever stands in its cell ([two walls](decisions/walls.md)): in listing the
 listings from the public notice on and the relations once confirmed, by `list_listings`, `get_listing`, `list_changes`,
 `list_distributions` and `get_distribution`. Their timelines are not public: those are for the rows of the cell alone.
@@ -39,14 +42,21 @@ def page() -> str:
 
 
 def _table(name: str, document: Mapping[str, Any]) -> Iterator[str]:
-    yield "| operation | request | " + " | ".join(ROLES) + " |"
-    yield "| --- " * (len(ROLES) + 2) + "|"
+    yield "| operation | request | key | " + " | ".join(ROLES) + " |"
+    yield "| --- " * (len(ROLES) + 3) + "|"
     matrix = Access.of(name).matrix
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             if (row := matrix.get(operation["operationId"])) is not None:
                 reaches = " | ".join(row.get(role, "") for role in ROLES)
-                yield f"| {operation['operationId']} | {method.upper()} {path} | {reaches} |"
+                yield f"| {operation['operationId']} | {method.upper()} {path} | {_key(operation)} | {reaches} |"
+
+
+def _key(operation: Mapping[str, Any]) -> str:
+    """Whether a write demands the header, which its refusals tell, or may have it; nothing for a read."""
+    if all(one["name"].lower() != "idempotency-key" for one in operation.get("parameters", ())):
+        return ""
+    return "needed" if "key_missing" in str(operation["responses"].get("400")) else "may"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -60,6 +60,10 @@ class Access:
         if missing := sorted(set(operations) - set(self.matrix)):
             raise MatrixIncomplete(f"{self.service}: no row of the access matrix for {', '.join(missing)}")
 
+    def may(self, operation: str, caller: Caller) -> bool:
+        """Whether one of the caller's roles has this operation, to whatever reach."""
+        return not caller.roles.isdisjoint(self.matrix[operation])
+
     def scope(self, operation: str, caller: Caller, *, writes: bool) -> Scope:
         """Whose rows this caller may see while doing this; raises RoleMayNot, ScopeTooNarrow."""
         row = self.matrix[operation]

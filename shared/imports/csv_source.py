@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from shared.errors import Said
 from shared.imports.refusals import SheetRefused
 from shared.imports.sheet import NumberedRows, SheetKind, cell_too_long, checked_cell, too_many_columns
 from shared.settings import SheetLimits
@@ -50,8 +51,8 @@ class CsvSource:
                     raise cell_too_long(number + 1, self._limits) from error
                 raise SheetRefused(
                     "csv_malformed",
-                    f"the quotation marks do not match: {error}",
-                    where=f"line {reader.line_num}",
+                    Said("the quotation marks do not match: {error}", error=error),
+                    where=Said("line {line}", line=reader.line_num),
                     allowed='cells with a comma, a quotation mark or a line break in "…", with "" for a quotation mark',
                 ) from error
 
@@ -91,9 +92,9 @@ class _Lines:
             if self._used > self._max:
                 raise SheetRefused(
                     "row_too_long",
-                    f"a row is longer than {self._max:,} characters; is a quotation mark left open?",
-                    where=f"row {self._row}",
-                    allowed=f"at most {self._max:,} characters a row",
+                    Said("a row is longer than {most:,} characters; is a quotation mark left open?", most=self._max),
+                    where=Said("row {number}", number=self._row),
+                    allowed=Said("at most {most:,} characters a row", most=self._max),
                 )
             yield line
 
@@ -109,14 +110,22 @@ def detected_encoding(path: Path) -> str:
     gb18030 = _first_undecodable(path, "gb18030")
     if gb18030 is not None:
         raise _unreadable(
-            f"the text is neither UTF-8 (fails at {_place(path, utf8)}) nor GB18030 (fails at {_place(path, gb18030)})",
+            Said(
+                "the text is neither UTF-8 (fails at {utf8}) nor GB18030 (fails at {gb18030})",
+                utf8=_place(path, utf8),
+                gb18030=_place(path, gb18030),
+            ),
             _place(path, max(utf8, gb18030)),
         )
     stray = _first_utf8_run(path)
     if stray is not None:
         raise SheetRefused(
             "mixed_encodings",
-            f"the file mixes encodings: UTF-8 at {_place(path, stray)}, another at {_place(path, utf8)}",
+            Said(
+                "the file mixes encodings: UTF-8 at {utf8}, another at {other}",
+                utf8=_place(path, stray),
+                other=_place(path, utf8),
+            ),
             where=_place(path, max(stray, utf8)),
             allowed=_ENCODINGS,
         )
@@ -165,11 +174,11 @@ def _first_utf8_run(path: Path) -> int | None:
     return path.stat().st_size - len(carried) + found.start() if found else None
 
 
-def _place(path: Path, position: int) -> str:
+def _place(path: Path, position: int) -> Said:
     line = 1
     for offset, chunk in _chunks(path):
         if position < offset + len(chunk):
             line += chunk.count(b"\n", 0, position - offset)
             break
         line += chunk.count(b"\n")
-    return f"line {line}, byte {position}"
+    return Said("line {line}, byte {position}", line=line, position=position)

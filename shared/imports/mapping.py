@@ -23,6 +23,7 @@ from collections.abc import Mapping as Lookup
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.errors import Said
 from shared.imports.derive import OF_ONE, OF_SEVERAL
 from shared.imports.folding import folded
 from shared.imports.refusals import Refusal, SheetRefused
@@ -82,8 +83,8 @@ class Mapping:
         if missing:
             raise SheetRefused(
                 "unmapped_field",
-                f"the mapping says nothing of {', '.join(missing)}",
-                allowed=f"all of {', '.join(required)}",
+                Said("the mapping says nothing of {fields}", fields=", ".join(missing)),
+                allowed=Said("all of {fields}", fields=", ".join(required)),
             )
 
     def bind(self, header: Sequence[str], optional: Collection[str] = (), either: Sequence[str] = ()) -> "Binder":
@@ -126,6 +127,10 @@ class Binder:
         read = {place for _, place, _, _ in self._columns}
         self.unread = [name for place, name in enumerate(header) if place not in read and name]
 
+    def cell(self, row: Row, field: str) -> str | None:
+        """The cell that a field comes from, as it stands in the sheet; None where it does not come from one."""
+        return next((row.cells[place] for name, place, _, _ in self._columns if name == field), None)
+
     def __call__(self, row: Row, given: Lookup[str, str | None] = _EMPTY) -> dict[str, str | None]:
         """Fields of a row. A derivation that needs what is not in `given` (yet) is None."""
         fields = dict(self._fixed)
@@ -144,7 +149,7 @@ def load_mapping(path: Path) -> Mapping:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SheetRefused("mapping_broken", f"{path.name} is no TOML: {error}") from error
+        raise SheetRefused("mapping_broken", Said("{name} is no TOML: {error}", name=path.name, error=error)) from error
     return mapping_of(document)
 
 
@@ -224,8 +229,8 @@ def _place_of(column: str, header: Sequence[str]) -> int | None:
         if len(places) > 1:
             raise SheetRefused(
                 "ambiguous_column",
-                f"the header has {len(places)} columns named {column!r}",
-                where="row 1",
+                Said("the header has {count} columns named {column!j}", count=len(places), column=column),
+                where=Said("row {number}", number=1),
                 allowed="each mapped column once",
             )
         if places:
@@ -243,11 +248,10 @@ def _refuse_missing(
     if not needed:
         return
     missing = [_Missing(names, [binder.columns[name] for name in names], binder.unread) for names in needed]
-    count = "a column is" if len(missing) == 1 else f"{len(missing)} columns are"
     raise SheetRefused(
         "missing_column",
-        f"{count} missing from the header: {', '.join(one.said() for one in missing)}",
-        where="row 1",
+        Said("{count:#column} missing from the header: {names}", count=len(missing), names=_listed(missing)),
+        where=Said("row {number}", number=1),
         found=", ".join(header),
         faults=tuple(one.fault() for one in missing),
     )
@@ -261,28 +265,41 @@ class _Missing:
     columns: Sequence[str]
     unread: Sequence[str]
 
-    def said(self) -> str:
+    def said(self) -> Said:
         near = difflib.get_close_matches(self.columns[0], self.unread, n=3, cutoff=0.5)
-        return " or ".join(self.columns) + (f" (near: {', '.join(near)})" if near else "")
+        hint = Said(" (near: {names})", names=", ".join(near)) if near else ""
+        return Said("{column}{hint}", column=_either(self.columns), hint=hint)
 
     def fault(self) -> Refusal:
+        column = _either(self.columns)
+        rule = Said("no column gives {fields}", fields=_either(self.fields))
         return Refusal(
-            1,
-            " or ".join(self.columns),
-            "",
-            f"no column gives {' or '.join(self.fields)}",
-            f"a header {' or '.join(self.columns)}, whatever its width, case and spaces",
+            1, column, "", rule, Said("a header {column}, whatever its width, case and spaces", column=column)
         )
+
+
+def _either(names: Sequence[str]) -> Said:
+    """A or B; a mapping has no more."""
+    first, *other = names
+    return Said("{first} or {other}", first=first, other=other[0]) if other else Said(first)
+
+
+def _listed(missing: Sequence[_Missing]) -> Said:
+    first, *rest = (one.said() for one in missing)
+    return Said("{first}, {rest}", first=first, rest=_listed(missing[1:])) if rest else first
 
 
 def _unknown(code: str, what: str, given: str, known: Sequence[str], where: str = "") -> SheetRefused:
     near = difflib.get_close_matches(given, known, n=3, cutoff=0.5)
-    hint = f"; near: {', '.join(near)}" if near else ""
-    return SheetRefused(code, f"{what} {given!r} is not known{hint}", where=where, allowed=", ".join(known))
+    hint = Said("; near: {names}", names=", ".join(near)) if near else ""
+    said = Said("{what} {given!j} is not known{hint}", what=Said(what), given=given, hint=hint)
+    return SheetRefused(code, said, where=where, allowed=", ".join(known))
 
 
 def _wrong(where: str, allowed: str) -> SheetRefused:
-    return SheetRefused("mapping_broken", f"{where} is not as it should be", where=where, allowed=allowed)
+    return SheetRefused(
+        "mapping_broken", Said("{where} is not as it should be", where=where), where=where, allowed=allowed
+    )
 
 
 def _check_keys(table: Lookup[str, object], where: str, allowed: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ Invariant: whatever the bytes are, the answer is a Sheet within its limits or a 
 
 from pathlib import Path
 
+from shared.errors import Said
 from shared.imports.csv_source import CsvSource, detected_encoding
 from shared.imports.refusals import SheetRefused
 from shared.imports.sheet import Sheet
@@ -32,8 +33,8 @@ def open_sheet(path: Path, *, sheet: str | None = None, limits: SheetLimits | No
     if size > limits.file_bytes:
         raise SheetRefused(
             "sheet_too_large",
-            f"the file has {size:,} bytes",
-            allowed=f"at most {limits.file_bytes:,} bytes",
+            Said("the file has {size:,} bytes", size=size),
+            allowed=Said("at most {most:,} bytes", most=limits.file_bytes),
         )
     with path.open("rb") as file:
         head = file.read(len(_OLE))
@@ -57,7 +58,7 @@ def _refuse_foreign(path: Path, head: bytes) -> None:
         raise SheetRefused("unknown_sheet_type", "the file is an old Office file (.xls)", allowed=_KINDS)
     for mark, what in _FOREIGN.items():
         if head.startswith(mark):
-            raise SheetRefused("unknown_sheet_type", f"the file is {what}", allowed=_KINDS)
+            raise SheetRefused("unknown_sheet_type", Said("the file is {what}", what=Said(what)), allowed=_KINDS)
 
 
 def _refuse_misnamed(path: Path, *, workbook: bool) -> None:
@@ -72,7 +73,7 @@ def _refuse_misnamed(path: Path, *, workbook: bool) -> None:
             what = "plain text" if _is_text(path) else "no workbook"
             raise SheetRefused(
                 "sheet_misnamed",
-                f"the file was sent as .xlsx and is {what}",
+                Said("the file was sent as .xlsx and is {what}", what=Said(what)),
                 allowed="a workbook as .xlsx, text with commas as .csv",
             )
 

@@ -70,6 +70,7 @@ class SheetRefused(ValueError):
         self.allowed = allowed
         self.found = found
         self.faults = faults
+        say(self, "detail", "where", "allowed")
         super().__init__(told(self))
 
 
@@ -77,7 +78,7 @@ def told(refused: SheetRefused) -> Said:
     """Why a sheet cannot be taken, in a sentence that can be said in the reader's language."""
     return Said(
         "{detail}{place}{found}{accepted}",
-        detail=Said(refused.detail),
+        detail=refused.detail,
         place=Said(" ({where})", where=refused.where) if refused.where else "",
         found=Said("; found: {found}", found=refused.found) if refused.found else "",
         accepted=Said("; accepted: {allowed}", allowed=refused.allowed) if refused.allowed else "",
@@ -119,7 +120,11 @@ def write_refused(
         case ".xlsx":
             return _write_xlsx(path, full_header, rows, sheet)
         case other:
-            raise SheetRefused("unknown_sheet_type", f"cannot write a sheet of type {other!r}", allowed=".xlsx, .csv")
+            raise SheetRefused(
+                "unknown_sheet_type",
+                Said("cannot write a sheet of type {suffix!j}", suffix=other),
+                allowed=".xlsx, .csv",
+            )
 
 
 def _with_reasons(width: int, rows: Iterable[tuple[Sequence[str], Sequence[Refusal]]]) -> Iterator[list[str]]:

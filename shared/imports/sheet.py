@@ -8,6 +8,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
 
+from shared.errors import Said
 from shared.imports.refusals import REFUSAL_COLUMNS, SheetRefused, restored
 from shared.settings import SheetLimits
 
@@ -95,27 +96,27 @@ def checked_cell(cell: str, number: int, limits: SheetLimits) -> str:
 def cell_too_long(number: int, limits: SheetLimits) -> SheetRefused:
     return SheetRefused(
         "cell_too_long",
-        f"a cell is longer than {limits.cell_characters:,} characters; is a quotation mark left open?",
-        where=f"row {number}",
-        allowed=f"at most {limits.cell_characters:,} characters a cell",
+        Said("a cell is longer than {most:,} characters; is a quotation mark left open?", most=limits.cell_characters),
+        where=Said("row {number}", number=number),
+        allowed=Said("at most {most:,} characters a cell", most=limits.cell_characters),
     )
 
 
 def too_many_columns(number: int, limits: SheetLimits) -> SheetRefused:
     return SheetRefused(
         "too_many_columns",
-        f"the sheet has more than {limits.columns} columns",
-        where=f"row {number}",
-        allowed=f"at most {limits.columns} columns",
+        Said("the sheet has more than {most} columns", most=limits.columns),
+        where=Said("row {number}", number=number),
+        allowed=Said("at most {most} columns", most=limits.columns),
     )
 
 
 def _too_many_rows(number: int, limits: SheetLimits) -> SheetRefused:
     return SheetRefused(
         "too_many_rows",
-        f"the sheet has more than {limits.rows:,} rows",
-        where=f"row {number}",
-        allowed=f"at most {limits.rows:,} rows a file",
+        Said("the sheet has more than {most:,} rows", most=limits.rows),
+        where=Said("row {number}", number=number),
+        allowed=Said("at most {most:,} rows a file", most=limits.rows),
     )
 
 
@@ -129,7 +130,7 @@ def _header_of(source: RowSource, limits: SheetLimits) -> tuple[str, ...]:
         raise SheetRefused(
             "no_header",
             "the first row is empty",
-            where="row 1",
+            where=Said("row {number}", number=1),
             allowed="the names of the columns in row 1",
         )
     if len(names) > limits.columns:
@@ -142,5 +143,7 @@ def _without_reasons(header: tuple[str, ...]) -> tuple[str, ...]:
     while width and header[width - 1] in REFUSAL_COLUMNS:
         width -= 1
     if not width:
-        raise SheetRefused("no_header", "the sheet has only the columns of a refusal", where="row 1")
+        raise SheetRefused(
+            "no_header", "the sheet has only the columns of a refusal", where=Said("row {number}", number=1)
+        )
     return header[:width]

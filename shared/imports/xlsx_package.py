@@ -14,6 +14,7 @@ from xml.parsers import expat
 
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelta_format
 
+from shared.errors import Said
 from shared.imports.refusals import SheetRefused
 from shared.settings import SheetLimits
 
@@ -51,9 +52,9 @@ def damage_refused(part: str) -> Iterator[None]:
     try:
         yield
     except expat.ExpatError as error:
-        raise broken(f"the XML is damaged: {error}", part) from error
+        raise broken(Said("the XML is damaged: {error}", error=error), part) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        raise broken(f"the file is damaged: {error}", part) from error
+        raise broken(Said("the file is damaged: {error}", error=error), part) from error
 
 
 def local(name: str) -> str:
@@ -87,10 +88,15 @@ class Package:
             for chunk in _chunks(stream):
                 fed += len(chunk)
                 if fed > limit:
-                    raise _too_large(f"{part} expands to more than {limit:,} bytes", f"{limit:,} bytes")
+                    raise _too_large(
+                        Said("{part} expands to more than {most:,} bytes", part=part, most=limit),
+                        Said("{most:,} bytes", most=limit),
+                    )
                 parser.Parse(chunk)
                 if fed - parser.CurrentByteIndex > self._limits.xml_token_bytes:
-                    raise broken(f"an XML token is longer than {self._limits.xml_token_bytes:,} bytes", part)
+                    raise broken(
+                        Said("an XML token is longer than {most:,} bytes", most=self._limits.xml_token_bytes), part
+                    )
                 yield
             parser.Parse(b"", True)  # noqa: FBT003  expat's parameters have no names
 
@@ -106,16 +112,22 @@ class Package:
     def _check_directory(self, file_bytes: int) -> None:
         entries = self._zip.infolist()
         if len(entries) > self._limits.zip_entries:
-            raise _too_large(f"the file has {len(entries):,} parts", f"{self._limits.zip_entries:,} parts")
+            raise _too_large(
+                Said("the file has {count:,} parts", count=len(entries)),
+                Said("{count:,} parts", count=self._limits.zip_entries),
+            )
         if any(entry.flag_bits & _ENCRYPTED for entry in entries):
             raise SheetRefused("sheet_encrypted", "the file is protected by a password", allowed="without one")
         total = sum(entry.file_size for entry in entries)
         if total > self._limits.uncompressed_bytes:
-            limit = f"{self._limits.uncompressed_bytes:,} bytes"
-            raise _too_large(f"the file expands to {total:,} bytes", limit)
+            limit = Said("{most:,} bytes", most=self._limits.uncompressed_bytes)
+            raise _too_large(Said("the file expands to {total:,} bytes", total=total), limit)
         ratio = self._limits.expansion_ratio
         if total > max(ratio * file_bytes, _MIN_RATIO_BYTES):
-            raise _too_large(f"the file of {file_bytes:,} bytes expands to {total:,} bytes", f"{ratio} times")
+            raise _too_large(
+                Said("the file of {size:,} bytes expands to {total:,} bytes", size=file_bytes, total=total),
+                Said("{ratio} times", ratio=ratio),
+            )
 
     def _part_names(self) -> PartNames:
         workbook = self._target("_rels/.rels", "/officeDocument")
@@ -230,8 +242,8 @@ def _number(text: str) -> int:
 
 
 def _too_large(detail: str, limit: str) -> SheetRefused:
-    return SheetRefused("sheet_too_large", detail, allowed=f"at most {limit}")
+    return SheetRefused("sheet_too_large", detail, allowed=Said("at most {limit}", limit=limit))
 
 
 def _refuse_doctype(name: str, system_id: str | None, public_id: str | None, has_subset: int) -> None:
-    raise broken(f"the XML declares a document type ({name}), which no workbook needs")
+    raise broken(Said("the XML declares a document type ({name}), which no workbook needs", name=name))

@@ -15,6 +15,7 @@ from xml.parsers import expat
 
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
 
+from shared.errors import Said
 from shared.imports.numbers import number_text
 from shared.imports.refusals import SheetRefused
 from shared.imports.sheet import NumberedRows, SheetKind, cell_too_long, too_many_columns
@@ -72,7 +73,7 @@ class _CellTexts:
         match kind:
             case "s":
                 if not value.strip().isdecimal():
-                    raise broken(f"a cell points to text {value!r}")
+                    raise broken(Said("a cell points to text {value!j}", value=value))
                 return _unescaped(self._strings[int(value)])
             case "n":
                 return self._date(value) if style in self._dates else number_text(value)
@@ -150,7 +151,7 @@ class _RowParser:
         number = given.get("r", "")
         following = int(number) if number.isdecimal() else self._number + 1
         if following <= self._number:
-            raise broken("rows are out of order", f"row {following}")
+            raise broken("rows are out of order", Said("row {number}", number=following))
         self._number = following
         self._cells = []
         self._column = -1
@@ -159,7 +160,7 @@ class _RowParser:
         reference = given.get("r")
         column = self._column + 1 if reference is None else self._column_of(reference)
         if column <= self._column:
-            raise broken("cells are out of order", f"row {self._number}")
+            raise broken("cells are out of order", Said("row {number}", number=self._number))
         self._column = column
         self._kind = given.get("t", "n")
         self._style = given.get("s", "")
@@ -189,7 +190,7 @@ class _RowParser:
 
 def _column_number(letters: str) -> int:
     if not (letters.isascii() and letters.isupper() and letters.isalpha() and len(letters) <= len("XFD")):
-        raise broken(f"a cell stands in column {letters!r}")
+        raise broken(Said("a cell stands in column {letters!j}", letters=letters))
     number = 0
     for letter in letters:
         number = number * 26 + ord(letter) - ord("A") + 1
@@ -210,5 +211,7 @@ def _part_of(name: str | None, sheets: dict[str, str]) -> str:
     if name is None:
         return next(iter(sheets.values()))
     if name not in sheets:
-        raise SheetRefused("unknown_sheet", f"the workbook has no sheet named {name!r}", allowed=", ".join(sheets))
+        raise SheetRefused(
+            "unknown_sheet", Said("the workbook has no sheet named {name!j}", name=name), allowed=", ".join(sheets)
+        )
     return sheets[name]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from xml.parsers import expat
 
+from shared.errors import Said
 from shared.imports.refusals import SheetRefused
 from shared.imports.xlsx_package import Package, broken, local
 from shared.settings import SheetLimits
@@ -34,8 +35,8 @@ class StringTable:
         if self._count >= self._max:
             raise SheetRefused(
                 "too_many_strings",
-                f"the workbook has more than {self._max:,} different texts",
-                allowed=f"at most {self._max:,}",
+                Said("the workbook has more than {most:,} different texts", most=self._max),
+                allowed=Said("at most {limit}", limit=f"{self._max:,}"),
             )
         self._count += 1
         self._open_block.append(text)
@@ -52,7 +53,7 @@ class StringTable:
 
     def __getitem__(self, index: int) -> str:
         if not 0 <= index < self._count:
-            raise broken(f"a cell points to text {index:,} of {self._count:,}")
+            raise broken(Said("a cell points to text {index:,} of {count:,}", index=index, count=self._count))
         block, place = divmod(index, _STRINGS_A_BLOCK)
         return self._block(block)[place]
 
@@ -102,8 +103,10 @@ class _StringParser:
             if self._length > self._limits.cell_characters:
                 raise SheetRefused(
                     "cell_too_long",
-                    f"a text of the workbook is longer than {self._limits.cell_characters:,} characters",
-                    allowed=f"at most {self._limits.cell_characters:,} characters a cell",
+                    Said(
+                        "a text of the workbook is longer than {most:,} characters", most=self._limits.cell_characters
+                    ),
+                    allowed=Said("at most {most:,} characters a cell", most=self._limits.cell_characters),
                 )
             self._parts.append(data)
 

@@ -23,8 +23,9 @@ from shared.access import Access
 from shared.codes import region_prefix
 from tests.access.asking import MOST_VALUES, UUID, Ask, asks
 from tests.access.conftest import Apps, tables_of
+from tests.access.sheets import Back, refused_of
 from tests.access.worlds import World
-from tests.house import House
+from tests.house import House, WorkerInHand
 
 Who = tuple[str, str, str]
 Answers = dict[tuple[str, Who, str], str]
@@ -47,6 +48,7 @@ class Learnt:
     writes: dict[str, Answers] = field(default_factory=dict)
     reads_without: Answers = field(default_factory=dict)
     writes_without: dict[str, Answers] = field(default_factory=dict)
+    sheets: list[Back] = field(default_factory=list)
     shown_to_owners: set[tuple[str, str]] = field(default_factory=set)
     readable: set[tuple[str, str]] = field(default_factory=set)
 
@@ -71,10 +73,19 @@ WALLS = {
 
 
 @pytest.fixture(scope="module")
-async def learnt(house: House, apps: Apps, worlds: tuple[World, World], token: Callable[..., str]) -> Learnt:
+async def learnt(
+    house: House,
+    apps: Apps,
+    worlds: tuple[World, World],
+    token: Callable[..., str],
+    _apps: Callable[[Any], Any],
+) -> Learnt:
     """Asks everything behind each wall, removes the foreign rows, and asks again."""
     foreign, own = worlds
     known = Learnt()
+    listing = await _apps(load("listing"))
+    worker = WorkerInHand(load("listing"), await house.database(load("listing")))
+    known.sheets.append(await refused_of(listing, worker, token, own, foreign, 1))
     pools = {name: (await pool(house, name, foreign), await pool(house, name, own)) for name in NAMES}
     known_ids = {value for pair in pools.values() for one in pair for values in one.values() for value in values}
     asking = Asking(token, known_ids, pools, callers(own, foreign))
@@ -93,6 +104,7 @@ async def learnt(house: House, apps: Apps, worlds: tuple[World, World], token: C
         known.reads_without = await asking.answers(await apps.behind(**BOTH), writes=False)
         for wall in ("queries", "database"):
             known.writes_without[wall] = await asking.answers(await apps.behind(**WALLS[wall]), writes=True)
+    known.sheets.append(await refused_of(listing, worker, token, own, foreign, 2))
     return known
 
 
@@ -253,6 +265,12 @@ async def test_behind_either_wall_alone_the_answers_are_the_same_as_if_foreign_r
 ) -> None:
     leaks = learnt.leaks(wall)
     assert not leaks, f"{len(leaks)} leaks:\n" + "\n".join(leaks[:20])
+
+
+async def test_a_supplier_s_sheet_that_names_foreign_rows_comes_back_as_if_they_were_not_there(learnt: Learnt) -> None:
+    with_, without = learnt.sheets
+    assert with_ == without
+    assert {kind for kind, rows in with_.items() if rows} == {"products", "distributions", "enterprises"}
 
 
 async def test_without_both_walls_every_service_leaks(learnt: Learnt) -> None:

@@ -1,7 +1,7 @@
 """Refusals speak the reader's language, every code has a title in both and a page, and nothing else is ever translated."""
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from string import Formatter
@@ -100,19 +100,27 @@ def test_a_page_speaks_of_places_only_where_some_line_of_ours_names_them() -> No
 
 
 def cells() -> Iterator[str]:
-    """Every sentence that refuses a cell of a sheet: its rule, and what is accepted."""
-    for path in [*Path("shared/codes").glob("*.py"), Path("shared/imports/convert.py")]:
+    """Every sentence that refuses a cell of a sheet, or a sheet as a whole: its rule, and what is accepted."""
+    for path in [*Path("shared/codes").glob("*.py"), *Path("shared/imports").glob("*.py")]:
         module = import_module(".".join(path.with_suffix("").parts))
         yield from (text for name, text in vars(module).items() if name.endswith("ALLOWED") and isinstance(text, str))
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call) and ast.unparse(call.func) in REFUSES_A_CELL:
-                yield from (one.value for one in call.args if isinstance(one, ast.Constant) and one.value)
+                yield from _texts(call.args)
+            elif isinstance(call, ast.Call) and ast.unparse(call.func) in REFUSES_A_SHEET:
+                told = [*call.args, *(named.value for named in call.keywords)]
+                yield from (text for text in _texts(told) if " " in text)  # the code of the refusal has none
 
 
+def _texts(said: Sequence[ast.expr]) -> Iterator[str]:
+    yield from (one.value for one in said if isinstance(one, ast.Constant) and isinstance(one.value, str) and one.value)
+
+
+REFUSES_A_SHEET = {"SheetRefused", "broken", "_unreadable", "_too_large", "_wrong"}
 REFUSES_A_CELL = {"CodeRefused", "FieldRefused", "Refusal", "self.refuse", "Said"}
 
 
-def test_what_refuses_a_cell_is_said_in_chinese_too() -> None:
+def test_what_refuses_a_cell_or_a_sheet_is_said_in_chinese_too() -> None:
     assert set(cells()) - set(words.chinese()["sentences"]) == set()
 
 

@@ -16,11 +16,19 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from services.listing.handlers.sheets import KINDS, SheetKind, command_of, import_refused, mapping_of, refusals_of
+from services.listing.handlers.sheets import (
+    KINDS,
+    FirstRows,
+    SheetKind,
+    command_of,
+    import_refused,
+    mapping_of,
+    refusals_of,
+)
 from services.listing.queries.imports import forget_file, known_job
 from shared import jobs
 from shared.db import Scope, Tx
-from shared.errors import ServiceError
+from shared.errors import Said, ServiceError
 from shared.http import Command, words
 from shared.http.jobs import REFUSED_FILE
 from shared.identity import Caller
@@ -39,15 +47,23 @@ STEP_TRIES = 3
 
 
 async def take_sheet(
-    tx: Tx, caller: Caller, kind: str, mapping: str, path: Path, digest: str, limits: SheetLimits
+    tx: Tx, caller: Caller, kind: str, way: str, mapping: str, path: Path, digest: str, limits: SheetLimits
 ) -> tuple[UUID, bool]:
-    """Queues the import of a sheet; returns its job, and whether it is known from before. Raises ImportRefused."""
+    """Queues the import of a sheet whose rows land by `way`, one of its kind's; returns its job, and whether it is known
+    from before. Raises ImportRefused."""
     await asyncio.to_thread(_check, kind, mapping, path, limits)
     natural_key = f"{kind}:{mapping}:{caller.organisation}:{digest}"
     if (known := await known_job(tx, JOB, natural_key)) is not None:
         return known, True
     scope = tx.scope
-    params = {"kind": kind, "mapping": mapping, "sha256": digest, "scope": asdict(scope), "suffix": path.suffix}
+    params = {
+        "kind": kind,
+        "way": way,
+        "mapping": mapping,
+        "sha256": digest,
+        "scope": asdict(scope),
+        "suffix": path.suffix,
+    }
     params["language"] = words.language.get()
     job_id = jobs.queue(tx, JOB, params, caller, natural_key)
     await _store(tx, job_id, SHEET_FILE, path)
@@ -77,23 +93,29 @@ async def _store(tx: Tx, job_id: UUID, name: str, path: Path) -> None:
 
 
 async def run_import(job: Job) -> dict[str, Any]:
-    """Does the job, from wherever it is, to its end."""
+    """Does the job, from wherever it is, to its end; what it refuses is said in the language of who sent the sheet."""
+    with words.speaking(job.params.get("language", words.ENGLISH)):
+        try:
+            return await _run(job)
+        except SheetRefused as error:
+            refused = import_refused(error)
+            refused.detail = Said(words.spoken(refused.detail))
+            raise refused from error
+
+
+async def _run(job: Job) -> dict[str, Any]:
     kind = KINDS[job.params["kind"]]
     columns = mapping_of(job.params["kind"], job.params["mapping"])
     with TemporaryDirectory(prefix="jicai-import-") as folder:
         path = Path(folder) / f"sheet{job.params['suffix']}"
         await _fetch(job, SHEET_FILE, path)
-        try:
-            limits = job.database.limits.sheet
-            sheet = await asyncio.to_thread(open_sheet, path, sheet=columns.sheet, limits=limits)
-            with sheet:
-                binder = kind.bind(columns, sheet.header)
-                with words.speaking(job.params.get("language", words.ENGLISH)):
-                    await _land(job, kind, sheet, binder)
-                if job.refused and not job.cursor.get("returned"):
-                    await _return_refused(job, sheet.header, Path(folder), columns.sheet)
-        except SheetRefused as error:
-            raise import_refused(error) from error
+        limits = job.database.limits.sheet
+        sheet = await asyncio.to_thread(open_sheet, path, sheet=columns.sheet, limits=limits)
+        with sheet:
+            binder = kind.bind(columns, sheet.header)
+            await _land(job, kind, sheet, binder)
+            if job.refused and not job.cursor.get("returned"):
+                await _return_refused(job, sheet.header, Path(folder), columns.sheet)
     return {
         "rows": job.done,
         "landed": job.done - job.refused,
@@ -108,8 +130,11 @@ async def _land(job: Job, kind: SheetKind, sheet: Sheet, binder: Binder) -> None
         total = await asyncio.to_thread(_count, sheet)
         async with job.step():
             job.total = total
-    rows = islice(iter(sheet), job.done, None)
-    while batch := await asyncio.to_thread(_batch, kind, rows, binder):
+    rows, first = iter(sheet), FirstRows(kind)
+    landed = 0
+    while landed < job.done:  # before a restart; read again for what they were the first to say
+        landed += len(await asyncio.to_thread(_batch, kind, islice(rows, job.done - landed), binder, first))
+    while batch := await asyncio.to_thread(_batch, kind, rows, binder, first):
         await _step(job, kind, binder, batch)
 
 
@@ -117,11 +142,13 @@ Read = tuple[Row, Command | tuple[Refusal, ...]]
 """A row, and what it asks for or why it cannot be read."""
 
 
-def _batch(kind: SheetKind, rows: Iterator[Row], binder: Binder) -> list[Read]:
+def _batch(kind: SheetKind, rows: Iterator[Row], binder: Binder, first: FirstRows) -> list[Read]:
     read: list[Read] = []
     for row in islice(rows, STEP_ROWS):
         try:
-            read.append((row, command_of(kind, row, binder)))
+            command = command_of(kind, row, binder)
+            first.check(row, binder, command)
+            read.append((row, command))
         except RowRefused as error:
             read.append((row, error.refusals))
     return read
@@ -136,7 +163,8 @@ async def _step(job: Job, kind: SheetKind, binder: Binder, batch: Sequence[Read]
             async with job.step() as tx:
                 # The worker sees all; what a row may do is still bounded by who sent the sheet.
                 tx.scope = Scope(**job.params["scope"])
-                outcomes = await kind.land(tx, job.caller, [asked for _, asked in good]) if good else []
+                land = kind.ways[job.params.get("way") or next(iter(kind.ways))]  # a job may be older than the word
+                outcomes = await land(tx, job.caller, [asked for _, asked in good]) if good else []
                 missed = [
                     (row, refusals_of(row, binder, outcome))
                     for (row, _), outcome in zip(good, outcomes, strict=True)

@@ -34,6 +34,8 @@ from shared.identity import Caller
 
 T = TypeVar("T")
 
+PRODUCT_CODE = "/product_code"
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -65,40 +67,46 @@ async def propose_listings(
     outcomes: list[ListingView | ServiceError] = []
     for command, code in zip(commands, codes, strict=True):
         try:
-            draft = _draft(desk, code, command)
+            draft = draft_of(desk, desk.products.get(code), command)
         except ServiceError as refusal:
             outcomes.append(refusal)
             continue
-        detail = {"price_yuan": str(draft.price_yuan), "category": draft.category}
-        outcomes.append(ListingView.of(desk.put_listing(draft, "proposed", detail), desk.products[code]))
+        outcomes.append(ListingView.of(put_draft(desk, draft), desk.products[code]))
     await desk.store()
     return outcomes
 
 
-def _draft(desk: Desk, code: str, command: ProposeListing) -> Listing:
-    """The draft; raises ListingRefused with every fault, NotYourListing, ListingExists."""
+def put_draft(desk: Desk, draft: Listing) -> Listing:
+    """Puts a draft on the desk, its product before it."""
+    return desk.put_listing(draft, "proposed", {"price_yuan": str(draft.price_yuan), "category": draft.category})
+
+
+def draft_of(desk: Desk, product: Product | None, command: ProposeListing, named: str = PRODUCT_CODE) -> Listing:
+    """The draft of a product, which the request names at `named`.
+
+    Raises ListingRefused with every fault, NotYourListing, ListingExists.
+    """
     faults = Faults()
     valid_from = command.valid_from or clock.today()
     check_terms(faults, command.region, valid_from, command.valid_to)
-    product = desk.products.get(code)
     if product is None:
-        faults.add("/product_code", command.product_code, "no such product is registered", "a registered product")
+        faults.add(named, command.product_code, "no such product is registered", "a registered product")
     else:
-        check_provisional(faults, desk.tx, product, command.region)
+        check_provisional(faults, desk.tx, product, command.region, named)
     faults.refuse(ListingRefused)
     assert product is not None  # noqa: S101  a fault otherwise
     if not desk.tx.scope.covers(product.manufacturer_code, product.agent_code, region=command.region):
         raise NotYourListing(
             "{code} is made by {manufacturer_code} ({manufacturer_name}).",
-            code=code,
+            code=product.code,
             manufacturer_code=product.manufacturer_code,
             manufacturer_name=product.manufacturer_name,
         )
-    standing = desk.live_listing(command.region, code)
+    standing = desk.live_listing(command.region, product.code)
     if standing is not None:
         raise ListingExists(
             "{code} has listing {id} in region {region}, which is {state}.",
-            code=code,
+            code=product.code,
             id=standing.id,
             region=command.region,
             state=standing.state,
@@ -106,7 +114,7 @@ def _draft(desk: Desk, code: str, command: ProposeListing) -> Listing:
     return Listing(
         id=uuid7(),
         region=command.region,
-        product_code=code,
+        product_code=product.code,
         price_yuan=command.price_yuan,
         category=command.category,
         batch_code=command.batch_code,
@@ -124,13 +132,13 @@ def _draft(desk: Desk, code: str, command: ProposeListing) -> Listing:
     )
 
 
-def check_provisional(faults: Faults, tx: Tx, product: Product, region: str) -> None:
+def check_provisional(faults: Faults, tx: Tx, product: Product, region: str, named: str) -> None:
     """A maker known by its name alone lists only where the policy of the region lets it."""
     if product.manufacturer_provisional and not tx.policy.flag(
         "listing.provisional_enterprises_list", region, clock.today()
     ):
         faults.add(
-            "/product_code",
+            named,
             product.code,
             Said(
                 "its maker {manufacturer_name} ({manufacturer_code}) is provisional, which region "

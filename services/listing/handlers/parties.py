@@ -35,7 +35,12 @@ def party_named(
         faults.add(
             f"/{field}_name",
             name,
-            f"{party.code} is registered as {', '.join(party.name_keys)}, not as {name}",
+            Said(
+                "{code} is registered as {names}, not as {name}",
+                code=party.code,
+                names=", ".join(party.name_keys),
+                name=name,
+            ),
             "a name that the code is registered under, or the code alone",
         )
     if kind is not None and kind not in party.kinds:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from services.listing.errors import SheetTypeUnknown
 from services.listing.handlers.imports import take_sheet
-from services.listing.handlers.sheets import KINDS, STANDARD, mapping_of
+from services.listing.handlers.sheets import KINDS, STANDARD, mapping_of, way_of
 from services.listing.schemas.imports import ColumnView, ImportKind, ImportView, MappingView
 from shared.http import CallerHere, Edge, TxHere
 from shared.http.edge import Runtime
@@ -41,13 +41,18 @@ async def import_sheet(
     response: Response,
     mapping: MappingAsked = STANDARD,
 ) -> ImportView:
-    """Takes a sheet as CSV (UTF-8 or GB18030) or xlsx. Its rows land in the background; the same sheet twice is one job."""
+    """Takes a sheet as CSV (UTF-8 or GB18030) or xlsx. Its rows land in the background; the same sheet twice is one job.
+
+    A kind is for whoever may write one such thing, and a row may do what that write may: the authority lists products and
+    records relations, a manufacturer or agent drafts listings of its own and proposes relations, an enterprise names itself.
+    """
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given not in SHEET_TYPES:
         raise SheetTypeUnknown(
             "Content-Type is {given}; allowed: {kinds}.", given=given or "missing", kinds=", ".join(SHEET_TYPES)
         )
     runtime: Runtime = request.app.state.runtime
+    way = way_of(runtime.access, caller, kind)
     limits = runtime.settings.limits
     digest = hashlib.sha256()
     with TemporaryDirectory(prefix="jicai-sheet-") as folder:
@@ -56,7 +61,7 @@ async def import_sheet(
             async for piece in received(request, limits.upload_bytes):
                 digest.update(piece)
                 await asyncio.to_thread(file.write, piece)
-        job_id, known = await take_sheet(tx, caller, kind, mapping, path, digest.hexdigest(), limits.sheet)
+        job_id, known = await take_sheet(tx, caller, kind, way, mapping, path, digest.hexdigest(), limits.sheet)
     response.headers["location"] = f"/jobs/{job_id}"
     return ImportView(job_id=job_id, known=known)
 

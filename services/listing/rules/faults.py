@@ -9,6 +9,13 @@ from shared.errors import Fault, Said, Unprocessable, first_of
 T = TypeVar("T")
 
 
+def check_digit_words(code: str, expected: str) -> tuple[Said, Said]:
+    """Rule and what is allowed, for a code whose last character is not the one that follows from the others."""
+    sentence = "{expected} as the last character; or, in {reason_field}, why the code is right all the same"
+    rule = Said("the check digit of {code} fails", code=code)
+    return rule, Said(sentence, expected=expected, reason_field="override_reason")
+
+
 class Faults:
     """The faults found so far; `refuse` raises when there is one."""
 
@@ -29,9 +36,7 @@ class Faults:
 
     def check_digit(self, pointer: str, code: str, expected: str) -> None:
         """A code whose last character is not the one that follows from the others."""
-        rule = Said("the check digit of {code} fails", code=code)
-        sentence = "{expected} as the last character; or override_reason, why the code is right all the same"
-        self.add(pointer, code, rule, Said(sentence, expected=expected))
+        self.add(pointer, code, *check_digit_words(code, expected))
 
     def region(self, given: str) -> str:
         """The region as it is; a fault when no province has it."""

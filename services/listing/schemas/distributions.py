@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from services.listing.schemas.fields import Day, Region
+from services.listing.schemas.fields import Day, Region, either_of
 from shared.errors import RuleBroken
 from shared.http import Code, Command, Name, Reason, View
 
@@ -37,7 +37,7 @@ class ProposeDistribution(Command):
     @model_validator(mode="after")
     def _one_distributor(self) -> "ProposeDistribution":
         if self.distributor_code is None and self.distributor_name is None:
-            raise RuleBroken("not_named", "the distributor is not named", "distributor_code, or distributor_name")
+            raise RuleBroken("not_named", "the distributor is not named", either_of("distributor"))
         return self
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 from pydantic_core import InitErrorDetails
 
 from shared.codes import CodeRefused
-from shared.errors import RuleBroken
+from shared.errors import RuleBroken, Said
 from shared.http import Command, text
 
 Region = Annotated[str, Field(pattern=r"^[0-9]{6}$", description="GB/T 2260, six digits", examples=["330000"])]
@@ -21,6 +21,11 @@ Form = text(100)
 Number = text(100)
 
 Forms = Mapping[str, Callable[[str], object]]
+
+
+def either_of(party: str) -> Said:
+    """The two fields of which a party is named by one."""
+    return Said("{code_field}, or {name_field}", code_field=f"{party}_code", name_field=f"{party}_name")
 
 
 class Coded(Command):

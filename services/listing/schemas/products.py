@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from services.listing.schemas.fields import Coded, Day, Form, Forms, Number, ShortText, Unit
+from services.listing.schemas.fields import Coded, Day, Form, Forms, Number, ShortText, Unit, either_of
 from shared.codes import parse_approval, parse_gtin, parse_product, parse_standard
 from shared.errors import RuleBroken
 from shared.http import Code, Command, Name, Quantity, Reason, View
@@ -58,7 +58,7 @@ class RegisterProduct(Coded):
     @model_validator(mode="after")
     def _one_maker(self) -> "RegisterProduct":
         if self.manufacturer_code is None and self.manufacturer_name is None:
-            raise RuleBroken("not_named", "the manufacturer is not named", "manufacturer_code, or manufacturer_name")
+            raise RuleBroken("not_named", "the manufacturer is not named", either_of("manufacturer"))
         return self
 
 

@@ -29,6 +29,8 @@ from tests.services.listing.people import (
     product_code,
 )
 
+Who = tuple[str, str, str]
+
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ENTERPRISES = "企业名称,企业类型,所属区划代码,统一社会信用代码,校验位说明\n"
 INSTITUTIONS = "医疗机构代码,医疗机构名称,医院等级,区划代码,是否有效,配送点\n"
@@ -46,19 +48,21 @@ def product_row(number: int, price: str = "12.5", maker: str = MAKER_CODE) -> st
     )
 
 
-async def imported(desk: Desk, worker: WorkerInHand, kind: str, sheet: bytes, **how: Any) -> dict[str, Any]:
+async def imported(
+    desk: Desk, worker: WorkerInHand, kind: str, sheet: bytes, *, who: Who = AUTHORITY, **how: Any
+) -> dict[str, Any]:
     """The job of a sheet, done."""
-    taken = await desk.send(AUTHORITY, kind, sheet, **how)
+    taken = await desk.send(who, kind, sheet, **how)
     assert taken.status_code == 202, taken.text
     assert taken.headers["location"] == f"/jobs/{taken.json()['job_id']}"
     await worker.do_jobs()
-    job: dict[str, Any] = (await desk.get(AUTHORITY, taken.headers["location"])).json()
+    job: dict[str, Any] = (await desk.get(who, taken.headers["location"])).json()
     return job
 
 
-async def returned(desk: Desk, job: dict[str, Any]) -> tuple[bytes, list[list[Any]]]:
+async def returned(desk: Desk, job: dict[str, Any], who: Who = AUTHORITY) -> tuple[bytes, list[list[Any]]]:
     """The refused sheet, as bytes and as rows."""
-    answer = await desk.get(AUTHORITY, f"/jobs/{job['id']}/refused")
+    answer = await desk.get(who, f"/jobs/{job['id']}/refused")
     assert answer.status_code == 200, answer.text
     book = openpyxl.load_workbook(io.BytesIO(answer.content))
     return answer.content, [[cell or "" for cell in row] for row in book.active.iter_rows(values_only=True)]
@@ -324,7 +328,7 @@ async def test_what_else_is_refused_of_an_upload(desk: Desk) -> None:
     assert (await desk.send(AUTHORITY, "hospitals", good)).status_code == 422
     assert (await desk.send(AUTHORITY, "enterprises", good, mapping="none")).json()["code"] == "import_refused"
     assert (await desk.send(AUTHORITY, "enterprises", good, mapping="../x")).status_code == 422
-    assert (await desk.send(MAKER, "enterprises", good)).status_code == 403
+    assert (await desk.send(HOSPITAL, "enterprises", good)).status_code == 403
     shown = (await desk.get(HOSPITAL, "/imports/products/mapping")).json()
     assert {"field": "price_yuan", "column": "挂网价格", "needed": True} in shown["columns"]
 

@@ -67,7 +67,7 @@ async def test_a_standard_code_whose_check_digit_fails_needs_a_reason(desk: Desk
         assert (refused.status_code, fault["pointer"]) == (422, "/standard_code")
         assert fault["rule"] == "the check digit of 86904879000127 fails"
         assert fault["given"] == '"86904879000127"'
-        assert fault["allowed"] == "6 as the last character; or override_reason, why the code is right all the same"
+        assert fault["allowed"] == "6 as the last character; or, in override_reason, why the code is right all the same"
         assert "None" not in refused.json()["detail"]
     made = await desk.post(MAKER, "/products", {**failing, "override_reason": "国家局数据库如此登记"})
     assert made.status_code == 201, made.text

@@ -96,7 +96,7 @@ def test_division_is_exact_or_left_as_it_was(tmp_path: Path, dividend: str, divi
         ("[columns]\nb = 'x'\na = { derive = 'divide', by = ['b'] }", "mapping_broken", "2 fields"),
         ("[columns]\nb = 'x'\na = { derive = 'first_of', by = ['b'] }", "mapping_broken", "two or more"),
         ("[columns]\nbase = 'x'\na = { derive = 'divide', by = ['base', 'bese'] }", "unknown_field", "near: base"),
-        ("[columns]\na = { derive = 'divide', by = ['a', 'a'] }", "unknown_field", "'a'"),
+        ("[columns]\na = { derive = 'divide', by = ['a', 'a'] }", "unknown_field", '"a"'),
         ("[columns]\na = 3", "mapping_broken", "table"),
         ("[columns]", "mapping_broken", "no columns"),
         ("columns = 1", "mapping_broken", "columns"),
@@ -128,7 +128,7 @@ def test_all_missing_columns_are_named_at_once_with_what_each_accepts(tmp_path: 
     with pytest.raises(SheetRefused) as caught:
         mapping.bind(("别的", "批次"), optional=("c", "d", "e"), either=("d", "e"))
     assert str(caught.value) == (
-        "3 columns are missing from the header: 医保编码, 价格, 企业代码 or 企业名称 (row 1); found: 别的, 批次"
+        "3 columns missing from the header: 医保编码, 价格, 企业代码 or 企业名称 (row 1); found: 别的, 批次"
     )
     said = [(fault.rule, fault.allowed) for fault in caught.value.faults]
     assert said == [
@@ -166,5 +166,5 @@ def test_importer_says_which_fields_it_takes(tmp_path: Path) -> None:
     mapping.expect(["product_code"], optional)
     with pytest.raises(SheetRefused, match=r"says nothing of batch"):
         mapping.expect(["product_code", "batch"], [*optional, "price_yuan"])
-    with pytest.raises(SheetRefused, match=r"'product_code' is not known; near: products_code"):
+    with pytest.raises(SheetRefused, match='"product_code" is not known; near: products_code'):
         mapping.expect(["products_code"], optional)
