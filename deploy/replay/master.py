@@ -112,7 +112,7 @@ def _product(stage: Stage, row: CatalogueRow) -> dict[str, Any]:
         "region": row.region,
         "price_yuan": f"{row.price_yuan:f}",
         "category": row.category,
-        "price_origin": "；".join(part for part in origin if part),
+        "price_origin": "；".join(part for part in origin if part) or None,
         "valid_from": row.valid_from.isoformat(),
     }
     return {name: value for name, value in said.items() if value is not None}

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 from stdnum.cn import uscc
 
 CATALOGUE_COLUMNS = [
@@ -188,6 +188,17 @@ def write_workbook(path: Path) -> Path:
     return path
 
 
+def write_part(workbook: Path, path: Path, rows: int) -> Path:
+    """A workbook like another, with the first of its trade: numbers that Excel has spoilt stay as it spoilt them."""
+    whole, part = load_workbook(workbook, read_only=True, data_only=True), Workbook(write_only=True)
+    for name, most in (("目录", None), ("交易", rows + 1)):
+        page = part.create_sheet(name)
+        for row in whole[name].iter_rows(values_only=True, max_row=most):
+            page.append(row)
+    part.save(path)
+    return path
+
+
 _OTHER_CATALOGUE = """\
 序号,产品编码,品名,规格型号,计价单位,每盒数量,生产厂家,挂网单价（元）,采购类型,地区
 1,xa10bae037a001010100001,青禾片,0.5g,盒,20,青禾制药有限公司,12.50,集采,河西省
@@ -198,7 +209,17 @@ _OTHER_TRADE = """\
 2025/03/01 08:30:00,DD-1,东禾医药有限公司,{carrier},河西医院,H62010200001,河西市,XA10BAE037A001010100001,10,125.00,
 2025-03-01 08:30:00,DD-1,西禾医药有限公司,-,河西医院,H62010200001,河西市,XR05CBA198A001010300002,10,3.70,急
 2025-03-02 10:00:00,DD-2,西禾医药有限公司,-,河西医院,H62010200001,河西市,XR05CBA198A001010300002,5,1.80,
+2025年3月3日 9:00:00,DD-3,东禾医药（河西）公司,{carrier},河西医院  南院区,H62010200001,河西市,XR05CBA198A001010300002,100,37.00,
 """
+_OTHER_POLICY = "".join(
+    f'[[value]]\nkey = "{key}"\nvalue = {value}\nregion = "620000"\nfrom = 2025-01-01\nto = 2025-12-31\nsource = "invented"\n\n'
+    for key, value in (
+        ("listing.notice_required", "false"),
+        ("listing.provisional_enterprises_list", "true"),
+        ("orders.provisional_enterprises_trade", "true"),
+        ("settlement.codes_required", "true"),
+    )
+)
 _OTHER_MAPPING = """\
 policy = "hexi.policy.toml"
 
@@ -225,7 +246,7 @@ province = { value = "620000", why = "every row is of one province" }
 region = { column = "设区市", values = { "河西市" = "620100" } }
 product_code = "药品编码"
 institution_code = "医院编码"
-institution_name = "医院"
+institution_name = { column = "医院", derive = ["normal_spaces"] }
 order_number = "采购单号"
 ordered_at = "下单时间"
 amount_yuan = "金额（元）"
@@ -236,8 +257,10 @@ distributor_name = "供货商"
 
 
 def write_other_province(folder: Path) -> Path:
-    """Sheets of another form, in GB18030, with a quantity of their own, and `hexi.toml`, the mapping that reads them."""
+    """Sheets of another form, in GB18030, with a quantity of their own; `hexi.toml`, the mapping that reads them, and the
+    policy that it names."""
     (folder / "目录.csv").write_text(_OTHER_CATALOGUE, encoding="gb18030")
     (folder / "订单.csv").write_text(_OTHER_TRADE.format(carrier=CARRIER), encoding="gb18030")
     (folder / "hexi.toml").write_text(_OTHER_MAPPING, encoding="utf-8")
+    (folder / "hexi.policy.toml").write_text(_OTHER_POLICY, encoding="utf-8")
     return folder

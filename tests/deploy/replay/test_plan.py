@@ -130,10 +130,12 @@ def test_a_mapping_that_is_not_understood_is_refused_by_name(spoil: Any, said: s
 
 def test_another_province_s_sheets_need_a_mapping_and_no_code(tmp_path: Path) -> None:
     plan = read(made.write_other_province(tmp_path), load(tmp_path / "hexi.toml"))
-    assert (plan.region, plan.trade.count, plan.trade.yuan) == ("620000", 3, Decimal("130.50"))
+    assert (plan.region, plan.trade.count, plan.trade.yuan) == ("620000", 4, Decimal("167.50"))
     assert [(order.key, order.region, str(order.ordered_at)) for order in plan.orders] == [
-        (("H62010200001", "DD-1"), "620100", "2025-03-01 08:30:00+08:00")
+        (("H62010200001", "DD-1"), "620100", "2025-03-01 08:30:00+08:00"),
+        (("H62010200001", "DD-3"), "620100", "2025-03-03 09:00:00+08:00"),
     ]
+    assert plan.institutions["H62010200001"].others == ("河西医院 南院区",)
     assert [(line.product_code, line.quantity) for line in plan.orders[0].lines] == [(made.PILLS, 10), (made.SYRUP, 10)]
     assert {one.key for one in plan.enterprises} == {made.CARRIER, "西禾医药有限公司", "青禾制药有限公司"}
     (other_price,) = plan.trade.refused
