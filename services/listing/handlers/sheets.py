@@ -313,7 +313,7 @@ class FirstRows:
         number, first_said = divmod(self._first.setdefault(hash(tuple(thing)), row.number << 32 | said), 1 << 32)
         if said == first_said:
             return
-        columns = ", ".join(binder.columns[name] for name in self._kind.one_row)
+        columns = ", ".join(binder.columns[name] for name in self._kind.one_row if name in binder.columns)
         rule = Said(
             "row {number} of this sheet has the same {columns} and says something else", number=number, columns=columns
         )

@@ -1,11 +1,13 @@
 """What a refused sheet says: columns by the names of the sheet it came as, every fault of a row at once, and what was given as it
 was given."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from services.listing.handlers import sheets
 from shared.settings import Limits
 from tests.house import WorkerInHand
 from tests.services.listing.people import AUTHORITY, DISTRIBUTOR_CODE, HOSPITAL, MAKER_CODE, Desk, product_code
@@ -84,6 +86,26 @@ async def test_one_product_at_two_prices_is_refused_by_the_number_of_the_first_r
     ]
     listed = (await desk.get(HOSPITAL, "/listings", region="330000")).json()["items"]
     assert {one["price_yuan"] for one in listed} == {"12.5000"}
+
+
+async def test_a_sheet_whose_mapping_fixes_the_region_says_one_thing_of_a_product_too(
+    desk: Desk, worker: WorkerInHand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.enterprises()
+    standard = (sheets.MAPPINGS / "listing_products.toml").read_text(encoding="utf-8")
+    fixed = standard.replace(
+        'region = "区划代码"', 'region = { value = "330000", why = "the sender is of one province" }'
+    )
+    (tmp_path / "listing_products_fixed.toml").write_text(fixed, encoding="utf-8")
+    monkeypatch.setattr(sheets, "MAPPINGS", tmp_path)
+    sheet = (PRODUCTS + product_row(1) + product_row(1, price="13")).encode()
+    job = await imported(desk, worker, "products", sheet, mapping="fixed")
+    assert (job["state"], job["result"]["landed"], job["refused"]) == ("done", 1, 1), job
+    _, (_, refused) = await returned(desk, job)
+    assert (refused[-4], refused[-2]) == (
+        "医保编码",
+        "row 2 of this sheet has the same 医保编码 and says something else",
+    )
 
 
 async def test_the_first_row_is_known_after_a_restart_too(
