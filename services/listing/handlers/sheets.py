@@ -298,7 +298,7 @@ def command_of(kind: SheetKind, row: Row, binder: Binder) -> Command:
 
 class FirstRows:
     """Which row of a sheet spoke of a thing first; a later one that says something else of it is refused, so that the order
-    of the rows decides nothing. Kept as two whole numbers a thing, about 40 MB for 300,000."""
+    of the rows decides nothing. Kept as two whole numbers a thing, about 33 MiB for 300,000."""
 
     def __init__(self, kind: SheetKind) -> None:
         self._kind = kind
