@@ -61,7 +61,11 @@ class CoverageShort(Event, frozen=True, kw_only=True):
 
 @event("cn.jicai.traceability.code.flagged.v1", subject="anomaly_id")
 class CodeFlagged(Event, frozen=True, kw_only=True):
-    """A code was found where it should not be: sold twice, of another product, expired, recalled, unknown."""
+    """A code was found where it should not be: sold twice, of another product, expired, recalled, unknown.
+
+    Said for each bill that brings it to light: `finds` counts them, `bill_number` and `captured_by`, a person of the
+    institution, are of that bill.
+    """
 
     anomaly_id: UUID
     code: str
@@ -70,6 +74,9 @@ class CodeFlagged(Event, frozen=True, kw_only=True):
     region: str
     product_code: str | None
     detail: str
+    finds: int = 1
+    bill_number: str | None = None
+    captured_by: str | None = None
 
 
 @event("cn.jicai.traceability.recall.opened.v1", subject="recall_id")

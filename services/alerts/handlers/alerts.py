@@ -18,7 +18,7 @@ from services.alerts.rules.alerts import (
     check_resolution,
 )
 from services.alerts.schemas.alerts import Acknowledge, Resolve
-from services.alerts.tables import acknowledgements
+from services.alerts.tables import acknowledgements, alerts
 from shared import clock, history, outbox
 from shared.db import Tx
 from shared.events.alerts import AlertAcknowledged, AlertRaised, AlertResolved
@@ -54,6 +54,14 @@ async def raise_alerts(tx: Tx, causes: Sequence[Cause]) -> list[Alert]:
         _note(tx, BY_ITSELF, alert, "raised", {"detail": alert.detail, "evidence": alert.evidence})
         outbox.record(tx, _raised(alert), alert.version)
     return raised
+
+
+async def add_evidence(tx: Tx, changed: Sequence[Alert]) -> None:
+    """The same came to light once more: these alerts, which are locked, have more evidence now."""
+    after = [replace(alert, version=alert.version + 1) for alert in changed]
+    for alert in after:
+        _note(tx, BY_ITSELF, alert, "found_again", {"evidence": alert.evidence})
+    await tx.change(alerts, [{"id": one.id, "evidence": one.evidence, "version": one.version} for one in after])
 
 
 async def resolve_alerts(tx: Tx, remedies: Sequence[Remedy]) -> list[Alert]:

@@ -5,13 +5,14 @@ by its own time decides. A trouble that was remedied before it arrived is raised
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from services.alerts.handlers.alerts import raise_alerts, resolve_alerts
+from services.alerts.handlers.alerts import add_evidence, raise_alerts, resolve_alerts
 from services.alerts.queries import watches
-from services.alerts.queries.alerts import Meeting, meet
-from services.alerts.rules.alerts import Cause, Kind, Remedy
+from services.alerts.queries.alerts import Meeting, lock_alerts_about, meet
+from services.alerts.rules.alerts import Alert, Cause, Kind, Remedy
 from services.alerts.rules.recalls import HeldLot, of_holders, of_recalls
-from services.alerts.rules.troubles import flagged, payment_failed, refused, supply_key
+from services.alerts.rules.troubles import flagged, found_again, payment_failed, refused, supply_key
 from shared import clock
 from shared.db import Tx
 from shared.events.orders import LineConfirmed, LineRefused
@@ -69,14 +70,25 @@ async def remedy_failed(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None
 
 
 async def on_codes_flagged(tx: Tx, events: Sequence[Received[CodeFlagged]]) -> None:
-    """A code of a kind that policy calls severe: raised at once, ended by the authority with a reason."""
+    """A code of a kind that policy calls severe: raised at once, ended by the authority with a reason; found again, it is
+    evidence of the same alert."""
     severe = [
         event
         for event in events
         if event.data.kind
         in tx.policy.find("alerts.severe_code_kinds", event.data.region, clock.local_date(event.time)).value
     ]
-    await raise_alerts(tx, [flagged(event.data, event.id, event.time) for event in severe])
+    first = {event.data.anomaly_id: event for event in reversed(severe)}
+    await raise_alerts(tx, [flagged(event.data, event.id, event.time) for event in first.values()])
+    again = [event for event in severe if event.data.finds > 1]
+    standing = await lock_alerts_about(tx, Kind.CODE_FLAGGED, [str(event.data.anomaly_id) for event in again])
+    changed: dict[str, Alert] = {}
+    for event in again:
+        alert = changed.get(str(event.data.anomaly_id)) or standing[str(event.data.anomaly_id)]
+        evidence = found_again(alert.evidence, event.data, event.id, event.time)
+        if evidence is not None:
+            changed[alert.about_id] = replace(alert, evidence=evidence)
+    await add_evidence(tx, list(changed.values()))
 
 
 async def on_recalls_opened(tx: Tx, events: Sequence[Received[RecallOpened]]) -> None:

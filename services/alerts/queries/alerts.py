@@ -56,6 +56,15 @@ RETURNING t.kind, t.key, t.reason, t.happened_at, t.by_id
 """
 
 _LOCK = sa.select(alerts).where(alerts.c.id == sa.bindparam("id")).with_for_update()
+_LOCK_ABOUT = (
+    sa.select(alerts)
+    .where(
+        alerts.c.kind == sa.bindparam("kind"),
+        alerts.c.about_id == sa.any_(sa.bindparam("about_ids", type_=sa.ARRAY(sa.Text))),
+    )
+    .order_by(alerts.c.id)
+    .with_for_update()
+)
 _END = (
     sa.update(alerts)
     .where(alerts.c.id == sa.bindparam("key"))
@@ -167,6 +176,12 @@ async def meet(tx: Tx, meetings: Sequence[Meeting]) -> list[Remedy]:
 async def lock_alert(tx: Tx, alert_id: UUID) -> Alert:
     """Raises AlertNotFound; the row is locked until the end of the transaction."""
     return await _get(tx, _LOCK.where(within(tx.scope, alerts)), alert_id)
+
+
+async def lock_alerts_about(tx: Tx, kind: Kind, about_ids: Sequence[str]) -> dict[str, Alert]:
+    """The alerts of a kind about these things, by thing, locked in the order of ids."""
+    found = await tx.all(Alert, _LOCK_ABOUT, kind=kind, about_ids=sorted(set(about_ids))) if about_ids else []
+    return {alert.about_id: alert for alert in found}
 
 
 async def get_alert(tx: Tx, alert_id: UUID) -> Alert:

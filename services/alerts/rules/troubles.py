@@ -1,6 +1,8 @@
 """What makes an alert of a trouble that was told as such, and what remedies it."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from services.alerts.rules.alerts import About, Cause, Kind
@@ -8,6 +10,9 @@ from shared import money
 from shared.events.orders import LineRefused
 from shared.events.settlement import PaymentFailed
 from shared.events.traceability import CodeFlagged
+
+SHOWN_FINDS = 20
+"""Of a code that is captured again and again, the evidence names so many finds, the last ones, and counts all."""
 
 
 def supply_key(institution_code: str, product_code: str) -> str:
@@ -87,6 +92,26 @@ def flagged(event: CodeFlagged, event_id: UUID, at: datetime) -> Cause:
             "anomaly_id": str(event.anomaly_id),
             "code": event.code,
             "kind": event.kind,
+            "institution_code": event.institution_code,
+            "finds": event.finds,
+            "captured": [_capture(event, at)],
             "events": [str(event_id)],
         },
     )
+
+
+def found_again(evidence: Mapping[str, Any], event: CodeFlagged, event_id: UUID, at: datetime) -> dict[str, Any] | None:
+    """The evidence with one more find of the same code; None when it was told before."""
+    if event.finds <= evidence.get("finds", 1):
+        return None
+    return {
+        **evidence,
+        "finds": event.finds,
+        "captured": [*evidence.get("captured", ()), _capture(event, at)][-SHOWN_FINDS:],
+        "events": [*evidence["events"], str(event_id)][-SHOWN_FINDS:],
+    }
+
+
+def _capture(event: CodeFlagged, at: datetime) -> dict[str, Any]:
+    """Who captured the code, by which bill, and when that came to light."""
+    return {"bill_number": event.bill_number, "by": event.captured_by, "at": at}

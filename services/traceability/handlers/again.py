@@ -31,7 +31,7 @@ async def recalls_again(tx: Tx, after: str, rows: int) -> Page:
 async def anomalies_again(tx: Tx, after: str, rows: int) -> Page:
     """Every code that was found where it should not be, unless that is cleared up."""
     found, last = await anomalies_after(tx, after, rows)
-    return Page([Again(flagged_fact(dict(row)), row["version"], row["found_at"]) for row in found], last)
+    return Page([Again(flagged_fact(one), one.finds, one.found_at) for one in found], last)
 
 
 def _of_receipt(receipt: Receipt, last_deed_at: datetime | None) -> list[Again]:

@@ -1,13 +1,13 @@
 """Writes down what documents bring to light, and what becomes of it: explained, closed, or solved by knowledge."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.traceability.queries.anomalies import get_anomaly, surplus_of, unknown_of
+from services.traceability.queries.anomalies import find_again, get_anomaly, surplus_of, unknown_of
 from services.traceability.rules import anomalies as rules
 from services.traceability.rules.anomalies import Anomaly, AnomalyState, Finding
 from services.traceability.rules.receipts import Receipt
@@ -28,43 +28,69 @@ class Where:
     region: str
     product_code: str | None
     receipt_id: UUID | None
+    bill_number: str | None = None
+    captured_by: str | None = None
 
     @property
     def parties(self) -> Parties:
         return Parties(self.institution_code, None, self.region)
 
 
-def flag(tx: Tx, where: Where, findings: Sequence[Finding]) -> None:
-    """One anomaly and one event per finding; a line's timeline tells of each kind once. Natural key: document, kind, code."""
-    kinds: dict[str, list[Finding]] = {}
-    for finding in findings:
-        kinds.setdefault(finding.kind, []).append(finding)
-        anomaly_id = uuid7()
-        row = _row_of(anomaly_id, where, finding)
-        tx.add(anomalies, row, skip_repeated=True)
-        history.note(tx, BY_ITSELF, anomaly_id, "found", where.parties, {"detail": finding.detail})
-        outbox.record(tx, flagged_fact(row), 1)
-    for kind, same in kinds.items() if where.receipt_id is not None else ():
+async def flag(tx: Tx, found: Sequence[tuple[Where, Finding]]) -> None:
+    """One anomaly for each institution, kind and code, and one event per finding: what stands unclosed is found once more.
+
+    A line's timeline tells of each kind once.
+    """
+    same: dict[tuple[str, str, str | UUID | None], list[tuple[Where, Finding]]] = {}
+    for where, finding in found:
+        key = (where.institution_code, finding.kind, finding.code or where.receipt_id)
+        same.setdefault(key, []).append((where, finding))
+    rows = [_row_of(uuid7(), *group[0], group[-1][0], len(group)) for group in same.values()]
+    for anomaly in await find_again(tx, rows):
+        group = same[anomaly.institution_code, anomaly.kind, anomaly.code or anomaly.receipt_id]
+        for finds, (where, finding) in enumerate(group, anomaly.finds - len(group) + 1):
+            _tell(tx, replace(anomaly, finds=finds), where, finding)
+    _tell_lines(tx, found)
+
+
+def _tell(tx: Tx, anomaly: Anomaly, where: Where, finding: Finding) -> None:
+    action = "found" if anomaly.finds == 1 else "found_again"
+    detail = {"detail": finding.detail, "finds": anomaly.finds}
+    detail |= {"bill_number": where.bill_number, "captured_by": where.captured_by}
+    history.note(tx, BY_ITSELF, anomaly.id, action, where.parties, detail)
+    told = replace(anomaly, bill_number=where.bill_number, captured_by=where.captured_by)
+    outbox.record(tx, flagged_fact(told), anomaly.finds)
+
+
+def _tell_lines(tx: Tx, found: Sequence[tuple[Where, Finding]]) -> None:
+    kinds: dict[tuple[Where, str], list[Finding]] = {}
+    for where, finding in found:
+        if where.receipt_id is not None:
+            kinds.setdefault((where, finding.kind), []).append(finding)
+    for (where, kind), same in kinds.items():
         detail = {"kind": kind, "severity": same[0].severity, "codes": sum(one.codes for one in same)}
         detail |= {"first_code": same[0].code, "detail": same[0].detail}
         history.note(tx, BY_ITSELF, where.receipt_id or "", "anomaly_found", where.parties, detail)
 
 
-def flagged_fact(row: Mapping[str, Any]) -> CodeFlagged:
-    """What the row of an anomaly tells the others."""
-    more = f" (and {row['codes'] - 1} more codes)" if row["code"] and row["codes"] > 1 else ""
+def flagged_fact(anomaly: Anomaly) -> CodeFlagged:
+    """What an anomaly tells the others."""
+    more = f" (and {anomaly.codes - 1} more codes)" if anomaly.code and anomaly.codes > 1 else ""
     return CodeFlagged(
-        anomaly_id=row["id"],
-        code=row["code"] or "",
-        kind=row["kind"],
-        institution_code=row["institution_code"],
-        region=row["region"],
-        product_code=row["product_code"],
-        detail=row["detail"] + more,
+        anomaly_id=anomaly.id,
+        code=anomaly.code or "",
+        kind=anomaly.kind,
+        institution_code=anomaly.institution_code,
+        region=anomaly.region,
+        product_code=anomaly.product_code,
+        detail=anomaly.detail + more,
+        finds=anomaly.finds,
+        bill_number=anomaly.bill_number,
+        captured_by=anomaly.captured_by,
     )
 
 
-def _row_of(anomaly_id: UUID, where: Where, finding: Finding) -> dict[str, Any]:
+def _row_of(anomaly_id: UUID, where: Where, finding: Finding, last: Where, finds: int) -> dict[str, Any]:
     return {
         "id": anomaly_id,
         "kind": finding.kind,
@@ -74,17 +100,15 @@ def _row_of(anomaly_id: UUID, where: Where, finding: Finding) -> dict[str, Any]:
         "ident": finding.ident,
         "product_code": where.product_code,
         "document_id": where.document_id,
-        "recall_id": None,
         "receipt_id": where.receipt_id,
         "institution_code": where.institution_code,
-        "manufacturer_code": None,
         "region": where.region,
         "detail": finding.detail,
-        "state": AnomalyState.OPEN,
-        "explanation": None,
-        "finding": None,
         "found_at": clock.now(),
-        "version": 1,
+        "finds": finds,
+        "last_document_id": last.document_id,
+        "bill_number": last.bill_number,
+        "captured_by": last.captured_by,
     }
 
 
@@ -95,6 +119,7 @@ async def watch_surplus(tx: Tx, changes: Sequence[tuple[Receipt | None, Receipt]
         return
     standing = await surplus_of(tx, [receipt.id for receipt in moved])
     followed: list[tuple[Anomaly, Anomaly]] = []
+    found: list[tuple[Where, Finding]] = []
     for receipt in moved:
         known = standing.get(receipt.id)
         if known is not None:
@@ -102,7 +127,8 @@ async def watch_surplus(tx: Tx, changes: Sequence[tuple[Receipt | None, Receipt]
         elif receipt.surplus:
             where = Where(None, receipt.institution_code, receipt.region, receipt.product_code, receipt.id)
             words = rules.surplus_words(receipt.surplus, receipt.quantity_awaited)
-            flag(tx, where, [Finding(rules.SURPLUS, rules.MEDIUM, None, receipt.surplus, words)])
+            found.append((where, Finding(rules.SURPLUS, rules.MEDIUM, None, receipt.surplus, words)))
+    await flag(tx, found)
     for before, after in followed:
         action = "closed" if after.state == AnomalyState.CLOSED else "changed"
         _note(tx, BY_ITSELF, before, after, action, after.detail)

@@ -19,7 +19,7 @@ from services.traceability.handlers.movements import move_codes
 from services.traceability.handlers.units import await_contents, learn_codes, receive_codes
 from services.traceability.queries.documents import Document, documents_by_number
 from services.traceability.queries.receipts import receipts_by_line
-from services.traceability.rules.anomalies import findings
+from services.traceability.rules.anomalies import Finding, findings
 from services.traceability.rules.bills import Bill
 from services.traceability.rules.documents import NO_CODE, Move
 from services.traceability.rules.receipts import Receipt
@@ -68,6 +68,7 @@ async def capture_documents(
     captured = {bill.id: _store(tx, caller, bill, after) for bill in receiving}
     await move_codes(tx, moving, known, before, after)
     captured |= {bill.id: _store(tx, caller, bill, after) for bill in moving}
+    await flag(tx, [pair for bill in fresh for pair in _found(caller, bill)])
     await receipt_handlers.settle(tx, caller, "codes_captured", before, after, _details(fresh))
     await await_meanings(tx, {ident for bill in fresh for _, ident in bill.awaiting})
     await await_contents(tx, fresh)
@@ -131,12 +132,19 @@ def _store(tx: Tx, caller: Caller, bill: Bill, receipts: Mapping[UUID, Receipt])
     tx.add(documents, row)
     _store_movements(tx, bill)
     _store_refusals(tx, caller, bill)
-    if bill.type.move is not Move.SHIP:
-        where = Where(bill.id, bill.organisation, bill.region, bill.goods.product_code, receipt_id)
-        flag(tx, where, findings([*bill.refused, *bill.warned], bill.awaiting, bill.own_sales))
     detail = {"bill_number": bill.number, "bill_type": bill.type_code, "accepted": len(bill.landed)}
     history.note(tx, caller, bill.id, "captured", _parties(bill), {**detail, "refused": len(bill.refused)})
     return Document(**{name: row[name] for name in Document.__annotations__})
+
+
+def _found(caller: Caller, bill: Bill) -> list[tuple[Where, Finding]]:
+    """What a bill brings to light, of a hospital's stock."""
+    if bill.type.move is Move.SHIP:
+        return []
+    receipt_id = bill.receipt.id if bill.receipt else None
+    place = (bill.id, bill.organisation, bill.region, bill.goods.product_code, receipt_id)
+    where = Where(*place, bill.number, caller.person)
+    return [(where, one) for one in findings([*bill.refused, *bill.warned], bill.awaiting, bill.own_sales)]
 
 
 def _store_movements(tx: Tx, bill: Bill) -> None:

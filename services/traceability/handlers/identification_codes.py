@@ -16,7 +16,7 @@ from services.traceability.queries.products import products_by_code
 from services.traceability.queries.receipts import receipts_by_id
 from services.traceability.queries.units import Recognised, receipts_awaiting, recognise, release_units
 from services.traceability.rules import identification_codes as rules
-from services.traceability.rules.anomalies import findings
+from services.traceability.rules.anomalies import Finding, findings
 from services.traceability.rules.documents import Refused
 from services.traceability.rules.identification_codes import Meaning
 from services.traceability.rules.receipts import count
@@ -97,7 +97,7 @@ async def when_recognise_codes(tx: Tx, due: Sequence[Deadline]) -> None:
     recognised = await recognise(tx, known)
     wrong = [one for one in recognised if one.line_product_code not in (None, one.meant)]
     await release_units(tx, [one.code for one in wrong])
-    _flag_wrong(tx, wrong)
+    await _flag_wrong(tx, wrong)
     gone = {one.code for one in wrong}
     after = dict(before)
     for one in recognised:
@@ -109,8 +109,10 @@ async def when_recognise_codes(tx: Tx, due: Sequence[Deadline]) -> None:
     await close_unknown(tx, list(known))
 
 
-def _flag_wrong(tx: Tx, wrong: Collection[Recognised]) -> None:
+async def _flag_wrong(tx: Tx, wrong: Collection[Recognised]) -> None:
+    found: list[tuple[Where, Finding]] = []
     for one in wrong:
         rule = f"the code means {one.meant}, the line is {one.line_product_code} (串换)"
         where = Where(one.document_id, one.institution_code, one.region, one.line_product_code, one.receipt_id)
-        flag(tx, where, findings([Refused(one.code, "mismatch", rule)], [], set()))
+        found += [(where, finding) for finding in findings([Refused(one.code, "mismatch", rule)], [], set())]
+    await flag(tx, found)

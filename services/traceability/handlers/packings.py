@@ -157,8 +157,7 @@ async def when_open_cases(tx: Tx, due: Sequence[Deadline]) -> None:
     for case in opened:
         opening.count(case)
     await receipt_handlers.settle(tx, BY_ITSELF, "cases_opened", opening.before, opening.after)
-    for where, said in opening.findings():
-        flag(tx, where, said)
+    await flag(tx, [(where, one) for where, said in opening.findings() for one in said])
 
 
 @dataclass(slots=True)

@@ -7,23 +7,26 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from services.traceability.rules.anomalies import Anomaly
 from services.traceability.rules.recalls import Recall
 from services.traceability.rules.receipts import Receipt
 from services.traceability.tables import anomalies, recalls, receipts
-from shared.db import Record, Tx
+from shared.db import Tx
 
 _FIRST = UUID(int=0)
 
 
-def _walk(table: sa.Table, *said: sa.ColumnElement[bool]) -> sa.Executable:
-    wanted = sa.select(table).where(table.c.id > sa.bindparam("after"), *said)
+def _walk(table: sa.Table, into: type[Receipt | Recall | Anomaly], *said: sa.ColumnElement[bool]) -> sa.Executable:
+    wanted = sa.select(*(table.c[name] for name in into.__annotations__)).where(
+        table.c.id > sa.bindparam("after"), *said
+    )
     return wanted.order_by(table.c.id).limit(sa.bindparam("rows")).with_for_update()
 
 
-_RECEIPTS = _walk(receipts, receipts.c.version > 0)
-_RECALLS = _walk(recalls)
+_RECEIPTS = _walk(receipts, Receipt, receipts.c.version > 0)
+_RECALLS = _walk(recalls, Recall)
 # What institutions hold of recalled lots was found here and told nobody; what is cleared up is nobody's trouble any more.
-_ANOMALIES = _walk(anomalies, anomalies.c.recall_id.is_(None), anomalies.c.state != "closed")
+_ANOMALIES = _walk(anomalies, Anomaly, anomalies.c.recall_id.is_(None), anomalies.c.state != "closed")
 _LAST_DEEDS = (
     "SELECT about::uuid AS about, max(at) AS at FROM history WHERE about = ANY($1::uuid[]::text[])"
     " AND action NOT LIKE 'anomaly%' GROUP BY about"
@@ -42,10 +45,10 @@ async def recalls_after(tx: Tx, after: str, rows: int) -> tuple[list[Recall], st
     return found, str(found[-1].id) if len(found) == rows else None
 
 
-async def anomalies_after(tx: Tx, after: str, rows: int) -> tuple[list[Record], str | None]:
+async def anomalies_after(tx: Tx, after: str, rows: int) -> tuple[list[Anomaly], str | None]:
     """The next anomalies that were told and are not closed, and where to go on."""
-    found = await tx.rows(_ANOMALIES, after=_key(after), rows=rows)
-    return list(found), str(found[-1]["id"]) if len(found) == rows else None
+    found = await tx.all(Anomaly, _ANOMALIES, after=_key(after), rows=rows)
+    return found, str(found[-1].id) if len(found) == rows else None
 
 
 async def last_deeds(tx: Tx, ids: Collection[UUID]) -> dict[UUID, datetime]:

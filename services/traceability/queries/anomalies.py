@@ -1,6 +1,7 @@
 """Reads anomalies: one to decide on, those of a code or a recall, pages for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -31,7 +32,10 @@ _OF_RECEIPT = _ALL.where(anomalies.c.receipt_id == sa.bindparam("receipt_id"), a
     anomalies.c.id
 )
 _OF_DOCUMENT = _ALL.where(
-    anomalies.c.document_id == sa.bindparam("document_id"), anomalies.c.state != "closed"
+    sa.or_(
+        *(column == sa.bindparam("document_id") for column in (anomalies.c.document_id, anomalies.c.last_document_id))
+    ),
+    anomalies.c.state != "closed",
 ).order_by(anomalies.c.id)
 _UNKNOWN = (
     _ALL.where(
@@ -42,6 +46,43 @@ _UNKNOWN = (
     .order_by(anomalies.c.id)
     .with_for_update()
 )
+
+_GIVEN = {
+    "id": "uuid",
+    "kind": "text",
+    "severity": "text",
+    "code": "text",
+    "codes": "int",
+    "ident": "text",
+    "product_code": "text",
+    "document_id": "uuid",
+    "receipt_id": "uuid",
+    "institution_code": "text",
+    "region": "text",
+    "detail": "text",
+    "found_at": "timestamptz",
+    "finds": "int",
+    "last_document_id": "uuid",
+    "bill_number": "text",
+    "captured_by": "text",
+}
+# What the same document has brought to light already is not found once more.
+_FIND_AGAIN = f"""
+INSERT INTO anomalies ({", ".join(_GIVEN)}, state, version)
+SELECT *, 'open', 1 FROM unnest({", ".join(f"${place}::{kind}[]" for place, kind in enumerate(_GIVEN.values(), 1))})
+    AS given ({", ".join(_GIVEN)}) ORDER BY institution_code, kind, code
+ON CONFLICT (institution_code, kind, code) WHERE state <> 'closed' AND document_id IS NOT NULL DO UPDATE
+SET finds = anomalies.finds + excluded.finds, last_document_id = excluded.last_document_id,
+    bill_number = excluded.bill_number, captured_by = excluded.captured_by, version = anomalies.version + 1
+WHERE anomalies.last_document_id <> excluded.last_document_id
+RETURNING {", ".join(Anomaly.__annotations__)}
+"""  # noqa: S608  names are declared
+
+
+async def find_again(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> list[Anomaly]:
+    """Keeps what was found, one row each institution, kind and code; returns what is new or found once more."""
+    found = await tx.sql(_FIND_AGAIN, *([row[name] for row in rows] for name in _GIVEN)) if rows else []
+    return [Anomaly(**row) for row in found]
 
 
 async def get_anomaly(tx: Tx, anomaly_id: UUID, *, lock: bool = False) -> Anomaly:

@@ -69,6 +69,10 @@ class Anomaly:
     finding: str | None
     found_at: datetime
     version: int
+    finds: int = 1
+    """how often a bill brought it to light; the next two are of the last one"""
+    bill_number: str | None = None
+    captured_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

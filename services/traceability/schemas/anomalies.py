@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from shared.http import Command, Reason, View
 
@@ -48,4 +48,7 @@ class AnomalyView(View):
     explanation: str | None
     finding: str | None
     found_at: datetime
+    finds: int = Field(description="how often a bill of the institution brought the same code to light")
+    bill_number: str | None = Field(description="of the last of these bills")
+    captured_by: str | None = Field(description="the person who captured it")
     version: int

@@ -1,4 +1,5 @@
-"""Codes found where they should not be, one row a cause: by document and code, by recall and institution, or by receipt."""
+"""Codes found where they should not be, one row a cause: by institution, kind and code while it is not closed, by recall and
+institution, or by receipt."""
 
 import sqlalchemy as sa
 
@@ -27,7 +28,10 @@ anomalies = sa.Table(
     sa.Column("finding", sa.Text),
     sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.UniqueConstraint("document_id", "kind", "code"),
+    sa.Column("finds", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("last_document_id", sa.Uuid),
+    sa.Column("bill_number", sa.Text),
+    sa.Column("captured_by", sa.Text),
     sa.UniqueConstraint("recall_id", "institution_code"),
     sa.CheckConstraint("severity IN ('high', 'medium')", name="severity"),
     sa.CheckConstraint("state IN ('open', 'explained', 'closed')", name="state"),
@@ -46,5 +50,15 @@ sa.Index(
     unique=True,
     postgresql_where=(anomalies.c.kind == "surplus") & (anomalies.c.state != "closed"),
 )
+sa.Index(
+    "uq_anomalies_code",
+    anomalies.c.institution_code,
+    anomalies.c.kind,
+    anomalies.c.code,
+    unique=True,
+    postgresql_where=(anomalies.c.state != "closed") & anomalies.c.document_id.is_not(None),
+)
+sa.Index("ix_anomalies_document_id", anomalies.c.document_id)
+sa.Index("ix_anomalies_last_document_id", anomalies.c.last_document_id)
 sa.Index("ix_anomalies_ident", anomalies.c.ident, postgresql_where=anomalies.c.state != "closed")
 sa.Index("ix_anomalies_institution_code", anomalies.c.institution_code, anomalies.c.id)

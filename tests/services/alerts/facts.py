@@ -221,13 +221,14 @@ class Story:
         return replace(self.failed(), returned=True, lines=(line,))
 
 
-def flagged(kind: str, anomaly_id: UUID | None = None) -> CodeFlagged:
+def flagged(kind: str, anomaly_id: UUID | None = None, **more: Any) -> CodeFlagged:
     return made(
         CodeFlagged,
         anomaly_id=anomaly_id or uuid7(),
         code="81000000000000000001",
         kind=kind,
         detail="second sale on 2026-03-01",
+        **more,
     )
 
 

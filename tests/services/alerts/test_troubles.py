@@ -133,6 +133,38 @@ async def test_a_flagged_code_is_an_alert_when_policy_calls_it_severe(
     assert [row["about_id"] for row in await raised()] == [str(anomaly_id)] * count
 
 
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("order", [(1, 2, 3), (1, 3, 2), (2, 1, 3), (3, 2, 1)], ids=str)
+async def test_a_code_that_is_found_again_is_evidence_of_one_alert(
+    worker: WorkerInHand, raised: Rows, order: tuple[int, ...], together: bool
+) -> None:
+    anomaly_id = uuid7()
+    told = [
+        flagged("already_sold", anomaly_id, finds=finds, bill_number=f"S{finds}", captured_by="tester")
+        for finds in order
+    ]
+    for batch in [told, told] if together else [[one] for one in (*told, *told)]:
+        await worker.deliver(*batch)
+    (alert,) = await raised()
+    evidence = alert["evidence"]
+    assert (evidence["finds"], evidence["institution_code"], alert["state"]) == (3, HOSPITAL, "open")
+    newer = [finds for place, finds in enumerate(order) if finds > max(order[:place], default=0)]
+    if not together:
+        assert [one["bill_number"] for one in evidence["captured"]] == [f"S{finds}" for finds in newer]
+        assert alert["version"] == len(newer)
+    assert {one["by"] for one in evidence["captured"]} == {"tester"}
+    assert [type(fact) for fact in await worker.said()] == [AlertRaised]
+
+
+async def test_of_many_finds_the_last_are_named_and_all_are_counted(worker: WorkerInHand, raised: Rows) -> None:
+    anomaly_id = uuid7()
+    await worker.deliver(
+        *(flagged("expired", anomaly_id, finds=finds, bill_number=str(finds)) for finds in range(1, 31))
+    )
+    ((finds, captured),) = [(row["evidence"]["finds"], row["evidence"]["captured"]) for row in await raised()]
+    assert (finds, [one["bill_number"] for one in captured]) == (30, [str(number) for number in range(11, 31)])
+
+
 @pytest.mark.parametrize("first", ["recall", "delivery"])
 async def test_a_recall_concerns_those_who_hold_its_lots_in_either_order(
     worker: WorkerInHand, raised: Rows, first: str

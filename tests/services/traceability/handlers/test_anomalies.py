@@ -1,0 +1,76 @@
+"""A bad code is one anomaly for each institution and kind until it is closed, however often it is captured."""
+
+import asyncio
+from typing import Any
+
+from shared.events.traceability import CodeFlagged
+from tests.house import WorkerInHand
+from tests.services.traceability.scenes import HOSPITAL, OTHER_HOSPITAL, Desk, bill, boxes
+
+
+async def found(desk: Desk, who: Any = HOSPITAL) -> list[dict[str, Any]]:
+    return list((await desk.get(who, "/anomalies", kind="no_inbound")).json()["items"])
+
+
+async def told(worker: WorkerInHand) -> list[tuple[str, int, str | None]]:
+    """What was said of codes: which anomaly, which find of it, by which bill."""
+    facts = [fact for fact in await worker.said() if isinstance(fact, CodeFlagged)]
+    return [(str(fact.anomaly_id), fact.finds, fact.bill_number) for fact in facts]
+
+
+async def test_a_code_captured_twice_is_found_twice_and_is_one_anomaly(desk: Desk, worker: WorkerInHand) -> None:
+    (code,) = boxes(1)
+    (first,) = await desk.capture(bill([code], "S1"))
+    (second,) = await desk.capture(bill([code], "S2"))
+    (anomaly,) = await found(desk)
+    assert (anomaly["finds"], anomaly["bill_number"], anomaly["captured_by"], anomaly["version"]) == (
+        2,
+        "S2",
+        "tester",
+        2,
+    )
+    assert await told(worker) == [(anomaly["id"], 1, "S1"), (anomaly["id"], 2, "S2")]
+    deeds = (await desk.get(HOSPITAL, f"/anomalies/{anomaly['id']}/timeline")).json()["deeds"]
+    assert [(deed["action"], deed["detail"]["bill_number"], deed["detail"]["captured_by"]) for deed in deeds] == [
+        ("found", "S1", "tester"),
+        ("found_again", "S2", "tester"),
+    ]
+    for document in (first, second):
+        steps = (await desk.get(HOSPITAL, f"/documents/{document['id']}/timeline")).json()["next"]
+        assert [code in step["what"] for step in steps] == [True]
+
+
+async def test_bills_of_one_call_find_the_same_code_once_each(desk: Desk, worker: WorkerInHand) -> None:
+    codes = boxes(2)
+    await desk.capture(bill(codes, "S1"), bill(codes[:1], "S2"), bill(codes[:1], "S3"))
+    finds = {one["code"]: one["finds"] for one in await found(desk)}
+    assert finds == {codes[0]: 3, codes[1]: 1}
+    said = await told(worker)
+    assert sorted(count for _, count, _ in said) == [1, 1, 2, 3]
+
+
+async def test_the_same_bill_again_finds_nothing_more(desk: Desk, worker: WorkerInHand) -> None:
+    (code,) = boxes(1)
+    one = bill([code], "S1")
+    assert await desk.capture(one) == await desk.capture(one)
+    assert [anomaly["finds"] for anomaly in await found(desk)] == [1]
+    assert len(await told(worker)) == 1
+
+
+async def test_every_institution_and_every_time_after_a_closure_has_an_anomaly_of_its_own(desk: Desk) -> None:
+    (code,) = boxes(1)
+    await desk.capture(bill([code], "S1"))
+    await desk.capture(bill([code], "S1"), who=OTHER_HOSPITAL)
+    assert [len(await found(desk, who)) for who in (HOSPITAL, OTHER_HOSPITAL)] == [1, 1]
+    (anomaly,) = await found(desk)
+    closed = await desk.post("authority", f"/anomalies/{anomaly['id']}/close", {"finding": "swept"}, if_match='"1"')
+    assert closed.status_code == 200, closed.text
+    await desk.capture(bill([code], "S2"))
+    assert [(one["state"], one["finds"]) for one in await found(desk)] == [("closed", 1), ("open", 1)]
+
+
+async def test_twenty_at_once_are_one_anomaly_with_twenty_finds(desk: Desk, worker: WorkerInHand) -> None:
+    (code,) = boxes(1)
+    await asyncio.gather(*(desk.capture(bill([code], f"S{number}")) for number in range(20)))
+    assert [one["finds"] for one in await found(desk)] == [20]
+    assert sorted(count for _, count, _ in await told(worker)) == list(range(1, 21))
