@@ -32,7 +32,8 @@ class AnomalyNotFound(NotFound):
 
 
 class ReceiptNotKnownYet(Conflict):
-    """Wait as long as `Retry-After` says and send the same request again; what orders tell is on its way."""
+    """Wait as long as `Retry-After` says and send the same request again; what orders tell is on its way. A line that is still
+    unknown two minutes after it was made does not exist, and is then refused for good (`receipt_not_found`)."""
 
     title = "The shipment has not reached traceability yet"
 

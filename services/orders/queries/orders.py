@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from services.orders.errors import OrderNotFound
 from services.orders.queries.lines import SHOWN, lines_of
-from services.orders.queries.scope import Reach, of_party, reach_of, scoped, within
+from services.orders.queries.scope import Reach, is_institution, of_party, reach_of, scoped, within
 from services.orders.rules.lines import Line
 from services.orders.rules.orders import Book, Order
 from services.orders.tables import order_lines, orders
@@ -133,6 +133,13 @@ async def get_book_by_number(tx: Tx, institution_code: str, order_number: str) -
         order_number=order_number,
         **scoped(tx),
     )
+    if not found and not is_institution(institution_code):
+        raise OrderNotFound(
+            "Order numbers are of institutions, and {institution_code} is none: say with `institution_code` whose "
+            "{order_number!j} is meant.",
+            order_number=order_number,
+            institution_code=institution_code,
+        )
     if not found:
         raise OrderNotFound(
             "There is no order {order_number!j} of {institution_code} that you may see.",

@@ -28,7 +28,12 @@ def reach_of(tx: Tx) -> Reach:
     """How far the caller of this transaction sees."""
     if tx.scope.reach in (Reach.ALL, Reach.REGION):
         return Reach(tx.scope.reach)
-    return Reach.INSTITUTION if _INSTITUTION.fullmatch(tx.scope.organisation) else Reach.SUPPLIER
+    return Reach.INSTITUTION if is_institution(tx.scope.organisation) else Reach.SUPPLIER
+
+
+def is_institution(code: str) -> bool:
+    """Whether a code is of an institution, by its form."""
+    return _INSTITUTION.fullmatch(code) is not None
 
 
 def within(reach: Reach, table: sa.Table) -> sa.ColumnElement[bool]:

@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.orders.errors import ShipmentNotFound
-from services.orders.queries.scope import Reach, of_party, reach_of, scoped, within
+from services.orders.queries.scope import Reach, is_institution, of_party, reach_of, scoped, within
 from services.orders.rules.shipments import Load, Shipment, ShipmentLine
 from services.orders.tables import shipment_lines, shipments
 from shared.db import Record, Tx
@@ -89,6 +89,13 @@ async def get_load(tx: Tx, shipment_id: UUID) -> Load:
 async def get_load_by_number(tx: Tx, distributor_code: str, shipment_number: str) -> Load:
     """Raises ShipmentNotFound."""
     found = await loads_by_number(tx, [(distributor_code, shipment_number)])
+    if not found and is_institution(distributor_code):
+        raise ShipmentNotFound(
+            "Shipment numbers are of distributors, and {distributor_code} is none: say with `distributor_code` whose "
+            "{shipment_number!j} is meant.",
+            shipment_number=shipment_number,
+            distributor_code=distributor_code,
+        )
     if not found:
         raise ShipmentNotFound(
             "There is no shipment {shipment_number!j} of {distributor_code} that you may see.",

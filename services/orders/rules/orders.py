@@ -78,8 +78,9 @@ class Book:
         if line is None:
             numbers = ", ".join(str(known.line_number) for known in self.lines)
             raise LineNotFound(
-                "Order {order_number} has the lines {numbers}, not {line_number}.",
+                "Order {order_number} has {count:#line} that you may see ({numbers}); there is no line {line_number}.",
                 order_number=self.order.order_number,
+                count=len(self.lines),
                 numbers=numbers,
                 line_number=number,
             )

@@ -101,9 +101,11 @@ def _receipt(command: CaptureDocument, lines: Mapping[UUID, Receipt]) -> Receipt
         )
     if receipt is None or receipt.product_code is None:
         raise ReceiptNotKnownYet(
-            "The shipment of line {shipment_line_id} has not reached traceability yet, send again in a moment.",
+            "The shipment of line {shipment_line_id} has not reached traceability yet; send again in a moment. If the id is "
+            "mistyped, it never will: {minutes} minutes after the time in the id the line is refused for good.",
             headers={"Retry-After": "1"},
             shipment_line_id=command.shipment_line_id,
+            minutes=int(ON_ITS_WAY.total_seconds()) // 60,
         )
     return receipt
 

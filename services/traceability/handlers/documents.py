@@ -18,9 +18,11 @@ from services.traceability.handlers.identification_codes import await_meanings
 from services.traceability.handlers.movements import move_codes
 from services.traceability.handlers.units import await_contents, learn_codes, receive_codes
 from services.traceability.queries.documents import Document, documents_by_number
+from services.traceability.queries.organisations import names_of
+from services.traceability.queries.products import products_by_code
 from services.traceability.queries.receipts import receipts_by_line
 from services.traceability.rules.anomalies import Finding, findings
-from services.traceability.rules.bills import Bill
+from services.traceability.rules.bills import Bill, Maker
 from services.traceability.rules.documents import NO_CODE, Move
 from services.traceability.rules.receipts import Receipt
 from services.traceability.schemas.documents import CaptureDocument
@@ -65,9 +67,10 @@ async def capture_documents(
     receiving = [bill for bill in fresh if bill.type.move is Move.RECEIVE]
     moving = [bill for bill in fresh if bill.type.move is not Move.RECEIVE]
     await receive_codes(tx, receiving, known, after)
-    captured = {bill.id: _store(tx, caller, bill, after) for bill in receiving}
+    makers = await _makers(tx, receiving)
+    captured = {bill.id: _store(tx, caller, bill, after, makers) for bill in receiving}
     await move_codes(tx, moving, known, before, after)
-    captured |= {bill.id: _store(tx, caller, bill, after) for bill in moving}
+    captured |= {bill.id: _store(tx, caller, bill, after, makers) for bill in moving}
     await flag(tx, [pair for bill in fresh for pair in _found(caller, bill)])
     await receipt_handlers.settle(tx, caller, "codes_captured", before, after, _details(fresh))
     await await_meanings(tx, {ident for bill in fresh for _, ident in bill.awaiting})
@@ -109,9 +112,19 @@ def _used(bill: Bill, first: Document | Bill) -> ServiceError:
     )
 
 
-def _store(tx: Tx, caller: Caller, bill: Bill, receipts: Mapping[UUID, Receipt]) -> Document:
+async def _makers(tx: Tx, bills: Sequence[Bill]) -> dict[str, Maker]:
+    """By product: who makes what bills are about on which codes stand that nobody knows."""
+    wanted = {bill.goods.product_code for bill in bills if bill.awaiting and bill.goods.product_code}
+    products = await products_by_code(tx, wanted) if wanted else {}
+    names = await names_of(tx, [one.manufacturer_code for one in products.values()])
+    return {code: Maker(one.manufacturer_code, names.get(one.manufacturer_code)) for code, one in products.items()}
+
+
+def _store(
+    tx: Tx, caller: Caller, bill: Bill, receipts: Mapping[UUID, Receipt], makers: Mapping[str, Maker]
+) -> Document:
     receipt_id = bill.receipt.id if bill.receipt else None
-    answer = bill.answer(receipts[receipt_id] if receipt_id else None)
+    answer = bill.answer(receipts[receipt_id] if receipt_id else None, makers.get(bill.goods.product_code or ""))
     row: dict[str, Any] = {
         "id": bill.id,
         "organisation_code": bill.organisation,

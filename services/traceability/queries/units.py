@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from services.traceability.queries.scope import over_the_wall
 from services.traceability.rules.identification_codes import Meaning
 from services.traceability.rules.units import Unit
 from shared.db import Tx
@@ -82,7 +83,6 @@ FROM unnest($1::text[], $2::text[], $3::int[]) AS n (code, state, sold_quantity)
 WHERE units.code = ANY($1::text[]) AND units.code = n.code
 """
 _LEAVE = "DELETE FROM units WHERE code = ANY($1::text[])"
-_REACH = "SELECT set_config('app.reach', $1, true)"
 _ANYWHERE = (
     "SELECT code, institution_code, state = 'O' OR sold_quantity > 0 AS sold FROM units WHERE code = ANY($1::text[])"
 )
@@ -169,9 +169,8 @@ async def holders(tx: Tx, codes: Sequence[str]) -> dict[str, Holder]:
     the first was; only whether it is one's own, and whether it was sold, may be told."""
     if not codes:
         return {}
-    await tx.sql(_REACH, "all")
-    rows = await tx.sql(_ANYWHERE, codes)
-    await tx.sql(_REACH, tx.scope.reach)
+    async with over_the_wall(tx):
+        rows = await tx.sql(_ANYWHERE, codes)
     return {row["code"]: Holder(row["institution_code"], row["sold"]) for row in rows}
 
 

@@ -40,8 +40,10 @@ async def list_identification_codes(
 
 
 @router.get("/unknown-codes")
-async def list_unknown_codes(tx: TxHere, paging: PagingHere) -> Page[AwaitedView]:
-    """The queue of unknown codes: scanned, stored, and not counted until somebody says what they mean."""
+async def list_unknown_codes(caller: CallerHere, tx: TxHere, paging: PagingHere) -> Page[AwaitedView]:
+    """The queue of unknown codes: scanned, stored, and not counted until somebody says what they mean. A manufacturer sees
+    those that were captured for its own products."""
     after = str(paging.after[0]) if paging.after else None
-    found = await queries.awaited_page(tx, after=after, rows=paging.rows)
+    page = queries.awaited_of_maker if "manufacturer" in caller.roles else queries.awaited_page
+    found = await page(tx, after=after, rows=paging.rows)
     return paging.page(found, AwaitedView.model_validate, key=lambda row: [row.ident])

@@ -22,6 +22,18 @@ class Landed:
     received_document_id: UUID | None = None
 
 
+SHOWN_IDENTS = 20
+"""Unknown identification codes that an answer names; `awaiting` counts every code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Who makes the product of a bill."""
+
+    code: str
+    name: str | None
+
+
 @dataclass(slots=True)
 class Bill:
     """One document in hand."""
@@ -57,7 +69,16 @@ class Bill:
         """Codes that count later, each with the identification code it waits for."""
         return [(one.code, one.awaiting_ident) for one in self.landed if one.awaiting_ident is not None]
 
-    def answer(self, receipt: Receipt | None) -> dict[str, Any]:
+    def unknown(self, maker: Maker | None) -> list[dict[str, Any]]:
+        """The identification codes that nobody has uploaded, the most frequent first: whose they probably are to upload."""
+        waiting: dict[str, list[str]] = {}
+        for code, ident in self.awaiting:
+            waiting.setdefault(ident, []).append(code)
+        most = sorted(waiting.items(), key=lambda one: (-len(one[1]), one[0]))[:SHOWN_IDENTS]
+        who = {"manufacturer_code": maker.code if maker else None, "manufacturer_name": maker.name if maker else None}
+        return [{"ident": ident, "codes": len(codes), "first_code": codes[0], **who} for ident, codes in most]
+
+    def answer(self, receipt: Receipt | None, maker: Maker | None) -> dict[str, Any]:
         """What is told about it, now and whenever the same bill comes again."""
         coverage = None
         if receipt is not None:
@@ -70,6 +91,7 @@ class Bill:
             "refused": [one.shown() for one in self.refused],
             "warnings": [one.shown() for one in self.warned],
             "awaiting": len(self.awaiting),
+            "unknown": self.unknown(maker),
             "coverage": coverage,
             **self.details,
         }

@@ -1,5 +1,6 @@
 """What is said about captured bills over HTTP."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -7,7 +8,9 @@ from uuid import UUID
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from services.traceability.settings import CODES_PER_DOCUMENT
+from shared.errors import Said
 from shared.http import Code, Command, Items, Name, Quantity, Reason, View
+from shared.http.words import spoken
 
 BillTypeCode = Literal["102", "103", "107", "116", "201", "202", "205", "206", "209", "321", "322"]
 
@@ -96,6 +99,19 @@ class RefusedCodeView(View):
     rule: str
 
 
+class UnknownCodeView(View):
+    """An identification code that nobody has uploaded; its codes are kept, and count once its manufacturer says what it means."""
+
+    ident: str
+    codes: int
+    first_code: str
+    manufacturer_code: str | None = Field(
+        description="who makes the product of the line, and probably has to upload it"
+    )
+    manufacturer_name: str | None
+    what: str = Field(description="what is to be done")
+
+
 class CoverageView(View):
     """How far valid codes covered the line after this document."""
 
@@ -118,6 +134,9 @@ class DocumentView(View):
     accepted: int
     packs: int
     awaiting: int
+    unknown: list[UnknownCodeView] = Field(
+        description="the identification codes for which `awaiting` codes wait, at most 20, as they were at the capture"
+    )
     placeholders: int
     refused: list[RefusedCodeView]
     warnings: list[RefusedCodeView]
@@ -127,7 +146,17 @@ class DocumentView(View):
     def of(cls, document: Any) -> "DocumentView":
         """A stored document with the answer it was given."""
         given = {name: getattr(document, name) for name in cls.model_fields if hasattr(document, name)}
-        return cls.model_validate({**given, **document.answer})
+        unknown = [{**one, "what": _to_upload(one)} for one in document.answer.get("unknown", ())]
+        return cls.model_validate({**given, **document.answer, "unknown": unknown})
+
+
+def _to_upload(unknown: Mapping[str, Any]) -> str:
+    maker = unknown["manufacturer_name"] or unknown["manufacturer_code"]
+    if maker is None:
+        text = "ask the manufacturer of these goods to upload identification code {ident}; its codes count from then on"
+        return spoken(Said(text, ident=unknown["ident"]))
+    text = "{maker} uploads identification code {ident}, if it is its own; its codes count from then on"
+    return spoken(Said(text, maker=maker, ident=unknown["ident"]))
 
 
 class DocumentSummary(View):

@@ -53,3 +53,4 @@ class AwaitedView(View):
     ident: str
     codes: int
     institutions: int
+    product_codes: list[str] = Field(description="of the lines for which they were captured: what the code may mean")

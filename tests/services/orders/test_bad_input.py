@@ -301,3 +301,28 @@ async def test_an_unreadable_order_of_another_hospital_tells_its_form_alone(hand
     body = {**order("CG-1", wanted(product_code="XX")), "foo": 1, "institution_code": "H00000000000"}
     problem = of_problem(await hand.ask("hospital", HOSPITAL, "POST", "/orders", body))
     assert [error["pointer"] for error in problem["errors"]] == ["/foo"]
+
+
+async def test_a_number_of_others_is_asked_for_with_whose_it_is(hand: Hand) -> None:
+    placed = await hand.place()
+    await hand.confirm(placed["id"], (1, 100))
+    shipment = await hand.ship(placed["id"])
+    unsaid = await hand.see("/orders/by-number/CG-1", "distributor", DISTRIBUTOR, 404)
+    assert unsaid["detail"] == (
+        f'Order numbers are of institutions, and {DISTRIBUTOR} is none: say with `institution_code` whose "CG-1" is meant.'
+    )
+    said = await hand.see("/orders/by-number/CG-1", "distributor", DISTRIBUTOR, params={"institution_code": HOSPITAL})
+    assert said["id"] == placed["id"]
+    unsaid = await hand.see("/shipments/by-number/PS-1", status=404)
+    assert 'say with `distributor_code` whose "PS-1" is meant' in unsaid["detail"]
+    said = await hand.see("/shipments/by-number/PS-1", params={"distributor_code": DISTRIBUTOR})
+    assert said["id"] == shipment["id"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"), [(1, "1 line that you may see (1)"), (2, "2 lines that you may see (1, 2)")]
+)
+async def test_a_line_that_an_order_has_not_is_told_with_those_it_has(hand: Hand, lines: int, words: str) -> None:
+    placed = await hand.place(order("CG-1", *[wanted()] * lines))
+    refused = await hand.see(f"/orders/{placed['id']}/lines/9/timeline", status=404)
+    assert refused["detail"] == f"Order CG-1 has {words}; there is no line 9."

@@ -15,8 +15,11 @@ from tests.house import WorkerInHand
 from tests.services.traceability.scenes import (
     DISTRIBUTOR,
     HOSPITAL,
+    MAKER,
     OTHER_HOSPITAL,
     OTHER_IDENT,
+    OTHER_MAKER,
+    PRODUCT,
     Desk,
     Line,
     bill,
@@ -104,6 +107,9 @@ async def test_a_line_that_could_have_arrived_long_ago_gets_a_definite_answer(
     (refused,) = await desk.capture(line.bill([box(1)]))
     assert refused["code"] == code
     assert ("send again in a moment" in refused["detail"]) is (retry is not None)
+    assert ("2 minutes after the time in the id the line is refused for good" in refused["detail"]) is (
+        retry is not None
+    )
 
 
 async def test_a_line_whose_id_orders_never_made_is_not_on_its_way(desk: Desk) -> None:
@@ -178,8 +184,8 @@ async def test_an_unknown_identification_code_is_kept_and_counts_when_it_is_uplo
     assert answer["coverage"]["quantity_covered"] == 0
     queue = (await desk.get(HOSPITAL, "/unknown-codes")).json()["items"]
     assert queue == [
-        {"ident": UNKNOWN_IDENT, "codes": 6, "institutions": 1},
-        {"ident": "Q/QH2024*00017", "codes": 1, "institutions": 1},
+        {"ident": UNKNOWN_IDENT, "codes": 6, "institutions": 1, "product_codes": [PRODUCT]},
+        {"ident": "Q/QH2024*00017", "codes": 1, "institutions": 1, "product_codes": [PRODUCT]},
     ]
     assert sorted(kind for kind, _ in await flagged(worker)) == ["unknown", "unknown"]
     await worker.meet_deadlines()
@@ -193,6 +199,50 @@ async def test_an_unknown_identification_code_is_kept_and_counts_when_it_is_uplo
     assert covered == [7]
     anomalies = (await desk.get(HOSPITAL, "/anomalies")).json()["items"]
     assert {one["state"] for one in anomalies} == {"closed"}
+
+
+async def test_an_answer_names_what_nobody_has_uploaded_and_whose_it_probably_is(desk: Desk, line: Line) -> None:
+    idents = [f"81{number:05}" for number in range(22)]
+    codes = [box(1, ident) for ident in idents]
+    (answer,) = await desk.capture(line.bill([*codes, box(2, idents[21])]))
+    assert (answer["awaiting"], len(answer["unknown"])) == (23, 20)
+    assert answer["unknown"][0] == {
+        "ident": idents[21],
+        "codes": 2,
+        "first_code": codes[21],
+        "manufacturer_code": MAKER,
+        "manufacturer_name": None,
+        "what": f"{MAKER} uploads identification code {idents[21]}, if it is its own; its codes count from then on",
+    }
+    assert [one["ident"] for one in answer["unknown"][1:]] == idents[:19]
+    await desk.codes(idents[21])
+    seen = await desk.client.get(f"/documents/{answer['id']}", headers={**desk.as_(HOSPITAL), "accept-language": "zh"})
+    assert (
+        seen.json()["unknown"][0]["what"] == f"由 {MAKER} 上传药品标识码 {idents[21]}(如为其所有);上传后其追溯码即计入"
+    )
+    (free,) = await desk.capture(bill([box(9, UNKNOWN_IDENT)], "B9", "107"))
+    assert [(one["manufacturer_code"], one["what"].split(" to ")[0]) for one in free["unknown"]] == [
+        (None, "ask the manufacturer of these goods")
+    ]
+
+
+async def test_a_maker_sees_unknown_codes_of_its_own_lines_and_no_institution(
+    desk: Desk, worker: WorkerInHand, line: Line
+) -> None:
+    foreign = Line(10, product_code="XA02BCP073A001010100484")
+    await worker.deliver(foreign.dispatched(), foreign.accepted())
+    await desk.capture(line.bill([box(1, UNKNOWN_IDENT)]), foreign.bill([box(1, "8199998")], "B2"))
+    await desk.capture(bill([box(2, UNKNOWN_IDENT), box(1, "8199997")], "B3", "107"))
+    own = await desk.get(MAKER, "/unknown-codes")
+    assert own.json()["items"] == [{"ident": UNKNOWN_IDENT, "codes": 1, "institutions": 1, "product_codes": [PRODUCT]}]
+    assert HOSPITAL not in own.text
+    assert [one["ident"] for one in (await desk.get(OTHER_MAKER, "/unknown-codes")).json()["items"]] == ["8199998"]
+    assert (await desk.get(DISTRIBUTOR, "/unknown-codes")).status_code == 403
+    queue = {one["ident"]: one["product_codes"] for one in (await desk.get(HOSPITAL, "/unknown-codes")).json()["items"]}
+    assert queue == {UNKNOWN_IDENT: [PRODUCT], "8199997": [], "8199998": ["XA02BCP073A001010100484"]}
+    await desk.codes(UNKNOWN_IDENT)
+    await worker.meet_deadlines()
+    assert (await desk.get(MAKER, "/unknown-codes")).json()["items"] == []
 
 
 async def test_codes_that_turn_out_to_be_of_another_product_are_put_out_again(
