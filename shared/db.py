@@ -9,21 +9,20 @@ import asyncio
 import dataclasses
 import hashlib
 import logging
-import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
 import sqlalchemy as sa
 
-from shared import clock, sessions
-from shared.errors import Unavailable
+from shared import sessions
 from shared.policy import Policy
 from shared.sessions import WallBypassed
 from shared.settings import Limits
-from shared.statements import columns, compiled, insert, update
+from shared.silence import Silence, away, end
+from shared.statements import WALL_SETTINGS, columns, compiled, insert, update, walled
 
 Record = asyncpg.Record
 T = TypeVar("T")
@@ -69,9 +68,6 @@ NOT_MIGRATED = (
 )
 """The database is of another version than this process; work waits for the one or the other."""
 
-SILENT_SECONDS = 1
-"""So long nobody asks again after the database has not answered."""
-
 
 def metadata() -> sa.MetaData:
     """An empty collection of tables with the project's names for constraints."""
@@ -109,13 +105,17 @@ class Scope:
             return True
         return self.reach == "region" and region is not None and region.startswith(self.region_prefix)
 
+    def settings(self) -> tuple[str, str, str]:
+        """What row-level security reads, in the order of WALL_SETTINGS."""
+        return self.reach, self.organisation, self.region_prefix
+
     def opening(self) -> str:
         """The first words of a transaction: BEGIN and the settings that row-level security reads."""
-        reach, organisation, region = map(quoted, (self.reach, self.organisation, self.region_prefix))
-        return (
-            f"BEGIN; SELECT set_config('app.reach', {reach}, true), set_config('app.org', {organisation}, true),"
-            f" set_config('app.region', {region}, true)"
+        settings = (
+            f"set_config('{name}', {quoted(value)}, true)"
+            for name, value in zip(WALL_SETTINGS, self.settings(), strict=True)
         )
+        return f"BEGIN; SELECT {', '.join(settings)}"
 
 
 EVERYTHING = Scope(reach="all")
@@ -137,14 +137,23 @@ def _values(into: type[T], records: Sequence[Record]) -> list[T]:
 
 
 class Tx:
-    """One transaction in hand: reads now, collects what it adds, and never commits by itself."""
+    """One transaction in hand: reads now, collects what it adds, and never commits by itself.
+
+    `reads_only`: no transaction stands around it; each query is one, with the walls in it.
+    """
 
     def __init__(
-        self, connection: "asyncpg.pool.PoolConnectionProxy[Record]", policy: Policy, scope: Scope = EVERYTHING
+        self,
+        connection: "asyncpg.pool.PoolConnectionProxy[Record]",
+        policy: Policy,
+        scope: Scope = EVERYTHING,
+        *,
+        reads_only: bool = False,
     ) -> None:
         self.connection = connection
         self.policy = policy
         self.scope = scope
+        self._reads_only = reads_only
         self.statements = 0
         self.asked: int | None = None
         """How many rows the question found that was asked with the first words; None: nothing was asked."""
@@ -153,16 +162,17 @@ class Tx:
 
     async def begin(self, ask: str, seconds: float) -> None:
         """The first words; a question that travels with them is answered in `asked`. Raises TimeoutError."""
+        if self._reads_only:
+            await self.connection.execute("SELECT 1", timeout=seconds)
+            return
         opening = self.scope.opening()
         found = await self.connection.execute(f"{opening}; {ask}" if ask else opening, timeout=seconds)
         self.asked = int(found.rpartition(" ")[2]) if ask else None
 
     async def rows(self, statement: sa.Executable, /, **given: Any) -> list[Record]:
         """Every row of a statement."""
-        await self.flush()
         known = compiled(statement)
-        self.statements += 1
-        return await self.connection.fetch(known.text, *known.arguments(given))
+        return await self.sql(known.text, *known.arguments(given))
 
     async def row(self, statement: sa.Executable, /, **given: Any) -> Record | None:
         """The first row, or None."""
@@ -187,6 +197,8 @@ class Tx:
         """Plain SQL, for what Core cannot say; only shared/ and queries may use it."""
         await self.flush()
         self.statements += 1
+        if self._reads_only:
+            return await self.connection.fetch(walled(text, len(values)), *values, *self.scope.settings())
         return await self.connection.fetch(text, *values)
 
     def add(self, table: sa.Table, *rows: Mapping[str, Any], skip_repeated: bool = False) -> None:
@@ -226,12 +238,11 @@ class Tx:
 class Database:
     """A bounded pool of connections of one role, and the transactions made on it."""
 
-    def __init__(self, pool: asyncpg.Pool, policy: Policy, limits: Limits) -> None:
+    def __init__(self, pool: asyncpg.Pool, silence: Silence, policy: Policy, limits: Limits) -> None:
         self.pool = pool
+        self.silence = silence
         self.policy = policy
         self.limits = limits
-        self._silent_until = 0.0
-        """When a database that did not answer may be asked again, by one alone; 0: it answers."""
         self.wake: Callable[[], None] = lambda: None
         """Called after a commit that recorded events; whoever runs the relay puts its bell here."""
 
@@ -260,7 +271,7 @@ class Database:
                 raise
             log.warning("the database is away at the start", extra={"who": name, "reason": repr(error)})
             pool = await make_pool(at_once=0)
-        return cls(pool, policy, limits)
+        return cls(pool, Silence(url, limits.answer_seconds), policy, limits)
 
     async def close(self) -> None:
         """Gives the connections back, waiting for those in use."""
@@ -274,7 +285,7 @@ class Database:
                 try:
                     await connection.execute("SELECT 1")
                 except asyncio.CancelledError:
-                    _end(connection)  # its release would wait for the same silence
+                    end(connection)  # its release would wait for the same silence
                     raise
                 finally:
                     await self.pool.release(connection)
@@ -282,6 +293,7 @@ class Database:
             return str(error)
         except (*TRANSIENT, asyncpg.PostgresError) as error:
             return f"the database does not answer: {type(error).__name__}"
+        self.silence.heard()
         return None
 
     @asynccontextmanager
@@ -293,9 +305,10 @@ class Database:
         tx = await self._begun(scope, ask)
         try:
             try:
-                yield tx
-                await tx.flush()
-                await tx.connection.execute("COMMIT")
+                with self.silence.watched(tx.connection):
+                    yield tx
+                    await tx.flush()
+                    await tx.connection.execute("COMMIT")
             except BaseException:
                 await self._roll_back(tx.connection)
                 raise
@@ -304,41 +317,51 @@ class Database:
         if tx.wakes_relay:
             self.wake()
 
-    async def _begun(self, scope: Scope, ask: str) -> Tx:
-        """A transaction whose first words were answered; raises Unavailable, `pool_wait_seconds` + `answer_seconds` at most.
+    @asynccontextmanager
+    async def reading(self, scope: Scope) -> AsyncIterator[Tx]:
+        """Queries alone, each a transaction of its own: READ COMMITTED would give each a view of its own anyway.
 
-        Of a database that does not answer one at a time asks again; the others are refused without waiting.
+        Raises Unavailable without a database, and what PostgreSQL says of a write.
         """
-        if self._silent_until:
-            if clock.elapsed() < self._silent_until:
-                raise _away()
-            self._silent_until = math.inf
-        silent_until = 0.0
+        tx = await self._begun(scope, reads_only=True)
         try:
-            tx = Tx(await self._connection(), self.policy, scope)
+            with self.silence.watched(tx.connection):
+                yield tx
+            self.silence.heard()
+        except TRANSIENT as error:
+            end(tx.connection)  # its release might wait for the same silence
+            raise away() from error
+        except asyncio.CancelledError:
+            end(tx.connection)
+            raise
+        finally:
+            await self.pool.release(tx.connection)
+
+    async def _begun(self, scope: Scope, ask: str = "", *, reads_only: bool = False) -> Tx:
+        """A transaction whose first words were answered; raises Unavailable, `pool_wait_seconds` + `answer_seconds` at most."""
+        needs_no_words = reads_only and self.silence.heard_lately
+        with self.silence.first_words(self.pool):
+            tx = Tx(await self._connection(), self.policy, scope, reads_only=reads_only)
             try:
-                await tx.begin(ask, self.limits.answer_seconds)
+                if not needs_no_words:
+                    await tx.begin(ask, self.limits.answer_seconds)
+                    self.silence.heard()
             except BaseException as error:
                 if isinstance(error, TimeoutError):
-                    _end(tx.connection)  # its release would wait for the same silence
+                    end(tx.connection)  # its release would wait for the same silence
                 await self.pool.release(tx.connection)
                 raise
-        except TimeoutError as error:
-            if self.pool.get_size() < self.pool.get_max_size():  # else all are in use, by whom the database answers
-                silent_until = clock.elapsed() + SILENT_SECONDS
-            raise _away() from error
-        finally:
-            self._silent_until = silent_until
         return tx
 
     async def _connection(self) -> "asyncpg.pool.PoolConnectionProxy[Record]":
         """Raises TimeoutError, or Unavailable where the database refuses."""
+        waits = None if self.pool.get_idle_size() else self.limits.pool_wait_seconds  # to count it costs a task
         try:
-            return await self.pool.acquire(timeout=self.limits.pool_wait_seconds)
+            return await self.pool.acquire(timeout=waits)
         except TimeoutError:
             raise
         except (*TRANSIENT, asyncpg.PostgresError) as error:  # it may also not know our role yet
-            raise _away() from error
+            raise away() from error
 
     async def _roll_back(self, connection: Any) -> None:
         """Undone, or the connection is ended: nobody waits a second time for a database that does not answer."""
@@ -346,20 +369,8 @@ class Database:
             async with asyncio.timeout(self.limits.answer_seconds):
                 await connection.execute("ROLLBACK")
         except TRANSIENT as error:  # the server has rolled back by itself, or does so when it sees us gone
-            _end(connection)
+            end(connection)
             log.info("rolled back by the loss of the connection", extra={"reason": repr(error)})
-
-
-def _end(connection: Any) -> None:
-    with suppress(asyncpg.InterfaceError):  # it has gone by itself
-        connection.terminate()
-
-
-def _away() -> Unavailable:
-    return Unavailable(
-        "The database does not answer now; nothing was changed, the same request may be sent again.",
-        headers={"Retry-After": "2"},
-    )
 
 
 def lock_number(name: str) -> int:

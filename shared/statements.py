@@ -9,6 +9,9 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
+WALL_SETTINGS = ("app.reach", "app.org", "app.region")
+"""What the policies of row-level security read (`shared/migrations/walls.py`); they last as long as a transaction."""
+
 SHAPES = 1_000
 """Shapes of statements remembered at most; the longest known is forgotten first."""
 
@@ -64,6 +67,19 @@ def _compile(statement: sa.Executable) -> Compiled:
     order = tuple(built.positiontup or ())
     own = {name: built.binds[name].key for name in order if not built.binds[name].required}
     return Compiled(built.string, order, {name: built.params[name] for name in own}, own)
+
+
+@lru_cache(maxsize=SHAPES)
+def walled(text: str, given: int) -> str:
+    """A query of `given` parameters as a whole transaction: the three after them are what row-level security reads.
+
+    PostgreSQL evaluates a condition on no row at all before it touches the first one (a gating Result above all scans), and
+    the policies read the settings at the first row; the settings end with the statement.
+    """
+    settings = " AND ".join(
+        f"set_config('{name}', ${place}::text, true) IS NOT NULL" for place, name in enumerate(WALL_SETTINGS, given + 1)
+    )
+    return f"SELECT q.* FROM ({text}) AS q WHERE (SELECT {settings})"  # noqa: S608  text of the project itself
 
 
 def _array_literal(values: Iterable[str] | None) -> str | None:

@@ -19,6 +19,7 @@ from shared.http.door import Door
 from shared.http.edge import Edge, Runtime
 from shared.http.paths import routes_of
 from shared.http.rates import Rates
+from shared.http.straight import Straight
 from shared.http.turns import Turns
 from shared.identity import Verifier, trusted
 from shared.outbox import Bell
@@ -62,9 +63,6 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
         responses={422: {"model": problems.Problem}},  # which refusals there are, contract.py says
         generate_unique_id_function=lambda route: route.name,
     )
-    app.add_middleware(Door, service=service.name, limits=settings.limits, verifier_of=_verifier_of)
-    if settings.allowed_origins:
-        app.add_middleware(Origins, allow_origins=settings.allowed_origins)
     problems.install(app)
     contract.install(app, access)
     for router in (*service.routers, jobs.router, dead_letters.router, audit.router, error_pages.router):
@@ -73,7 +71,12 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     known = list(routes_of([app.router]))
     tags = {str(tag) for route in known if isinstance(route, APIRoute) for tag in route.tags}
     app.openapi_tags = [{"name": tag} for tag in sorted(tags)]
-    access.check_complete(route.name for route in known if isinstance(route, Edge))
+    at_the_edge = [route for route in known if isinstance(route, Edge)]
+    access.check_complete(route.name for route in at_the_edge)
+    app.add_middleware(Straight, routes=at_the_edge)
+    app.add_middleware(Door, service=service.name, limits=settings.limits, verifier_of=_verifier_of)
+    if settings.allowed_origins:
+        app.add_middleware(Origins, allow_origins=settings.allowed_origins)
     return app
 
 

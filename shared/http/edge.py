@@ -142,7 +142,7 @@ class Edge(APIRoute):
                 if takes_json:
                     request = await _read(request)
                 if not writes:
-                    answer = await _carried_out(runtime, scope, None, endpoint, lambda: request)
+                    answer = await _read_out(runtime, scope, endpoint, request)
                 elif uploads_a_file:
                     async with uploads.kept(request, runtime.settings.limits.upload_bytes) as (digest, again):
                         key = _key(request, operation, digest)
@@ -158,6 +158,19 @@ class Edge(APIRoute):
             return answer
 
         return handle
+
+
+async def _read_out(runtime: Runtime, scope: Scope, endpoint: Endpoint, request: Request) -> Response:
+    """The answer of an endpoint that reads."""
+    caller: Caller = request.state.caller
+    try:
+        async with runtime.turns.connection(caller.organisation), runtime.database.reading(scope) as request.state.tx:
+            with telemetry.doing(request.state.operation):
+                answer = await endpoint(request)
+    except asyncpg.DataError as error:
+        raise _not_storable() from error
+    crash.at("request: before answer")
+    return answer
 
 
 async def _carried_out(
@@ -178,7 +191,7 @@ async def _carried_out(
                     answer = await _once(tx, key, endpoint, request)
                 crash.at("request: before commit")
         except asyncpg.DataError as error:
-            raise ValueNotStorable("A value is of a size or form that is not kept here.") from error
+            raise _not_storable() from error
         except MET as error:
             if attempt == TRIES:
                 raise Busy("Nothing was changed; send it again.", headers={"Retry-After": "1"}) from error
@@ -186,6 +199,10 @@ async def _carried_out(
             crash.at("request: before answer")
             return answer
     raise AssertionError("the loop returns or raises")
+
+
+def _not_storable() -> ValueNotStorable:
+    return ValueNotStorable("A value is of a size or form that is not kept here.")
 
 
 async def _read(request: Request) -> Request:

@@ -1,6 +1,7 @@
 """Every refusal as application/problem+json (RFC 9457): a stable code, a plain sentence, and each fault with its place."""
 
 import logging
+from collections.abc import Awaitable, Callable
 
 import orjson
 from fastapi import FastAPI, Request
@@ -146,8 +147,21 @@ def internal(error: Exception) -> Response:
     return answer(_by_the_edge("internal", 500, detail))
 
 
+EXPECTED: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    ServiceError: _refused,
+    RequestValidationError: _invalid,
+    HTTPException: _from_router,
+}
+"""What may be raised to be answered, and by what."""
+
+
+async def expected(request: Request, error: Exception) -> Response:
+    """The answer to one of EXPECTED."""
+    kind = next(kind for kind in EXPECTED if isinstance(error, kind))
+    return await EXPECTED[kind](request, error)
+
+
 def install(app: FastAPI) -> None:
     """Makes every refusal of this app a problem."""
-    app.add_exception_handler(ServiceError, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _from_router)
+    for kind, answering in EXPECTED.items():
+        app.add_exception_handler(kind, answering)

@@ -16,7 +16,7 @@ import pytest
 
 from deploy.issuer import make_token
 from deploy.postgres import EmbeddedPostgres
-from shared.db import Database
+from shared.db import TRANSIENT, Database
 from shared.errors import Unavailable
 from shared.http import create_app
 from shared.policy import Policy
@@ -202,7 +202,7 @@ async def test_a_statement_or_a_commit_is_given_up_in_bounded_time_and_its_conne
                 await tx.sql("SELECT 1")
 
     async with asyncio.timeout(NEVER_SECONDS):
-        with pytest.raises(TimeoutError):
+        with pytest.raises(TRANSIENT):
             await cut_off()
         assert database.pool.get_size() == 0
         road.mend()
