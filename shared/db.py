@@ -9,9 +9,9 @@ import asyncio
 import dataclasses
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -127,13 +127,18 @@ def _values(into: type[T], records: Sequence[Record]) -> list[T]:
     if not records:
         return []
     names = tuple(records[0].keys())
-    lists = [name for name, value in records[0].items() if isinstance(value, list)]
-    made = []
-    for record in records:
-        row = dict(zip(names, record, strict=True))
-        row |= {name: tuple(row[name]) for name in lists}
-        made.append(into(**row))
-    return made
+    rows: Iterable[Iterable[Any]] = records
+    if lists := {place for place, value in enumerate(records[0]) if isinstance(value, list)}:
+        rows = ([tuple(value) if place in lists else value for place, value in enumerate(row)] for row in records)
+    if names == _fields(into)[: len(names)]:  # type: ignore[arg-type]
+        return [into(*row) for row in rows]
+    return [into(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+@cache
+def _fields(into: type) -> tuple[str, ...]:
+    """The fields of a value, in their order."""
+    return tuple(field.name for field in dataclasses.fields(into) if field.init)
 
 
 class Tx:

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 import sqlalchemy as sa
@@ -48,6 +49,7 @@ console = Console()
 class Stage:
     """The server, its databases and a token; processes are started for each measurement."""
 
+    postgres: EmbeddedPostgres
     data: Path
     urls: dict[str, str]
     headers: dict[str, str]
@@ -92,6 +94,9 @@ class Stage:
         make = self.bulk(target)
         for _ in range(STOCK // ITEMS):
             answer = orjson.loads(await http_load.ask(reader, writer, make()))
+        self.postgres.psql(
+            "ANALYZE", urlsplit(self.urls[target.name]).path.lstrip("/")
+        )  # as its own daemon would, some time
         ids = answer if target.name == "anchor" else [item["item"]["id"] for item in answer["items"]]
         writer.close()
         wanted = itertools.cycle(http_load.request("GET", f"/orders/{order_id}", self.headers) for order_id in ids)
@@ -117,7 +122,7 @@ async def stage(postgres: EmbeddedPostgres, house: House) -> Stage:
     anchor = postgres.ensure_database("anchor")
     postgres.psql(";\n".join(_tables(orders.metadata, "orders", "order_lines") + _tables(PLATFORM, "outbox")), "anchor")
     token = make_token(house.data_dir, organisation=facts.HOSPITAL, roles=["hospital"], region="330100")
-    return Stage(house.data_dir, {"ours": ours, "anchor": anchor}, {"authorization": f"Bearer {token}"})
+    return Stage(postgres, house.data_dir, {"ours": ours, "anchor": anchor}, {"authorization": f"Bearer {token}"})
 
 
 def _tables(collection: sa.MetaData, *names: str) -> list[str]:

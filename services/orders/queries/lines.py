@@ -67,21 +67,6 @@ async def lines_of(tx: Tx, order_ids: Collection[UUID]) -> list[Line]:
     return await tx.all(Line, _of_orders(reach_of(tx)), ids=list(order_ids), **scoped(tx))
 
 
-@lru_cache
-def _states(reach: Reach) -> sa.Executable:
-    ids = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
-    wanted = sa.select(order_lines.c.order_id, order_lines.c.state)
-    return wanted.where(order_lines.c.order_id == sa.any_(ids), of_party(reach, order_lines))
-
-
-async def states_of(tx: Tx, order_ids: Collection[UUID]) -> dict[UUID, list[str]]:
-    """The states of the lines of some orders, as far as they are within reach."""
-    states: dict[UUID, list[str]] = {order_id: [] for order_id in order_ids}
-    for row in await tx.rows(_states(reach_of(tx)), ids=list(order_ids), **scoped(tx)):
-        states[row["order_id"]].append(row["state"])
-    return states
-
-
 async def lines_page(
     tx: Tx, *, state: LineState | None, product_code: str | None, after: UUID | None, rows: int
 ) -> list[InboxLine]:

@@ -1,8 +1,7 @@
 """Reads orders with their lines, locks them for handlers, and writes what changed in one statement."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -14,10 +13,9 @@ import sqlalchemy as sa
 from services.orders.errors import OrderNotFound
 from services.orders.queries.lines import SHOWN, lines_of
 from services.orders.queries.scope import Reach, is_institution, of_party, reach_of, scoped, within
-from services.orders.rules.lines import Line
-from services.orders.rules.orders import Book, Order
+from services.orders.rules.lines import ACTIVE, CANCELLED, PENDING, Line
+from services.orders.rules.orders import COUNTS, Book, Order
 from services.orders.tables import order_lines, orders
-from shared import clock
 from shared.db import Record, Tx
 
 OrderState = Literal["placed", "confirmed", "closed", "cancelled"]
@@ -157,32 +155,68 @@ async def _with_lines(tx: Tx, found: Sequence[Order]) -> dict[UUID, Book]:
     return {order.id: Book(order, tuple(by_order[order.id])) for order in found}
 
 
-async def orders_page(
-    tx: Tx,
-    *,
-    state: OrderState | None,
-    product_code: str | None,
-    placed_from: date | None,
-    placed_to: date | None,
-    after: UUID | None,
-    rows: int,
-) -> list[Order]:
-    """Up to `rows` orders before a key, the newest first; both days inclusive."""
-    reach = reach_of(tx)
-    wanted = _ALL.where(within(reach, orders)).order_by(orders.c.id.desc()).limit(rows)
+async def heads_page(tx: Tx, *, state: OrderState | None, rows: int, **asked: Any) -> list[Record]:
+    """Up to `rows` heads of orders, the newest first, with counts of the lines within reach.
+
+    `asked`: the filters of _FILTERS, None where nothing is asked.
+    """
+    given = {name: value for name, value in asked.items() if value is not None}
+    return await tx.rows(_heads(reach_of(tx), state, frozenset(given)), rows=rows, **given, **scoped(tx))
+
+
+@lru_cache
+def _heads(reach: Reach, state: OrderState | None, filters: frozenset[str]) -> sa.Executable:
+    wanted = sa.select(*_HEAD, _STATE, *(orders.c[name] for name in COUNTS)).where(within(reach, orders))
     if state is not None:
         wanted = wanted.where(_IN_STATE[state])
-    if product_code is not None:
-        lines = sa.select(order_lines.c.order_id).where(
-            order_lines.c.product_code == product_code,
-            order_lines.c.order_id == orders.c.id,
-            within(reach, order_lines),
+    for name in sorted(filters):
+        wanted = wanted.where(_FILTERS[name](reach))
+    wanted = wanted.order_by(orders.c.id.desc()).limit(sa.bindparam("rows", type_=sa.Integer))
+    return _with_counts(reach, wanted.subquery("here")) if reach is Reach.SUPPLIER else wanted
+
+
+def _with_counts(reach: Reach, here: sa.Subquery) -> sa.Executable:
+    """A page for who is a party of some lines of an order and not of others: counted anew, for the rows of the page alone."""
+    state = order_lines.c.state
+    parts = [sa.true(), state == PENDING, sa.or_(*(state == one for one in ACTIVE)), state == CANCELLED]
+    counted = (
+        sa.select(
+            *(sa.func.count().filter(part).label(name) for name, part in zip(COUNTS, parts, strict=True)),
         )
-        wanted = wanted.where(lines.exists())
-    if placed_from is not None:
-        wanted = wanted.where(orders.c.placed_at >= clock.start_of_day(placed_from))
-    if placed_to is not None:
-        wanted = wanted.where(orders.c.placed_at < clock.start_of_day(placed_to + timedelta(days=1)))
-    if after is not None:
-        wanted = wanted.where(orders.c.id < after)
-    return await tx.all(Order, wanted, **scoped(tx))
+        .where(order_lines.c.order_id == here.c.id, of_party(reach, order_lines))
+        .lateral("counted")
+    )
+    own = [column for column in here.c if column.name not in COUNTS]
+    return sa.select(*own, *counted.c).select_from(here.join(counted, sa.true())).order_by(here.c.id.desc())
+
+
+def _has_product(reach: Reach) -> sa.ColumnElement[bool]:
+    lines = sa.select(order_lines.c.order_id).where(
+        order_lines.c.product_code == sa.bindparam("product_code", type_=sa.Text),
+        order_lines.c.order_id == orders.c.id,
+        within(reach, order_lines),
+    )
+    return lines.exists()
+
+
+_HEAD = tuple(
+    orders.c[name]
+    for name in (
+        "id",
+        "order_number",
+        "institution_code",
+        "institution_name",
+        "region",
+        "delivery_point",
+        "placed_at",
+        "confirm_by",
+    )
+)
+_STATE = sa.case(*((condition, name) for name, condition in _IN_STATE.items())).label("state")
+_FILTERS: dict[str, Callable[[Reach], sa.ColumnElement[bool]]] = {
+    "product_code": _has_product,
+    "placed_since": lambda _: orders.c.placed_at >= sa.bindparam("placed_since", type_=sa.DateTime(timezone=True)),
+    "placed_before": lambda _: orders.c.placed_at < sa.bindparam("placed_before", type_=sa.DateTime(timezone=True)),
+    "after": lambda _: orders.c.id < sa.bindparam("after", type_=sa.Uuid),
+}
+"""What may be asked of a page of orders, by the parameter that it takes."""

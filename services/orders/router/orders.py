@@ -1,5 +1,6 @@
 """HTTP for orders."""
 
+from datetime import timedelta
 from functools import partial
 from typing import Annotated
 from uuid import UUID
@@ -8,7 +9,6 @@ from fastapi import APIRouter, Path, Query
 
 from services.orders.handlers.orders import Cancelling, Closing, cancel_orders, close_lines, place_orders
 from services.orders.queries import orders as queries
-from services.orders.queries.lines import states_of
 from services.orders.queries.orders import OrderState
 from services.orders.queries.payables import known_of
 from services.orders.queries.recalls import deeds_of
@@ -48,17 +48,16 @@ async def list_orders(
     placed_to: Annotated[Day | None, Query(description="last day, inclusive")] = None,
 ) -> Page[OrderHeadView]:
     """Orders, the newest first."""
-    found = await queries.orders_page(
+    found = await queries.heads_page(
         tx,
         state=state,
-        product_code=product_code,
-        placed_from=placed_from,
-        placed_to=placed_to,
-        after=UUID(paging.after[0]) if paging.after else None,
         rows=paging.rows,
+        product_code=product_code,
+        placed_since=clock.start_of_day(placed_from) if placed_from else None,
+        placed_before=clock.start_of_day(placed_to + timedelta(days=1)) if placed_to else None,
+        after=UUID(paging.after[0]) if paging.after else None,
     )
-    states = await states_of(tx, [order.id for order in found])
-    return paging.page(found, lambda order: OrderHeadView.head(order, states[order.id]), key=lambda order: [order.id])
+    return paging.page(found, lambda head: OrderHeadView(**head), key=lambda head: [head["id"]])
 
 
 @router.get("/by-number/{order_number:path}")

@@ -51,6 +51,10 @@ class Order:
         return "cancelled" if self.lines_cancelled == self.line_count else "closed"
 
 
+COUNTS = ("line_count", "lines_pending", "lines_active", "lines_cancelled")
+"""How the lines of an order add up."""
+
+
 def counts_of(states: Sequence[str]) -> dict[str, int]:
     """How the lines of an order add up, named as in Order, for somebody who sees lines in these states and no others."""
     return {
