@@ -66,6 +66,7 @@ def parse_region(text: str) -> str:
     return code
 
 
+@lru_cache(maxsize=4096)
 def region_prefix(region: str) -> str:
     """What every code inside the region begins with: 330000 gives 33, 330100 gives 3301, the nation nothing.
 

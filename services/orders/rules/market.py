@@ -203,6 +203,8 @@ def _listing_of(market: Market, region: str, product: str, on: date, place: str,
     covering = [one for one in market.listings.get(product, ()) if region.startswith(region_prefix(one.region))]
     valid = [one for one in covering if in_force(on, one.valid_from, one.valid_to)]
     listed = [one for one in valid if one.state == ListingState.LISTED]
+    if len(listed) == 1:
+        return listed[0]
     if listed:
         return max(listed, key=lambda one: (len(region_prefix(one.region)), one.valid_from, one.listing_id))
     code, rule = _why_not_listed(covering, valid, region, on)

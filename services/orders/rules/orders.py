@@ -60,7 +60,7 @@ def counts_of(states: Sequence[str]) -> dict[str, int]:
     return {
         "line_count": len(states),
         "lines_pending": states.count(PENDING),
-        "lines_active": sum(states.count(state) for state in ACTIVE),
+        "lines_active": len([state for state in states if state in ACTIVE]),
         "lines_cancelled": states.count(CANCELLED),
     }
 
