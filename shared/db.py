@@ -137,8 +137,8 @@ def _values(into: type[T], records: Sequence[Record]) -> list[T]:
 
 @cache
 def _fields(into: type) -> tuple[str, ...]:
-    """The fields of a value, in their order."""
-    return tuple(field.name for field in dataclasses.fields(into) if field.init)
+    """The fields of a frozen value, in the order in which it takes them; what is made by name alone has none."""
+    return tuple(field.name for field in dataclasses.fields(into)) if dataclasses.is_dataclass(into) else ()
 
 
 class Tx:
@@ -158,7 +158,7 @@ class Tx:
         self.connection = connection
         self.policy = policy
         self.scope = scope
-        self._reads_only = reads_only
+        self._walls = scope.settings() if reads_only else None
         self.statements = 0
         self.asked: int | None = None
         """How many rows the question found that was asked with the first words; None: nothing was asked."""
@@ -167,8 +167,8 @@ class Tx:
 
     async def begin(self, ask: str, seconds: float) -> None:
         """The first words; a question that travels with them is answered in `asked`. Raises TimeoutError."""
-        if self._reads_only:
-            await self.connection.execute("SELECT 1", timeout=seconds)
+        if self._walls:
+            await self.connection.execute("SELECT 1 AS answers", timeout=seconds)
             return
         opening = self.scope.opening()
         found = await self.connection.execute(f"{opening}; {ask}" if ask else opening, timeout=seconds)
@@ -202,8 +202,8 @@ class Tx:
         """Plain SQL, for what Core cannot say; only shared/ and queries may use it."""
         await self.flush()
         self.statements += 1
-        if self._reads_only:
-            return await self.connection.fetch(walled(text, len(values)), *values, *self.scope.settings())
+        if self._walls:
+            return await self.connection.fetch(walled(text, len(values)), *values, *self._walls)
         return await self.connection.fetch(text, *values)
 
     def add(self, table: sa.Table, *rows: Mapping[str, Any], skip_repeated: bool = False) -> None:

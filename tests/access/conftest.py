@@ -33,6 +33,12 @@ class Tried(Database):
             finally:
                 await connection.execute("ROLLBACK")
 
+    @asynccontextmanager
+    async def reading(self, scope: Scope) -> AsyncIterator[Tx]:
+        async with super().reading(scope) as tx:
+            tx.scope = scope if self.scoped else EVERYTHING
+            yield tx
+
 
 class Apps:
     """`await apps.behind(queries=…, database=…)`: the five apps behind one wall, both or none."""
@@ -57,7 +63,8 @@ class Apps:
         app = create_app(service, settings.model_copy(update={"limits": limits, "api_role": role}))
         await self._stack.enter_async_context(app.router.lifespan_context(app))
         runtime = app.state.runtime
-        runtime.database = Tried(runtime.database.pool, runtime.database.policy, runtime.database.limits)
+        opened: Database = runtime.database
+        runtime.database = Tried(opened.pool, opened.silence, opened.policy, opened.limits)
         runtime.database.scoped = queries
         return app
 

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from shared.bus import LocalBus
-from shared.db import Database
+from shared.db import Database, Scope
 from shared.http import create_app
 from shared.policy import Policy
 from shared.service import Service
@@ -146,3 +146,24 @@ async def test_who_takes_the_wall_away_says_so_in_code(house: House) -> None:
     app = create_app(toy, told(house).model_copy(update={"api_role": None}))
     async with asked(app) as client:
         assert (await client.get("/health/ready")).status_code == 200
+
+
+async def test_a_query_alone_carries_its_walls_and_leaves_none_of_them_behind(house: House) -> None:
+    database = await Database.open(
+        house.url(toy), role="jicai_toy_api", policy=Policy([]), limits=Limits(pool_connections=1)
+    )
+    names = "SELECT name FROM things ORDER BY name"
+    async with database.transaction(Scope(reach="all")) as tx:
+        await tx.sql(
+            "INSERT INTO things (id, owner, name) SELECT gen_random_uuid(), o, o FROM unnest($1::text[]) o", ["A", "B"]
+        )
+    seen = {}
+    for organisation in ("A", "B", "C"):
+        async with database.reading(Scope("own", organisation)) as tx:
+            seen[organisation] = [row["name"] for row in await tx.sql(names)]
+    assert seen == {"A": ["A"], "B": ["B"], "C": []}
+    assert await database.pool.fetch(names) == []
+    with pytest.raises(asyncpg.PostgresSyntaxError):
+        async with database.reading(Scope(reach="all")) as tx:
+            await tx.sql("DELETE FROM things")
+    await database.close()

@@ -16,7 +16,7 @@ import pytest
 
 from deploy.issuer import make_token
 from deploy.postgres import EmbeddedPostgres
-from shared.db import TRANSIENT, Database
+from shared.db import TRANSIENT, Database, Scope
 from shared.errors import Unavailable
 from shared.http import create_app
 from shared.policy import Policy
@@ -210,6 +210,37 @@ async def test_a_statement_or_a_commit_is_given_up_in_bounded_time_and_its_conne
             await asyncio.sleep(0.1)
         async with database.transaction() as tx:
             assert [tuple(row) for row in await tx.sql("SELECT 1")] == [(1,)]
+    await database.close()
+
+
+@pytest.mark.parametrize("use", ["transaction", "reading"])
+async def test_who_waits_for_a_statement_when_the_database_falls_silent_does_not_wait_for_its_end(
+    road: Road, use: str
+) -> None:
+    database = await Database.open(road.url, policy=Policy([]), limits=LIMITS)
+    begun = database.transaction if use == "transaction" else database.reading
+
+    async def cut_off() -> None:
+        async with begun(Scope(reach="all")) as tx:
+            await tx.sql("SELECT 1 AS one")
+            road.cut()
+            await tx.sql("SELECT 2 AS two")
+
+    async with asyncio.timeout(NEVER_SECONDS):
+        with pytest.raises((*TRANSIENT, Unavailable)):
+            await cut_off()
+        assert database.pool.get_size() == 0
+    road.mend()
+    await database.close()
+
+
+@pytest.mark.parametrize("use", ["transaction", "reading"])
+async def test_a_statement_that_takes_its_time_is_not_taken_for_silence(house: House, use: str) -> None:
+    database = await Database.open(house.url(toy), policy=Policy([]), limits=LIMITS)
+    begun = database.transaction if use == "transaction" else database.reading
+    async with begun(Scope(reach="all")) as tx:
+        found = await tx.sql("SELECT 7 AS seven FROM pg_sleep($1)", 5 * LIMITS.answer_seconds)
+    assert [row["seven"] for row in found] == [7]
     await database.close()
 
 

@@ -172,11 +172,11 @@ def _heads(reach: Reach, state: OrderState | None, filters: frozenset[str]) -> s
     for name in sorted(filters):
         wanted = wanted.where(_FILTERS[name](reach))
     wanted = wanted.order_by(orders.c.id.desc()).limit(sa.bindparam("rows", type_=sa.Integer))
-    return _with_counts(reach, wanted.subquery("here")) if reach is Reach.SUPPLIER else wanted
+    return wanted if reach is Reach.INSTITUTION else _with_counts(reach, wanted.subquery("here"))
 
 
 def _with_counts(reach: Reach, here: sa.Subquery) -> sa.Executable:
-    """A page for who is a party of some lines of an order and not of others: counted anew, for the rows of the page alone."""
+    """The rows of a page, their counts taken anew from the lines within reach; only an institution sees all lines of its orders."""
     state = order_lines.c.state
     parts = [sa.true(), state == PENDING, sa.or_(*(state == one for one in ACTIVE)), state == CANCELLED]
     counted = (
