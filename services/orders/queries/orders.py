@@ -176,7 +176,7 @@ def _heads(reach: Reach, state: OrderState | None, filters: frozenset[str]) -> s
 
 
 def _with_counts(reach: Reach, here: sa.Subquery) -> sa.Executable:
-    """The rows of a page, their counts taken anew from the lines within reach; only an institution sees all lines of its orders."""
+    """A page with counts of the lines within reach; an institution alone sees every line of its orders."""
     state = order_lines.c.state
     parts = [sa.true(), state == PENDING, sa.or_(*(state == one for one in ACTIVE)), state == CANCELLED]
     counted = (
