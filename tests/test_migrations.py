@@ -2,10 +2,12 @@
 
 import asyncio
 import re
+from importlib import import_module
 from pathlib import Path
 
 import asyncpg
 import pytest
+from uuid_utils.compat import uuid7
 
 from deploy.postgres import EmbeddedPostgres
 from deploy.services import NAMES, load
@@ -51,6 +53,36 @@ async def test_migrations_make_what_the_tables_declare(name: str, house: House, 
     declared, migrated = catalogue(postgres, f"jicai_{name}"), catalogue(postgres, database)
     assert sorted(set(migrated) - set(declared)) == [], "only in the migrations"
     assert sorted(set(declared) - set(migrated)) == [], "only in the tables"
+
+
+FOUND = """
+INSERT INTO anomalies (id, kind, severity, code, codes, document_id, institution_code, region, detail, state, finding, found_at,
+    version)
+VALUES ($1, 'no_inbound', 'high', $2, 1, gen_random_uuid(), $3, '330102', 'x', $4, CASE $4 WHEN 'closed' THEN 'x' END, now(), 1)
+"""
+
+
+async def test_of_anomalies_of_one_code_the_earliest_that_is_not_closed_stays(postgres: EmbeddedPostgres) -> None:
+    url = postgres.ensure_database("migrated_anomalies")
+    await migrate(load("traceability"), url)
+    version = import_module("services.traceability.migrations.0002_anomalies_by_code")
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("DROP INDEX uq_anomalies_code")
+        rows = [
+            ("1", "H1", "closed"),
+            ("1", "H1", "open"),
+            ("1", "H1", "open"),
+            ("1", "H2", "open"),
+            ("2", "H1", "open"),
+        ]
+        for row in rows:
+            await connection.execute(FOUND, uuid7(), *row)
+        await connection.execute(version.CLOSE_REPEATED)
+        states = [row["state"] for row in await connection.fetch("SELECT state FROM anomalies ORDER BY id")]
+        assert states == ["closed", "open", "closed", "open", "open"]
+    finally:
+        await connection.close()
 
 
 async def test_a_table_in_use_is_changed_when_it_is_free_and_nobody_waits_behind_the_change_for_long(

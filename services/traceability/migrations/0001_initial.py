@@ -156,10 +156,6 @@ def upgrade() -> None:
         sa.Column("finding", sa.Text(), nullable=True),
         sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("finds", sa.Integer(), server_default="1", nullable=False),
-        sa.Column("last_document_id", sa.Uuid(), nullable=True),
-        sa.Column("bill_number", sa.Text(), nullable=True),
-        sa.Column("captured_by", sa.Text(), nullable=True),
         sa.CheckConstraint("severity IN ('high', 'medium')", name=op.f("ck_anomalies_severity")),
         sa.CheckConstraint("state <> 'closed' OR finding IS NOT NULL", name=op.f("ck_anomalies_closed")),
         sa.CheckConstraint("state <> 'explained' OR explanation IS NOT NULL", name=op.f("ck_anomalies_explained")),
@@ -171,23 +167,15 @@ def upgrade() -> None:
         sa.CheckConstraint("kind <> 'surplus' OR receipt_id IS NOT NULL", name=op.f("ck_anomalies_surplus")),
         sa.ForeignKeyConstraint(["receipt_id"], ["receipts.id"], name=op.f("fk_anomalies_receipt_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_anomalies")),
+        sa.UniqueConstraint("document_id", "kind", "code", name=op.f("uq_anomalies_document_id_kind_code")),
         sa.UniqueConstraint("recall_id", "institution_code", name=op.f("uq_anomalies_recall_id_institution_code")),
         info={"private": {"own": ("institution_code", "manufacturer_code"), "region": "region"}},
     )
     op.create_index("ix_anomalies_code", "anomalies", ["code"], unique=False)
-    op.create_index("ix_anomalies_document_id", "anomalies", ["document_id"], unique=False)
     op.create_index(
         "ix_anomalies_ident", "anomalies", ["ident"], unique=False, postgresql_where=sa.text("state != 'closed'")
     )
     op.create_index("ix_anomalies_institution_code", "anomalies", ["institution_code", "id"], unique=False)
-    op.create_index("ix_anomalies_last_document_id", "anomalies", ["last_document_id"], unique=False)
-    op.create_index(
-        "uq_anomalies_code",
-        "anomalies",
-        ["institution_code", "kind", "code"],
-        unique=True,
-        postgresql_where=sa.text("state != 'closed' AND document_id IS NOT NULL"),
-    )
     op.create_index(
         "uq_anomalies_surplus",
         "anomalies",
@@ -292,15 +280,8 @@ def downgrade() -> None:
         table_name="anomalies",
         postgresql_where=sa.text("kind = 'surplus' AND state != 'closed'"),
     )
-    op.drop_index(
-        "uq_anomalies_code",
-        table_name="anomalies",
-        postgresql_where=sa.text("state != 'closed' AND document_id IS NOT NULL"),
-    )
-    op.drop_index("ix_anomalies_last_document_id", table_name="anomalies")
     op.drop_index("ix_anomalies_institution_code", table_name="anomalies")
     op.drop_index("ix_anomalies_ident", table_name="anomalies", postgresql_where=sa.text("state != 'closed'"))
-    op.drop_index("ix_anomalies_document_id", table_name="anomalies")
     op.drop_index("ix_anomalies_code", table_name="anomalies")
     op.drop_table("anomalies")
     op.drop_index("ix_receipts_product_lot", table_name="receipts")
