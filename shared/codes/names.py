@@ -5,6 +5,7 @@ import unicodedata
 
 # NUL and other control characters, lone surrogates, and the overrides of writing direction.
 _UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+_EMOJI = re.compile("[\U0001f000-\U0001faff\ufe0f]")
 _SPACES = re.compile(r"\s+")
 _SPACE_AT_BRACKET = re.compile(r" ?([()]) ?")
 _BRACKETS = str.maketrans("〔〕【】[]", "()()()")
@@ -26,3 +27,9 @@ def is_clean_text(text: str, max_length: int) -> bool:
     direction overrides U+202A to U+202E and U+2066 to U+2069.
     """
     return len(text) <= max_length and _UNCLEAN.search(text) is None
+
+
+def emoji_in(text: str) -> str | None:
+    """The first emoji of a text, which no name of the field has: it comes from a keyboard by mistake; None: there is none."""
+    found = _EMOJI.search(text)
+    return found[0] if found else None

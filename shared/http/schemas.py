@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from shared import money
-from shared.codes import CodeRefused, is_clean_text, parse_region
+from shared.codes import CodeRefused, emoji_in, is_clean_text, parse_region
 from shared.errors import RuleBroken, Said
 
 T = TypeVar("T")
@@ -33,6 +33,12 @@ def _clean(text: str) -> str:
     return text
 
 
+def _name(text: str) -> str:
+    if emoji := emoji_in(_clean(text)):
+        raise RuleBroken("emoji", Said("a name holds no emoji; here is {emoji}", emoji=emoji), "letters, digits, marks")
+    return text
+
+
 def _price(given: Any) -> Decimal:
     """As text or as a whole number; a Decimal is one of ours."""
     if isinstance(given, float):
@@ -55,7 +61,7 @@ def text(longest: int = 200, shortest: int = 1) -> Any:
     return Annotated[str, Field(min_length=shortest, max_length=longest), AfterValidator(_clean)]
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_clean)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 Reason = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(_clean)]
 Note = Annotated[str, Field(max_length=4_000), AfterValidator(_clean)]
 Code = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_clean)]

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar, cast
 from zoneinfo import ZoneInfo
 
+from shared.codes import emoji_in
 from shared.errors import Said
 from shared.imports.folding import folded
 from shared.imports.numbers import SCIENTIFIC
@@ -31,9 +32,8 @@ _COMPACT_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d{1,9})?)?")
 _DATES_ALLOWED = "2023-06-29, 2023/6/29, 2023.6.29, 20230629 or 2023年6月29日"
 
-# Marks that turn or hide what stands next to them (Unicode bidi controls); emoji, which no name of the field has.
+# Marks that turn or hide what stands next to them (Unicode bidi controls).
 _BIDI = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_EMOJI = re.compile("[\U0001f000-\U0001faff\ufe0f]")
 
 
 class FieldRefused(ValueError):
@@ -123,8 +123,8 @@ def text(*, max_characters: int = 200) -> Parser[str]:
         for character in given:
             if character in _BIDI or unicodedata.category(character) in {"Cc", "Cs", "Cn"}:
                 raise FieldRefused(given, _not_allowed(character), allowed)
-        if emoji := _EMOJI.search(given):
-            raise FieldRefused(given, _not_allowed(emoji[0]), allowed)
+        if emoji := emoji_in(given):
+            raise FieldRefused(given, _not_allowed(emoji), allowed)
         return given
 
     return parse

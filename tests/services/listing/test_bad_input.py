@@ -108,9 +108,18 @@ async def test_a_thousand_and_one_items_are_too_many(desk: Desk) -> None:
     assert (await desk.post(OPERATOR, "/enterprises/bulk", [item] * 1_001)).status_code == 413
 
 
-async def test_emoji_in_a_name_are_kept_as_they_are(desk: Desk) -> None:
+async def test_a_name_with_an_emoji_is_refused_by_its_place(desk: Desk) -> None:
     item = {"name": "青禾💊制药", "kinds": ["manufacturer"], "region": "330000"}
-    assert (await desk.post(OPERATOR, "/enterprises", item)).json()["name"] == "青禾💊制药"
+    answer = await desk.post(OPERATOR, "/enterprises", item)
+    assert answer.status_code == 422
+    (fault,) = answer.json()["errors"]
+    assert fault == {
+        "pointer": "/name",
+        "code": "emoji",
+        "given": '"青禾💊制药"',
+        "rule": "a name holds no emoji; here is 💊",
+        "allowed": "letters, digits, marks",
+    }
 
 
 READS = [
