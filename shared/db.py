@@ -22,7 +22,7 @@ from shared.policy import Policy
 from shared.sessions import WallBypassed
 from shared.settings import Limits
 from shared.silence import Silence, away, end
-from shared.statements import WALL_SETTINGS, columns, compiled, insert, update, walled
+from shared.statements import WALL_SETTINGS, compiled, insert, update, walled
 
 Record = asyncpg.Record
 T = TypeVar("T")
@@ -218,8 +218,8 @@ class Tx:
     async def change(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Sets columns of many rows, each found by its `id`, in one statement; all rows with the same columns."""
         if rows:
-            names = tuple(rows[0])
-            await self.sql(update(table, names), *columns(table, names, rows))
+            text, values = update(table, rows)
+            await self.sql(text, *values)
 
     async def flush(self) -> None:
         """Writes what was added, all tables in one statement; foreign keys are checked at its end."""
@@ -305,7 +305,7 @@ class Database:
     async def transaction(self, scope: Scope = EVERYTHING, ask: str = "") -> AsyncIterator[Tx]:
         """One transaction: everything inside becomes true together, or nothing; raises Unavailable without a database.
 
-        `ask`: a SELECT without parameters that travels with the first words; `Tx.asked` is how many rows it found.
+        `ask`: SQL without parameters that travels with the first words; `Tx.asked` is how many rows its last SELECT found.
         """
         tx = await self._begun(scope, ask)
         try:

@@ -85,12 +85,12 @@ def record(
 
 
 def _row(event: Event, sequence: int, versions: str | None, at: datetime) -> dict[str, Any]:
-    event_id = uuid7()
+    event_id, subject = uuid7(), subject_of(event)
     payload = seal(
         event_id=event_id,
         source=source_of(event),
         event_type=event.TYPE,
-        subject=subject_of(event),
+        subject=subject,
         time=at,
         sequence=sequence,
         data=event,
@@ -108,7 +108,7 @@ def _row(event: Event, sequence: int, versions: str | None, at: datetime) -> dic
     return {
         "event_id": event_id,
         "type": event.TYPE,
-        "subject": subject_of(event),
+        "subject": subject,
         "sequence": sequence,
         "payload": payload,
     }

@@ -1,6 +1,7 @@
 """What an event is: a frozen fact in the past tense, with a type, a subject and enough in it not to call back."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -49,6 +50,7 @@ def source_of(fact: Event) -> str:
     return "/" + topic_of(type(fact))
 
 
+@cache
 def topic_of(contract: type[Event]) -> str:
     """The topic an event travels on: its producer's name, the third word of its type."""
     return contract.TYPE.split(".")[2]

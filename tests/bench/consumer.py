@@ -14,6 +14,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from uuid_utils.compat import uuid7
 
+from deploy.server import keep_what_is_loaded
 from services.settlement.app import service as settlement
 from shared.bus import KafkaBus, Message
 from shared.db import PLATFORM, Database
@@ -55,22 +56,27 @@ async def bench(servers: Ground) -> list[Figure]:
     async def anchor() -> None:
         await _copy(servers, topic, owner, columns, rows)
 
-    together = await in_turn(EVENTS, TURNS, prepare, ours=ours, anchor=anchor)
-
     async def one_each() -> None:
         await _copy(servers, topic, owner, columns, rows, batch=1, count=SINGLY)
 
-    singly = await in_turn(SINGLY, 2, prepare, bare=one_each)
+    keep_what_is_loaded()  # as our processes do; the anchor's rows are in this one
+    found = await in_turn(EVENTS, TURNS, prepare, ours=ours, anchor=anchor, singly=one_each)
     await owner.close()
     return [
         at_least(
             "consumer, against COPY of 500 messages a transaction",
-            together["ours"],
-            together["anchor"],
+            found["ours"],
+            found["anchor"],
             0.65,
             "events/s",
         ),
-        at_least("consumer, against one message a transaction", together["ours"], singly["bare"], 3, "events/s"),
+        at_least(
+            "consumer, against one message a transaction",
+            found["ours"],
+            found["singly"] * SINGLY / EVENTS,  # it does so many in its turn
+            3,
+            "events/s",
+        ),
     ]
 
 

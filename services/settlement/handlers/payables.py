@@ -59,16 +59,10 @@ class _Owed(NamedTuple):
 
     delivery: DeliveryAccepted
     line: AcceptedLine
-    terms: _Terms
+    parties: dict[str, str]
+    month: date
+    due_on: date
     needs_codes: bool
-
-    @property
-    def parties(self) -> dict[str, str]:
-        return {
-            "institution_code": self.delivery.institution_code,
-            "distributor_code": self.delivery.distributor_code,
-            "region": self.delivery.region,
-        }
 
 
 async def on_deliveries_accepted(tx: Tx, events: Sequence[Received[DeliveryAccepted]]) -> None:
@@ -83,7 +77,7 @@ async def on_deliveries_accepted(tx: Tx, events: Sequence[Received[DeliveryAccep
         for one in each:
             quantity = one.line.quantity_accepted
             _open(tx, one, min(quantity, covered[one.line.shipment_line_id]) if one.needs_codes else quantity, now)
-    for region, month in {(one.delivery.region, one.terms.month) for each in owed for one in each}:
+    for region, month in {(one.delivery.region, one.month) for each in owed for one in each}:
         promise_closing(tx, region, month)
 
 
@@ -95,13 +89,14 @@ def _owed(
     known = terms.get(place)
     if known is None:
         known = terms[place] = _Terms.of(policy, *place)
+    parties = parties_of(delivery)
+    due_on = clock.due(known.due, delivery.accepted_at)
     owed: list[_Owed] = []
     for line in delivery.lines:
         if line.shipment_line_id not in seen and line.quantity_accepted:
             seen.add(line.shipment_line_id)
-            owed.append(
-                _Owed(delivery, line, known, known.codes_required and line.product_kind not in known.exempt_kinds)
-            )
+            needs_codes = known.codes_required and line.product_kind not in known.exempt_kinds
+            owed.append(_Owed(delivery, line, parties, known.month, due_on, needs_codes))
     return owed
 
 
@@ -119,7 +114,6 @@ def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
     amount = money.amount(line.quantity_accepted, line.unit_price_yuan)
     complete = released_quantity == line.quantity_accepted
     released = amount if complete else money.amount(released_quantity, line.unit_price_yuan)
-    due_on = clock.due(owed.terms.due, delivery.accepted_at)
     postings = _postings(amount, released)
     about = _about(owed)
     row = {
@@ -127,8 +121,8 @@ def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
         **_copied(delivery, line),
         "id": payable_id,
         "amount_yuan": amount,
-        "accepted_month": owed.terms.month,
-        "due_on": due_on,
+        "accepted_month": owed.month,
+        "due_on": owed.due_on,
         "codes_required": owed.needs_codes,
         "quantity_released": released_quantity,
         "released_yuan": released,
@@ -138,7 +132,12 @@ def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
     tx.add(payables, row)
     for step, (posting, yuan) in enumerate(postings, 1):
         book(tx, payable_id, step, posting, yuan, now, parties)
-    detail = {"amount_yuan": amount, "due_on": due_on, "codes_required": owed.needs_codes, "released_yuan": released}
+    detail = {
+        "amount_yuan": amount,
+        "due_on": owed.due_on,
+        "codes_required": owed.needs_codes,
+        "released_yuan": released,
+    }
     history.note(tx, BY_ITSELF, payable_id, "opened", Parties(*parties.values()), detail)
     opened = PayableOpened(
         payable_id=payable_id,
@@ -148,7 +147,7 @@ def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
         quantity=line.quantity_accepted,
         amount_yuan=amount,
         accepted_at=delivery.accepted_at,
-        due_on=due_on,
+        due_on=owed.due_on,
         codes_required=owed.needs_codes,
     )
     outbox.record(tx, opened, 1)
@@ -320,12 +319,12 @@ async def resolve_disputes(
     return [seen[outcome] if isinstance(outcome, UUID) else outcome for outcome in outcomes]
 
 
-def parties_of(payable: Payable) -> dict[str, str]:
+def parties_of(thing: Payable | DeliveryAccepted) -> dict[str, str]:
     """The columns of the parties, for a row that belongs to them."""
     return {
-        "institution_code": payable.institution_code,
-        "distributor_code": payable.distributor_code,
-        "region": payable.region,
+        "institution_code": thing.institution_code,
+        "distributor_code": thing.distributor_code,
+        "region": thing.region,
     }
 
 
