@@ -109,7 +109,7 @@ def promise_closing(tx: Tx, region: str, month: date) -> None:
 
 def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
     """Everything a new line brings: the payable, under the id it would get again, its ledger, its history, its events."""
-    delivery, line, parties = owed.delivery, owed.line, owed.parties
+    delivery, line, parties, due_on = owed.delivery, owed.line, owed.parties, owed.due_on
     payable_id = ids.derived(line.shipment_line_id, delivery.accepted_at)
     amount = money.amount(line.quantity_accepted, line.unit_price_yuan)
     complete = released_quantity == line.quantity_accepted
@@ -122,7 +122,7 @@ def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
         "id": payable_id,
         "amount_yuan": amount,
         "accepted_month": owed.month,
-        "due_on": owed.due_on,
+        "due_on": due_on,
         "codes_required": owed.needs_codes,
         "quantity_released": released_quantity,
         "released_yuan": released,
@@ -132,12 +132,7 @@ def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
     tx.add(payables, row)
     for step, (posting, yuan) in enumerate(postings, 1):
         book(tx, payable_id, step, posting, yuan, now, parties)
-    detail = {
-        "amount_yuan": amount,
-        "due_on": owed.due_on,
-        "codes_required": owed.needs_codes,
-        "released_yuan": released,
-    }
+    detail = {"amount_yuan": amount, "due_on": due_on, "codes_required": owed.needs_codes, "released_yuan": released}
     history.note(tx, BY_ITSELF, payable_id, "opened", Parties(*parties.values()), detail)
     opened = PayableOpened(
         payable_id=payable_id,
@@ -147,7 +142,7 @@ def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
         quantity=line.quantity_accepted,
         amount_yuan=amount,
         accepted_at=delivery.accepted_at,
-        due_on=owed.due_on,
+        due_on=due_on,
         codes_required=owed.needs_codes,
     )
     outbox.record(tx, opened, 1)
