@@ -1,7 +1,7 @@
 """The only way to the database, and the only commit: one transaction per request or message.
 
 Statements are built with SQLAlchemy Core, compiled once and run on asyncpg itself; rows come back as plain records or
-frozen values. What a transaction adds is collected and written by one statement (a CTE of unnest inserts) right before
+frozen values. What a transaction adds is collected and written by one statement (a CTE of inserts) right before
 the COMMIT, so that a thousand rows cost as many statements as one and the order of the outbox follows the row locks.
 """
 
