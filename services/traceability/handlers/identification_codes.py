@@ -25,7 +25,7 @@ from services.traceability.tables import identification_codes
 from shared import clock, deadlines, history
 from shared.db import Tx
 from shared.deadlines import Deadline
-from shared.errors import ServiceError
+from shared.errors import Said, ServiceError
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 
@@ -112,7 +112,7 @@ async def when_recognise_codes(tx: Tx, due: Sequence[Deadline]) -> None:
 async def _flag_wrong(tx: Tx, wrong: Collection[Recognised]) -> None:
     found: list[tuple[Where, Finding]] = []
     for one in wrong:
-        rule = f"the code means {one.meant}, the line is {one.line_product_code} (串换)"
+        rule = Said("the code means {meant}, the line is {line} (串换)", meant=one.meant, line=one.line_product_code)
         where = Where(one.document_id, one.institution_code, one.region, one.line_product_code, one.receipt_id)
         found += [(where, finding) for finding in findings([Refused(one.code, "mismatch", rule)], [], set())]
     await flag(tx, found)

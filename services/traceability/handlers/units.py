@@ -19,6 +19,7 @@ from shared import clock, deadlines
 from shared.codes import classify
 from shared.db import Tx
 from shared.deadlines import Deadline
+from shared.errors import Said
 
 SMALLEST = 1
 OPEN_CASES = "open_cases"
@@ -66,7 +67,10 @@ def _open_cases(bill: Bill, inside: Mapping[str, Sequence[Item]], known: Mapping
             continue
         products = {known[one.ident].product_code for one in content if one.ident in known}
         if len(products) > 1:
-            rule = f"the case holds {len(products)} products ({', '.join(sorted(products))}): scan what lies in it"
+            names = ", ".join(sorted(products))
+            rule = Said(
+                "the case holds {count} products ({names}): scan what lies in it", count=len(products), names=names
+            )
             bill.refused.append(Refused(item.code, "mixed_case", rule))
             continue
         differs = contradiction(item.code, known[item.ident].packs_per_unit, packs_in(content, known))
@@ -74,7 +78,7 @@ def _open_cases(bill: Bill, inside: Mapping[str, Sequence[Item]], known: Mapping
             bill.warned.append(differs)
         for one in content:
             if one.code in seen:
-                rule = f"the code was scanned besides its case {item.code}"
+                rule = Said("the code was scanned besides its case {case}", case=item.code)
                 bill.refused.append(Refused(one.code, "repeated", rule))
             else:
                 seen.add(one.code)

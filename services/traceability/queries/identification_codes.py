@@ -6,7 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from services.traceability.queries.scope import over_the_wall, scope_of, seen
+from services.traceability.queries.scope import scope_of, seen
 from services.traceability.rules.identification_codes import Meaning
 from services.traceability.tables import documents, identification_codes, products, receipts, units
 from shared.db import Tx
@@ -89,7 +89,7 @@ async def awaited_page(tx: Tx, *, after: str | None, rows: int) -> list[Awaited]
 async def awaited_of_maker(tx: Tx, *, after: str | None, rows: int) -> list[Awaited]:
     """The same among the codes that were captured for lines of the caller's own products. It looks over the wall on purpose:
     the codes are hospitals', and only the identification code, the products and how many there are may be told."""
-    async with over_the_wall(tx):
+    async with tx.over_the_wall():
         return await tx.all(
             Awaited, _AWAITED_OF_MAKER, after=after or "", rows=rows, organisation=tx.scope.organisation
         )

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.traceability.queries.scope import over_the_wall
 from services.traceability.rules.identification_codes import Meaning
 from services.traceability.rules.units import Unit
 from shared.db import Tx
@@ -169,7 +168,7 @@ async def holders(tx: Tx, codes: Sequence[str]) -> dict[str, Holder]:
     the first was; only whether it is one's own, and whether it was sold, may be told."""
     if not codes:
         return {}
-    async with over_the_wall(tx):
+    async with tx.over_the_wall():
         rows = await tx.sql(_ANYWHERE, codes)
     return {row["code"]: Holder(row["institution_code"], row["sold"]) for row in rows}
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from services.traceability.errors import AnomalyNotOpen
 from services.traceability.rules.documents import Refused
+from shared.errors import Said
 
 
 class AnomalyState(StrEnum):
@@ -118,11 +119,13 @@ def doubled(case: str, packs: int, *, elsewhere: bool) -> Finding:
     return Finding("duplicate", HIGH if elsewhere else SUSPICIOUS["duplicate"], case, packs, detail)
 
 
-def surplus_words(surplus: int, awaited: int | None) -> str:
+def surplus_words(surplus: int, awaited: int | None) -> Said:
     """What is wrong with a line that has more codes than goods, and the way out."""
-    return (
-        f"{surplus} sale units more than the {awaited} of the line have codes: another line's are captured for it by"
-        f" mistake, or goods that were not accepted; send back (202) what is not of this line"
+    return Said(
+        "{surplus} sale units more than the {awaited} of the line have codes: another line's are captured for it by"
+        " mistake, or goods that were not accepted; send back (202) what is not of this line",
+        surplus=surplus,
+        awaited=awaited,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from services.traceability.settings import CLOCK_SKEW, CODES_PER_DOCUMENT
 from shared.codes import CodeRefused, Family, classify
@@ -78,9 +79,11 @@ class Refused:
     reason: str
     rule: str
 
-    def shown(self) -> dict[str, str]:
-        """As the answer tells it."""
-        return {"code": self.code, "reason": self.reason, "rule": self.rule}
+    def shown(self) -> dict[str, Any]:
+        """As the answer keeps it: `said` is the sentence with its values, for readers of another language."""
+        rule = self.rule if isinstance(self.rule, Said) else Said(self.rule)
+        values = {name: value if isinstance(value, int) else str(value) for name, value in rule.values.items()}
+        return {"code": self.code, "reason": self.reason, "rule": str(rule), "said": [rule.sentence, values]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,13 @@ def read(codes: Sequence[str], splits: Sequence[tuple[str, int]], move: Move) ->
         try:
             trace = classify(text)
         except CodeRefused as error:
-            refused.append(Refused(error.given, "unreadable", f"{error.rule}; allowed: {error.allowed}"))
+            refused.append(
+                Refused(
+                    error.given,
+                    "unreadable",
+                    Said("{rule}; allowed: {allowed}", rule=error.rule, allowed=error.allowed),
+                )
+            )
             continue
         if trace.family is Family.SPLIT_PLACEHOLDER:
             if move is Move.SELL:

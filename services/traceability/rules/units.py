@@ -11,6 +11,7 @@ from uuid import UUID
 
 from services.traceability.rules.documents import Item, Move, Refused
 from services.traceability.rules.identification_codes import Meaning
+from shared.errors import Said
 
 
 class UnitState(StrEnum):
@@ -85,7 +86,11 @@ class Receiving:
     def __call__(self, item: Item, meaning: Meaning | None) -> Refused | None:
         """None: it may be."""
         if meaning is not None and self.goods.product_code not in (None, meaning.product_code):
-            rule = f"the code means {meaning.product_code}, the line is {self.goods.product_code} (串换)"
+            rule = Said(
+                "the code means {meant}, the line is {line} (串换)",
+                meant=meaning.product_code,
+                line=self.goods.product_code,
+            )
             return Refused(item.code, "mismatch", rule)
         return None if self.bar is None else replace(self.bar, code=item.code)
 
@@ -95,9 +100,14 @@ def barred(
 ) -> Refused | None:
     """Goods of a recalled lot, or past their last day, may be neither received nor sold."""
     if lots.has(product_code, lot_number):
-        return Refused(code, "recalled", f"lot {lot_number} of {product_code} is recalled")
+        return Refused(
+            code, "recalled", Said("lot {lot} of {product} is recalled", lot=lot_number, product=product_code)
+        )
     if expires_on is not None and on > expires_on:
-        return Refused(code, "expired", f"lot {lot_number} expired on {expires_on}, this was captured on {on}")
+        rule = Said(
+            "lot {lot} expired on {expired}, this was captured on {on}", lot=lot_number, expired=expires_on, on=on
+        )
+        return Refused(code, "expired", rule)
     return None
 
 
@@ -127,9 +137,8 @@ def judge_move(
     """The package after the move; None: it leaves the institution."""
     if move is Move.SELL:
         if goods.product_code not in (None, unit.product_code):
-            return Refused(
-                item.code, "mismatch", f"the package is {unit.product_code}, sold as {goods.product_code} (串换)"
-            )
+            rule = Said("the package is {held}, sold as {sold} (串换)", held=unit.product_code, sold=goods.product_code)
+            return Refused(item.code, "mismatch", rule)
         bar = barred(item.code, unit.product_code, unit.lot_number, unit.expires_on, goods.on, lots)
         if bar is not None:
             return bar
@@ -154,12 +163,14 @@ def _split(unit: Unit, code: str, quantity: int, move: Move, units_per_pack: int
         return Refused(code, "unknown_pack", "how much one pack holds is not known yet, so it cannot be split")
     if move is Move.TAKE_BACK:
         if quantity > unit.sold_quantity:
-            return Refused(code, "not_sold", f"{unit.sold_quantity} were sold out of this pack, {quantity} come back")
+            rule = Said("{sold} were sold out of this pack, {back} come back", sold=unit.sold_quantity, back=quantity)
+            return Refused(code, "not_sold", rule)
         return replace(unit, sold_quantity=unit.sold_quantity - quantity)
     held = units_per_pack * unit.packs
     if unit.sold_quantity + quantity > held:
+        figures = {"held": held, "sold": unit.sold_quantity, "more": quantity}
         return Refused(
-            code, "already_sold", f"the pack holds {held}, {unit.sold_quantity} are sold, {quantity} more do not fit"
+            code, "already_sold", Said("the pack holds {held}, {sold} are sold, {more} more do not fit", **figures)
         )
     return replace(unit, sold_quantity=unit.sold_quantity + quantity)
 
@@ -171,4 +182,6 @@ def _cannot(unit: Unit, move: Move) -> Refused:
         return Refused(unit.code, "not_sold", "the package was not sold as a whole, so it cannot come back as a whole")
     if unit.state == UnitState.SOLD:
         return Refused(unit.code, "already_sold", "the package was sold already, one package is sold once")
-    return Refused(unit.code, "already_sold", f"{unit.sold_quantity} were sold out of this pack, it is not whole")
+    return Refused(
+        unit.code, "already_sold", Said("{sold} were sold out of this pack, it is not whole", sold=unit.sold_quantity)
+    )

@@ -147,7 +147,16 @@ class DocumentView(View):
         """A stored document with the answer it was given."""
         given = {name: getattr(document, name) for name in cls.model_fields if hasattr(document, name)}
         unknown = [{**one, "what": _to_upload(one)} for one in document.answer.get("unknown", ())]
-        return cls.model_validate({**given, **document.answer, "unknown": unknown})
+        told = {name: [_spoken(one) for one in document.answer[name]] for name in ("refused", "warnings")}
+        return cls.model_validate({**given, **document.answer, **told, "unknown": unknown})
+
+
+def _spoken(refused: Mapping[str, Any]) -> dict[str, Any]:
+    """A refused code with its rule in the reader's language, where the sentence was kept with it."""
+    if "said" not in refused:
+        return dict(refused)
+    sentence, values = refused["said"]
+    return {**{name: refused[name] for name in ("code", "reason")}, "rule": spoken(Said(sentence, **values))}
 
 
 def _to_upload(unknown: Mapping[str, Any]) -> str:

@@ -201,6 +201,23 @@ async def test_an_unknown_identification_code_is_kept_and_counts_when_it_is_uplo
     assert {one["state"] for one in anomalies} == {"closed"}
 
 
+async def test_a_refused_code_says_why_in_the_readers_language_whenever_the_bill_is_read(
+    desk: Desk, line: Line
+) -> None:
+    (answer,) = await desk.capture(line.bill([box(1), box(1), box(2, OTHER_IDENT)]))
+    assert [one["rule"] for one in answer["refused"]] == [
+        "the code stands in this document more than once",
+        "the code means XA02BCP073A001010100484, the line is XA01ABD075A002010100483 (串换)",
+    ]
+    chinese = {**desk.as_(HOSPITAL), "accept-language": "zh"}
+    seen = (await desk.client.get(f"/documents/{answer['id']}", headers=chinese)).json()
+    assert [one["rule"] for one in seen["refused"]] == [
+        "该码在本单据中多次出现",
+        "追溯码对应 XA02BCP073A001010100484,该行为 XA01ABD075A002010100483(串换)",
+    ]
+    assert (await desk.get(HOSPITAL, f"/documents/{answer['id']}")).json() == answer
+
+
 async def test_an_answer_names_what_nobody_has_uploaded_and_whose_it_probably_is(desk: Desk, line: Line) -> None:
     idents = [f"81{number:05}" for number in range(22)]
     codes = [box(1, ident) for ident in idents]
