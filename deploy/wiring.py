@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.embedded import CannotStart
@@ -33,6 +33,16 @@ class TopicSettings(ServiceSettings):
     topic_partitions: int = Field(6, gt=0)
     topic_replicas: int = Field(1, gt=0)
     topic_min_insync_replicas: int = Field(1, gt=0)
+
+    @field_validator("topic_min_insync_replicas")
+    @classmethod
+    def _within_replicas(cls, least: int, said: ValidationInfo) -> int:
+        replicas = said.data.get("topic_replicas", least)
+        if least > replicas:
+            raise ValueError(
+                f"is {least}, allowed are 1 to {replicas}, the replicas of a topic; Kafka ignores a larger one"
+            )
+        return least
 
     @property
     def configs(self) -> dict[str, str]:

@@ -59,13 +59,17 @@ TRANSIENT = (
 TOO_SLOW = asyncpg.QueryCanceledError
 """One of TRANSIENT: a statement took longer than `statement_seconds`; less at once may pass."""
 
-NOT_MIGRATED = (
+_MIGRATED = "SELECT to_regprocedure('jicai_claim(bigint, text, text, text)') IS NOT NULL"
+
+LACKING = (
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedColumnError,
     asyncpg.UndefinedFunctionError,
     asyncpg.UndefinedObjectError,
-    asyncpg.InsufficientPrivilegeError,
 )
+"""The database has not what this process needs: it is not migrated, or not far enough."""
+
+NOT_MIGRATED = (*LACKING, asyncpg.InsufficientPrivilegeError)
 """The database is of another version than this process; work waits for the one or the other."""
 
 
@@ -298,12 +302,12 @@ class Database:
         await self.pool.close()
 
     async def trouble(self) -> str | None:
-        """None when the database answers within `answer_seconds`, else the reason in words."""
+        """None when the database answers within `answer_seconds` and is migrated, else the reason in words."""
         try:
             async with asyncio.timeout(self.limits.answer_seconds):
                 connection = await self.pool.acquire()
                 try:
-                    await connection.execute("SELECT 1")
+                    migrated = await connection.fetchval(_MIGRATED)
                 except asyncio.CancelledError:
                     end(connection)  # its release would wait for the same silence
                     raise
@@ -314,7 +318,7 @@ class Database:
         except (*TRANSIENT, asyncpg.PostgresError) as error:
             return f"the database does not answer: {type(error).__name__}"
         self.silence.heard()
-        return None
+        return None if migrated else "the database is not migrated; run `jicai migrate`"
 
     @asynccontextmanager
     async def transaction(self, scope: Scope = EVERYTHING, ask: str = "") -> AsyncIterator[Tx]:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from shared import telemetry
-from shared.db import TRANSIENT
+from shared.db import LACKING, TRANSIENT
 from shared.errors import Fault, JsonText, Said, ServiceError, Unavailable, as_json, shown
 from shared.http import paths, words
 from shared.http.invalid import InvalidRequest
@@ -142,6 +142,12 @@ def internal(error: Exception) -> Response:
             " under the same Idempotency-Key or number: nothing is done twice."
         )
         return answer(problem_of(away), {"Retry-After": "2"})
+    if isinstance(error, LACKING):
+        log.error("the database is not migrated", extra={"reason": repr(error)})
+        behind = Unavailable(
+            "The database is not migrated to what is needed here; nothing was changed. Send it again later."
+        )
+        return answer(problem_of(behind), {"Retry-After": "10"})
     log.error("a request failed", exc_info=error)
     detail = Said("The fault is ours and was logged under this request id.")
     return answer(_by_the_edge("internal", 500, detail))

@@ -208,3 +208,23 @@ async def test_a_cursor_is_good_for_the_filters_it_was_given_for(client: httpx.A
     ).status_code == 200
     other = await client.get("/audit", params={"limit": "1", "after": after}, headers=operator)
     assert problem(other) == (400, "cursor_refused")
+
+
+async def test_an_api_whose_database_was_not_migrated_says_so(house: House, caller: Caller) -> None:
+    house.url(toy)  # for its roles, which the server has for all databases
+    empty = house.postgres.ensure_database("not_migrated")
+    app = create_app(toy, house.settings(toy).model_copy(update={"database_url": empty}))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://toy") as client:
+            who = caller("hospital", "H33010200059")
+            for refused in (
+                await client.post("/things", json=CHAIR, headers={**who, "idempotency-key": "once"}),
+                await client.get("/things", headers=who),
+            ):
+                assert problem(refused) == (503, "unavailable"), refused.text
+                assert "not migrated" in refused.json()["detail"]
+                assert refused.headers["retry-after"]
+            unready = await client.get("/health/ready")
+            assert unready.status_code == 503
+            assert unready.json()["reasons"] == ["the database is not migrated; run `jicai migrate`"]

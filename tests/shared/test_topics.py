@@ -9,6 +9,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from uuid_utils.compat import uuid7
 
 from deploy.kafka import EmbeddedKafka
+from deploy.wiring import SettingsRefused, TopicSettings
+from deploy.wiring import told as told_settings
 from shared.bus import BusAway, ensure_topics
 
 WEEK, DAY = {"retention.ms": "604800000"}, {"retention.ms": "86400000"}
@@ -99,3 +101,14 @@ async def test_a_setting_that_the_broker_does_not_take_is_said(kafka: EmbeddedKa
     with pytest.raises(BusAway, match=f"the settings of topic {topic} were not changed: .*retention.ms"):
         await ensure_topics([topic], settings={"retention.ms": "long"}, bootstrap_servers=kafka.bootstrap)
     assert await told(kafka, topic, "retention.ms") == WEEK
+
+
+def test_more_replicas_in_sync_than_there_are_is_refused_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("JICAI_TOPIC_REPLICAS", "2")
+    monkeypatch.setenv("JICAI_TOPIC_MIN_INSYNC_REPLICAS", "2")
+    assert told_settings(TopicSettings).configs["min.insync.replicas"] == "2"
+    monkeypatch.setenv("JICAI_TOPIC_MIN_INSYNC_REPLICAS", "3")
+    with pytest.raises(SettingsRefused, match=r"TOPIC_MIN_INSYNC_REPLICAS: .*is 3, allowed are 1 to 2"):
+        told_settings(TopicSettings)
