@@ -27,6 +27,7 @@ from shared.events.orders import (
     OrderPlaced,
 )
 from shared.events.settlement import (
+    PayableHeld,
     PayableOpened,
     PayableReleased,
     PaymentFailed,
@@ -34,6 +35,7 @@ from shared.events.settlement import (
     SheetConfirmed,
     SheetDisputed,
     SheetIssued,
+    SheetReturned,
 )
 from shared.events.traceability import CodeFlagged, CoverageShort, CoverageVerified, RecallClosed, RecallOpened
 from shared.inbox import Handlers, Received
@@ -85,11 +87,13 @@ HANDLERS: Handlers = {
     DeliveryAccepted: in_turn(receipts.on_deliveries_accepted),
     PayableOpened: in_turn(receipts.on_payables_opened),
     PayableReleased: in_turn(receipts.on_payables_released),
+    PayableHeld: in_turn(receipts.on_payables_held),
     PaymentPaid: in_turn(on_payments_paid),
     PaymentFailed: in_turn(on_payments_failed),
     SheetIssued: in_turn(sheets.on_sheets_issued),
     SheetConfirmed: in_turn(sheets.on_sheets_confirmed),
     SheetDisputed: in_turn(sheets.on_sheets_disputed),
+    SheetReturned: in_turn(sheets.on_sheets_returned),
     CoverageVerified: in_turn(receipts.on_coverages_verified),
     CoverageShort: in_turn(receipts.on_coverages_short),
     CodeFlagged: in_turn(troubles.on_codes_flagged),

@@ -36,6 +36,7 @@ from shared.events.settlement import (
     PaymentPaid,
     SheetConfirmed,
     SheetIssued,
+    SheetReturned,
 )
 from shared.events.traceability import CoverageShort, CoverageVerified, RecallClosed, RecallOpened
 from shared.inbox import Handlers
@@ -60,6 +61,7 @@ HANDLERS: Handlers = {
     PayableHeld: money.on_payables_moved,
     SheetIssued: money.on_sheets_issued,
     SheetConfirmed: money.on_sheets_confirmed,
+    SheetReturned: money.on_sheets_returned,
     PaymentPaid: receipts.on_payment,
     PaymentFailed: receipts.on_payment,
     RecallOpened: recalls.on_recalls_opened,

@@ -4,6 +4,6 @@ Owns      payables, sheets and their lines, receiving accounts, payment runs, pa
           coverage and recalls
 Serves    hospitals (confirm or dispute sheets), suppliers (name their accounts, see when they are paid), the agency (confirm
           accounts, review, run, approve)
-Emits     payable.opened/held/released  sheet.issued/confirmed/disputed  payment.sent/paid/failed
+Emits     payable.opened/held/released  sheet.issued/confirmed/disputed/returned  payment.sent/paid/failed
 Consumes  orders: delivery.accepted; traceability: coverage.verified/short, recall.opened/closed
 """

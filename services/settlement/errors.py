@@ -3,7 +3,7 @@
 NotFound            PayableNotFound  SheetNotFound  RunNotFound  PaymentNotFound  AccountNotFound
 Forbidden           NotTheInstitution  SamePerson  OwnAccount
 Conflict            PayableNotHeld  SheetNotOpen  RunNotOpen  RunNotSent  NothingToPay  PaymentNotOpen  AccountNotOpen
-PreconditionFailed  SheetChanged  AccountChanged
+PreconditionFailed  SheetChanged  PayableChanged  AccountChanged
 Unprocessable       DisputeRefused  RunRefused  ResultFileRefused  PeriodRefused
 Unavailable         BankAway
 """
@@ -75,6 +75,10 @@ class AccountNotOpen(Conflict):
 
 class SheetChanged(PreconditionFailed):
     title = "The sheet was changed by somebody first"
+
+
+class PayableChanged(PreconditionFailed):
+    title = "The payable was changed by somebody first"
 
 
 class AccountChanged(PreconditionFailed):

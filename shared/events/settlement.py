@@ -106,6 +106,20 @@ class SheetDisputed(Event, frozen=True, kw_only=True):
     reason: str
 
 
+@event("cn.jicai.settlement.sheet.returned.v1", subject="sheet_id")
+class SheetReturned(Event, frozen=True, kw_only=True):
+    """The agency sent a confirmed sheet back, and why; the hospital confirms it again or disputes it by `confirm_by`."""
+
+    sheet_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    month: date
+    amount_yuan: Decimal
+    reason: str
+    confirm_by: date
+
+
 @event("cn.jicai.settlement.payment.sent.v1", subject="payment_id")
 class PaymentSent(Event, frozen=True, kw_only=True):
     """The bank was asked to pay a supplier for one sheet."""

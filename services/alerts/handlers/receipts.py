@@ -20,11 +20,17 @@ from shared import clock, deadlines, money
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.events.orders import DeliveryAccepted
-from shared.events.settlement import PayableOpened, PayableReleased, PaymentFailed, PaymentPaid
+from shared.events.settlement import PayableHeld, PayableOpened, PayableReleased, PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.inbox import Received
 
-_Told = Received[PayableOpened] | Received[PayableReleased] | Received[CoverageVerified] | Received[CoverageShort]
+_Told = (
+    Received[PayableOpened]
+    | Received[PayableReleased]
+    | Received[PayableHeld]
+    | Received[CoverageVerified]
+    | Received[CoverageShort]
+)
 
 
 async def on_deliveries_accepted(tx: Tx, events: Sequence[Received[DeliveryAccepted]]) -> None:
@@ -111,12 +117,30 @@ async def on_payables_released(tx: Tx, events: Sequence[Received[PayableReleased
                 "quantity_uncovered": event.data.quantity_uncovered,
                 "released": event.data.complete,
                 "released_version": event.sequence,
+                "disputed": event.data.disputed,
+                "disputed_version": event.sequence,
             }
             for event in events
         ],
     )
     await _resolve_covered(tx, receipts)
     await raise_alerts(tx, lost_coverages(receipts, clock.now()))
+
+
+async def on_payables_held(tx: Tx, events: Sequence[Received[PayableHeld]]) -> None:
+    """A payable left its sheet: whether the hospital disputes it, so that who is overdue is told truly."""
+    await queries.fill_receipts(
+        tx,
+        [
+            {
+                **_receipt(event),
+                "payable_id": event.data.payable_id,
+                "disputed": event.data.disputed,
+                "disputed_version": event.sequence,
+            }
+            for event in sorted(events, key=lambda event: event.sequence)
+        ],
+    )
 
 
 async def on_coverages_verified(tx: Tx, events: Sequence[Received[CoverageVerified]]) -> None:

@@ -1,6 +1,7 @@
 """Watches the months' sheets: a hospital that neither confirms nor disputes one in its time.
 
-The deadline is set once, as for order lines; a sheet's events are one subject, and still come to the same in either order.
+The deadline is set when the sheet is issued, and again when the agency sends it back; a sheet's events are one subject, and
+still come to the same in either order.
 """
 
 from collections.abc import Sequence
@@ -10,16 +11,17 @@ from uuid import UUID
 from services.alerts.handlers.alerts import raise_alerts, resolve_alerts
 from services.alerts.queries import watches as queries
 from services.alerts.rules.alerts import Kind, Remedy
-from services.alerts.rules.watches import silent_sheets
+from services.alerts.rules.watches import WatchedSheet, silent_sheets
 from shared import clock, deadlines
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import number_of
-from shared.events.settlement import SheetConfirmed, SheetDisputed, SheetIssued
+from shared.events.settlement import SheetConfirmed, SheetDisputed, SheetIssued, SheetReturned
 from shared.inbox import Received
 from shared.next_steps import day_over
 
-_Told = Received[SheetIssued] | Received[SheetConfirmed] | Received[SheetDisputed]
+_Asked = Received[SheetIssued] | Received[SheetReturned]
+_Told = _Asked | Received[SheetConfirmed] | Received[SheetDisputed]
 
 
 async def on_sheets_issued(tx: Tx, events: Sequence[Received[SheetIssued]]) -> None:
@@ -37,7 +39,18 @@ async def on_sheets_issued(tx: Tx, events: Sequence[Received[SheetIssued]]) -> N
             for event in events
         ],
     )
-    waiting = [(sheet, day_over(sheet.confirm_by)) for sheet in found if sheet.answered_at is None]
+    await _promise(tx, found)
+
+
+async def on_sheets_returned(tx: Tx, events: Sequence[Received[SheetReturned]]) -> None:
+    """The agency sent sheets back: the hospital must answer again, by another day."""
+    newest = sorted(events, key=lambda event: event.time)
+    rows = [{**_sheet(event), "confirm_by": event.data.confirm_by, "returned_at": event.time} for event in newest]
+    await _promise(tx, await queries.fill_sheets(tx, rows))
+
+
+async def _promise(tx: Tx, found: Sequence[WatchedSheet]) -> None:
+    waiting = [(sheet, day_over(sheet.confirm_by)) for sheet in found if not sheet.answered]
     await deadlines.put(
         tx, [Deadline(Kind.SHEET_UNCONFIRMED, str(sheet.sheet_id), late) for sheet, late in waiting if late]
     )

@@ -29,6 +29,8 @@ VERSIONED = {
     "quantity_uncovered": "released_version",
     "released": "released_version",
     "released_version": "released_version",
+    "disputed": "disputed_version",
+    "disputed_version": "disputed_version",
     "name": "version",
     "region": "version",
     "active": "version",
@@ -38,6 +40,9 @@ VERSIONED = {
 
 PAID = ("paid_step", "paid_yuan")
 """A total and the step of the payable's money that it is of: the newest step holds, and of one step the largest total."""
+
+LAST = ("answered_at", "confirmed_at", "returned_at")
+"""Of a sheet, which the agency may send back: the last time counts."""
 
 RECALLS = lock_number("alerts:recalls")
 TURN = lock_number("alerts:turn")
@@ -122,6 +127,11 @@ def _kept(table: sa.Table, name: str) -> str:
     if name in PAID:
         newer = "(excluded.paid_step, excluded.paid_yuan) > (coalesce(t.paid_step, -1), coalesce(t.paid_yuan, -1))"
         return f"CASE WHEN {newer} THEN excluded.{name} ELSE t.{name} END"
+    if table is sheets and name in LAST:
+        return f"greatest(t.{name}, excluded.{name})"
+    if table is sheets and name == "confirm_by":  # asked again when it was sent back
+        newer = "excluded.returned_at > coalesce(t.returned_at, '-infinity')"
+        return f"CASE WHEN {newer} THEN excluded.{name} ELSE coalesce(t.{name}, excluded.{name}) END"
     version = VERSIONED.get(name)
     if version is None or version not in table.c:
         return f"coalesce(t.{name}, excluded.{name})"

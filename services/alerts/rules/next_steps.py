@@ -77,9 +77,11 @@ def alert_step(alert: Alert, names: Names, around: Around | None) -> NextStep | 
 def _payment(around: Around) -> tuple[Role, str]:
     """Who moves money that codes hold no more: the month closes, the hospital confirms its sheet, the agency pays."""
     unpaid = f"{money.amount_text(_unpaid(around.receipt))} yuan"
+    if around.receipt.disputed is not None:
+        return Role.HOSPITAL, f"settle the dispute: {around.receipt.disputed}; {unpaid} are not paid until then"
     if not around.own_sheets:
         return Role.PLATFORM, f"issue the sheet when the month has closed; {unpaid} wait for it"
-    waiting = next((sheet for sheet in around.own_sheets if sheet.confirmed_at is None), None)
+    waiting = next((sheet for sheet in around.own_sheets if not sheet.confirmed), None)
     if waiting is not None:
         return (
             Role.HOSPITAL,

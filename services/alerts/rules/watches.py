@@ -91,6 +91,8 @@ class WatchedReceipt:
     paid_yuan: Decimal | None
     paid_step: int | None
     opened_event: UUID | None
+    disputed: str | None
+    disputed_version: int | None
 
     @property
     def codes_complete(self) -> bool:
@@ -106,7 +108,7 @@ class WatchedReceipt:
 @dataclass(frozen=True, slots=True)
 class WatchedSheet:
     """A month's sheet as far as it is known here; `answered_at`: the hospital confirmed it, or disputed lines of it;
-    `confirmed_at`: it confirmed what was left."""
+    `confirmed_at`: it confirmed what was left; `returned_at`: the agency sent it back. Each is the last time."""
 
     sheet_id: UUID
     institution_code: str
@@ -118,7 +120,21 @@ class WatchedSheet:
     confirm_by: date | None
     answered_at: datetime | None
     confirmed_at: datetime | None
+    returned_at: datetime | None
     issued_event: UUID | None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the hospital has confirmed or disputed it since it was asked last."""
+        return self.answered_at is not None and not self._sent_back_since(self.answered_at)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the hospital stands by it."""
+        return self.confirmed_at is not None and not self._sent_back_since(self.confirmed_at)
+
+    def _sent_back_since(self, at: datetime) -> bool:
+        return self.returned_at is not None and self.returned_at > at
 
 
 def silent_sheets(sheets: Sequence[WatchedSheet], now: datetime) -> list[Cause]:
@@ -127,7 +143,7 @@ def silent_sheets(sheets: Sequence[WatchedSheet], now: datetime) -> list[Cause]:
 
 
 def _late_from(sheet: WatchedSheet) -> datetime | None:
-    return None if sheet.answered_at else day_over(sheet.confirm_by)
+    return None if sheet.answered else day_over(sheet.confirm_by)
 
 
 def _silent(sheet: WatchedSheet, late_from: datetime) -> Cause:
@@ -135,7 +151,7 @@ def _silent(sheet: WatchedSheet, late_from: datetime) -> Cause:
         kind=Kind.SHEET_UNCONFIRMED,
         about=About.SHEET,
         about_id=str(sheet.sheet_id),
-        cause="confirm_by",
+        cause=f"confirm_by, returned {sheet.returned_at.isoformat()}" if sheet.returned_at else "confirm_by",
         remedy_key=str(sheet.sheet_id),
         institution_code=sheet.institution_code,
         supplier_code=sheet.supplier_code,
@@ -152,6 +168,7 @@ def _silent(sheet: WatchedSheet, late_from: datetime) -> Cause:
             "amount_yuan": _yuan(sheet.amount_yuan),
             "line_count": sheet.line_count,
             "confirm_by": sheet.confirm_by,
+            "returned_at": sheet.returned_at,
             "events": [str(sheet.issued_event)],
         },
     )

@@ -78,6 +78,8 @@ receipts = sa.Table(
     sa.Column("paid_yuan", sa.Numeric(18, 2)),
     sa.Column("paid_step", sa.Integer),
     sa.Column("opened_event", sa.Uuid),
+    sa.Column("disputed", sa.Text),
+    sa.Column("disputed_version", sa.Integer),
     info=private(OWN, "region"),
 )
 sa.Index("ix_receipts_order_line", receipts.c.order_line_id)
@@ -96,6 +98,7 @@ sheets = sa.Table(
     sa.Column("confirm_by", sa.Date),
     sa.Column("answered_at", INSTANT),
     sa.Column("confirmed_at", INSTANT),
+    sa.Column("returned_at", INSTANT),
     sa.Column("issued_event", sa.Uuid),
     info=private(OWN, "region"),
 )

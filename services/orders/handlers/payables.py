@@ -1,6 +1,7 @@
 """Learns when accepted goods are to be paid, whether the hospital disputes them, and which sheets wait for whom.
 
-Natural keys: a payable per shipment line, of which the newest version counts, and a sheet, which is issued and confirmed once.
+Natural keys: a payable per shipment line, of which the newest version counts, and a sheet, which is issued once; it is confirmed
+unless it was sent back since.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,14 @@ from services.orders.handlers.receipts import known_shipment_lines
 from services.orders.queries import payables as queries
 from services.orders.queries.shipments import ask_codes
 from shared.db import Record, Tx
-from shared.events.settlement import PayableHeld, PayableOpened, PayableReleased, SheetConfirmed, SheetIssued
+from shared.events.settlement import (
+    PayableHeld,
+    PayableOpened,
+    PayableReleased,
+    SheetConfirmed,
+    SheetIssued,
+    SheetReturned,
+)
 from shared.inbox import Received
 
 Moved = Received[PayableReleased] | Received[PayableHeld]
@@ -47,12 +55,17 @@ async def on_payables_moved(tx: Tx, events: Sequence[Moved]) -> None:
 
 async def on_sheets_issued(tx: Tx, events: Sequence[Received[SheetIssued]]) -> None:
     """The hospital has a sheet to confirm; everything of its month and before that was free stands on it."""
-    await queries.fill_sheets(tx, [(event.data, event.data.confirm_by, event.time, None) for event in events])
+    await queries.fill_sheets(tx, [(event.data, event.data.confirm_by, event.time, None, None) for event in events])
 
 
 async def on_sheets_confirmed(tx: Tx, events: Sequence[Received[SheetConfirmed]]) -> None:
     """The hospital stands by a sheet: the agency pays."""
-    await queries.fill_sheets(tx, [(event.data, None, None, event.time) for event in events])
+    await queries.fill_sheets(tx, [(event.data, None, None, event.time, None) for event in events])
+
+
+async def on_sheets_returned(tx: Tx, events: Sequence[Received[SheetReturned]]) -> None:
+    """The agency sent a sheet back: the hospital confirms it anew, by another day."""
+    await queries.fill_sheets(tx, [(event.data, event.data.confirm_by, None, None, event.time) for event in events])
 
 
 def _row(event: Received[PayableOpened] | Moved, line: Record) -> dict[str, object]:

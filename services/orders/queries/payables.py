@@ -16,7 +16,7 @@ from services.orders.rules.payables import Known, Sent, Sheet
 from services.orders.rules.shipments import CANCELLED
 from services.orders.tables import line_payments, order_lines, payables, sheets, shipment_lines, shipments
 from shared.db import Tx
-from shared.events.settlement import SheetConfirmed, SheetIssued
+from shared.events.settlement import SheetConfirmed, SheetIssued, SheetReturned
 
 _PAYABLE = ("shipment_line_id", "payable_id", "institution_code", "distributor_code", "manufacturer_code", "region")
 _OPEN = f"""
@@ -35,11 +35,14 @@ WHERE payables.version < excluded.version
 """  # noqa: S608  names are declared
 # What is known of a sheet is never unlearnt: that it was confirmed may arrive before that it was issued.
 _FILL_SHEETS = """
-INSERT INTO sheets AS t (sheet_id, institution_code, distributor_code, region, month, confirm_by, issued_at, confirmed_at)
+INSERT INTO sheets AS t (sheet_id, institution_code, distributor_code, region, month, confirm_by, issued_at, confirmed_at,
+    returned_at)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[], $7::timestamptz[],
-    $8::timestamptz[]) ORDER BY 1
-ON CONFLICT (sheet_id) DO UPDATE SET confirm_by = coalesce(t.confirm_by, excluded.confirm_by),
-    issued_at = coalesce(t.issued_at, excluded.issued_at), confirmed_at = coalesce(t.confirmed_at, excluded.confirmed_at)
+    $8::timestamptz[], $9::timestamptz[]) ORDER BY 1
+ON CONFLICT (sheet_id) DO UPDATE SET issued_at = coalesce(t.issued_at, excluded.issued_at),
+    confirm_by = CASE WHEN excluded.returned_at > coalesce(t.returned_at, '-infinity') THEN excluded.confirm_by
+        ELSE coalesce(t.confirm_by, excluded.confirm_by) END,
+    confirmed_at = greatest(t.confirmed_at, excluded.confirmed_at), returned_at = greatest(t.returned_at, excluded.returned_at)
 """
 
 _ACCEPTED = sa.func.coalesce(shipment_lines.c.quantity_accepted, 0)
@@ -62,13 +65,19 @@ async def move_payables(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 async def fill_sheets(
-    tx: Tx, told: Sequence[tuple[SheetIssued | SheetConfirmed, date | None, datetime | None, datetime | None]]
+    tx: Tx,
+    told: Sequence[
+        tuple[
+            SheetIssued | SheetConfirmed | SheetReturned, date | None, datetime | None, datetime | None, datetime | None
+        ]
+    ],
 ) -> None:
-    """Keeps what one kind of event tells of sheets: by when to confirm it, when it was issued, when it was confirmed."""
-    rows = [
-        (one.sheet_id, one.institution_code, one.distributor_code, one.region, one.month, *more) for one, *more in told
-    ]
-    await tx.sql(_FILL_SHEETS, *(list(column) for column in zip(*rows, strict=True)))
+    """Keeps what one kind of event tells of sheets: by when to confirm it; when it was issued, confirmed, sent back."""
+    rows = {
+        one.sheet_id: (one.sheet_id, one.institution_code, one.distributor_code, one.region, one.month, *more)
+        for one, *more in told
+    }
+    await tx.sql(_FILL_SHEETS, *(list(column) for column in zip(*rows.values(), strict=True)))
 
 
 @lru_cache

@@ -62,6 +62,12 @@ class Sheet:
     confirm_by: date | None
     issued_at: datetime | None
     confirmed_at: datetime | None
+    returned_at: datetime | None = None
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the hospital stands by it: it was not sent back since."""
+        return self.confirmed_at is not None and not (self.returned_at and self.returned_at > self.confirmed_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,7 @@ def _waits(sent: Sent, recall: RecalledLot | None, sheets: Sequence[Sheet] | Non
         yield _Wait(_Ask.PAY_LATER, by)
     elif (sheet := _sheet_of(sent, sheets)) is None:
         yield _Wait(_Ask.ISSUE, by)
-    elif sheet.confirmed_at is None:
+    elif not sheet.confirmed:
         yield _Wait(_Ask.CONFIRM, day_over(sheet.confirm_by), sheet)
     else:
         yield _Wait(_Ask.PAY, by)

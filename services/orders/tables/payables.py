@@ -38,6 +38,7 @@ sheets = sa.Table(
     sa.Column("confirm_by", sa.Date),
     sa.Column("issued_at", sa.DateTime(timezone=True)),
     sa.Column("confirmed_at", sa.DateTime(timezone=True)),
+    sa.Column("returned_at", sa.DateTime(timezone=True)),
     sa.Index("ix_sheets_parties", "institution_code", "distributor_code", "month"),
     info=private(("institution_code", "distributor_code"), "region"),
 )

@@ -5,14 +5,14 @@ late is known for one. A sheet tells what history has of it, for its figures cha
 is said at the time of its last deed, so that whoever asks which sheets came later is told the same as at first.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from services.settlement.handlers.payables import opened_fact, released_fact
 from services.settlement.handlers.payments import answer_fact, parts_of, sent_fact
-from services.settlement.handlers.sheets import held_fact
+from services.settlement.handlers.sheets import held_fact, returned_fact
 from services.settlement.queries.again import booked_for, deeds_of, payables_after, payments_after, sheets_after
 from services.settlement.queries.ledger import Booked
 from services.settlement.rules import payments as rules
@@ -21,11 +21,11 @@ from services.settlement.rules.payables import Payable
 from services.settlement.rules.payments import Payment
 from services.settlement.rules.sheets import Sheet
 from shared.db import Record, Tx
-from shared.events.settlement import SheetConfirmed, SheetDisputed, SheetIssued
+from shared.events.settlement import SheetConfirmed, SheetDisputed, SheetIssued, SheetReturned
 from shared.republish import Again, Page
 
 SAID_OF_PAYABLES = ("opened", "released", "coverage_changed", "held", "recalled", "resolved")
-SAID_OF_SHEETS = ("issued", "disputed", "confirmed")
+SAID_OF_SHEETS = ("issued", "disputed", "confirmed", "returned")
 ANSWERS = {rules.PAID: (Posting.PAID,), rules.FAILED: (Posting.BOUNCED, Posting.REFUSED)}
 """What the ledger has of a payment in each state that the bank has answered for; money that came back came last."""
 
@@ -39,7 +39,7 @@ async def payables_again(tx: Tx, after: str, rows: int) -> Page:
 
 
 async def sheets_again(tx: Tx, after: str, rows: int) -> Page:
-    """Every sheet: that it was issued, disputed, confirmed."""
+    """Every sheet: that it was issued, disputed, confirmed, sent back."""
     found, last = await sheets_after(tx, after, rows)
     sheets = {sheet.id: sheet for sheet in found}
     deeds = await deeds_of(tx, list(sheets), SAID_OF_SHEETS)
@@ -74,7 +74,7 @@ def _of_sheet(sheet: Sheet, deed: Record) -> Again:
         "region": sheet.region,
         "month": sheet.month,
     }
-    fact: SheetIssued | SheetDisputed | SheetConfirmed
+    fact: SheetIssued | SheetDisputed | SheetConfirmed | SheetReturned
     match deed["action"]:
         case "issued":
             figures: dict[str, Any] = {
@@ -85,6 +85,10 @@ def _of_sheet(sheet: Sheet, deed: Record) -> Again:
         case "disputed":
             disputed = tuple(UUID(line["payable_id"]) for line in detail["disputed"])
             fact = SheetDisputed(**same, payable_ids=disputed, reason=detail["reason"])
+        case "returned":
+            _, confirm_by = detail["changes"].get("confirm_by", (None, sheet.confirm_by.isoformat()))
+            yuan = Decimal(detail["amount_yuan"])
+            fact = returned_fact(sheet, yuan, detail["reason"], date.fromisoformat(confirm_by))
         case _:
             fact = SheetConfirmed(**same, amount_yuan=Decimal(detail["amount_yuan"]))
     return Again(fact, sheet.version, deed["at"])

@@ -11,13 +11,13 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from services.settlement.errors import PayableNotFound
+from services.settlement.errors import PayableChanged, PayableNotFound
 from services.settlement.queries import payables as queries
 from services.settlement.rules import payables as rules
 from services.settlement.rules.ledger import SIDES, Posting
 from services.settlement.rules.payables import Payable, Seen
 from services.settlement.rules.sheets import closing_at
-from services.settlement.schemas.payables import ResolveDispute
+from services.settlement.schemas.payables import ResolveDisputeOf
 from services.settlement.tables import payables, transfers
 from shared import clock, history, ids, money, outbox
 from shared.clock import DueRule
@@ -277,19 +277,16 @@ def _release(tx: Tx, before: Payable, after: Payable, now: datetime) -> dict[str
     }
 
 
-async def resolve_disputes(
-    tx: Tx, caller: Caller, items: Sequence[tuple[UUID, ResolveDispute]]
-) -> list[Seen | ServiceError]:
+async def resolve_disputes(tx: Tx, caller: Caller, items: Sequence[ResolveDisputeOf]) -> list[Seen | ServiceError]:
     """Lets held payables go into a later sheet; the answer to each stands at its place."""
-    known = await queries.payables_to_change(tx, [payable_id for payable_id, _ in items])
+    known = await queries.payables_to_change(tx, [item.payable_id for item in items])
     now = clock.now()
     outcomes: list[UUID | ServiceError] = []
     changed: dict[UUID, dict[str, Any]] = {}
-    for payable_id, command in items:
+    for item in items:
+        payable_id = item.payable_id
         try:
-            payable = known.get(payable_id)
-            if payable is None:
-                raise PayableNotFound("There is no payable {payable_id} that you may see.", payable_id=payable_id)
+            payable = _unchanged(known, payable_id, item.version)
             after = rules.resolved(payable)
         except ServiceError as refusal:
             outcomes.append(refusal)
@@ -299,12 +296,13 @@ async def resolve_disputes(
             "id": payable_id,
             "held_yuan": after.held_yuan,
             "held_reason": None,
+            "resolve_by": None,
             "entries": after.entries,
             "version": after.version,
         }
         book(tx, payable_id, after.entries, Posting.RESOLVED, payable.held_yuan, now, parties_of(after))
         moved = history.changes(payable, after, "held_yuan", "held_reason")
-        detail = {"reason": command.reason, "amount_yuan": payable.held_yuan, "changes": moved}
+        detail = {"reason": item.reason, "amount_yuan": payable.held_yuan, "changes": moved}
         history.note(tx, caller, payable_id, "resolved", history_parties(after), detail)
         say_released(tx, after)
         promise_closing(tx, after.region, clock.month_of(now))
@@ -312,6 +310,20 @@ async def resolve_disputes(
     await tx.change(payables, list(changed.values()))
     seen = await queries.seen_payables(tx, list(changed))
     return [seen[outcome] if isinstance(outcome, UUID) else outcome for outcome in outcomes]
+
+
+def _unchanged(known: dict[UUID, Payable], payable_id: UUID, version: int | None) -> Payable:
+    payable = known.get(payable_id)
+    if payable is None:
+        raise PayableNotFound("There is no payable {payable_id} that you may see.", payable_id=payable_id)
+    if version is not None and version != payable.version:
+        raise PayableChanged(
+            "You read version {version} of payable {payable_id}, now it is {now}; read it again.",
+            version=version,
+            payable_id=payable_id,
+            now=payable.version,
+        )
+    return payable
 
 
 def parties_of(thing: Payable | DeliveryAccepted) -> dict[str, str]:

@@ -26,15 +26,25 @@ from shared.clock import DueRule
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import Fault, Said, ServiceError
-from shared.events.settlement import PayableHeld, SheetConfirmed, SheetDisputed, SheetIssued
+from shared.events.settlement import PayableHeld, SheetConfirmed, SheetDisputed, SheetIssued, SheetReturned
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 from shared.next_steps import day_over
 from shared.policy import Policy
 
 SILENCE = "sheet_silent"
-CHANGING = ("state", "amount_yuan", "line_count", "disputed_yuan", "disputed_count", "review_by", "version")
-EDITED = ("state", "amount_yuan", "line_count", "disputed_yuan")
+CHANGING = (
+    "state",
+    "amount_yuan",
+    "line_count",
+    "disputed_yuan",
+    "disputed_count",
+    "confirm_by",
+    "review_by",
+    "return_reason",
+    "version",
+)
+EDITED = ("state", "amount_yuan", "line_count", "disputed_yuan", "confirm_by", "return_reason")
 """Of a sheet, what its deeds tell from and to."""
 
 
@@ -86,9 +96,9 @@ async def _promise_silence(tx: Tx, issued: Sequence[Sheet]) -> None:
 
 
 async def when_sheets_silent(tx: Tx, due: Sequence[Deadline]) -> None:
-    """The time to confirm is over and policy takes silence for a yes: confirms what nobody confirmed or disputed."""
+    """The time to confirm is over and policy takes silence for a yes: confirms what nobody confirmed, disputed or sent back."""
     known = await queries.sheets_to_change(tx, [UUID(deadline.about) for deadline in due])
-    silent = [sheet for sheet in known.values() if sheet.state == rules.ISSUED]
+    silent = [sheet for sheet in known.values() if sheet.state == rules.ISSUED and sheet.return_reason is None]
     confirmed = [_confirm(tx, sheet) for sheet in silent]
     for before, after in zip(silent, confirmed, strict=True):
         moved = history.changes(before, after, *EDITED)
@@ -148,8 +158,38 @@ async def review_sheets(tx: Tx, caller: Caller, items: Sequence[ActOnSheet]) -> 
     return await _act(tx, caller, items, "reviewed", lambda sheet: rules.moved(sheet, "review"))
 
 
+async def return_sheet(tx: Tx, caller: Caller, item: ActOnSheet, reason: str) -> list[Sheet | ServiceError]:
+    """The agency sends a confirmed sheet back to the institution, which has its whole term again."""
+
+    def decide(sheet: Sheet) -> Sheet:
+        after = rules.returned(sheet, _day(tx.policy, "settlement.confirm_due", sheet.region), reason)
+        outbox.record(tx, returned_fact(after, after.amount_yuan, reason, after.confirm_by), after.version)
+        return after
+
+    return await _act(tx, caller, [item], "returned", decide, {"reason": reason})
+
+
+def returned_fact(sheet: Sheet, amount_yuan: Decimal, reason: str, confirm_by: date) -> SheetReturned:
+    """That a sheet was sent back, as it stood then."""
+    return SheetReturned(
+        sheet_id=sheet.id,
+        institution_code=sheet.institution_code,
+        distributor_code=sheet.distributor_code,
+        region=sheet.region,
+        month=sheet.month,
+        amount_yuan=amount_yuan,
+        reason=reason,
+        confirm_by=confirm_by,
+    )
+
+
 async def _act(
-    tx: Tx, caller: Caller, items: Sequence[ActOnSheet], action: str, decide: Callable[[Sheet], Sheet]
+    tx: Tx,
+    caller: Caller,
+    items: Sequence[ActOnSheet],
+    action: str,
+    decide: Callable[[Sheet], Sheet],
+    said: Mapping[str, Any] | None = None,
 ) -> list[Sheet | ServiceError]:
     known = await queries.sheets_to_change(tx, [item.sheet_id for item in items])
     outcomes: list[Sheet | ServiceError] = []
@@ -162,7 +202,7 @@ async def _act(
             continue
         known[after.id] = after
         outcomes.append(after)
-        detail = {"amount_yuan": after.amount_yuan, "changes": history.changes(before, after, *EDITED)}
+        detail = {"amount_yuan": after.amount_yuan, **(said or {}), "changes": history.changes(before, after, *EDITED)}
         history.note(tx, caller, after.id, action, parties_of_sheet(after), detail)
     await store(tx, [sheet for sheet in outcomes if isinstance(sheet, Sheet)])
     return outcomes
@@ -258,9 +298,10 @@ def _check_lines(item: DisputeSheetOf, yuan: dict[tuple[UUID, UUID], Decimal]) -
 
 
 def _hold(tx: Tx, caller: Caller, payable: Payable, sheet_id: UUID, yuan: Decimal, reason: str) -> Payable:
-    after = payable_rules.held(payable, yuan, reason)
+    resolve_by = _day(tx.policy, "settlement.dispute_due", payable.region)
+    after = payable_rules.held(payable, yuan, reason, resolve_by, clock.today())
     book(tx, after.id, after.entries, Posting.DISPUTED, yuan, clock.now(), parties_of(after), sheet_id)
-    moved = history.changes(payable, after, "sheeted_yuan", "held_yuan", "held_reason")
+    moved = history.changes(payable, after, "sheeted_yuan", "held_yuan", "held_reason", "resolve_by")
     detail = {"reason": reason, "sheet_id": sheet_id, "amount_yuan": yuan, "changes": moved}
     history.note(tx, caller, after.id, "held", history_parties(after), detail)
     outbox.record(tx, held_fact(after, reason), after.version)
@@ -282,7 +323,7 @@ def held_fact(payable: Payable, reason: str) -> PayableHeld:
 
 async def store_left(tx: Tx, changed: Sequence[Payable]) -> None:
     """Writes payables that left a sheet, in one statement."""
-    names = ("sheeted_yuan", "held_yuan", "held_reason", "sheet_id", "entries", "version")
+    names = ("sheeted_yuan", "held_yuan", "held_reason", "resolve_by", "sheet_id", "entries", "version")
     latest = {payable.id: payable for payable in changed}
     rows: list[dict[str, Any]] = [
         {"id": payable.id, **{name: getattr(payable, name) for name in names}} for payable in latest.values()

@@ -213,7 +213,7 @@ async def still_disputed(tx: Tx, sheet_id: UUID, rows: int) -> list[Disputed]:
     wanted = (
         sa.select(
             payables.c.id.label("payable_id"),
-            *(payables.c[name] for name in ("order_number", "product_name", "lot_number", "held_yuan")),
+            *(payables.c[name] for name in ("order_number", "product_name", "lot_number", "held_yuan", "resolve_by")),
             sheet_lines.c.dispute_reason.label("reason"),
         )
         .join_from(sheet_lines, payables, payables.c.id == sheet_lines.c.payable_id)

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BeforeValidator
 
 from services.settlement.handlers.payables import resolve_disputes
@@ -15,9 +16,21 @@ from services.settlement.rules.payables import Seen, next_steps
 from services.settlement.rules.recalls import RecalledLot
 from services.settlement.schemas.payables import PayableView, ResolveDispute, ResolveDisputeOf
 from shared import history
-from shared.errors import ServiceError
 from shared.history import Deed, TimelineView
-from shared.http import BulkAnswer, CallerHere, Code, Edge, Items, Page, PagingHere, TxHere, answers, only
+from shared.http import (
+    BulkAnswer,
+    CallerHere,
+    Code,
+    Edge,
+    Items,
+    Page,
+    PagingHere,
+    TxHere,
+    answers,
+    check_tag,
+    etag,
+    only,
+)
 from shared.next_steps import NextStep
 
 router = APIRouter(route_class=Edge, prefix="/payables", tags=["payables"])
@@ -69,9 +82,9 @@ async def list_payables(
 
 
 @router.get("/{payable_id}")
-async def get_payable(payable_id: UUID, tx: TxHere) -> PayableView:
-    """One payable."""
-    return PayableView.of(await queries.get_payable(tx, payable_id))
+async def get_payable(payable_id: UUID, tx: TxHere, response: Response) -> PayableView:
+    """One payable; its ETag changes with what is released and disputed of it."""
+    return _shown(await queries.get_payable(tx, payable_id), response)
 
 
 @router.get("/{payable_id}/timeline")
@@ -94,9 +107,21 @@ def _told(recalls: Sequence[RecalledLot]) -> list[Deed]:
 
 
 @router.post("/{payable_id}/resolution")
-async def resolve_dispute(payable_id: UUID, command: ResolveDispute, caller: CallerHere, tx: TxHere) -> PayableView:
-    """Lets a held payable go into the next sheet."""
-    return PayableView.of(only(await resolve_disputes(tx, caller, [(payable_id, command)])))
+async def resolve_dispute(
+    payable_id: UUID,
+    command: ResolveDispute,
+    caller: CallerHere,
+    tx: TxHere,
+    response: Response,
+    if_match: Annotated[str | None, Header(description="the ETag of what you read; 412 when it is stale")] = None,
+) -> PayableView:
+    """Lets a held payable go into the next sheet; it stays due when it was."""
+    version = None
+    if if_match is not None:
+        version = (await queries.get_payable(tx, payable_id)).payable.version
+        check_tag(if_match, version)
+    item = ResolveDisputeOf(payable_id=payable_id, reason=command.reason, version=version)
+    return _shown(only(await resolve_disputes(tx, caller, [item])), response)
 
 
 @router.post("/resolutions/bulk")
@@ -104,8 +129,9 @@ async def resolve_disputes_in_bulk(
     commands: Items[ResolveDisputeOf], caller: CallerHere, tx: TxHere
 ) -> BulkAnswer[PayableView]:
     """Up to 1,000 resolutions, each answered by itself."""
+    return answers(await commands.each(partial(resolve_disputes, tx, caller)), PayableView.of)
 
-    async def resolve(good: list[ResolveDisputeOf]) -> list[Seen | ServiceError]:
-        return await resolve_disputes(tx, caller, [(command.payable_id, command) for command in good])
 
-    return answers(await commands.each(resolve), PayableView.of)
+def _shown(seen: Seen, response: Response) -> PayableView:
+    response.headers["etag"] = etag(seen.payable.version)
+    return PayableView.of(seen)

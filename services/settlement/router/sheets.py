@@ -6,11 +6,18 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.settlement.handlers.sheets import confirm_sheets, dispute_sheets, review_sheets
+from services.settlement.handlers.sheets import confirm_sheets, dispute_sheets, return_sheet, review_sheets
 from services.settlement.queries import sheets as queries
 from services.settlement.router.payables import CodeHere, MonthHere
 from services.settlement.rules.sheets import Sheet, dispute_step, next_steps
-from services.settlement.schemas.sheets import ActOnSheet, DisputeSheet, DisputeSheetOf, LineView, SheetView
+from services.settlement.schemas.sheets import (
+    ActOnSheet,
+    DisputeSheet,
+    DisputeSheetOf,
+    LineView,
+    ReturnSheet,
+    SheetView,
+)
 from shared import history
 from shared.history import TimelineView
 from shared.http import (
@@ -110,6 +117,15 @@ async def review_sheet(
     """The agency found the sheet right; needs If-Match."""
     read = await _read(tx, sheet_id, request)
     return _shown(only(await review_sheets(tx, caller, [read])), response)
+
+
+@router.post("/{sheet_id}/return", dependencies=[MatchNeeded])
+async def send_sheet_back(
+    sheet_id: UUID, command: ReturnSheet, caller: CallerHere, tx: TxHere, request: Request, response: Response
+) -> SheetView:
+    """The agency sends a confirmed sheet back to the hospital, which confirms it anew or disputes lines; needs If-Match."""
+    read = await _read(tx, sheet_id, request)
+    return _shown(only(await return_sheet(tx, caller, read, command.reason)), response)
 
 
 @router.post("/confirmations/bulk")

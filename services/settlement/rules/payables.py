@@ -62,6 +62,7 @@ class Payable:
     paid_yuan: Decimal
     sheet_id: UUID | None
     held_reason: str | None
+    resolve_by: date | None
     entries: int
     version: int
     state: str
@@ -116,9 +117,12 @@ def off_sheet(payable: Payable, yuan: Decimal) -> Payable:
     )
 
 
-def held(payable: Payable, yuan: Decimal, reason: str) -> Payable:
-    """The payable with a disputed part of it taken off its sheet."""
-    return replace(off_sheet(payable, yuan), held_yuan=payable.held_yuan + yuan, held_reason=reason)
+def held(payable: Payable, yuan: Decimal, reason: str, resolve_by: date, today: date) -> Payable:
+    """The payable with a disputed part of it taken off its sheet, to be settled within its term: not later than the money is
+    due, unless that day is over. It stays due on the same day."""
+    within = resolve_by if payable.due_on < today else min(resolve_by, payable.due_on)
+    off = off_sheet(payable, yuan)
+    return replace(off, held_yuan=payable.held_yuan + yuan, held_reason=reason, resolve_by=within)
 
 
 def resolved(payable: Payable) -> Payable:
@@ -131,6 +135,7 @@ def resolved(payable: Payable) -> Payable:
         payable,
         held_yuan=Decimal("0.00"),
         held_reason=None,
+        resolve_by=None,
         entries=payable.entries + 1,
         version=payable.version + 1,
     )
@@ -175,7 +180,7 @@ def _money_steps(seen: Seen) -> list[NextStep]:
                 f"settle the dispute over {payable.held_yuan} yuan of {payable.product_name}, lot {payable.lot_number},"
                 f" order {payable.order_number}: {payable.held_reason}"
             )
-            return [NextStep(who=who, what=what, by=late_from)]
+            return [NextStep(who=who, what=what, by=day_over(payable.resolve_by) or late_from)]
         case "sheeted" if seen.sheet is not None:
             return sheets.next_steps(seen.sheet)
     if payable.quantity_uncovered and payable.covered_yuan <= payable.sheeted_yuan:

@@ -32,6 +32,7 @@ NEXT = {
     (DISPUTED, "confirm"): CONFIRMED,
     (DISPUTED, "dispute"): DISPUTED,
     (CONFIRMED, "review"): REVIEWED,
+    (CONFIRMED, "return"): ISSUED,
     (REVIEWED, "enter_run"): IN_RUN,
     (IN_RUN, "leave_run"): REVIEWED,
     (IN_RUN, "pay"): PAID,
@@ -62,6 +63,7 @@ class Disputed:
     lot_number: str
     held_yuan: Decimal
     reason: str
+    resolve_by: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Sheet:
     due_on: date
     issued_at: datetime
     version: int
+    return_reason: str | None = None
+    """why the agency sent it back, until it is confirmed again"""
     paying: Paying | None = None
     """how far the payment of the sheet is while it stands in a run; not kept in the sheet's own row"""
     receiving: str | None = None
@@ -109,7 +113,12 @@ def moved(sheet: Sheet, verb: str) -> Sheet:
 
 def confirmed(sheet: Sheet, review_by: date) -> Sheet:
     """The institution stands by what is left on the sheet; raises SheetNotOpen."""
-    return replace(moved(sheet, "confirm"), review_by=review_by)
+    return replace(moved(sheet, "confirm"), review_by=review_by, return_reason=None)
+
+
+def returned(sheet: Sheet, confirm_by: date, reason: str) -> Sheet:
+    """The sheet with the institution again, which confirms or disputes it anew; raises SheetNotOpen."""
+    return replace(moved(sheet, "return"), confirm_by=confirm_by, review_by=None, return_reason=reason)
 
 
 def disputed(sheet: Sheet, yuan: Decimal, lines: int) -> Sheet:
@@ -141,9 +150,10 @@ def next_step(sheet: Sheet) -> NextStep | None:
         case "issued" | "disputed":
             who = hospital(sheet.institution_code, sheet.institution_name)
             what = f"confirm the sheet of {number_of(sheet.line_count, 'line')}, or dispute lines of it"
+            what += f"; the agency sent it back: {sheet.return_reason}" if sheet.return_reason else ""
             return NextStep(who=who, what=what, by=day_over(sheet.confirm_by))
         case "confirmed":
-            return NextStep(who=office, what="review the sheet", by=day_over(sheet.review_by))
+            return NextStep(who=office, what="review the sheet, or send it back", by=day_over(sheet.review_by))
         case "reviewed":
             what = "take the sheet into a payment run"
             return account_step(sheet) or NextStep(who=office, what=what, by=day_over(sheet.due_on))
@@ -188,7 +198,8 @@ def dispute_step(sheet: Sheet, line: Disputed) -> NextStep:
         f"settle the dispute over {line.held_yuan} yuan of {line.product_name}, lot {line.lot_number},"
         f" order {line.order_number} (payable {line.payable_id}): {line.reason}"
     )
-    return NextStep(who=hospital(sheet.institution_code, sheet.institution_name), what=what, by=day_over(sheet.due_on))
+    by = day_over(line.resolve_by or sheet.due_on)
+    return NextStep(who=hospital(sheet.institution_code, sheet.institution_name), what=what, by=by)
 
 
 def closing_at(month: date, close_day: int) -> datetime:

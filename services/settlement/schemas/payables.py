@@ -29,6 +29,7 @@ class ResolveDisputeOf(ResolveDispute):
     )
 
     payable_id: UUID
+    version: int | None = Field(None, ge=1, strict=True, description="the version that was read")
 
 
 class RecallOfLot(View):
@@ -75,6 +76,7 @@ class PayableView(View):
     sheeted_yuan: Amount
     held_yuan: Amount
     held_reason: str | None
+    resolve_by: date | None = Field(description="the day by which the dispute is to be settled; the due date stays")
     paid_yuan: Amount
     sheet_id: UUID | None
     state: str = Field(

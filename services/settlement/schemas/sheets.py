@@ -25,6 +25,14 @@ class ActOnSheet(Command):
     version: int | None = Field(None, ge=1, strict=True, description="the version that was read")
 
 
+class ReturnSheet(Command):
+    """The agency found something wrong with a confirmed sheet; the hospital looks at it again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "与入库单金额不一致,请核对"}]})
+
+    reason: Reason
+
+
 class DisputedLine(Command):
     """A line that the hospital does not stand by, and why."""
 
@@ -72,6 +80,7 @@ class SheetView(View):
     state: str
     confirm_by: date
     review_by: date | None
+    return_reason: str | None = Field(description="why the agency sent it back, until it is confirmed again")
     due_on: date
     issued_at: datetime
     waits_for: NextStep | None

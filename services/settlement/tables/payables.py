@@ -37,6 +37,7 @@ payables = sa.Table(
     sa.Column("paid_yuan", YUAN, nullable=False, server_default="0"),
     sa.Column("sheet_id", sa.Uuid, sa.ForeignKey("sheets.id")),
     sa.Column("held_reason", sa.Text),
+    sa.Column("resolve_by", sa.Date),
     sa.Column("entries", sa.Integer, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("state", sa.Text, sa.Computed(STATE_SQL, persisted=True), nullable=False),

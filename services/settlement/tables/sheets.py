@@ -23,6 +23,7 @@ sheets = sa.Table(
     sa.Column("due_on", sa.Date, nullable=False),
     sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("return_reason", sa.Text),
     # A month is summed up once, however often its deadline is met.
     sa.UniqueConstraint("institution_code", "distributor_code", "region", "month"),
     sa.CheckConstraint(one_of("state", STATES), name="state"),

@@ -23,6 +23,7 @@ from shared.events.orders import (
 )
 from shared.events.settlement import (
     PaidLine,
+    PayableHeld,
     PayableOpened,
     PayableReleased,
     PaymentFailed,
@@ -30,6 +31,7 @@ from shared.events.settlement import (
     SheetConfirmed,
     SheetDisputed,
     SheetIssued,
+    SheetReturned,
 )
 from shared.events.traceability import CodeFlagged, CoverageShort, CoverageVerified, RecallClosed, RecallOpened
 from shared.inbox import Received
@@ -211,6 +213,12 @@ class Story:
 
     def sheet_disputed(self) -> SheetDisputed:
         return self._of_sheet(SheetDisputed, payable_ids=(self.payable_id,), reason="数量不符")
+
+    def sheet_returned(self, confirm_by: date) -> SheetReturned:
+        return self._of_sheet(SheetReturned, amount_yuan=Decimal("123.40"), reason="金额不符", confirm_by=confirm_by)
+
+    def held(self, disputed: str | None = "数量不符") -> PayableHeld:
+        return self._of_receipt(PayableHeld, payable_id=self.payable_id, reason="数量不符", disputed=disputed)
 
     def _of_sheet(self, kind: type[Any], **fields: Any) -> Any:
         return made(kind, sheet_id=self.sheet_id, month=date(2026, 3, 1), **fields)

@@ -119,6 +119,8 @@ BEFORE, AFTER = clock.month_of(NOON - timedelta(days=40)), clock.next_month(MONT
         ([sheet(BEFORE)], PLATFORM),
         ([sheet(supplier_code="another")], PLATFORM),
         ([sheet(confirmed_at=None)], H),
+        ([sheet(returned_at=NOON + timedelta(hours=1))], H),
+        ([sheet(returned_at=NOON - timedelta(hours=1))], OFFICE),
         ([sheet(BEFORE, None), sheet()], OFFICE),
         ([sheet(), sheet(AFTER, None)], H),
         ([sheet(), sheet(AFTER)], OFFICE),
@@ -129,6 +131,13 @@ def test_an_overdue_payment_waits_for_whom_its_sheet_waits_for(sheets: list[Watc
     assert step is not None
     assert step.who == who
     assert "123.40 yuan" in step.what
+
+
+def test_an_overdue_payment_that_is_disputed_waits_for_the_hospital() -> None:
+    disputed = receipt(covered=True, disputed="数量不符")
+    step = alert_step(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(disputed, (), [sheet()]))
+    assert step is not None
+    assert (step.who, step.what) == (H, "settle the dispute: 数量不符; 123.40 yuan are not paid until then")
 
 
 MAKER = "91350200MA31E12PXF"

@@ -8,7 +8,14 @@ from uuid import UUID, uuid4, uuid5
 
 import pytest
 
-from shared.events.settlement import PayableHeld, PayableOpened, PayableReleased, SheetConfirmed, SheetIssued
+from shared.events.settlement import (
+    PayableHeld,
+    PayableOpened,
+    PayableReleased,
+    SheetConfirmed,
+    SheetIssued,
+    SheetReturned,
+)
 from tests.house import WorkerInHand
 from tests.services.orders.conftest import Hand
 from tests.services.orders.facts import DISTRIBUTOR, HOSPITAL, MAKER, NOW, SPACE
@@ -125,6 +132,27 @@ async def test_release_sheet_and_confirmation_come_to_the_agency_in_every_order(
         await worker.deliver(fact, sequence=sequence, at=NOW + timedelta(days=place))
     assert await next_of(hand, shipment) == [pay("740.70")]
     assert await worker.dead_letters() == []
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+async def test_a_sheet_that_was_sent_back_waits_for_the_hospital_again_in_every_order(
+    hand: Hand, worker: WorkerInHand, order: tuple[int, ...]
+) -> None:
+    shipment = await accepted(hand)
+    line = shipment["lines"][0]
+    await worker.deliver(opened(line, shipment, False))
+    await worker.deliver(released(line, shipment), sequence=2, at=NOW)
+    again_by = CONFIRM_BY + timedelta(days=5)
+    returned = SheetReturned(
+        sheet_id=SHEET, month=MARCH, **PARTIES, amount_yuan=Decimal("1.00"), reason="金额不符", confirm_by=again_by
+    )
+    facts: list[Any] = [issued(), confirmed(), returned]
+    for place in (*order, *order):
+        await worker.deliver(facts[place], sequence=place + 1, at=NOW + timedelta(days=30 + place))
+    role, what, _ = confirm("740.70")
+    assert await next_of(hand, shipment) == [(role, what, "2026-04-13T16:00:00Z")]
+    await worker.deliver(confirmed(), sequence=4, at=NOW + timedelta(days=33))
+    assert await next_of(hand, shipment) == [pay("740.70")]
 
 
 async def test_the_money_for_a_line_goes_from_sheet_to_hospital_to_agency_and_back_when_it_bounces(

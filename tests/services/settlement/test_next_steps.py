@@ -26,7 +26,7 @@ ANSWER = "pay and answer; it is asked again under the same key"
 OF_SHEETS = [
     ("issued", None, H, "confirm the sheet of 2 lines, or dispute lines of it", CONFIRM_BY),
     ("disputed", None, H, "confirm the sheet of 2 lines, or dispute lines of it", CONFIRM_BY),
-    ("confirmed", None, OFFICE, "review the sheet", REVIEW_BY),
+    ("confirmed", None, OFFICE, "review the sheet, or send it back", REVIEW_BY),
     ("reviewed", None, OFFICE, "take the sheet into a payment run", SHEET_DUE),
     ("in_run", Paying.PLANNED, OFFICE, APPROVE, SHEET_DUE),
     ("in_run", Paying.APPROVED, PLATFORM, "send the payment to the bank", SHEET_DUE),

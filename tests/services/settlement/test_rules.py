@@ -59,6 +59,7 @@ def payable(quantity: int = 10, price: str = "0.3333", released: int = 0, state:
         paid_yuan=ZERO,
         sheet_id=None,
         held_reason=None,
+        resolve_by=None,
         entries=1,
         version=1,
         state=state,
@@ -157,10 +158,11 @@ def test_only_a_held_payable_can_be_resolved() -> None:
     free = replace(payable(released=10), sheeted_yuan=Decimal("3.33"))
     with pytest.raises(PayableNotHeld, match="awaiting_codes"):
         payables.resolved(free)
-    held = payables.held(free, Decimal("3.33"), "短少")
+    held = payables.held(free, Decimal("3.33"), "短少", free.due_on, free.due_on)
     assert (held.sheeted_yuan, held.held_yuan, held.held_reason, held.entries) == (ZERO, Decimal("3.33"), "短少", 2)
     resolved = payables.resolved(held)
     assert (resolved.held_yuan, resolved.held_reason, resolved.version) == (ZERO, None, held.version + 1)
+    assert (held.resolve_by, resolved.resolve_by) == (free.due_on, None)
 
 
 def test_a_paid_payable_waits_for_nobody() -> None:
