@@ -1,8 +1,10 @@
 """Java programs by their Maven coordinates: jars are fetched once into the machine's cache, then need no network."""
 
+import fcntl
 import logging
 import os
 import ssl
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,7 +30,7 @@ def class_path(coordinates: Sequence[str]) -> str:
     refusal: SSLError | None = None
     for store in (None, *_trust_stores()):
         try:
-            with _trusting(store):
+            with _alone(), _trusting(store):
                 return os.pathsep.join(_resolve(coordinates))
         except SSLError as refused:
             refusal = refused
@@ -62,6 +64,14 @@ def _trust_stores() -> Iterator[str]:
     for store in (os.environ.get("PIP_CERT"), machine.cafile, machine.capath):
         if store and Path(store).exists():
             yield store
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process of a user at a time: jgo takes what another is still writing into the cache for the whole."""
+    with (Path(tempfile.gettempdir()) / f"jicai-jars-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

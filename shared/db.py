@@ -59,8 +59,6 @@ TRANSIENT = (
 TOO_SLOW = asyncpg.QueryCanceledError
 """One of TRANSIENT: a statement took longer than `statement_seconds`; less at once may pass."""
 
-_MIGRATED = "SELECT to_regprocedure('jicai_claim(bigint, text, text, text)') IS NOT NULL"
-
 LACKING = (
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedColumnError,
@@ -307,7 +305,7 @@ class Database:
             async with asyncio.timeout(self.limits.answer_seconds):
                 connection = await self.pool.acquire()
                 try:
-                    migrated = await connection.fetchval(_MIGRATED)
+                    migrated = await connection.fetchval("SELECT to_regproc('jicai_claim') IS NOT NULL")
                 except asyncio.CancelledError:
                     end(connection)  # its release would wait for the same silence
                     raise

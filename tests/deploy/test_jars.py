@@ -1,6 +1,8 @@
-"""Which certificates the Maven repository is met with: requests' own first, then pip's and the machine's."""
+"""Which certificates the Maven repository is met with: requests' own, then pip's, then the machine's; and by one at a time."""
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,22 @@ def test_a_certificate_nobody_knows_is_explained(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(jars, "_resolve", repository)
     with pytest.raises(JarsUnavailable, match=r"jars of g:a:1 .* could not be fetched .*\(SSLError\)"):
         jars.class_path(("g:a:1",))
+
+
+def test_two_who_need_jars_at_once_fetch_them_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetching, together = 0, []
+
+    def repository(coordinates: tuple[str, ...]) -> list[str]:
+        nonlocal fetching
+        fetching += 1
+        time.sleep(0.1)
+        together.append(fetching)
+        fetching -= 1
+        return list(coordinates)
+
+    monkeypatch.setattr(jars, "_resolve", repository)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(jars.class_path, [(f"g:a:{number}",) for number in range(4)])) == [
+            f"g:a:{number}" for number in range(4)
+        ]
+    assert together == [1, 1, 1, 1]
