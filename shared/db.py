@@ -71,6 +71,10 @@ NOT_MIGRATED = (*LACKING, asyncpg.InsufficientPrivilegeError)
 """The database is of another version than this process; work waits for the one or the other."""
 
 
+MUCH = 500
+"""Rows that take the database so long to write that it is worth not to wait for it at once."""
+
+
 def metadata() -> sa.MetaData:
     """An empty collection of tables with the project's names for constraints."""
     return sa.MetaData(naming_convention=NAMING)
@@ -167,6 +171,7 @@ class Tx:
         """How many rows the question found that was asked with the first words; None: nothing was asked."""
         self.wakes_relay = False
         self._added: dict[tuple[sa.Table, bool], list[Mapping[str, Any]]] = {}
+        self._writing: asyncio.Task[None] | None = None
 
     async def begin(self, ask: str, seconds: float) -> None:
         """The first words; a question that travels with them is answered in `asked`. Raises TimeoutError."""
@@ -238,10 +243,31 @@ class Tx:
             text, values = update(table, rows)
             await self.sql(text, *values)
 
+    async def write_ahead(self) -> None:
+        """Begins to write what was added, when it is much: the database works on it while the answer is put together."""
+        if sum(map(len, self._added.values())) >= MUCH:
+            await self.flush_begun()
+            self._writing = asyncio.create_task(self._write())
+            await asyncio.sleep(0)  # until the statement is on its way
+
+    async def flush_begun(self, *, given_up: bool = False) -> None:
+        """Waits for what was begun to be written, or gives it up; raises what PostgreSQL says of it."""
+        if self._writing is None:
+            return
+        writing, self._writing = self._writing, None
+        if given_up:
+            writing.cancel()
+            await asyncio.wait([writing])
+        else:
+            await writing
+
     async def flush(self) -> None:
         """Writes what was added, all tables in one statement; foreign keys are checked at its end."""
-        if not self._added:
-            return
+        await self.flush_begun()
+        if self._added:
+            await self._write()
+
+    async def _write(self) -> None:
         added, self._added = self._added, {}
         parts: list[str] = []
         arguments: list[Any] = []
@@ -332,6 +358,7 @@ class Database:
                     await tx.flush()
                     await tx.connection.execute("COMMIT")
             except BaseException:
+                await tx.flush_begun(given_up=True)
                 await self._roll_back(tx.connection)
                 raise
         finally:

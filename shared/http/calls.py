@@ -43,6 +43,7 @@ def call_of(route: APIRoute, in_hand: Mapping[Any, str]) -> Endpoint:
         answer = await route.endpoint(**solved.values, **handed)
         if isinstance(answer, Response):
             return answer
+        await request.state.tx.write_ahead()
         content = await serialize_response(field=route.response_field, response_content=answer, dump_json=True)
         status = solved.response.status_code or route.status_code or 200
         response = Response(content, status, media_type="application/json")
