@@ -16,8 +16,8 @@ from deploy.server import address_of, reserved, serve, stoppable, until_told
 from deploy.wiring import kafka_bus, told
 from shared import clock
 from shared.bus import Bus, BusAway, KafkaBus
-from shared.db import TRANSIENT
 from shared.errors import Unavailable
+from shared.faults import TRANSIENT
 from shared.http import create_app, operations, problems
 from shared.http.door import Door
 from shared.http.operations import HealthView, InFlightView

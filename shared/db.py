@@ -18,6 +18,7 @@ import asyncpg
 import sqlalchemy as sa
 
 from shared import sessions
+from shared.faults import TRANSIENT
 from shared.policy import Policy
 from shared.sessions import WallBypassed
 from shared.settings import Limits
@@ -35,41 +36,6 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-
-TRANSIENT = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # shut down, crashed, starting, cancelled
-    asyncpg.InsufficientResourcesError,  # disk full, memory, connections
-    asyncpg.PostgresSystemError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby that is not yet the primary
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.IdleSessionTimeoutError,
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.InvalidCachedStatementError,  # a migration has changed a table under a prepared statement
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the connection was cut between two words of a statement
-    ConnectionError,
-    OSError,
-    TimeoutError,
-)
-"""Faults of the road, not of the cargo: the same work may be tried again as it is."""
-
-TOO_SLOW = asyncpg.QueryCanceledError
-"""One of TRANSIENT: a statement took longer than `statement_seconds`; less at once may pass."""
-
-LACKING = (
-    asyncpg.UndefinedTableError,
-    asyncpg.UndefinedColumnError,
-    asyncpg.UndefinedFunctionError,
-    asyncpg.UndefinedObjectError,
-)
-"""The database has not what this process needs: it is not migrated, or not far enough."""
-
-NOT_MIGRATED = (*LACKING, asyncpg.InsufficientPrivilegeError)
-"""The database is of another version than this process; work waits for the one or the other."""
-
 
 MUCH = 500
 """Rows that take the database so long to write that it is worth not to wait for it at once."""
@@ -257,7 +223,7 @@ class Tx:
         writing, self._writing = self._writing, None
         if given_up:
             writing.cancel()
-            await asyncio.wait([writing])
+            await asyncio.gather(writing, return_exceptions=True)
         else:
             await writing
 

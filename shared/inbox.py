@@ -16,10 +16,11 @@ import sqlalchemy as sa
 
 from shared import clock, crash, dead_letters, telemetry
 from shared.bus import Message, Transient
-from shared.db import EVERYTHING, NOT_MIGRATED, PLATFORM, TOO_SLOW, TRANSIENT, Database, Tx
+from shared.db import EVERYTHING, PLATFORM, Database, Tx
 from shared.envelope import Envelope, Unreadable, unseal
 from shared.errors import ServiceError, Unavailable
 from shared.events import Event, read, version_of
+from shared.faults import NOT_MIGRATED, TOO_SLOW, TRANSIENT
 
 E = TypeVar("E", bound=Event)
 log = logging.getLogger(__name__)

@@ -18,8 +18,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from uuid_utils.compat import uuid7
 
 from shared import telemetry
-from shared.db import PLATFORM, TRANSIENT, Database, Tx, private
+from shared.db import PLATFORM, Database, Tx, private
 from shared.errors import Said, ServiceError
+from shared.faults import TRANSIENT
 from shared.identity import Caller
 from shared.next_steps import Actor, NextStep, Role
 from shared.reach import seen

@@ -19,10 +19,11 @@ from uuid_utils.compat import uuid7
 
 from shared import clock, crash, telemetry
 from shared.bus import Bus, BusAway, Message
-from shared.db import PLATFORM, TRANSIENT, Database, Tx, lock_number
+from shared.db import PLATFORM, Database, Tx, lock_number
 from shared.envelope import seal
 from shared.errors import Unprocessable
 from shared.events import Event, source_of, subject_of, version_of
+from shared.faults import TRANSIENT
 
 log = logging.getLogger(__name__)
 

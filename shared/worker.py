@@ -12,8 +12,9 @@ import asyncpg
 
 from shared import clock, dead_letters, deadlines, heads, idempotency, jobs, outbox, settling, telemetry
 from shared.bus import Bus, BusAway
-from shared.db import TRANSIENT, Database
+from shared.db import Database
 from shared.events import topic_of
+from shared.faults import TRANSIENT
 from shared.inbox import ROAD, Consumer
 from shared.outbox import Relay
 from shared.policy import Policy

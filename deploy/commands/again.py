@@ -13,7 +13,8 @@ from deploy.commands.reach import settings_of
 from deploy.embedded import CannotStart
 from deploy.services import load
 from shared import republish
-from shared.db import TRANSIENT, Database
+from shared.db import Database
+from shared.faults import TRANSIENT
 from shared.policy import Policy
 from shared.service import Service
 

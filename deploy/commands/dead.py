@@ -18,8 +18,9 @@ from deploy.commands.reach import settings_of
 from deploy.embedded import CannotStart
 from deploy.services import load
 from shared import dead_letters, settling
-from shared.db import TRANSIENT, Database
+from shared.db import Database
 from shared.dead_letters import DeadLetter
+from shared.faults import TRANSIENT
 from shared.identity import Caller
 from shared.inbox import Consumer
 from shared.policy import Policy

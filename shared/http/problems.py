@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from shared import telemetry
-from shared.db import LACKING, TRANSIENT
 from shared.errors import Fault, JsonText, Said, ServiceError, Unavailable, as_json, shown
+from shared.faults import LACKING, TRANSIENT
 from shared.http import paths, words
 from shared.http.invalid import InvalidRequest
 

@@ -22,7 +22,7 @@ import httpx
 from deploy.services import NAMES
 from shared import clock
 from shared.bus import BusAway, KafkaBus, Message, ensure_topics
-from shared.db import TRANSIENT
+from shared.faults import TRANSIENT
 from tests.faults.next_tables import COLUMN, FOLDER, add_version
 from tests.faults.stand import TODAY, TRADING, Happened, Stand
 

@@ -12,7 +12,7 @@ import httpx
 
 from deploy.chain import SERVICES
 from deploy.visitor import Refused, Visitor
-from shared.db import TRANSIENT
+from shared.faults import TRANSIENT
 from tests.faults.stand import Stand
 
 AHEAD_OF_FAULTS = 0.05

@@ -16,8 +16,9 @@ import pytest
 
 from deploy.issuer import make_token
 from deploy.postgres import EmbeddedPostgres
-from shared.db import TRANSIENT, Database, Scope
+from shared.db import Database, Scope
 from shared.errors import Unavailable
+from shared.faults import TRANSIENT
 from shared.http import create_app
 from shared.policy import Policy
 from shared.settings import Limits, ServiceSettings

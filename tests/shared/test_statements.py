@@ -15,9 +15,11 @@ from sqlalchemy.schema import CreateTable
 from uuid_utils.compat import uuid7
 
 from shared.clock import SHANGHAI
-from shared.db import Tx
+from shared.db import MUCH, Database, Tx
+from shared.service import Service
 from shared.statements import _compile, compiled
 from tests.house import House
+from tests.toy import things as toy_things
 from tests.toy import toy
 
 things = sa.table("things", sa.column("id", sa.Integer), sa.column("name", sa.Text))
@@ -136,3 +138,41 @@ async def test_a_value_that_no_column_takes_is_refused_among_many_rows_too(house
         tx.add(kept, ROWS[1], {**ROWS[1], **bad})
         with pytest.raises(asyncpg.DataError):
             await tx.flush()
+
+
+def many(first: int, *, name: str = "thing") -> list[dict[str, Any]]:
+    return [{"id": UUID(int=first + place), "name": name, "owner": "A"} for place in range(MUCH)]
+
+
+COUNT = "SELECT count(*) FROM things"
+
+
+@pytest.fixture
+def service() -> Service:
+    return toy
+
+
+async def test_what_is_written_ahead_is_written_once_with_what_comes_after_it(database: Database) -> None:
+    async with database.transaction() as tx:
+        tx.add(toy_things, *many(1))
+        await tx.write_ahead()
+        tx.add(toy_things, *many(10_001))
+        await tx.write_ahead()
+        tx.add(toy_things, {"id": UUID(int=1_000_000), "name": "last", "owner": "A"})
+    assert await database.pool.fetchval(COUNT) == 2 * MUCH + 1
+
+
+@pytest.mark.parametrize("at", ["in it", "after it"])
+async def test_of_what_was_written_ahead_nothing_stays_when_something_fails(database: Database, at: str) -> None:
+    async def fail() -> None:
+        async with database.transaction() as tx:
+            tx.add(toy_things, *many(1, name="" if at == "in it" else "thing"))
+            await tx.write_ahead()
+            if at == "after it":
+                raise LookupError
+
+    with pytest.raises(LookupError if at == "after it" else asyncpg.CheckViolationError):
+        await fail()
+    assert await database.pool.fetchval(COUNT) == 0
+    async with database.transaction() as tx:
+        assert len(await tx.sql("SELECT 1")) == 1
