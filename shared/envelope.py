@@ -2,8 +2,8 @@
 
 Required attributes, the form of the time and the names of extensions are enforced on the way in; the bytes that were
 recorded are the bytes that are sent. Source: CloudEvents 1.0.2 §3, JSON event format §2–3, Kafka protocol binding §3.
-Extensions read here: `sequence` (the documented one), required; `traceparent` (W3C); `requestid`; `versions`, which names
-the major versions in which the same fact is said, where it is said in several: `1 2`.
+Extensions read here: `sequence` (the documented one), required; `traceparent` (W3C); `requestid`; where a fact is said in several
+major versions, `versions`, which names them (`1 2`), and `factid`, by which they are known to be one fact.
 """
 
 import base64
@@ -45,6 +45,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     requestid: str | msgspec.UnsetType = msgspec.UNSET
     traceparent: str | msgspec.UnsetType = msgspec.UNSET
     versions: str | msgspec.UnsetType = msgspec.UNSET
+    factid: UUID | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Plain(Envelope, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,7 +56,7 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Plain)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _REQUIRED = ("specversion", "id", "source", "type", "subject", "time", "sequence")
-_OPTIONAL = ("datacontenttype", "requestid", "traceparent", "versions")
+_OPTIONAL = ("datacontenttype", "requestid", "traceparent", "versions", "factid")
 
 
 def seal(
@@ -70,6 +71,7 @@ def seal(
     request_id: str | None = None,
     traceparent: str | None = None,
     versions: str | None = None,
+    fact_id: UUID | None = None,
 ) -> bytes:
     """The bytes of one event, ready to be recorded and sent as they are."""
     return _encoder.encode(
@@ -85,6 +87,7 @@ def seal(
             requestid=request_id or msgspec.UNSET,
             traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else msgspec.UNSET,
             versions=versions or msgspec.UNSET,
+            factid=fact_id or msgspec.UNSET,
         )
     )
 

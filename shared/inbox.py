@@ -49,7 +49,8 @@ has grown, comparing each row with each key."""
 
 @dataclass(frozen=True, slots=True)
 class Received(Generic[E]):
-    """One event as a handler sees it: `data` is the fact, `sequence` the version of its subject."""
+    """One event as a handler sees it: `data` is the fact, `sequence` the version of its subject, `id` the same in each version
+    in which the fact is said."""
 
     data: E
     id: UUID
@@ -127,9 +128,9 @@ class Consumer:
         self.database = database
         self._handlers = handlers
         self._types = {kind.TYPE: kind for kind in handlers}
-        self._versions: dict[str, list[int]] = {}
+        self._versions: dict[str, set[str]] = {}
         for stem, version in map(version_of, self._types):
-            self._versions.setdefault(stem, []).append(int(version))
+            self._versions.setdefault(stem, set()).add(version)
 
     async def apply(self, messages: Sequence[Message]) -> None:
         """Applies a batch of one partition; raises Transient when it must come again."""
@@ -151,21 +152,20 @@ class Consumer:
             envelope = unseal(message.value, message.headers)
         except Unreadable as error:
             return Unread(message, dead_letters.subject_of_key(message.key), str(error))
-        best = self._best_of(envelope)
-        if best is None:
-            reason = f"{envelope.type} is a version that is not read here"
-            return Unread(message, envelope.subject, reason, envelope.id)
-        if best != envelope.type:
+        kind = self._types.get(envelope.type)
+        if kind is None and self._leaves_out(envelope):
             telemetry.EVENTS.labels(self.service, envelope.type, "skipped").inc()
             return None
-        kind = self._types[best]
+        if kind is None:
+            reason = f"{envelope.type} is a version that is not read here"
+            return Unread(message, envelope.subject, reason, envelope.id)
         try:
             data = read(kind, envelope.data)
         except Unreadable as error:
             return Unread(message, envelope.subject, str(error), envelope.id)
         return Received(
             data=data,
-            id=envelope.id,
+            id=envelope.factid or envelope.id,
             subject=envelope.subject,
             sequence=int(envelope.sequence),
             time=envelope.time,
@@ -174,17 +174,10 @@ class Consumer:
             message=message,
         )
 
-    def _best_of(self, envelope: Envelope) -> str | None:
-        """The type in which the fact is taken here: the newest version that is read, or "" where nobody asks for it.
-
-        None: this service handles it, and in none of the versions in which it is said.
-        """
-        stem, version = version_of(envelope.type)
-        if stem not in self._versions:
-            return ""
-        said = set((envelope.versions or "").split()) | {version}
-        readable = [known for known in self._versions[stem] if str(known) in said]
-        return f"{stem}.v{max(readable)}" if readable else None
+    def _leaves_out(self, envelope: Envelope) -> bool:
+        """Whether nobody here asks for a fact, or takes it in another version in which it is said too."""
+        known = self._versions.get(version_of(envelope.type)[0])
+        return known is None or not known.isdisjoint((envelope.versions or "").split())
 
     async def _together(self, items: Sequence[Item]) -> None:
         began = clock.elapsed()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
@@ -74,19 +75,35 @@ def record(
 ) -> None:
     """Says an event: recorded with the change it tells of, sent after the commit. `sequence` is the aggregate's version.
 
-    `beside`: the same fact in other versions of its type; each consumer takes the newest that it reads. `happened_at`: when
-    it came true, where that was not now.
+    `beside`: the same fact in other versions of its type, said the newest first; each consumer takes the first that it reads.
+    `happened_at`: when it came true, where that was not now.
     Raises EventTooLarge when its bytes are more than EVENT_BYTES.
     """
-    said = (event, *beside)
-    versions = " ".join(sorted(version_of(one.TYPE)[1] for one in said)) if beside else None
-    for one in said:
-        tx.add(outbox, _row(one, sequence, versions, happened_at or clock.now()))
+    at = happened_at or clock.now()
     tx.wakes_relay = True
+    if not beside:
+        tx.add(outbox, _row(event, sequence, at, uuid7()))
+        return
+    said = sorted((event, *beside), key=_version, reverse=True)
+    versions, fact_id = " ".join(str(_version(one)) for one in reversed(said)), uuid7()
+    for one in said:
+        event_id = fact_id if one is said[0] else uuid7()
+        tx.add(outbox, _row(one, sequence, at, event_id, versions, fact_id))
 
 
-def _row(event: Event, sequence: int, versions: str | None, at: datetime) -> dict[str, Any]:
-    event_id, subject = uuid7(), subject_of(event)
+def _version(event: Event) -> int:
+    return int(version_of(event.TYPE)[1])
+
+
+def _row(
+    event: Event,
+    sequence: int,
+    at: datetime,
+    event_id: UUID,
+    versions: str | None = None,
+    fact_id: UUID | None = None,
+) -> dict[str, Any]:
+    subject = subject_of(event)
     payload = seal(
         event_id=event_id,
         source=source_of(event),
@@ -98,6 +115,7 @@ def _row(event: Event, sequence: int, versions: str | None, at: datetime) -> dic
         request_id=telemetry.request_id.get(),
         traceparent=telemetry.traceparent.get(),
         versions=versions,
+        fact_id=fact_id,
     )
     if len(payload) > EVENT_BYTES:
         raise EventTooLarge(

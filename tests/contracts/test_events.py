@@ -147,3 +147,24 @@ async def test_two_versions_of_an_event_travel_side_by_side(
         await house.empty(source)
         await house.empty(echo)
     assert ([tuple(row) for row in rows], letters) == (expected, 0)
+
+
+@pytest.mark.parametrize("cut", range(5))
+@pytest.mark.parametrize("upgrade", [True, False], ids=["upgrade", "rollback"])
+async def test_a_consumer_that_changes_its_version_between_two_messages_applies_each_fact_once(
+    house: House, cut: int, *, upgrade: bool
+) -> None:
+    database = await house.database(echo)
+    today = {Said: echo.handlers[Said]}
+    consumers = [Consumer("echo", database, today), Consumer("echo", database, {**today, SaidLouder: on_said_louder})]
+    before, after = consumers if upgrade else reversed(consumers)
+    try:
+        messages = await both_versions(house, uuid7())
+        await before.apply(messages[:cut])
+        await after.apply(messages[cut:])
+        numbers = [row["number"] for row in await database.pool.fetch("SELECT number FROM heard ORDER BY id")]
+        letters = await database.pool.fetchval("SELECT count(*) FROM dead_letters")
+    finally:
+        await house.empty(source)
+        await house.empty(echo)
+    assert (numbers, letters) == ([1, 2], 0)

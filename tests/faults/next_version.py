@@ -1,7 +1,7 @@
 """`python -m tests.faults.next_version work orders`: `jicai` as it will be one version later, for the test of rolling upgrades.
 
 In that version an accepted delivery is another event, `delivery.accepted.v2`, which a reader of v1 cannot read: who says it
-says both, and who hears it acts on the newest that it reads, as docs/decisions/two-versions.md has it.
+says both, and who hears it acts on the first that it reads, as docs/decisions/two-versions.md has it.
 """
 
 from collections.abc import Sequence
