@@ -215,8 +215,10 @@ def next_step(job: JobRow) -> NextStep | None:
             what = Said("find out why the job failed, and have it sent again")
             return NextStep(who=Actor(role=Role.OPERATOR), what=what)
         case _ if job.refused:
-            sentence = "mend the {count:#refused row}, which `get_refused` gives as a sheet, and send them again"
-            what = Said(sentence, count=job.refused)
+            what = Said(
+                "mend the {count:#refused row}, which `get_refused` gives as a sheet, and send them again",
+                count=job.refused,
+            )
             return NextStep(who=Actor(role=Role.SENDER, code=job.organisation), what=what)
     return None
 

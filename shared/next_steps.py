@@ -9,10 +9,11 @@ from enum import StrEnum
 from typing import Annotated, Protocol
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, WrapValidator
+from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator
 
 from shared import clock, money
 from shared.errors import Said
+from shared.tongue import spoken
 
 
 class Role(StrEnum):
@@ -42,8 +43,12 @@ class Actor(BaseModel):
     region: str | None = None
 
 
-Sentence = Annotated[str, WrapValidator(lambda text, checked: text if isinstance(text, Said) else checked(text))]
-"""A text that stays a sentence of ours where it is one, so that a view can say it in the reader's language."""
+Sentence = Annotated[
+    Said,
+    PlainValidator(lambda text: text if isinstance(text, Said) else Said(text), json_schema_input_type=str),
+    PlainSerializer(spoken, return_type=str, when_used="json"),
+]
+"""A text that stays a sentence of ours where it is one, and leaves in the reader's language."""
 
 
 class NextStep(BaseModel):
@@ -102,19 +107,26 @@ class RecallOfLot(Protocol):
     def manufacturer_code(self) -> str | None: ...
 
 
-def recall_words(recall: RecallOfLot) -> str:
+def recall_words(recall: RecallOfLot) -> Said:
     """Why goods of a lot may not be used, nor paid."""
-    return f"lot {recall.lot_number} is recalled: {recall.reason} (recall {recall.recall_id})"
+    return Said(
+        "lot {lot_number} is recalled: {reason} (recall {recall_id})",
+        lot_number=recall.lot_number,
+        reason=recall.reason,
+        recall_id=recall.recall_id,
+    )
 
 
 def recall_step(recall: RecallOfLot, unpaid_yuan: Decimal) -> NextStep:
     """Who ends a recall that keeps money back: the maker or the authority that opened it."""
     own = recall.opened_by == recall.manufacturer_code
     who = Actor(role=Role.MANUFACTURER if own else Role.AUTHORITY, code=recall.opened_by, name=recall.opened_by_name)
-    held = f"{money.amount_text(unpaid_yuan)} yuan are not paid until then"
-    return NextStep(
-        who=who, what=f"close the recall when the goods are back or destroyed; {held}: {recall_words(recall)}"
+    what = Said(
+        "close the recall when the goods are back or destroyed; {unpaid_yuan} yuan are not paid until then: {recall}",
+        unpaid_yuan=money.amount_text(unpaid_yuan),
+        recall=recall_words(recall),
     )
+    return NextStep(who=who, what=what)
 
 
 def day_over(day: date | None) -> datetime | None:

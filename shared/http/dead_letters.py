@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import ConfigDict
 
 from shared import dead_letters, jobs
-from shared.errors import NotFound
+from shared.errors import NotFound, Said
 from shared.http.edge import CallerHere, Edge, TxHere
 from shared.http.jobs import JobView
 from shared.http.paging import PagingHere
@@ -91,7 +91,7 @@ async def _letter(tx: TxHere, letter_id: int) -> dead_letters.DeadLetter:
 
 async def _queued(tx: TxHere, kind: str, params: dict[str, object], caller: CallerHere) -> JobView:
     job_id = jobs.queue(tx, kind, params, caller)
-    waits_for = NextStep(who=Actor(role=Role.PLATFORM), what="go on with the work; 0 done")
+    waits_for = NextStep(who=Actor(role=Role.PLATFORM), what=Said("go on with the work; {done} done", done=0))
     return JobView(
         id=job_id, kind=kind, state="queued", done=0, total=None, refused=0, result=None, waits_for=waits_for
     )

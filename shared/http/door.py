@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
-from shared import clock, telemetry
+from shared import clock, telemetry, tongue
 from shared.errors import ServiceError, TooLarge, Unavailable, UnsupportedMedia
-from shared.http import problems, words
+from shared.http import problems
 from shared.http.operations import VerifierOf
 from shared.settings import Limits
 
@@ -74,7 +74,7 @@ class Door:
         request_id = _printable(given.get(b"x-request-id")) or str(uuid7())
         known = telemetry.request_id.set(request_id)
         trace = telemetry.traceparent.set(_printable(given.get(b"traceparent")))
-        spoken = words.language.set(words.preferred(_printable(given.get(b"accept-language"))))
+        spoken = tongue.language.set(tongue.preferred(_printable(given.get(b"accept-language"))))
         started = clock.elapsed()
         status = 0
 
@@ -104,7 +104,7 @@ class Door:
             telemetry.REQUESTS.labels(self._service, operation, status).observe(clock.elapsed() - started)
             telemetry.request_id.reset(known)
             telemetry.traceparent.reset(trace)
-            words.language.reset(spoken)
+            tongue.language.reset(spoken)
 
     async def _enter(self, scope: Scope, given: dict[bytes, bytes], receive: Receive, send: Send) -> None:
         path = scope["path"].removeprefix(scope.get("root_path", ""))

@@ -7,7 +7,6 @@ from starlette.responses import Response
 
 from shared import jobs
 from shared.errors import NotFound
-from shared.http import words
 from shared.http.edge import Edge, TxHere
 from shared.http.schemas import View
 from shared.next_steps import NextStep
@@ -49,8 +48,7 @@ class JobView(View):
     def of(cls, job: jobs.JobRow) -> "JobView":
         """Shows a job."""
         shown = {name: getattr(job, name) for name in cls.model_fields if name != "waits_for"}
-        step = jobs.next_step(job)
-        return cls(**shown, waits_for=step and step.model_copy(update={"what": words.spoken(step.what)}))
+        return cls(**shown, waits_for=jobs.next_step(job))
 
 
 router = APIRouter(route_class=Edge, tags=["jobs"])

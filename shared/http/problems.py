@@ -15,6 +15,7 @@ from shared.errors import Fault, JsonText, Said, ServiceError, Unavailable, as_j
 from shared.faults import LACKING, TRANSIENT
 from shared.http import paths, words
 from shared.http.invalid import InvalidRequest
+from shared.tongue import spoken
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ def fault_view(fault: Fault) -> FaultView:
         pointer=fault.pointer,
         code=fault.code,
         given=_given(fault),
-        rule=words.spoken(fault.rule),
-        allowed=words.spoken(fault.allowed),
+        rule=spoken(fault.rule),
+        allowed=spoken(fault.allowed),
     )
 
 
@@ -72,7 +73,7 @@ def problem_of(error: ServiceError) -> Problem:
         code=error.code,
         title=words.title(error.code, error.title),
         status=error.status,
-        detail=words.spoken(error.detail),
+        detail=spoken(error.detail),
         request_id=telemetry.request_id.get(),
         errors=[fault_view(fault) for fault in error.faults],
     )
@@ -105,7 +106,7 @@ def _by_the_edge(code: str, status: int, detail: Said) -> Problem:
         code=code,
         title=words.title(code, english),
         status=status,
-        detail=words.spoken(detail),
+        detail=spoken(detail),
         request_id=telemetry.request_id.get(),
     )
 

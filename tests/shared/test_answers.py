@@ -14,8 +14,9 @@ from pydantic_core import core_schema
 from deploy.services import load_all
 from services.alerts.schemas.problems import Text as ProblemText
 from services.orders.schemas.orders import PlaceOrder
+from shared import tongue
 from shared.errors import Fault, first_of
-from shared.http import Code, Edge, Items, Name, Note, Price, Reason, Region, create_app, words
+from shared.http import Code, Edge, Items, Name, Note, Price, Reason, Region, create_app
 from shared.http import text as plain_text
 from shared.http.body import UnreadableBody, parsed
 from shared.http.invalid import FORMS, RULES, InvalidRequest
@@ -62,7 +63,7 @@ def test_every_error_that_can_occur_has_words_of_ours() -> None:
     assert set(get_args(core_schema.ErrorType)) - set(CANNOT_OCCUR.split()) == set(RULES)
     for rule, allowed in RULES.values():
         assert rule != allowed
-        assert {rule, allowed} <= {*words.chinese()["sentences"], "{expected}"}
+        assert {rule, allowed} <= {*tongue.chinese()["sentences"], "{expected}"}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_a_pattern_that_is_known_is_said_in_words() -> None:
 def test_every_pattern_of_a_field_has_words() -> None:
     found = [re.findall(r'pattern=r"([^"]+)"', path.read_text(encoding="utf-8")) for path in Path().glob("s*/**/*.py")]
     assert {pattern for patterns in found for pattern in patterns} == set(FORMS)
-    assert set(FORMS.values()) <= set(words.chinese()["sentences"])
+    assert set(FORMS.values()) <= set(tongue.chinese()["sentences"])
 
 
 @pytest.mark.parametrize(

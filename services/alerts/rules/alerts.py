@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from services.alerts.errors import AlertNotOpen, NotConcerned, ResolvesByItself
+from shared.errors import Said
 from shared.next_steps import Role
 
 
@@ -46,16 +47,16 @@ BY_HAND = frozenset({Kind.LINE_REFUSED, Kind.CODE_FLAGGED})
 
 NEXT = {(State.OPEN, "acknowledge"): State.OPEN, (State.OPEN, "resolve"): State.RESOLVED}
 
-ACTS: Mapping[Kind, tuple[Role, str]] = {
-    Kind.ORDER_UNCONFIRMED: (Role.DISTRIBUTOR, "confirm or refuse the lines"),
-    Kind.DELIVERY_OVERDUE: (Role.DISTRIBUTOR, "deliver what was confirmed"),
-    Kind.COVERAGE_SHORT: (Role.HOSPITAL, "capture the missing trace codes"),
-    Kind.PAYMENT_OVERDUE: (Role.AGENCY, "pay what is released"),
-    Kind.LINE_REFUSED: (Role.HOSPITAL, "order from another supplier; the authority may resolve with a reason"),
-    Kind.PAYMENT_FAILED: (Role.AGENCY, "mend the account and pay the sheet again"),
-    Kind.CODE_FLAGGED: (Role.HOSPITAL, "set the pack aside and clear up where it came from"),
-    Kind.RECALL: (Role.HOSPITAL, "set the lots aside until the recall is closed"),
-    Kind.SHEET_UNCONFIRMED: (Role.HOSPITAL, "confirm the sheet, or dispute lines of it"),
+ACTS: Mapping[Kind, tuple[Role, Said]] = {
+    Kind.ORDER_UNCONFIRMED: (Role.DISTRIBUTOR, Said("confirm or refuse the lines")),
+    Kind.DELIVERY_OVERDUE: (Role.DISTRIBUTOR, Said("deliver what was confirmed")),
+    Kind.COVERAGE_SHORT: (Role.HOSPITAL, Said("capture the missing trace codes")),
+    Kind.PAYMENT_OVERDUE: (Role.AGENCY, Said("pay what is released")),
+    Kind.LINE_REFUSED: (Role.HOSPITAL, Said("order from another supplier; the authority may resolve with a reason")),
+    Kind.PAYMENT_FAILED: (Role.AGENCY, Said("mend the account and pay the sheet again")),
+    Kind.CODE_FLAGGED: (Role.HOSPITAL, Said("set the pack aside and clear up where it came from")),
+    Kind.RECALL: (Role.HOSPITAL, Said("set the lots aside until the recall is closed")),
+    Kind.SHEET_UNCONFIRMED: (Role.HOSPITAL, Said("confirm the sheet, or dispute lines of it")),
 }
 
 

@@ -10,6 +10,7 @@ from services.alerts.rules.problems import State as ProblemState
 from services.alerts.rules.recalls import RecalledLot
 from services.alerts.rules.watches import WatchedReceipt, WatchedSheet
 from shared import clock, money
+from shared.errors import Said
 from shared.next_steps import (
     PLATFORM,
     Actor,
@@ -74,26 +75,34 @@ def alert_step(alert: Alert, names: Names, around: Around | None) -> NextStep | 
     return NextStep(who=_party(alert, role, names), what=what, by=by)
 
 
-def _payment(around: Around) -> tuple[Role, str]:
+def _payment(around: Around) -> tuple[Role, Said]:
     """Who moves money that codes hold no more: the month closes, the hospital confirms its sheet, the agency pays."""
-    unpaid = f"{money.amount_text(_unpaid(around.receipt))} yuan"
-    if around.receipt.disputed is not None:
-        return Role.HOSPITAL, f"settle the dispute: {around.receipt.disputed}; {unpaid} are not paid until then"
+    disputed, yuan = around.receipt.disputed, Said("{yuan} yuan", yuan=money.amount_text(_unpaid(around.receipt)))
+    if disputed is not None:
+        what = Said("settle the dispute: {reason}; {yuan} are not paid until then", reason=disputed, yuan=yuan)
+        return Role.HOSPITAL, what
     if not around.own_sheets:
-        return Role.PLATFORM, f"issue the sheet when the month has closed; {unpaid} wait for it"
+        return Role.PLATFORM, Said("issue the sheet when the month has closed; {yuan} wait for it", yuan=yuan)
     waiting = next((sheet for sheet in around.own_sheets if not sheet.confirmed), None)
     if waiting is not None:
-        return (
-            Role.HOSPITAL,
-            f"confirm the sheet of {waiting.month:%Y-%m}, or dispute lines of it; {unpaid} wait for it",
+        what = Said(
+            "confirm the sheet of {month:%Y-%m}, or dispute lines of it; {yuan} wait for it",
+            month=waiting.month,
+            yuan=yuan,
         )
-    return Role.AGENCY, f"{ACTS[Kind.PAYMENT_OVERDUE][1]}: {unpaid}"
+        return Role.HOSPITAL, what
+    role, what = ACTS[Kind.PAYMENT_OVERDUE]
+    return role, Said("{what}: {yuan}", what=what, yuan=yuan)
 
 
-def _missing(receipt: WatchedReceipt) -> str:
+def _missing(receipt: WatchedReceipt) -> Said:
     accepted = receipt.quantity_accepted or 0
     missing = accepted - max(receipt.quantity_covered or 0, receipt.quantity_released or 0)
-    return f"capture trace codes of {missing} of {accepted} accepted; the money for them is held until then"
+    return Said(
+        "capture trace codes of {missing} of {accepted} accepted; the money for them is held until then",
+        missing=missing,
+        accepted=accepted,
+    )
 
 
 def _unpaid(receipt: WatchedReceipt) -> Decimal:

@@ -95,12 +95,12 @@ CLOCKS: Mapping[State, str] = {
 }
 """Which policy value says how many working days a state may last; CLOSED lasts."""
 
-WHAT: Mapping[State, str] = {
-    State.REPORTED: "assign it to the party that must answer",
-    State.ASSIGNED: "reply with evidence",
-    State.PARTY_REPLIED: "resolve it with a finding, or escalate",
-    State.ESCALATED: "assign it, or resolve it with a finding",
-    State.RESOLVED: "confirm, or reopen with a reason; silence closes it",
+WHAT: Mapping[State, Said] = {
+    State.REPORTED: Said("assign it to the party that must answer"),
+    State.ASSIGNED: Said("reply with evidence"),
+    State.PARTY_REPLIED: Said("resolve it with a finding, or escalate"),
+    State.ESCALATED: Said("assign it, or resolve it with a finding"),
+    State.RESOLVED: Said("confirm, or reopen with a reason; silence closes it"),
 }
 
 DEEDS: Mapping[Verb, str] = {
@@ -118,7 +118,7 @@ DEEDS: Mapping[Verb, str] = {
 REPORTERS = ("hospital", "manufacturer", "distributor", "agency")
 BODIES = ("11", "12")
 """What the codes of government bodies and public institutions begin with: they take part without being registered."""
-NEWS = "what was registered or ordered just now is known in a moment: send it again then"
+NEWS = Said("what was registered or ordered just now is known in a moment: send it again then")
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 RENEWING = frozenset({Verb.ASSIGN, Verb.ESCALATE, Verb.REOPEN, Verb.RUN_OUT})

@@ -26,10 +26,10 @@ from services.listing.handlers.sheets import (
     refusals_of,
 )
 from services.listing.queries.imports import forget_file, known_job
-from shared import jobs
+from shared import jobs, tongue
 from shared.db import Scope, Tx
 from shared.errors import Said, ServiceError
-from shared.http import Command, words
+from shared.http import Command
 from shared.http.jobs import REFUSED_FILE
 from shared.identity import Caller
 from shared.imports import Binder, Refusal, Row, RowRefused, Sheet, SheetRefused, open_sheet, write_refused
@@ -64,7 +64,7 @@ async def take_sheet(
         "scope": asdict(scope),
         "suffix": path.suffix,
     }
-    params["language"] = words.language.get()
+    params["language"] = tongue.language.get()
     job_id = jobs.queue(tx, JOB, params, caller, natural_key)
     await _store(tx, job_id, SHEET_FILE, path)
     return job_id, False
@@ -94,12 +94,12 @@ async def _store(tx: Tx, job_id: UUID, name: str, path: Path) -> None:
 
 async def run_import(job: Job) -> dict[str, Any]:
     """Does the job, from wherever it is, to its end; what it refuses is said in the language of who sent the sheet."""
-    with words.speaking(job.params.get("language", words.ENGLISH)):
+    with tongue.speaking(job.params.get("language", tongue.ENGLISH)):
         try:
             return await _run(job)
         except SheetRefused as error:
             refused = import_refused(error)
-            refused.detail = Said(words.spoken(refused.detail))
+            refused.detail = Said(tongue.spoken(refused.detail))
             raise refused from error
 
 
@@ -190,7 +190,7 @@ def _lines(back: Sequence[tuple[Row, tuple[Refusal, ...]]]) -> bytes:
 
 
 def _spoken(refusal: Refusal) -> dict[str, Any]:
-    return asdict(refusal) | {"rule": words.spoken(refusal.rule), "allowed": words.spoken(refusal.allowed)}
+    return asdict(refusal) | {"rule": tongue.spoken(refusal.rule), "allowed": tongue.spoken(refusal.allowed)}
 
 
 async def _return_refused(job: Job, header: Sequence[str], folder: Path, sheet: str | None) -> None:

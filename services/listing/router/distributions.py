@@ -13,6 +13,7 @@ from services.listing.queries.timelines import get_timeline
 from services.listing.rules.distributions import State
 from services.listing.schemas.distributions import DistributionView, EndDistribution, ProposeDistribution
 from shared.db import Tx
+from shared.errors import Said
 from shared.history import TimelineView
 from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, check_tag, etag, only
 from shared.identity import Caller
@@ -130,7 +131,6 @@ async def end_distribution(
 async def get_distribution_timeline(distribution_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a relation so far, and who acts next."""
     relation = await queries.get_distribution(tx, distribution_id)
-    steps = [
-        NextStep(who=distributor(relation.distributor_code, relation.distributor_name), what="accept or reject it")
-    ]
+    who = distributor(relation.distributor_code, relation.distributor_name)
+    steps = [NextStep(who=who, what=Said("accept or reject it"))]
     return await get_timeline(tx, relation.id, relation.state, steps if relation.state == State.PROPOSED else [])

@@ -10,6 +10,7 @@ from services.listing.handlers import enterprises as handlers
 from services.listing.queries import enterprises as queries
 from services.listing.queries.timelines import get_timeline
 from services.listing.schemas.enterprises import ConfirmUscc, EnterpriseKind, EnterpriseView, RegisterEnterprise
+from shared.errors import Said
 from shared.history import TimelineView
 from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, etag, only
 from shared.next_steps import NextStep, authority
@@ -73,5 +74,6 @@ async def get_enterprise_timeline(enterprise_id: UUID, tx: TxHere) -> TimelineVi
     """What happened to an enterprise so far, and what is still to be known of it."""
     enterprise = await queries.get_enterprise(tx, enterprise_id)
     state = "provisional" if enterprise.provisional else "active" if enterprise.active else "inactive"
-    steps = [NextStep(who=authority(enterprise.region), what="confirm its USCC")] if enterprise.provisional else []
+    who = authority(enterprise.region)
+    steps = [NextStep(who=who, what=Said("confirm its USCC"))] if enterprise.provisional else []
     return await get_timeline(tx, enterprise.id, state, steps)

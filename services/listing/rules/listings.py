@@ -78,11 +78,14 @@ NEXT = MappingProxyType(
 
 WAITS_FOR = MappingProxyType(
     {
-        State.DRAFT: (Role.MANUFACTURER, "submit it for review, or withdraw it"),
-        State.RETURNED: (Role.MANUFACTURER, "mend what the authority named and submit it again, or withdraw it"),
-        State.SUBMITTED: (Role.AUTHORITY, "accept, return or reject it"),
-        State.PUBLIC_NOTICE: (Role.PLATFORM, "list it when the public notice is over, unless the authority objects"),
-        State.SUSPENDED: (Role.AUTHORITY, "resume or delist it"),
+        State.DRAFT: (Role.MANUFACTURER, Said("submit it for review, or withdraw it")),
+        State.RETURNED: (Role.MANUFACTURER, Said("mend what the authority named and submit it again, or withdraw it")),
+        State.SUBMITTED: (Role.AUTHORITY, Said("accept, return or reject it")),
+        State.PUBLIC_NOTICE: (
+            Role.PLATFORM,
+            Said("list it when the public notice is over, unless the authority objects"),
+        ),
+        State.SUSPENDED: (Role.AUTHORITY, Said("resume or delist it")),
     }
 )
 """Who acts next, and on what."""
@@ -218,10 +221,14 @@ def next_steps(listing: Waiting) -> list[NextStep]:
     steps: list[NextStep] = []
     if waits := WAITS_FOR.get(State(listing.state)):
         role, what = waits
-        why = f" ({listing.reason})" if listing.reason else ""
+        if listing.reason:
+            what = Said("{what} ({reason})", what=what, reason=listing.reason)
         by = day_over(listing.notice_until) if listing.state == State.PUBLIC_NOTICE else None
-        steps.append(NextStep(who=parties[role], what=what + why, by=by))
+        steps.append(NextStep(who=parties[role], what=what, by=by))
     if listing.wanted_price_yuan is not None:
-        asked = f"grant or deny the price of {listing.wanted_price_yuan} yuan that the manufacturer asked for"
-        steps.append(NextStep(who=parties[Role.AUTHORITY], what=asked))
+        what = Said(
+            "grant or deny the price of {wanted_price_yuan} yuan that the manufacturer asked for",
+            wanted_price_yuan=listing.wanted_price_yuan,
+        )
+        steps.append(NextStep(who=parties[Role.AUTHORITY], what=what))
     return steps

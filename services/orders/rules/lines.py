@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from services.orders.errors import LineNotOpen
+from shared.errors import Said
 
 
 class LineState(StrEnum):
@@ -109,6 +110,20 @@ class Line:
     def unfulfilled(self) -> int:
         """Ordered and never accepted."""
         return self.quantity_ordered - self.quantity_accepted
+
+
+class Measured(Protocol):
+    """A line of an order, or of a shipment."""
+
+    @property
+    def line_number(self) -> int: ...
+    @property
+    def unit(self) -> str: ...
+
+
+def goods_of(line: Measured, quantity: int) -> Said:
+    """So much of a line, in words."""
+    return Said("{quantity} {unit} of line {line}", quantity=quantity, unit=line.unit, line=line.line_number)
 
 
 def step(line: Line, verb: str) -> LineState:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from services.orders.errors import LineNotFound, NothingToCancel, OrderNumberUsed, OrderRefused
 from services.orders.rules import lines as line_rules
-from services.orders.rules.lines import ACTIVE, CANCELLED, ENDED, PENDING, Line
+from services.orders.rules.lines import ACTIVE, CANCELLED, ENDED, PENDING, Line, goods_of
 from services.orders.rules.market import Institution, Market, Offer, Wanted, institution_of, offer_of
 from services.orders.rules.payables import Known, money_steps
 from services.orders.rules.recalls import reject_step
@@ -232,16 +232,18 @@ def next_steps(book: Book, known: Known, now: datetime) -> list[NextStep]:
         lines = list(group)
         seller = distributor(lines[0].distributor_code, lines[0].distributor_name)
         if pending := [line.line_number for line in lines if line.state == PENDING]:
-            steps.append(NextStep(who=seller, what=f"confirm or refuse {_numbers(pending)}", by=order.confirm_by))
+            what = Said("confirm or refuse {lines}", lines=_numbers(pending))
+            steps.append(NextStep(who=seller, what=what, by=order.confirm_by))
         steps += [
-            NextStep(who=seller, what=f"ship {_units(line, line.shippable)}", by=line.deliver_by)
+            NextStep(who=seller, what=Said("ship {goods}", goods=goods_of(line, line.shippable)), by=line.deliver_by)
             for line in lines
             if line.shippable
         ]
     for line in book.lines:
         steps += _arrivals(line, buyer, known)
         if line.shippable and line.deliver_by is not None and line.deliver_by <= now:
-            what = f"wait for {_units(line, line.shippable)}, which are late, or close the remainder"
+            goods = goods_of(line, line.shippable)
+            what = Said("wait for {goods}, which are late, or close the remainder", goods=goods)
             steps.append(NextStep(who=buyer, what=what))
     return steps + [step for line in book.lines for step in money_steps(line, buyer, known)]
 
@@ -252,15 +254,14 @@ def _arrivals(line: Line, buyer: Actor, known: Known) -> list[NextStep]:
     barred = [
         one for one in known.sent if one.line_number == line.line_number and one.on_the_way and one.lot in recalled
     ]
-    steps = [reject_step(buyer, _units(line, one.quantity), recalled[one.lot]) for one in barred]
+    steps = [reject_step(buyer, goods_of(line, one.quantity), recalled[one.lot]) for one in barred]
     if (acceptable := line.on_the_way - sum(one.quantity for one in barred)) > 0:
-        steps.insert(0, NextStep(who=buyer, what=f"accept or reject {_units(line, acceptable)}, on the way"))
+        what = Said("accept or reject {goods}, on the way", goods=goods_of(line, acceptable))
+        steps.insert(0, NextStep(who=buyer, what=what))
     return steps
 
 
-def _units(line: Line, quantity: int) -> str:
-    return f"{quantity} {line.unit} of line {line.line_number}"
-
-
-def _numbers(numbers: Sequence[int]) -> str:
-    return f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+def _numbers(numbers: Sequence[int]) -> Said:
+    if len(numbers) == 1:
+        return Said("line {number}", number=numbers[0])
+    return Said("lines {numbers}", numbers=", ".join(map(str, numbers)))

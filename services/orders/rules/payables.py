@@ -12,9 +12,10 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import NamedTuple
 
-from services.orders.rules.lines import Line
+from services.orders.rules.lines import Line, goods_of
 from services.orders.rules.recalls import Lot, Recalled, RecalledLot, open_now
 from shared import clock, money
+from shared.errors import Said
 from shared.next_steps import PLATFORM, Actor, NextStep, agency, day_over, recall_step
 
 
@@ -144,22 +145,26 @@ def _sheet_of(sent: Sent, sheets: Sequence[Sheet]) -> Sheet | None:
 
 def _step(line: Line, buyer: Actor, wait: _Wait, goods: Sequence[Sent]) -> NextStep:
     unpaid = sum((one.payable_yuan - one.paid_yuan for one in goods), Decimal(0))
-    yuan = f"{money.amount_text(unpaid)} yuan for line {line.line_number}"
-    who, what = buyer, ""
+    yuan = Said("{yuan} yuan for line {line}", yuan=money.amount_text(unpaid), line=line.line_number)
+    who = buyer
     match wait.ask, wait.about:
         case _, RecalledLot() as recall:
             return recall_step(recall, sum((one.amount_yuan - one.paid_yuan for one in goods), Decimal(0)))
         case _Ask.DISPUTE, reason:
-            what = f"settle the dispute over line {line.line_number}: {reason}"
+            what = Said("settle the dispute over line {line}: {reason}", line=line.line_number, reason=reason)
         case _, Sheet() as sheet:
-            what = f"confirm the sheet of {sheet.month:%Y-%m}, or dispute lines of it; {yuan} wait for it"
+            what = Said(
+                "confirm the sheet of {month:%Y-%m}, or dispute lines of it; {yuan} wait for it",
+                month=sheet.month,
+                yuan=yuan,
+            )
         case _Ask.CAPTURE, _:
             missing, accepted = sum(one.missing for one in goods), sum(one.quantity_accepted for one in goods)
-            what = f"capture codes of {missing} of {accepted} {line.unit} of line {line.line_number}"
+            what = Said("capture codes of {missing} of {goods}", missing=missing, goods=goods_of(line, accepted))
         case _Ask.ISSUE, _:
-            who, what = PLATFORM, f"issue the sheet when the month has closed; {yuan} wait for it"
+            who, what = PLATFORM, Said("issue the sheet when the month has closed; {yuan} wait for it", yuan=yuan)
         case _Ask.PAY, _:
-            who, what = agency(line.region), f"pay {yuan}"
+            who, what = agency(line.region), Said("pay {yuan}", yuan=yuan)
         case _:
-            who, what = agency(line.region), f"pay {yuan}, when their sheet is confirmed"
+            who, what = agency(line.region), Said("pay {yuan}, when their sheet is confirmed", yuan=yuan)
     return NextStep(who=who, what=what, by=wait.by)

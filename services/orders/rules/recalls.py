@@ -57,8 +57,11 @@ def recall_fault(pointer: str, given: object, recall: RecalledLot, allowed: str)
     return Fault(pointer, given, rule, allowed, "recalled")
 
 
-def reject_step(buyer: Actor, what: str, recall: RecalledLot) -> NextStep:
+def reject_step(buyer: Actor, goods: Said, recall: RecalledLot) -> NextStep:
     """What the hospital does with goods of the lot that are on the way."""
-    return NextStep(
-        who=buyer, what=f"reject {what}, on the way, or wait for the end of the recall: {recall_words(recall)}"
+    what = Said(
+        "reject {goods}, on the way, or wait for the end of the recall: {recall}",
+        goods=goods,
+        recall=recall_words(recall),
     )
+    return NextStep(who=buyer, what=what)

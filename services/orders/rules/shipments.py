@@ -10,7 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 from services.orders.errors import AcceptanceRefused, AlreadyReceived, ShipmentNotOpen, ShipmentNumberUsed
-from services.orders.rules.lines import CONFIRMED, Line
+from services.orders.rules.lines import CONFIRMED, Line, goods_of
 from services.orders.rules.orders import said
 from services.orders.rules.recalls import Lot, Recalled, recall_fault, reject_step
 from shared.errors import Fault, Said, number_of
@@ -354,8 +354,8 @@ def next_steps(load: Load, recalled: Recalled) -> list[NextStep]:
     waiting = [line for line in load.lines if not line.received]
     steps: list[NextStep] = []
     if acceptable := sum(line.quantity for line in waiting if line.lot not in recalled):
-        steps.append(NextStep(who=who, what=f"accept or reject {number_of(acceptable, 'unit')} on the way"))
+        steps.append(NextStep(who=who, what=Said("accept or reject {count:#unit} on the way", count=acceptable)))
     for line in waiting:
         if recall := recalled.get(line.lot):
-            steps.append(reject_step(who, f"{line.quantity} {line.unit} of line {line.line_number}", recall))
+            steps.append(reject_step(who, goods_of(line, line.quantity), recall))
     return steps

@@ -72,9 +72,8 @@ async def leave_recalled_out(tx: Tx, caller: Caller, chosen: Sequence[Sheet]) ->
     moved: dict[UUID, Payable] = {}
     for line in leaving:
         moved[line.payable.id] = _leave(tx, caller, moved.get(line.payable.id, line.payable), line)
-    await take_lines_off(
-        tx, [(line.sheet_id, line.payable.id, recall_words(line.recall)) for line in leaving], clock.now()
-    )
+    off = [(line.sheet_id, line.payable.id, str(recall_words(line.recall))) for line in leaving]
+    await take_lines_off(tx, off, clock.now())
     await store_left(tx, list(moved.values()))
     for region in sorted({one.region for one in moved.values()}):
         promise_closing(tx, region, clock.month_of(clock.now()))
@@ -84,7 +83,7 @@ async def leave_recalled_out(tx: Tx, caller: Caller, chosen: Sequence[Sheet]) ->
 def _leave(tx: Tx, caller: Caller, payable: Payable, line: RecalledLine) -> Payable:
     after = payable_rules.off_sheet(payable, line.yuan)
     book(tx, after.id, after.entries, Posting.RECALLED, line.yuan, clock.now(), parties_of(after), line.sheet_id)
-    reason = recall_words(line.recall)
+    reason = str(recall_words(line.recall))  # kept and told in English, whoever asks
     detail = {"reason": reason, "sheet_id": line.sheet_id, "amount_yuan": line.yuan}
     history.note(tx, caller, after.id, "recalled", history_parties(after), detail)
     outbox.record(tx, held_fact(after, reason), after.version)

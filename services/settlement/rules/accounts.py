@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from services.settlement.errors import AccountNotOpen, OwnAccount
+from shared.errors import Said
 from shared.next_steps import NextStep, agency, distributor
 
 NAMED, CONFIRMED, REFUSED, REPLACED = STATES = ("named", "confirmed", "refused", "replaced")
@@ -107,10 +108,10 @@ def next_step(account: Account) -> NextStep | None:
     """Whom an account waits for."""
     match account.state:
         case "named":
-            return NextStep(
-                who=agency(account.region), what=f"confirm or refuse the account of {account.supplier_code}"
-            )
+            what = Said("confirm or refuse the account of {supplier}", supplier=account.supplier_code)
+            return NextStep(who=agency(account.region), what=what)
         case "refused":
             who = distributor(account.supplier_code)
-            return NextStep(who=who, what=f"name another account; this one was refused: {account.reason}")
+            what = Said("name another account; this one was refused: {reason}", reason=account.reason)
+            return NextStep(who=who, what=what)
     return None

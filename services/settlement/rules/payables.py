@@ -13,6 +13,7 @@ from services.settlement.rules import sheets
 from services.settlement.rules.recalls import RecalledLot
 from services.settlement.rules.sheets import IN_RUN, Sheet
 from shared import money
+from shared.errors import Said
 from shared.next_steps import PLATFORM, NextStep, day_over, hospital, recall_step
 
 AWAITING_CODES, RELEASED, SHEETED, HELD, PAID = ("awaiting_codes", "released", "sheeted", "held", "paid")
@@ -154,7 +155,12 @@ def _codes_step(payable: Payable) -> NextStep | None:
     if not payable.codes_required or not missing:
         return None
     who = hospital(payable.institution_code, payable.institution_name)
-    what = f"capture trace codes of {missing} {payable.unit} of {payable.quantity}"
+    what = Said(
+        "capture trace codes of {missing} {unit} of {quantity}",
+        missing=missing,
+        unit=payable.unit,
+        quantity=payable.quantity,
+    )
     return NextStep(who=who, what=what, by=day_over(payable.due_on))
 
 
@@ -176,13 +182,17 @@ def _money_steps(seen: Seen) -> list[NextStep]:
         case "paid" | "awaiting_codes" | "recalled":
             return []
         case "held":
-            what = (
-                f"settle the dispute over {payable.held_yuan} yuan of {payable.product_name}, lot {payable.lot_number},"
-                f" order {payable.order_number}: {payable.held_reason}"
+            what = Said(
+                "settle the dispute over {held_yuan} yuan of {product}, lot {lot_number}, order {order}: {reason}",
+                held_yuan=payable.held_yuan,
+                product=payable.product_name,
+                lot_number=payable.lot_number,
+                order=payable.order_number,
+                reason=payable.held_reason,
             )
             return [NextStep(who=who, what=what, by=day_over(payable.resolve_by) or late_from)]
         case "sheeted" if seen.sheet is not None:
             return sheets.next_steps(seen.sheet)
     if payable.quantity_uncovered and payable.covered_yuan <= payable.sheeted_yuan:
         return []
-    return [NextStep(who=PLATFORM, what="issue the sheet when the month has closed", by=late_from)]
+    return [NextStep(who=PLATFORM, what=Said("issue the sheet when the month has closed"), by=late_from)]

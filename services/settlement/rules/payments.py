@@ -12,6 +12,7 @@ from uuid import UUID
 from services.settlement.errors import PaymentNotOpen
 from services.settlement.rules.ledger import Posting
 from services.settlement.rules.sheets import PAYING, REVIEWED, Paying
+from shared.errors import Said
 from shared.next_steps import NextStep, agency
 
 PLANNED, SENDING, PAID, FAILED, WITHDRAWN = STATES = ("planned", "sending", "paid", "failed", "withdrawn")
@@ -129,6 +130,6 @@ def next_step(payment: Payment) -> NextStep | None:
         who, what = PAYING[Paying.APPROVED if approved else Paying(payment.state)](payment.region)
         return NextStep(who=who, what=what)
     if payment.state == FAILED and payment.sheet_state == REVIEWED:
-        what = f"mend the cause ({payment.reason}) and take the sheet into another run"
+        what = Said("mend the cause ({reason}) and take the sheet into another run", reason=payment.reason)
         return NextStep(who=agency(payment.region), what=what)
     return None

@@ -6,7 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from services.settlement.errors import RunNotOpen, SamePerson
-from shared.errors import number_of
+from shared.errors import Said
 from shared.next_steps import BANK, NextStep, agency
 
 MADE, APPROVED, DONE, REJECTED = STATES = ("made", "approved", "done", "rejected")
@@ -75,8 +75,13 @@ def next_step(run: Run) -> NextStep | None:
     """Whom a run waits for."""
     match run.state:
         case "made":
-            what = f"another person than {run.made_by} approves or rejects the run of {number_of(run.payment_count, 'payment')}"
+            what = Said(
+                "another person than {made_by} approves or rejects the run of {count:#payment}",
+                made_by=run.made_by,
+                count=run.payment_count,
+            )
             return NextStep(who=agency(run.region, run.agency_code), what=what)
         case "approved":
-            return NextStep(who=BANK, what=f"pay, and answer for each of {number_of(run.payment_count, 'payment')}")
+            what = Said("pay, and answer for each of {count:#payment}", count=run.payment_count)
+            return NextStep(who=BANK, what=what)
     return None

@@ -13,7 +13,7 @@ from uuid import UUID
 from services.settlement.errors import SheetNotOpen
 from services.settlement.rules import accounts
 from shared import clock
-from shared.errors import number_of
+from shared.errors import Said
 from shared.next_steps import BANK, PLATFORM, Actor, NextStep, agency, day_over, distributor, hospital
 
 ISSUED, DISPUTED, CONFIRMED, REVIEWED, IN_RUN, PAID, EMPTY = STATES = (
@@ -149,13 +149,15 @@ def next_step(sheet: Sheet) -> NextStep | None:
     match sheet.state:
         case "issued" | "disputed":
             who = hospital(sheet.institution_code, sheet.institution_name)
-            what = f"confirm the sheet of {number_of(sheet.line_count, 'line')}, or dispute lines of it"
-            what += f"; the agency sent it back: {sheet.return_reason}" if sheet.return_reason else ""
+            what = Said("confirm the sheet of {count:#line}, or dispute lines of it", count=sheet.line_count)
+            if sheet.return_reason:
+                what = Said("{what}; the agency sent it back: {reason}", what=what, reason=sheet.return_reason)
             return NextStep(who=who, what=what, by=day_over(sheet.confirm_by))
         case "confirmed":
-            return NextStep(who=office, what="review the sheet, or send it back", by=day_over(sheet.review_by))
+            what = Said("review the sheet, or send it back")
+            return NextStep(who=office, what=what, by=day_over(sheet.review_by))
         case "reviewed":
-            what = "take the sheet into a payment run"
+            what = Said("take the sheet into a payment run")
             return account_step(sheet) or NextStep(who=office, what=what, by=day_over(sheet.due_on))
         case "in_run":
             who, what = PAYING[sheet.paying or Paying.PLANNED](sheet.region)
@@ -177,26 +179,36 @@ def account_step(sheet: Sheet) -> NextStep | None:
         case accounts.CONFIRMED:
             return None
         case accounts.NAMED:
-            who, what = agency(sheet.region), f"confirm or refuse the receiving account of {sheet.distributor_name}"
+            who = agency(sheet.region)
+            what = Said("confirm or refuse the receiving account of {supplier}", supplier=sheet.distributor_name)
         case _:
             who = distributor(sheet.distributor_code, sheet.distributor_name)
-            what = f"name a receiving account for region {sheet.region} or one around it; nothing is paid without"
+            what = Said(
+                "name a receiving account for region {region} or one around it; nothing is paid without",
+                region=sheet.region,
+            )
     return NextStep(who=who, what=what, by=day_over(sheet.due_on))
 
 
-PAYING: Mapping[Paying, Callable[[str], tuple[Actor, str]]] = {
-    Paying.PLANNED: lambda region: (agency(region), "another person than its maker approves the payment run"),
-    Paying.APPROVED: lambda _: (PLATFORM, "send the payment to the bank"),
-    Paying.SENDING: lambda _: (BANK, "pay and answer; it is asked again under the same key"),
+PAYING: Mapping[Paying, Callable[[str], tuple[Actor, Said]]] = {
+    Paying.PLANNED: lambda region: (agency(region), Said("another person than its maker approves the payment run")),
+    Paying.APPROVED: lambda _: (PLATFORM, Said("send the payment to the bank")),
+    Paying.SENDING: lambda _: (BANK, Said("pay and answer; it is asked again under the same key")),
 }
 """Whom a sheet or a payment in a run waits for."""
 
 
 def dispute_step(sheet: Sheet, line: Disputed) -> NextStep:
     """Whom a line waits for that left a sheet."""
-    what = (
-        f"settle the dispute over {line.held_yuan} yuan of {line.product_name}, lot {line.lot_number},"
-        f" order {line.order_number} (payable {line.payable_id}): {line.reason}"
+    what = Said(
+        "settle the dispute over {held_yuan} yuan of {product}, lot {lot_number}, order {order} (payable {payable_id}):"
+        " {reason}",
+        held_yuan=line.held_yuan,
+        product=line.product_name,
+        lot_number=line.lot_number,
+        order=line.order_number,
+        payable_id=line.payable_id,
+        reason=line.reason,
     )
     by = day_over(line.resolve_by or sheet.due_on)
     return NextStep(who=hospital(sheet.institution_code, sheet.institution_name), what=what, by=by)

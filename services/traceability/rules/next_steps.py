@@ -8,20 +8,21 @@ from services.traceability.rules.anomalies import HELD_RECALLED, SURPLUS, SUSPIC
 from services.traceability.rules.documents import BILL_TYPES, NO_CODE, Move
 from services.traceability.rules.recalls import Recall, RecallState
 from services.traceability.rules.receipts import Receipt, ReceiptState
+from shared.errors import Said
 from shared.next_steps import Actor, NextStep, Role, authority, hospital, manufacturer
 
 WORDS = {
-    "received_elsewhere": "a code that another institution received",
-    "already_sold": "a code that was sold already",
-    "mismatch": "a code of another product",
-    "no_inbound": "a code that was never received",
-    "written_off": "a code that was written off",
-    "recalled": "a code of a recalled lot",
-    "expired": "a code of expired goods",
-    "duplicate": "a code that was captured twice",
-    "content_differs": "a case whose content differs from its packing map",
-    HELD_RECALLED: "goods of a recalled lot that were accepted",
-    SURPLUS: "more codes than goods",
+    "received_elsewhere": Said("a code that another institution received"),
+    "already_sold": Said("a code that was sold already"),
+    "mismatch": Said("a code of another product"),
+    "no_inbound": Said("a code that was never received"),
+    "written_off": Said("a code that was written off"),
+    "recalled": Said("a code of a recalled lot"),
+    "expired": Said("a code of expired goods"),
+    "duplicate": Said("a code that was captured twice"),
+    "content_differs": Said("a case whose content differs from its packing map"),
+    HELD_RECALLED: Said("goods of a recalled lot that were accepted"),
+    SURPLUS: Said("more codes than goods"),
 }
 """What an anomaly is called where somebody is asked about it."""
 
@@ -30,20 +31,33 @@ def receipt_steps(receipt: Receipt, found: Sequence[Anomaly], recalls: Sequence[
     """Who must act on a receipt, on what was found about its codes, and on recalls of its lot; while it is recalled,
     codes of it are refused, and nobody is asked for them."""
     who = hospital(receipt.institution_code)
-    unit = receipt.unit or "sale units"
+    unit = receipt.unit or Said("sale units")
     steps: list[NextStep] = []
     recalled = any(recall.state == RecallState.OPEN for recall in recalls)
     if receipt.state == ReceiptState.EXPECTED:
-        shipped = f" of {receipt.quantity_shipped} {unit}" if receipt.quantity_shipped else ""
-        codes = "; its lot is recalled, and codes of it are refused" if recalled else ", and capture its codes"
-        steps.append(NextStep(who=who, what=f"accept or reject the delivery{shipped}{codes}"))
+        goods = Said("the delivery")
+        if receipt.quantity_shipped:
+            goods = Said("the delivery of {quantity} {unit}", quantity=receipt.quantity_shipped, unit=unit)
+        what = Said("accept or reject {goods}, and capture its codes", goods=goods)
+        if recalled:
+            what = Said("accept or reject {goods}; its lot is recalled, and codes of it are refused", goods=goods)
+        steps.append(NextStep(who=who, what=what))
     if receipt.state == ReceiptState.SHORT and not recalled:
         missing = (receipt.quantity_accepted or 0) - receipt.quantity_covered
-        what = f"capture codes for {missing} of {receipt.quantity_accepted} {unit}"
+        what = Said(
+            "capture codes for {missing} of {accepted} {unit}",
+            missing=missing,
+            accepted=receipt.quantity_accepted,
+            unit=unit,
+        )
         steps.append(NextStep(who=who, what=what))
     for recall in recalls:
         if recall.state == RecallState.OPEN:
-            what = f"set lot {receipt.lot_number} aside until the recall is closed: {recall.reason}"
+            what = Said(
+                "set lot {lot_number} aside until the recall is closed: {reason}",
+                lot_number=receipt.lot_number,
+                reason=recall.reason,
+            )
             steps += [NextStep(who=who, what=what), _closing(recall)]
     return steps + [step for one in found if (step := anomaly_step(one))]
 
@@ -80,9 +94,8 @@ def document_steps(document: Captured, found: Sequence[Anomaly], landed: Collect
     if left and BILL_TYPES[document.bill_type].move is Move.RECEIVE:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(left).items()))
         who = Actor(role=Role(BILL_TYPES[document.bill_type].role), code=document.organisation_code)
-        steps.append(
-            NextStep(who=who, what=f"mend what was refused ({reasons}) and capture it under a new bill number")
-        )
+        what = Said("mend what was refused ({reasons}) and capture it under a new bill number", reasons=reasons)
+        steps.append(NextStep(who=who, what=what))
     return steps
 
 
@@ -90,14 +103,18 @@ def anomaly_step(anomaly: Anomaly) -> NextStep | None:
     """Who must act on an anomaly; None when it is closed."""
     if anomaly.state == AnomalyState.CLOSED:
         return None
-    about = f"{WORDS.get(anomaly.kind, anomaly.kind)}{f' ({anomaly.code})' if anomaly.code else ''}"
     if anomaly.kind == UNKNOWN:
-        what = f"say what identification code {anomaly.ident} means"
+        what = Said("say what identification code {ident} means", ident=anomaly.ident)
         return NextStep(who=manufacturer(anomaly.manufacturer_code), what=what)
+    about = WORDS.get(anomaly.kind, anomaly.kind)
+    if anomaly.code:
+        about = Said("{about} ({code})", about=about, code=anomaly.code)
     if anomaly.state == AnomalyState.EXPLAINED:
-        return NextStep(who=authority(anomaly.region), what=f"say what came of {about}")
-    evidence = "what became of the goods" if anomaly.kind == HELD_RECALLED else "delivery note and invoice"
-    return NextStep(who=hospital(anomaly.institution_code), what=f"explain {about}, with {evidence}")
+        return NextStep(who=authority(anomaly.region), what=Said("say what came of {about}", about=about))
+    what = Said("explain {about}, with delivery note and invoice", about=about)
+    if anomaly.kind == HELD_RECALLED:
+        what = Said("explain {about}, with what became of the goods", about=about)
+    return NextStep(who=hospital(anomaly.institution_code), what=what)
 
 
 def recall_steps(recall: Recall, held_by: Sequence[Anomaly]) -> list[NextStep]:
@@ -110,4 +127,4 @@ def recall_steps(recall: Recall, held_by: Sequence[Anomaly]) -> list[NextStep]:
 def _closing(recall: Recall) -> NextStep:
     role = Role.MANUFACTURER if recall.opened_by == recall.manufacturer_code else Role.AUTHORITY
     who = Actor(role=role, code=recall.opened_by)
-    return NextStep(who=who, what="close the recall when the goods are back or destroyed")
+    return NextStep(who=who, what=Said("close the recall when the goods are back or destroyed"))

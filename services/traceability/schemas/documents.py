@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, ConfigDict, Field
 from services.traceability.settings import CODES_PER_DOCUMENT
 from shared.errors import Said
 from shared.http import Code, Command, Items, Name, Quantity, Reason, View
-from shared.http.words import spoken
+from shared.tongue import spoken
 
 BillTypeCode = Literal["102", "103", "107", "116", "201", "202", "205", "206", "209", "321", "322"]
 

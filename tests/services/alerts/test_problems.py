@@ -94,6 +94,15 @@ async def test_the_timeline_says_who_acts_next_and_by_when(desk: Desk) -> None:
     assert timeline["next"] == [{"who": who, "what": "reply with evidence", "by": "2026-03-05T16:00:00Z"}]
 
 
+@pytest.mark.parametrize(("language", "what"), [("zh-CN", "答复,并附证明材料"), ("en", "reply with evidence")])
+async def test_who_acts_next_is_told_in_the_language_of_who_asks(desk: Desk, language: str, what: str) -> None:
+    problem = await desk.acted(await desk.reported(), "assignment", CITY)
+    path, headers = f"/problems/{problem['id']}", {**desk.caller(*RESPONDENT), "accept-language": language}
+    seen, timeline = [(await desk.client.get(where, headers=headers)).json() for where in (path, f"{path}/timeline")]
+    assert seen["waits_for"]["what"] == what
+    assert timeline["next"] == [seen["waits_for"]]
+
+
 async def test_only_those_concerned_see_a_report(desk: Desk) -> None:
     problem = await desk.reported()
     path = f"/problems/{problem['id']}"

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from services.listing.handlers.distributions import record_distributions
 from services.listing.handlers.enterprises import register_enterprises
 from services.listing.handlers.products import register_products
@@ -48,6 +50,13 @@ async def proposed(desk: Desk) -> str:
     assert made.status_code == 201, made.text
     assert made.json()["state"] == "proposed"
     return f"/distributions/{made.json()['id']}"
+
+
+@pytest.mark.parametrize(("language", "what"), [("zh-CN", "接受或拒绝该配送关系"), ("en", "accept or reject it")])
+async def test_who_acts_next_is_told_in_the_language_of_who_asks(desk: Desk, language: str, what: str) -> None:
+    headers = {**desk.caller(*DISTRIBUTOR), "accept-language": language}
+    timeline = await desk.client.get(f"{await proposed(desk)}/timeline", headers=headers)
+    assert [step["what"] for step in timeline.json()["next"]] == [what]
 
 
 async def test_the_distributor_accepts_and_either_side_ends(desk: Desk, worker: WorkerInHand) -> None:

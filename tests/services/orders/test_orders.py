@@ -281,6 +281,17 @@ async def test_the_timeline_says_what_happened_and_who_acts_next(hand: Hand) -> 
     assert [act["what"] for act in acts] == ["accept or reject 100 盒 of line 1, on the way"]
 
 
+async def test_who_acts_next_is_told_in_the_language_of_who_asks(hand: Hand) -> None:
+    placed = await hand.place(order("CG-1", wanted(), wanted(STATIN, 5, OTHER_DISTRIBUTOR)))
+    await hand.confirm(placed["id"], (1, 100))
+    chinese = {"accept-language": "zh-CN"}
+    timeline = await hand.see(f"/orders/{placed['id']}/timeline", headers=chinese)
+    assert [step["what"] for step in timeline["next"]] == ["发运第 1 行的 100 盒", "确认或拒绝第 2 行"]
+    await hand.ship(placed["id"])
+    line = await hand.see(f"/orders/{placed['id']}/lines/1/timeline", headers=chinese)
+    assert [step["what"] for step in line["next"]] == ["验收或拒收在途的第 1 行的 100 盒"]
+
+
 async def test_a_maker_sees_what_became_of_the_lines_of_its_products_and_of_no_others(
     hand: Hand, worker: WorkerInHand
 ) -> None:

@@ -68,6 +68,23 @@ async def test_an_account_is_named_by_its_supplier_and_confirmed_by_the_agency(s
     assert (second["action"], second["detail"]["changes"]) == ("confirmed", {"state": ["named", "confirmed"]})
 
 
+@pytest.mark.parametrize(
+    ("language", "what"),
+    [
+        ("zh-CN", f"确认或拒绝 {SUPPLIER_CODE} 的收款账户"),
+        ("en", f"confirm or refuse the account of {SUPPLIER_CODE}"),
+    ],
+)
+async def test_who_acts_next_is_told_in_the_language_of_who_asks(stage: Stage, language: str, what: str) -> None:
+    path = f"/accounts/{(await names(stage))['id']}"
+    headers = {**stage.caller(*PROVINCE), "accept-language": language}
+    account, timeline = [
+        (await stage.client.get(where, headers=headers)).json() for where in (path, f"{path}/timeline")
+    ]
+    assert account["waits_for"]["what"] == what
+    assert timeline["next"] == [account["waits_for"]]
+
+
 async def test_the_whole_number_is_shown_to_the_supplier_and_the_agency_by_itself_alone(stage: Stage) -> None:
     named = await names(stage)
     path = f"/accounts/{named['id']}"

@@ -132,8 +132,9 @@ async def test_a_line_that_is_recalled_leaves_its_sheet_before_the_run_and_comes
         "sheeted",
         ["agency", "manufacturer"],
     )
-    run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
+    run = await stage.post("/payment-runs", AGENCY_A, {}, 201, **{"accept-language": "zh-CN"})
     assert (run["amount_yuan"], run["payment_count"]) == ("37.02", 1)
+    assert run["waits_for"]["what"].endswith("以外的人批准或驳回此付款批次(共 1 笔付款)")
     left = await stage.get(f"/sheets/{sheet['id']}")
     assert (left["amount_yuan"], left["line_count"], left["state"]) == ("37.02", 1, "in_run")
     lines = {

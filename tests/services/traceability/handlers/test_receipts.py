@@ -157,6 +157,9 @@ async def test_the_timeline_tells_what_happened_and_who_acts(desk: Desk, worker:
     assert shown["deeds"][2]["detail"]["bills"] == ["B1"]
     who = {"role": "hospital", "code": HOSPITAL, "name": None, "region": None}
     assert shown["next"] == [{"who": who, "what": "capture codes for 6 of 10 盒", "by": None}]
+    chinese = {**desk.as_(HOSPITAL), "accept-language": "zh-CN"}
+    (step,) = (await desk.client.get(f"/receipts/{receipt['id']}/timeline", headers=chinese)).json()["next"]
+    assert step["what"] == "采集追溯码:已验收的 10 盒中尚缺 6"
 
 
 @pytest.mark.parametrize("codes_first", [True, False])
