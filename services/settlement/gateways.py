@@ -156,7 +156,7 @@ def _result(row: Row, header: Sequence[str]) -> ResultRow:
     if cells.get("paid_at") and paid_at is None:
         fault("paid_at", "not an instant", "2026-03-05T14:30:00+08:00, or 2026-03-05 14:30:00 of Shanghai")
     elif paid_at is not None and paid_at > clock.now():
-        fault("paid_at", "lies in the future", f"up to {clock.now().isoformat()}")
+        fault("paid_at", "lies in the future", f"up to {clock.now().astimezone(clock.SHANGHAI).isoformat()}")
     if row.surplus:
         fault("", "more cells than columns", f"{len(header)} cells")
     if faults or payment_id is None or verdict is None:

@@ -9,11 +9,12 @@ import difflib
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from shared import clock
 from shared.codes import region_prefix
 
 SHIPPED = tuple(sorted(Path(__file__).parent.glob("*.toml")))
@@ -97,6 +98,11 @@ class Policy:
     def texts(self, key: str, region: str, on: date, batch: str | None = None) -> frozenset[str]:
         """A set of words, such as product kinds."""
         return frozenset(self.find(key, region, on, batch).value)
+
+    def codes_by(self, region: str, accepted_at: datetime) -> datetime:
+        """When the codes of goods are late: so many hours after acceptance, the same on receipts, payables and alerts."""
+        hours = self.integer("alerts.coverage_hours", region, clock.local_date(accepted_at))
+        return accepted_at + timedelta(hours=hours)
 
     def values(self) -> list[PolicyValue]:
         """Every value, to show."""

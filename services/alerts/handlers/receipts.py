@@ -98,8 +98,8 @@ async def on_payables_opened(tx: Tx, events: Sequence[Received[PayableOpened]]) 
     for receipt in receipts:
         about = str(receipt.shipment_line_id)
         if not receipt.codes_complete and receipt.accepted_at is not None:
-            hours = tx.policy.find("alerts.coverage_hours", receipt.region, clock.local_date(receipt.accepted_at)).value
-            wanted.append(Deadline(Kind.COVERAGE_SHORT, about, receipt.accepted_at + timedelta(hours=hours)))
+            late_from = tx.policy.codes_by(receipt.region, receipt.accepted_at)
+            wanted.append(Deadline(Kind.COVERAGE_SHORT, about, late_from))
         if not receipt.paid and receipt.due_on is not None:
             wanted.append(_payment_due(receipt, receipt.due_on))
     await deadlines.put(tx, wanted)

@@ -6,6 +6,7 @@ paid to until the agency has confirmed another.
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -17,6 +18,7 @@ from services.settlement.rules.accounts import CONFIRMED, DETAILS, NAMED, Accoun
 from services.settlement.schemas.accounts import ConfirmAccount, NameAccount
 from services.settlement.tables import accounts
 from shared import clock, history
+from shared.clock import DueRule
 from shared.codes import region_prefix
 from shared.db import Tx
 from shared.errors import ServiceError
@@ -46,6 +48,7 @@ async def name_account(tx: Tx, caller: Caller, command: NameAccount) -> Account:
         decided_at=None,
         reason=None,
         version=1,
+        decide_by=_decide_by(tx, command.region),
     )
     waiting, confirmed = known.get(NAMED), known.get(CONFIRMED)
     if waiting is not None and waiting.details == account.details:
@@ -57,6 +60,11 @@ async def name_account(tx: Tx, caller: Caller, command: NameAccount) -> Account:
     tx.add(accounts, asdict(account))
     history.note(tx, caller, account.id, "named", _parties(account), {"changes": rules.changes(confirmed, account)})
     return account
+
+
+def _decide_by(tx: Tx, region: str) -> date:
+    now = clock.now()
+    return clock.due(DueRule.parse(tx.policy.text("settlement.account_due", region, clock.local_date(now))), now)
 
 
 async def confirm_accounts(tx: Tx, caller: Caller, items: Sequence[ConfirmAccount]) -> list[Account | ServiceError]:

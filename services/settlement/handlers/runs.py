@@ -58,8 +58,9 @@ async def make_run(tx: Tx, caller: Caller, command: MakePaymentRun) -> Run:
         asked_times=0,
         job_id=None,
         version=1,
+        due_on=min(sheet.due_on for sheet in chosen),
     )
-    tx.add(payment_runs, asdict(run))
+    tx.add(payment_runs, {name: value for name, value in asdict(run).items() if name in payment_runs.c})
     detail = {"payments": run.payment_count, "amount_yuan": run.amount_yuan}
     history.note(tx, caller, run.id, "made", parties_of_run(run), detail)
     account_of = await accounts_of_sheets(tx, [sheet.id for sheet in chosen])

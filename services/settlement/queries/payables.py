@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +14,9 @@ from services.settlement.queries.payments import PAYING
 from services.settlement.queries.scope import parties
 from services.settlement.rules.payables import AWAITING_CODES, RECALLED, RELEASED, Payable, Seen
 from services.settlement.rules.recalls import RecalledLot
-from services.settlement.rules.sheets import Sheet
+from services.settlement.rules.sheets import Sheet, closing_at, next_month_to_close
 from services.settlement.tables import payables, recalled_lots, sheets
+from shared import clock
 from shared.db import Record, Tx
 
 COLUMNS = tuple(field.name for field in fields(Payable))
@@ -119,7 +120,7 @@ async def get_payable(tx: Tx, payable_id: UUID) -> Seen:
     found = await tx.row(_SEEN.where(payables.c.id == payable_id, parties(tx.scope, payables)))
     if found is None:
         raise PayableNotFound("There is no payable {payable_id} that you may see.", payable_id=payable_id)
-    return _seen(found)
+    return _seen(tx, found)
 
 
 async def seen_payables(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Seen]:
@@ -127,7 +128,7 @@ async def seen_payables(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Seen]:
     if not ids:
         return {}
     found = await tx.rows(_SEEN.where(payables.c.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid)))), ids=ids)
-    return {row["id"]: _seen(row) for row in found}
+    return {row["id"]: _seen(tx, row) for row in found}
 
 
 async def payables_page(
@@ -161,15 +162,25 @@ async def payables_page(
         wanted = wanted.where(payables.c.due_on < due_before)
     if after is not None:
         wanted = wanted.where(payables.c.id > after)
-    return [_seen(found) for found in await tx.rows(wanted)]
+    return [_seen(tx, found) for found in await tx.rows(wanted)]
 
 
-def _seen(found: Record) -> Seen:
+def _seen(tx: Tx, found: Record) -> Seen:
     values = dict(found)
     sheet = {name: values.pop(f"of_{name}") for name in _OF_SHEET}
     recall = {name: values.pop(f"recall_{name}") for name in OF_RECALL}
+    payable = Payable(**values)
     return Seen(
-        Payable(**values),
+        payable,
         Sheet(**sheet) if sheet["id"] is not None else None,
         RecalledLot(**recall) if recall["recall_id"] is not None else None,
+        codes_by=tx.policy.codes_by(payable.region, payable.accepted_at),
+        closes_at=_closes_at(tx, payable),
     )
+
+
+def _closes_at(tx: Tx, payable: Payable) -> datetime:
+    """When what is released of the payable now goes onto a sheet."""
+    now = clock.now()
+    days = tx.policy.integer("settlement.close_day", payable.region, clock.local_date(now))
+    return closing_at(next_month_to_close(payable.accepted_month, days, now), days)

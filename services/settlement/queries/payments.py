@@ -26,7 +26,10 @@ PAYING = (
 _SHEET_STATE = (
     sa.select(sheets.c.state).where(sheets.c.id == payments.c.sheet_id).scalar_subquery().label("sheet_state")
 )
-_ALL = sa.select(*(payments.c[field.name] for field in fields(Payment) if field.name in payments.c), _SHEET_STATE)
+_DUE_ON = sa.select(sheets.c.due_on).where(sheets.c.id == payments.c.sheet_id).scalar_subquery().label("due_on")
+_ALL = sa.select(
+    *(payments.c[field.name] for field in fields(Payment) if field.name in payments.c), _SHEET_STATE, _DUE_ON
+)
 _APPROVE = "UPDATE payments SET approved_at = $2 WHERE run_id = $1 AND state = 'planned'"
 _TO_SEND = (
     _ALL.where(

@@ -8,11 +8,30 @@ import sqlalchemy as sa
 
 from services.settlement.errors import RunNotFound
 from services.settlement.queries.scope import seen_by
+from services.settlement.rules.payments import FAILED, PLANNED, SENDING
 from services.settlement.rules.runs import Run
-from services.settlement.tables import payment_runs
+from services.settlement.rules.sheets import REVIEWED
+from services.settlement.tables import payment_runs, payments, sheets
 from shared.db import Tx
 
-_ALL = sa.select(*(payment_runs.c[field.name] for field in fields(Run)))
+_UNPAID = sa.and_(
+    payments.c.run_id == payment_runs.c.id,
+    sa.or_(
+        payments.c.state == PLANNED,
+        payments.c.state == SENDING,
+        sa.and_(payments.c.state == FAILED, sheets.c.state == REVIEWED),
+    ),
+)
+_OF_SHEETS = payments.join(sheets, sheets.c.id == payments.c.sheet_id)
+_DUE_ON = sa.select(sa.func.min(sheets.c.due_on)).select_from(_OF_SHEETS).where(_UNPAID).scalar_subquery()
+_FAILED = (
+    sa.select(sa.func.count()).select_from(_OF_SHEETS).where(_UNPAID, payments.c.state == FAILED).scalar_subquery()
+)
+_ALL = sa.select(
+    *(payment_runs.c[field.name] for field in fields(Run) if field.name in payment_runs.c),
+    _DUE_ON.label("due_on"),
+    _FAILED.label("failed"),
+)
 _FINISH = (
     "UPDATE payment_runs AS r SET state = 'done', version = r.version + 1"
     " WHERE r.id = ANY($1::uuid[]) AND r.state = 'approved' AND NOT EXISTS"
@@ -34,7 +53,7 @@ def _within(tx: Tx) -> sa.ColumnElement[bool]:
 async def get_run(tx: Tx, run_id: UUID, *, lock: bool = False) -> Run:
     """Raises RunNotFound."""
     wanted = _ALL.where(payment_runs.c.id == run_id, _within(tx))
-    found = await tx.one(Run, wanted.with_for_update() if lock else wanted)
+    found = await tx.one(Run, wanted.with_for_update(of=payment_runs) if lock else wanted)
     if found is None:
         raise RunNotFound("There is no payment run {run_id} that you may see.", run_id=run_id)
     return found

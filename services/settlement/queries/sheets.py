@@ -24,6 +24,9 @@ _ALL = sa.select(*(sheets.c[name] for name in COLUMNS), PAYING, RECEIVING)
 
 # What codes cover now of what was released; nothing of a lot that is recalled goes onto a sheet.
 _COVERED = "round((p.quantity_released - p.quantity_uncovered) * p.unit_price_yuan, 2)"
+# Amounts are differences of totals, and so are quantities: a line pays for what is covered and stands on no other.
+_OF_LINE = "coalesce(l.quantity, round(l.amount_yuan / p.unit_price_yuan)::integer)"
+_ON_OTHERS = f"(SELECT sum({_OF_LINE}) FROM sheet_lines AS l WHERE l.payable_id = p.id AND l.disputed_at IS NULL)"  # noqa: S608
 _READY = (
     f" {_COVERED} > p.sheeted_yuan AND p.held_reason IS NULL AND NOT EXISTS (SELECT FROM recalled_lots AS r"
     " WHERE r.product_code = p.product_code AND r.lot_number = p.lot_number AND r.opened_at IS NOT NULL"
@@ -47,7 +50,8 @@ WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[])
         AS g(sheet_id, institution_code, distributor_code, region, confirm_by)
 ), ready AS (
-    SELECT p.id, g.sheet_id, {_COVERED} - p.sheeted_yuan AS yuan
+    SELECT p.id, g.sheet_id, {_COVERED} - p.sheeted_yuan AS yuan, p.quantity_released - p.quantity_uncovered
+        - CASE WHEN p.sheeted_yuan = 0 THEN 0 ELSE {_ON_OTHERS} END AS quantity
     FROM payables AS p
     JOIN given AS g USING (institution_code, distributor_code, region)
     WHERE p.accepted_month <= $6 AND p.sheeted_yuan < p.amount_yuan AND {_READY}
@@ -56,11 +60,11 @@ WITH given AS (
     UPDATE payables AS p
     SET sheeted_yuan = p.sheeted_yuan + r.yuan, sheet_id = r.sheet_id, entries = p.entries + 1
     FROM ready AS r WHERE p.id = r.id
-    RETURNING p.id, r.sheet_id, r.yuan, p.entries, p.institution_code, p.institution_name, p.distributor_code,
+    RETURNING p.id, r.sheet_id, r.yuan, r.quantity, p.entries, p.institution_code, p.institution_name, p.distributor_code,
         p.distributor_name, p.region, p.due_on
 ), lines AS (
-    INSERT INTO sheet_lines (sheet_id, payable_id, institution_code, distributor_code, region, amount_yuan)
-    SELECT sheet_id, id, institution_code, distributor_code, region, yuan FROM moved
+    INSERT INTO sheet_lines (sheet_id, payable_id, institution_code, distributor_code, region, amount_yuan, quantity)
+    SELECT sheet_id, id, institution_code, distributor_code, region, yuan, quantity FROM moved
 ), booked AS (
     INSERT INTO transfers (payable_id, step, kind, debit_account, credit_account, amount_yuan, booked_at, sheet_id,
         institution_code, distributor_code, region)
@@ -88,6 +92,11 @@ _LEAVE = (
     " WHERE l.sheet_id = u.sheet_id AND l.payable_id = u.payable_id"
 )
 
+_QUANTITY = sa.func.coalesce(
+    sheet_lines.c.quantity, sa.cast(sa.func.round(sheet_lines.c.amount_yuan / payables.c.unit_price_yuan), sa.Integer)
+)
+"""What a line pays for; of one that an earlier version issued, what its amount makes at the price: exact above 2 fen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -101,6 +110,8 @@ class Line:
     lot_number: str
     unit: str
     quantity: int
+    """what the amount pays for"""
+    quantity_accepted: int
     unit_price_yuan: Decimal
     accepted_at: datetime
     amount_yuan: Decimal
@@ -195,9 +206,11 @@ async def sheets_page(
 async def lines_page(tx: Tx, sheet_id: UUID, *, after: UUID | None, rows: int) -> list[Line]:
     """Up to `rows` lines of a sheet after a payable, disputed ones too; load the sheet first."""
     own = ("payable_id", "amount_yuan", "disputed_at", "dispute_reason")
-    of_payable = [field.name for field in fields(Line) if field.name not in own]
+    quantities = (_QUANTITY.label("quantity"), payables.c.quantity.label("quantity_accepted"))
+    known = {*own, "quantity", "quantity_accepted"}
+    of_payable = [field.name for field in fields(Line) if field.name not in known]
     wanted = (
-        sa.select(*(sheet_lines.c[name] for name in own), *(payables.c[name] for name in of_payable))
+        sa.select(*(sheet_lines.c[name] for name in own), *quantities, *(payables.c[name] for name in of_payable))
         .join_from(sheet_lines, payables, payables.c.id == sheet_lines.c.payable_id)
         .where(sheet_lines.c.sheet_id == sheet_id, parties(tx.scope, sheet_lines))
         .order_by(sheet_lines.c.payable_id)

@@ -5,13 +5,13 @@ until the agency has confirmed that one.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from services.settlement.errors import AccountNotOpen, OwnAccount
 from shared.errors import Said
-from shared.next_steps import NextStep, agency, distributor
+from shared.next_steps import NextStep, agency, day_over, distributor
 
 NAMED, CONFIRMED, REFUSED, REPLACED = STATES = ("named", "confirmed", "refused", "replaced")
 """Of one supplier and region at most one is named and one confirmed."""
@@ -44,6 +44,8 @@ class Account:
     decided_at: datetime | None
     reason: str | None
     version: int
+    decide_by: date | None = None
+    """the last day for the agency's word; None of what earlier versions took"""
 
     @property
     def details(self) -> tuple[str, ...]:
@@ -109,7 +111,7 @@ def next_step(account: Account) -> NextStep | None:
     match account.state:
         case "named":
             what = Said("confirm or refuse the account of {supplier}", supplier=account.supplier_code)
-            return NextStep(who=agency(account.region), what=what)
+            return NextStep(who=agency(account.region), what=what, by=day_over(account.decide_by))
         case "refused":
             who = distributor(account.supplier_code)
             what = Said("name another account; this one was refused: {reason}", reason=account.reason)

@@ -73,14 +73,24 @@ class Payable:
         """What of it may go onto sheets: released, and covered by codes still."""
         return money.amount(self.quantity_released - self.quantity_uncovered, self.unit_price_yuan)
 
+    @property
+    def quantity_awaiting_codes(self) -> int:
+        """What is not paid for before codes cover it, for the first time or again."""
+        return self.quantity - self.quantity_released + self.quantity_uncovered if self.codes_required else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A payable together with the sheet it stands on and the open recall of its lot, as people are shown it."""
+    """A payable together with the sheet it stands on and the open recall of its lot, as people are shown it.
+
+    `codes_by`: when its codes are late; `closes_at`: when the next month closes whose sheet may hold it.
+    """
 
     payable: Payable
     sheet: Sheet | None
     recall: RecalledLot | None = None
+    codes_by: datetime | None = None
+    closes_at: datetime | None = None
 
     @property
     def state(self) -> str:
@@ -145,14 +155,15 @@ def resolved(payable: Payable) -> Payable:
 def next_steps(seen: Seen) -> list[NextStep]:
     """Whom a payable waits for, on what and by when: what moves the money that is released, then who ends the recall of its
     lot, or else the codes still missing."""
-    steps = [*_money_steps(seen), _codes_step(seen.payable) if seen.recall is None else _recall_step(seen)]
+    steps = [*_money_steps(seen), _codes_step(seen) if seen.recall is None else _recall_step(seen)]
     return [step for step in steps if step is not None]
 
 
-def _codes_step(payable: Payable) -> NextStep | None:
+def _codes_step(seen: Seen) -> NextStep | None:
     """What the hospital still captures, also while a part that codes cover is on its way to be paid."""
-    missing = payable.quantity - payable.quantity_released + payable.quantity_uncovered
-    if not payable.codes_required or not missing:
+    payable = seen.payable
+    missing = payable.quantity_awaiting_codes
+    if not missing:
         return None
     who = hospital(payable.institution_code, payable.institution_name)
     what = Said(
@@ -161,7 +172,7 @@ def _codes_step(payable: Payable) -> NextStep | None:
         unit=payable.unit,
         quantity=payable.quantity,
     )
-    return NextStep(who=who, what=what, by=day_over(payable.due_on))
+    return NextStep(who=who, what=what, by=seen.codes_by)
 
 
 def _recall_step(seen: Seen) -> NextStep | None:
@@ -176,7 +187,6 @@ def _recall_step(seen: Seen) -> NextStep | None:
 def _money_steps(seen: Seen) -> list[NextStep]:
     """Who moves the part that is released; nobody while nothing is, and when it is paid."""
     payable = seen.payable
-    late_from = day_over(payable.due_on)
     who = hospital(payable.institution_code, payable.institution_name)
     match seen.state:
         case "paid" | "awaiting_codes" | "recalled":
@@ -190,9 +200,9 @@ def _money_steps(seen: Seen) -> list[NextStep]:
                 order=payable.order_number,
                 reason=payable.held_reason,
             )
-            return [NextStep(who=who, what=what, by=day_over(payable.resolve_by) or late_from)]
+            return [NextStep(who=who, what=what, by=day_over(payable.resolve_by or payable.due_on))]
         case "sheeted" if seen.sheet is not None:
             return sheets.next_steps(seen.sheet)
     if payable.quantity_uncovered and payable.covered_yuan <= payable.sheeted_yuan:
         return []
-    return [NextStep(who=PLATFORM, what=Said("issue the sheet when the month has closed"), by=late_from)]
+    return [NextStep(who=PLATFORM, what=Said("issue the sheet when the month has closed"), by=seen.closes_at)]

@@ -13,7 +13,7 @@ from services.settlement.errors import PaymentNotOpen
 from services.settlement.rules.ledger import Posting
 from services.settlement.rules.sheets import PAYING, REVIEWED, Paying
 from shared.errors import Said
-from shared.next_steps import NextStep, agency
+from shared.next_steps import NextStep, agency, day_over
 
 PLANNED, SENDING, PAID, FAILED, WITHDRAWN = STATES = ("planned", "sending", "paid", "failed", "withdrawn")
 
@@ -74,7 +74,8 @@ class Payment:
     account_number: str | None = None
     """the account as it was confirmed when the payment was planned; None of what earlier versions planned"""
     sheet_state: str | None = None
-    """not kept in the payment's own row"""
+    due_on: date | None = None
+    """of the sheet; not kept in the payment's own row"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,8 @@ def next_step(payment: Payment) -> NextStep | None:
     if payment.state in (PLANNED, SENDING):
         approved = payment.state == PLANNED and payment.approved_at is not None
         who, what = PAYING[Paying.APPROVED if approved else Paying(payment.state)](payment.region)
-        return NextStep(who=who, what=what)
+        return NextStep(who=who, what=what, by=day_over(payment.due_on))
     if payment.state == FAILED and payment.sheet_state == REVIEWED:
         what = Said("mend the cause ({reason}) and take the sheet into another run", reason=payment.reason)
-        return NextStep(who=agency(payment.region), what=what)
+        return NextStep(who=agency(payment.region), what=what, by=day_over(payment.due_on))
     return None

@@ -1,13 +1,13 @@
 """A payment run: one person makes it over reviewed sheets, another approves it; nobody does both."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
 from services.settlement.errors import RunNotOpen, SamePerson
 from shared.errors import Said
-from shared.next_steps import BANK, NextStep, agency
+from shared.next_steps import BANK, NextStep, agency, day_over
 
 MADE, APPROVED, DONE, REJECTED = STATES = ("made", "approved", "done", "rejected")
 
@@ -38,6 +38,10 @@ class Run:
     asked_times: int
     job_id: UUID | None
     version: int
+    due_on: date | None = None
+    """the earliest day on which a sheet is due that it has not paid yet; not kept in the run's own row"""
+    failed: int = 0
+    """its payments that failed and whose sheets stand in no other run; not kept in the run's own row"""
 
 
 def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, reason: str | None = None) -> Run:
@@ -73,6 +77,7 @@ def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, r
 
 def next_step(run: Run) -> NextStep | None:
     """Whom a run waits for."""
+    by = day_over(run.due_on)
     match run.state:
         case "made":
             what = Said(
@@ -80,8 +85,11 @@ def next_step(run: Run) -> NextStep | None:
                 made_by=run.made_by,
                 count=run.payment_count,
             )
-            return NextStep(who=agency(run.region, run.agency_code), what=what)
+            return NextStep(who=agency(run.region, run.agency_code), what=what, by=by)
         case "approved":
             what = Said("pay, and answer for each of {count:#payment}", count=run.payment_count)
-            return NextStep(who=BANK, what=what)
+            return NextStep(who=BANK, what=what, by=by)
+        case "done" if run.failed:
+            what = Said("see why {count:#payment} failed, and take the sheets into another run", count=run.failed)
+            return NextStep(who=agency(run.region, run.agency_code), what=what, by=by)
     return None

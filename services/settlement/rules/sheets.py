@@ -214,6 +214,11 @@ def dispute_step(sheet: Sheet, line: Disputed) -> NextStep:
     return NextStep(who=hospital(sheet.institution_code, sheet.institution_name), what=what, by=by)
 
 
+def next_month_to_close(accepted_month: date, close_day: int, now: datetime) -> date:
+    """The first month, not before that of the acceptance, that is summed up after now."""
+    return max(accepted_month, clock.month_of(now - timedelta(days=close_day)))
+
+
 def closing_at(month: date, close_day: int) -> datetime:
     """When a month is summed up: so many days after its end, at midnight in Shanghai."""
     return clock.start_of_day(clock.next_month(month) + timedelta(days=close_day))

@@ -1,7 +1,7 @@
 """What is said about receiving accounts over HTTP; only one account by itself shows its whole number."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -82,6 +82,7 @@ class AccountView(View):
     )
     named_by: str
     named_at: datetime
+    decide_by: date | None = Field(description="the last day for the agency to confirm or refuse it")
     decided_by_organisation: str | None
     decided_by: str | None
     decided_at: datetime | None

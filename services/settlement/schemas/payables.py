@@ -61,16 +61,22 @@ class PayableView(View):
     product_name: str
     unit: str
     lot_number: str
-    quantity: int
+    quantity: int = Field(description="what was accepted, in `unit`")
     unit_price_yuan: Price
     amount_yuan: Amount
     accepted_at: datetime
     due_on: date
     codes_required: bool
-    quantity_released: int = Field(description="may be paid; where codes are required, the rest still waits for them")
+    quantity_released: int = Field(description="of `quantity`, how much codes have covered so far: so much may be paid")
+    quantity_awaiting_codes: int = Field(
+        description="of `quantity`, how much no codes cover now: not yet, or not any more; 0 where none are required"
+    )
+    quantity_cover_lost: int = Field(
+        description="of quantity_released, how much has lost its codes since: it goes onto no sheet until codes cover it"
+        " again, and what is on one or paid stays so"
+    )
     quantity_uncovered: int = Field(
-        description="of what was released, how much has lost its codes since: it goes onto no sheet until codes cover it"
-        " again, and what is on one or paid stays so; what was never covered is quantity less quantity_released"
+        description="the same as quantity_cover_lost, under its earlier name", json_schema_extra={"deprecated": True}
     )
     released_yuan: Amount
     sheeted_yuan: Amount
@@ -80,8 +86,9 @@ class PayableView(View):
     paid_yuan: Amount
     sheet_id: UUID | None
     state: str = Field(
-        description="awaiting_codes, released, sheeted, held, paid; recalled: it waits for codes or a sheet, and its lot is"
-        " recalled"
+        description="paid: all of it; else the first that is true of a part: held, sheeted, released (it waits for a sheet),"
+        " awaiting_codes; the rest may still wait for codes, see quantity_awaiting_codes. recalled: it waits for codes or a"
+        " sheet, and its lot is recalled"
     )
     recall: RecallOfLot | None = Field(
         description="also of what is paid: a paid payable with one is money for recalled goods"
@@ -96,8 +103,9 @@ class PayableView(View):
     def of(cls, seen: Seen) -> Self:
         """The view of a payable with the sheet it stands on."""
         payable = seen.payable
-        other = {"state", "recall", "waits_for", "next"}
+        other = {"state", "recall", "waits_for", "next", "quantity_cover_lost"}
         shown = {name: getattr(payable, name) for name in cls.model_fields if name not in other}
         recall = RecallOfLot.model_validate(seen.recall) if seen.recall else None
         steps = next_steps(seen)
-        return cls(**shown, state=seen.state, recall=recall, waits_for=steps[0] if steps else None, next=steps)
+        shown |= {"quantity_cover_lost": payable.quantity_uncovered, "state": seen.state, "recall": recall}
+        return cls(**shown, waits_for=steps[0] if steps else None, next=steps)

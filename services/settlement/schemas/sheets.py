@@ -103,7 +103,8 @@ class LineView(View):
     product_name: str
     lot_number: str
     unit: str
-    quantity: int
+    quantity: int = Field(description="what this sheet pays for, in `unit`: times the price it is the amount, to a fen")
+    quantity_accepted: int = Field(description="what was accepted; the rest is on other sheets or waits for codes")
     unit_price_yuan: Price
     accepted_at: datetime
     amount_yuan: Amount

@@ -31,6 +31,7 @@ accounts = sa.Table(
     sa.Column("decided_at", sa.DateTime(timezone=True)),
     sa.Column("reason", sa.Text),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("decide_by", sa.Date),
     sa.CheckConstraint(one_of("state", STATES), name="state"),
     sa.CheckConstraint("cnaps_code ~ '^[0-9]{12}$' AND account_number ~ '^[0-9]{8,32}$'", name="digits"),
     sa.CheckConstraint("starts_with(region, region_prefix)", name="region"),

@@ -46,7 +46,10 @@ sheet_lines = sa.Table(
     sa.Column("amount_yuan", YUAN, nullable=False),
     sa.Column("disputed_at", sa.DateTime(timezone=True)),
     sa.Column("dispute_reason", sa.Text),
+    # What the amount pays for; NULL of what earlier versions issued.
+    sa.Column("quantity", sa.Integer),
     sa.CheckConstraint("amount_yuan > 0", name="positive"),
+    sa.CheckConstraint("quantity > 0", name="quantity"),
     sa.CheckConstraint("(disputed_at IS NULL) = (dispute_reason IS NULL)", name="dispute"),
     info=PARTIES,
 )

@@ -60,7 +60,9 @@ async def get_receipt_timeline(receipt_id: UUID, tx: TxHere) -> TimelineView:
     receipt = await queries.get_receipt(tx, receipt_id)
     found = await anomalies_of_receipt(tx, receipt_id)
     recalls = await recalls_of_lot(tx, receipt.product_code, receipt.lot_number)
-    steps = await with_names(tx, receipt_steps(receipt, found, recalls))
+    accepted_at = receipt.accepted_at
+    codes_by = None if accepted_at is None else tx.policy.codes_by(receipt.region, accepted_at)
+    steps = await with_names(tx, receipt_steps(receipt, found, recalls, codes_by))
     return await history.timeline(tx, receipt.id, receipt.state, steps, also=_told(recalls))
 
 

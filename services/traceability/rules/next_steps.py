@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from services.traceability.rules.anomalies import HELD_RECALLED, SURPLUS, SUSPICIOUS, UNKNOWN, Anomaly, AnomalyState
@@ -27,9 +28,11 @@ WORDS = {
 """What an anomaly is called where somebody is asked about it."""
 
 
-def receipt_steps(receipt: Receipt, found: Sequence[Anomaly], recalls: Sequence[Recall]) -> list[NextStep]:
+def receipt_steps(
+    receipt: Receipt, found: Sequence[Anomaly], recalls: Sequence[Recall], codes_by: datetime | None = None
+) -> list[NextStep]:
     """Who must act on a receipt, on what was found about its codes, and on recalls of its lot; while it is recalled,
-    codes of it are refused, and nobody is asked for them."""
+    codes of it are refused, and nobody is asked for them. `codes_by`: when the codes of what was accepted are late."""
     who = hospital(receipt.institution_code)
     unit = receipt.unit or Said("sale units")
     steps: list[NextStep] = []
@@ -50,7 +53,7 @@ def receipt_steps(receipt: Receipt, found: Sequence[Anomaly], recalls: Sequence[
             accepted=receipt.quantity_accepted,
             unit=unit,
         )
-        steps.append(NextStep(who=who, what=what))
+        steps.append(NextStep(who=who, what=what, by=codes_by))
     for recall in recalls:
         if recall.state == RecallState.OPEN:
             what = Said(

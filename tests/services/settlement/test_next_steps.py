@@ -1,7 +1,7 @@
 """Who acts next on what settlement owns: for each state who, what, and by when."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -20,6 +20,8 @@ CONFIRM_BY = datetime(2026, 4, 5, 16, tzinfo=UTC)
 REVIEW_BY = datetime(2026, 4, 7, 16, tzinfo=UTC)
 SHEET_DUE = datetime(2026, 4, 30, 16, tzinfo=UTC)
 PAYABLE_DUE = datetime(2026, 5, 1, 16, tzinfo=UTC)
+CODES_BY = datetime(2026, 4, 4, tzinfo=UTC)
+CLOSES_AT = datetime(2026, 4, 30, 16, tzinfo=UTC)
 APPROVE = "another person than its maker approves the payment run"
 ANSWER = "pay and answer; it is asked again under the same key"
 
@@ -93,11 +95,12 @@ def test_a_payable_says_who_moves_what_is_released_and_who_captures_what_is_not(
     state: str, who: Actor | None, what: str, released: int, required: bool, missing: int
 ) -> None:
     one = replace(payable(released=released, state=state), held_yuan=Decimal("1.00"), held_reason="短少")
-    expected = [NextStep(who=who, what=what, by=PAYABLE_DUE)] if who else []
+    expected = [NextStep(who=who, what=what, by=CLOSES_AT if who == PLATFORM else PAYABLE_DUE)] if who else []
     if missing:
         codes = f"capture trace codes of {missing} 盒 of 10"
-        expected.append(NextStep(who=PAYER, what=codes, by=PAYABLE_DUE))
-    assert payables.next_steps(Seen(replace(one, codes_required=required), None)) == expected
+        expected.append(NextStep(who=PAYER, what=codes, by=CODES_BY))
+    seen = Seen(replace(one, codes_required=required), None, codes_by=CODES_BY, closes_at=CLOSES_AT)
+    assert payables.next_steps(seen) == expected
 
 
 def test_a_payable_on_a_sheet_still_waits_for_the_codes_of_the_rest() -> None:
@@ -128,16 +131,23 @@ def test_a_payable_on_a_sheet_still_waits_for_the_codes_of_the_rest() -> None:
 def test_a_payment_says_whom_it_waits_for(
     state: str, approved: bool, sheet_state: str, expected: NextStep | None
 ) -> None:
-    one = replace(payment(state), reason="账户不存在", approved_at=NOW if approved else None, sheet_state=sheet_state)
-    assert payments.next_step(one) == expected
+    one = replace(
+        payment(state),
+        reason="账户不存在",
+        approved_at=NOW if approved else None,
+        sheet_state=sheet_state,
+        due_on=date(2026, 4, 30),
+    )
+    assert payments.next_step(one) == (expected and expected.model_copy(update={"by": SHEET_DUE}))
 
 
 def test_a_run_says_whom_it_waits_for() -> None:
-    one = run("made")
+    due = {"due_on": date(2026, 4, 30)}
+    one = replace(run("made"), **due)
     what = f"another person than {one.made_by} approves or rejects the run of {number_of(one.payment_count, 'payment')}"
-    assert runs.next_step(one) == NextStep(who=agency(one.region, one.agency_code), what=what)
+    assert runs.next_step(one) == NextStep(who=agency(one.region, one.agency_code), what=what, by=SHEET_DUE)
     what = "pay, and answer for each of " + number_of(one.payment_count, "payment")
     decided = {"decided_by": "B", "decided_by_organisation": "A"}
-    assert runs.next_step(replace(run("approved"), **decided)) == NextStep(who=BANK, what=what)
+    assert runs.next_step(replace(run("approved"), **decided, **due)) == NextStep(who=BANK, what=what, by=SHEET_DUE)
     assert runs.next_step(run("done")) is None
     assert runs.next_step(run("rejected")) is None

@@ -1,7 +1,7 @@
 """Receipts come of shipments in any order, and coverage of codes: told once, in whole versions, never above what was accepted."""
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from shared.events import Event
 from shared.events.traceability import CoverageShort, CoverageVerified, ReceiptExpected
 from tests.house import WorkerInHand
-from tests.services.traceability.scenes import HOSPITAL, SLICE, Desk, Line, boxes
+from tests.services.traceability.scenes import HOSPITAL, NOW, SLICE, Desk, Line, boxes
 
 
 def told(facts: list[Event]) -> list[tuple[str, int]]:
@@ -156,7 +156,8 @@ async def test_the_timeline_tells_what_happened_and_who_acts(desk: Desk, worker:
     assert [deed["action"] for deed in shown["deeds"]] == ["expected", "accepted", "codes_captured"]
     assert shown["deeds"][2]["detail"]["bills"] == ["B1"]
     who = {"role": "hospital", "code": HOSPITAL, "name": None, "region": None}
-    assert shown["next"] == [{"who": who, "what": "capture codes for 6 of 10 盒", "by": None}]
+    late_from = (NOW + timedelta(hours=72)).isoformat().replace("+00:00", "Z")
+    assert shown["next"] == [{"who": who, "what": "capture codes for 6 of 10 盒", "by": late_from}]
     chinese = {**desk.as_(HOSPITAL), "accept-language": "zh-CN"}
     (step,) = (await desk.client.get(f"/receipts/{receipt['id']}/timeline", headers=chinese)).json()["next"]
     assert step["what"] == "采集追溯码:已验收的 10 盒中尚缺 6"
