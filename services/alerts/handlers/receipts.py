@@ -115,9 +115,11 @@ async def on_payables_released(tx: Tx, events: Sequence[Received[PayableReleased
                 "payable_id": event.data.payable_id,
                 "quantity_released": event.data.quantity_released,
                 "quantity_uncovered": event.data.quantity_uncovered,
+                "released_yuan": event.data.amount_released_yuan,
                 "released": event.data.complete,
                 "released_version": event.sequence,
                 "disputed": event.data.disputed,
+                "moved_at": event.time,
                 "disputed_version": event.sequence,
             }
             for event in events
@@ -136,6 +138,7 @@ async def on_payables_held(tx: Tx, events: Sequence[Received[PayableHeld]]) -> N
                 **_receipt(event),
                 "payable_id": event.data.payable_id,
                 "disputed": event.data.disputed,
+                "moved_at": event.time,
                 "disputed_version": event.sequence,
             }
             for event in sorted(events, key=lambda event: event.sequence)

@@ -34,6 +34,7 @@ async def on_sheets_issued(tx: Tx, events: Sequence[Received[SheetIssued]]) -> N
                 "amount_yuan": event.data.amount_yuan,
                 "line_count": event.data.line_count,
                 "confirm_by": event.data.confirm_by,
+                "issued_at": event.time,
                 "issued_event": event.id,
             }
             for event in events

@@ -28,15 +28,18 @@ VERSIONED = {
     "quantity_released": "released_version",
     "quantity_uncovered": "released_version",
     "released": "released_version",
+    "released_yuan": "released_version",
     "released_version": "released_version",
     "disputed": "disputed_version",
+    "moved_at": "disputed_version",
     "disputed_version": "disputed_version",
     "name": "version",
     "region": "version",
     "active": "version",
     "version": "version",
 }
-"""Columns that follow the newest version, and which column tells it; `organisations` alone has a plain version."""
+"""Columns that follow the newest version, and which column tells it; `organisations` alone has a plain version. One version says
+one thing: told again, it fills what was not kept at first."""
 
 PAID = ("paid_step", "paid_yuan")
 """A total and the step of the payable's money that it is of: the newest step holds, and of one step the largest total."""
@@ -135,7 +138,7 @@ def _kept(table: sa.Table, name: str) -> str:
     version = VERSIONED.get(name)
     if version is None or version not in table.c:
         return f"coalesce(t.{name}, excluded.{name})"
-    return f"CASE WHEN excluded.{version} > coalesce(t.{version}, 0) THEN excluded.{name} ELSE t.{name} END"
+    return f"CASE WHEN excluded.{version} >= coalesce(t.{version}, 0) THEN excluded.{name} ELSE t.{name} END"
 
 
 async def _filled(tx: Tx, table: sa.Table, rows: Sequence[Row], into: type[T]) -> list[T]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -14,7 +14,8 @@ from services.alerts.queries import alerts as queries
 from services.alerts.queries.problems import names_of
 from services.alerts.queries.watches import recalls_of_receipts, receipts_of_payables, sheets_between
 from services.alerts.rules.alerts import About, Alert, Kind, State
-from services.alerts.rules.next_steps import Around, alert_step
+from services.alerts.rules.next_steps import Around, alert_steps
+from services.alerts.rules.watches import as_known
 from services.alerts.schemas.alerts import (
     Acknowledge,
     AcknowledgementView,
@@ -66,10 +67,8 @@ async def list_alerts(
     after = UUID(paging.after[0]) if paging.after else None
     found = await queries.alerts_page(tx, wanted, after, paging.rows)
     known = await queries.acknowledgements_of(tx, [alert.id for alert in found])
-    steps = await steps_of(tx, found)
-    return paging.page(
-        found, lambda alert: shown(alert, known.get(alert.id, []), steps.get(alert.id)), key=lambda alert: [alert.id]
-    )
+    now = await now_of(tx, found)
+    return paging.page(found, lambda alert: shown(now[alert.id], known.get(alert.id, [])), key=lambda alert: [alert.id])
 
 
 @router.get("/summary")
@@ -89,15 +88,15 @@ async def get_alert(alert_id: UUID, tx: TxHere, response: Response) -> AlertView
     alert = await queries.get_alert(tx, alert_id)
     known = await queries.acknowledgements_of(tx, [alert_id])
     response.headers["etag"] = etag(alert.version)
-    return shown(alert, known.get(alert_id, []), (await steps_of(tx, [alert])).get(alert_id))
+    return shown((await now_of(tx, [alert]))[alert_id], known.get(alert_id, []))
 
 
 @router.get("/{alert_id}/timeline")
 async def get_alert_timeline(alert_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to an alert so far, and who must act."""
     alert = await queries.get_alert(tx, alert_id)
-    steps = list((await steps_of(tx, [alert])).values())
-    return await history.timeline(tx, alert.id, alert.state, steps)
+    now = (await now_of(tx, [alert]))[alert.id]
+    return await history.timeline(tx, alert.id, alert.state, now.steps)
 
 
 @router.post("/{alert_id}/acknowledgement", status_code=201)
@@ -107,7 +106,7 @@ async def acknowledge_alert(
     """A party concerned has seen the alert; it stays open until its cause is gone."""
     alert, known = await acknowledge(tx, caller, alert_id, command)
     response.headers["etag"] = etag(alert.version)
-    return shown(alert, known, (await steps_of(tx, [alert])).get(alert_id))
+    return shown((await now_of(tx, [alert]))[alert_id], known)
 
 
 @router.post("/{alert_id}/resolution")
@@ -118,11 +117,18 @@ async def resolve_alert(
     alert = await resolve_by_hand(tx, caller, alert_id, command)
     known = await queries.acknowledgements_of(tx, [alert_id])
     response.headers["etag"] = etag(alert.version)
-    return shown(alert, known.get(alert_id, []), (await steps_of(tx, [alert])).get(alert_id))
+    return shown((await now_of(tx, [alert]))[alert_id], known.get(alert_id, []))
 
 
-async def steps_of(tx: Tx, found: Sequence[Alert]) -> dict[UUID, NextStep]:
-    """Who must act on those of the alerts that are open, with names, and with what is known of payables now."""
+class Now(NamedTuple):
+    """An alert as it stands now, and everybody who must act on it."""
+
+    alert: Alert
+    steps: list[NextStep]
+
+
+async def now_of(tx: Tx, found: Sequence[Alert]) -> dict[UUID, Now]:
+    """These alerts, by id; those that are open with names, and with what is known of payables now."""
     waiting = [alert for alert in found if alert.state == State.OPEN]
     names = await names_of(tx, [code for one in waiting for code in (one.institution_code, one.supplier_code)])
     payables = [UUID(alert.about_id) for alert in waiting if alert.about == About.PAYABLE]
@@ -132,15 +138,20 @@ async def steps_of(tx: Tx, found: Sequence[Alert]) -> dict[UUID, NextStep]:
         recalls = await recalls_of_receipts(tx, list(receipts.values()))
         sheets = await sheets_between(tx, list(receipts.values()))
         around = {about_id: Around(receipt, recalls, sheets) for about_id, receipt in receipts.items()}
-    steps = {alert.id: alert_step(alert, names, around.get(alert.about_id)) for alert in waiting}
-    return {alert_id: step for alert_id, step in steps.items() if step is not None}
+    standing = {alert.id: Now(alert, []) for alert in found}
+    for alert in waiting:
+        known = around.get(alert.about_id)
+        shown_as = alert if known is None else as_known(alert, known.receipt)
+        standing[alert.id] = Now(shown_as, alert_steps(alert, names, known))
+    return standing
 
 
-def shown(alert: Alert, known: list[queries.Acknowledgement], step: NextStep | None) -> AlertView:
+def shown(now: Now, known: list[queries.Acknowledgement]) -> AlertView:
     """An alert as it is shown."""
-    fields = {name: getattr(alert, name) for name in AlertView.model_fields if hasattr(alert, name)}
+    fields = {name: getattr(now.alert, name) for name in AlertView.model_fields if hasattr(now.alert, name)}
     views = [AcknowledgementView.model_validate(one) for one in known]
-    return AlertView(**fields, waits_for=step, acknowledgements=views)
+    waits_for = now.steps[0] if now.steps else None
+    return AlertView(**fields, waits_for=waits_for, next=now.steps, acknowledgements=views)
 
 
 def _start(day: date | None, days: int = 0) -> datetime | None:

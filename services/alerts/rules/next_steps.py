@@ -1,8 +1,7 @@
 """Who acts next on an alert and on a direct report; what is about a payable waits for whom the payable itself waits for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from services.alerts.rules.alerts import ACTS, Alert, Kind, State
 from services.alerts.rules.problems import WHAT, Problem
@@ -32,7 +31,8 @@ MISSED = frozenset({Kind.ORDER_UNCONFIRMED, Kind.DELIVERY_OVERDUE, Kind.SHEET_UN
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What is known of the goods that a payable is about: its receipt, open recalls, and sheets of its parties by month."""
+    """What is known of the goods that a payable is about: its receipt, open recalls, and sheets of its parties, the oldest
+    month first."""
 
     receipt: WatchedReceipt
     recalls: Sequence[RecalledLot] = ()
@@ -45,49 +45,58 @@ class Around:
         return next((one for one in self.recalls if (one.product_code, one.lot_number) == lot), None)
 
     @property
-    def own_sheets(self) -> list[WatchedSheet]:
-        """Those on which the payable may stand: of its parties, and of the month of acceptance or a later one."""
+    def own_sheet(self) -> WatchedSheet | None:
+        """The one on which the money stands, as settlement fills sheets: the first between its parties, of the month of
+        acceptance or a later one, that was issued after the money was last released or taken off another."""
         receipt = self.receipt
-        month = clock.month_of(receipt.accepted_at) if receipt.accepted_at else None
+        if receipt.moved_at is None or receipt.accepted_at is None:
+            return None
+        month, moved_at = clock.month_of(receipt.accepted_at), receipt.moved_at
         parties = (receipt.institution_code, receipt.supplier_code, receipt.region)
-        return [
-            one
-            for one in self.sheets
-            if (one.institution_code, one.supplier_code, one.region) == parties
-            and (month is None or one.month >= month)
-        ]
+        between = [one for one in self.sheets if (one.institution_code, one.supplier_code, one.region) == parties]
+        return next(
+            (one for one in between if one.month >= month and one.issued_at and one.issued_at >= moved_at), None
+        )
 
 
-def alert_step(alert: Alert, names: Names, around: Around | None) -> NextStep | None:
-    """Who must act on an alert; `around` is what one about a payable is about. None when it is resolved."""
+def alert_steps(alert: Alert, names: Names, around: Around | None) -> list[NextStep]:
+    """Everybody who must act on an alert; `around` is what one about a payable is about. Nobody when it is resolved."""
     if alert.state != State.OPEN:
-        return None
+        return []
+    if around is not None and (steps := list(_payable_steps(alert, names, around))):
+        return steps
     role, what = ACTS[Kind(alert.kind)]
     by = alert.happened_at if alert.kind in MISSED else None
-    if around is not None:
-        by = day_over(around.receipt.due_on)
-        if around.recall is not None:
-            return recall_step(around.recall, _unpaid(around.receipt))
-        if not around.receipt.codes_complete:
-            role, what = Role.HOSPITAL, _missing(around.receipt)
-        elif alert.kind == Kind.PAYMENT_OVERDUE:
-            role, what = _payment(around)
-    return NextStep(who=_party(alert, role, names), what=what, by=by)
+    return [NextStep(who=_party(alert, role, names), what=what, by=by)]
+
+
+def _payable_steps(alert: Alert, names: Names, around: Around) -> Iterator[NextStep]:
+    """Who ends the recall of the lot; or else who moves the money that is released, then who captures the missing codes."""
+    receipt = around.receipt
+    if around.recall is not None:
+        yield recall_step(around.recall, receipt.unpaid_yuan)
+        return
+    by = day_over(receipt.due_on)
+    if alert.kind == Kind.PAYMENT_OVERDUE and receipt.payable_yuan > 0:
+        role, what = _payment(around)
+        yield NextStep(who=_party(alert, role, names), what=what, by=by)
+    if not receipt.codes_complete:
+        yield NextStep(who=_party(alert, Role.HOSPITAL, names), what=_missing(receipt), by=by)
 
 
 def _payment(around: Around) -> tuple[Role, Said]:
     """Who moves money that codes hold no more: the month closes, the hospital confirms its sheet, the agency pays."""
-    disputed, yuan = around.receipt.disputed, Said("{yuan} yuan", yuan=money.amount_text(_unpaid(around.receipt)))
-    if disputed is not None:
-        what = Said("settle the dispute: {reason}; {yuan} are not paid until then", reason=disputed, yuan=yuan)
+    receipt, sheet = around.receipt, around.own_sheet
+    yuan = Said("{yuan} yuan", yuan=money.amount_text(receipt.payable_yuan))
+    if receipt.disputed is not None:
+        what = Said("settle the dispute: {reason}; {yuan} are not paid until then", reason=receipt.disputed, yuan=yuan)
         return Role.HOSPITAL, what
-    if not around.own_sheets:
+    if sheet is None:
         return Role.PLATFORM, Said("issue the sheet when the month has closed; {yuan} wait for it", yuan=yuan)
-    waiting = next((sheet for sheet in around.own_sheets if not sheet.confirmed), None)
-    if waiting is not None:
+    if not sheet.confirmed:
         what = Said(
             "confirm the sheet of {month:%Y-%m}, or dispute lines of it; {yuan} wait for it",
-            month=waiting.month,
+            month=sheet.month,
             yuan=yuan,
         )
         return Role.HOSPITAL, what
@@ -97,16 +106,12 @@ def _payment(around: Around) -> tuple[Role, Said]:
 
 def _missing(receipt: WatchedReceipt) -> Said:
     accepted = receipt.quantity_accepted or 0
-    missing = accepted - max(receipt.quantity_covered or 0, receipt.quantity_released or 0)
+    standing = (receipt.quantity_released or 0) - (receipt.quantity_uncovered or 0)
     return Said(
         "capture trace codes of {missing} of {accepted} accepted; the money for them is held until then",
-        missing=missing,
+        missing=accepted - max(receipt.quantity_covered or 0, standing),
         accepted=accepted,
     )
-
-
-def _unpaid(receipt: WatchedReceipt) -> Decimal:
-    return (receipt.amount_yuan or Decimal(0)) - (receipt.paid_yuan or Decimal(0))
 
 
 def _party(alert: Alert, role: Role, names: Names) -> Actor:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from services.alerts.rules.alerts import About, Cause, Kind
+from services.alerts.rules.alerts import About, Alert, Cause, Kind
 from shared import clock, money
 from shared.errors import number_of
 from shared.next_steps import day_over
@@ -84,6 +84,7 @@ class WatchedReceipt:
     released: bool | None
     quantity_released: int | None
     quantity_uncovered: int | None
+    released_yuan: Decimal | None
     released_version: int | None
     covered: bool | None
     quantity_covered: int | None
@@ -92,12 +93,29 @@ class WatchedReceipt:
     paid_step: int | None
     opened_event: UUID | None
     disputed: str | None
+    moved_at: datetime | None
+    """since when the money stands as it does: released, or off its sheet"""
     disputed_version: int | None
 
     @property
     def codes_complete(self) -> bool:
         """Whether nobody waits for codes: none are asked for, or all are there and none that money was released for is lost."""
         return self.codes_required is False or (bool(self.released or self.covered) and not self.quantity_uncovered)
+
+    @property
+    def unpaid_yuan(self) -> Decimal:
+        """What is still owed of the whole amount."""
+        return (self.amount_yuan or Decimal(0)) - (self.paid_yuan or Decimal(0))
+
+    @property
+    def payable_yuan(self) -> Decimal:
+        """What codes hold no more and is not paid: of what was released, or of all where nobody waits for codes. Nothing while
+        codes are lost, for what was released goes on no sheet as a whole then."""
+        if self.codes_complete:
+            return self.unpaid_yuan
+        if self.quantity_uncovered:
+            return Decimal(0)
+        return (self.released_yuan or Decimal(0)) - (self.paid_yuan or Decimal(0))
 
     @property
     def paid(self) -> bool:
@@ -107,8 +125,9 @@ class WatchedReceipt:
 
 @dataclass(frozen=True, slots=True)
 class WatchedSheet:
-    """A month's sheet as far as it is known here; `answered_at`: the hospital confirmed it, or disputed lines of it;
-    `confirmed_at`: it confirmed what was left; `returned_at`: the agency sent it back. Each is the last time."""
+    """A month's sheet as far as it is known here; `issued_at` is None while only a later deed has arrived; `answered_at`: the
+    hospital confirmed it, or disputed lines of it; `confirmed_at`: it confirmed what was left; `returned_at`: the agency sent
+    it back. Each of the three is the last time."""
 
     sheet_id: UUID
     institution_code: str
@@ -118,6 +137,7 @@ class WatchedSheet:
     amount_yuan: Decimal | None
     line_count: int | None
     confirm_by: date | None
+    issued_at: datetime | None
     answered_at: datetime | None
     confirmed_at: datetime | None
     returned_at: datetime | None
@@ -255,8 +275,7 @@ def short_coverages(receipts: Sequence[WatchedReceipt]) -> list[Cause]:
             Kind.COVERAGE_SHORT,
             "coverage_hours",
             receipt.accepted_at,
-            f"Valid codes cover {receipt.quantity_covered or 0} of {receipt.quantity_accepted} accepted"
-            f" on {_minute(receipt.accepted_at)}; the money is held.",
+            _short_words(receipt),
         )
         for receipt in receipts
         if receipt.payable_id is not None and receipt.accepted_at is not None and not receipt.codes_complete
@@ -271,8 +290,7 @@ def lost_coverages(receipts: Sequence[WatchedReceipt], now: datetime) -> list[Ca
             Kind.COVERAGE_SHORT,
             f"codes_lost_{receipt.released_version}",
             now,
-            f"{receipt.quantity_released} of {receipt.quantity_accepted} were released for payment, and codes of"
-            f" {receipt.quantity_uncovered} of them do not count any more.",
+            _lost_words(receipt),
         )
         for receipt in receipts
         if receipt.payable_id is not None and receipt.quantity_uncovered
@@ -287,8 +305,7 @@ def overdue_payments(receipts: Sequence[WatchedReceipt], now: datetime) -> list[
             Kind.PAYMENT_OVERDUE,
             "due_on" if receipt.paid_step is None else f"due_on, step {receipt.paid_step}",
             now,
-            f"{money.amount_text(receipt.amount_yuan)} yuan were due on {receipt.due_on},"
-            f" {money.amount_text(receipt.paid_yuan or Decimal('0.00'))} are paid.",
+            _overdue_words(receipt),
         )
         for receipt in receipts
         if receipt.payable_id is not None and receipt.amount_yuan is not None and not receipt.paid
@@ -315,14 +332,52 @@ def _of_receipt(receipt: WatchedReceipt, kind: Kind, cause: str, happened_at: da
             "order_line_id": str(receipt.order_line_id),
             "accepted_at": receipt.accepted_at,
             "quantity_accepted": receipt.quantity_accepted,
-            "quantity_covered": receipt.quantity_covered,
-            "quantity_released": receipt.quantity_released,
-            "quantity_uncovered": receipt.quantity_uncovered,
             "amount_yuan": _yuan(receipt.amount_yuan),
-            "paid_yuan": _yuan(receipt.paid_yuan),
             "due_on": receipt.due_on,
+            **_moving(receipt),
             "events": [str(receipt.opened_event)],
         },
+    )
+
+
+def as_known(alert: Alert, receipt: WatchedReceipt) -> Alert:
+    """An open alert about a payable with the figures as they are now, which it was raised with as they were then."""
+    if alert.kind == Kind.PAYMENT_OVERDUE:
+        detail = _overdue_words(receipt)
+    else:
+        detail = _lost_words(receipt) if receipt.quantity_uncovered else _short_words(receipt)
+    return replace(alert, detail=detail, evidence={**alert.evidence, **_moving(receipt)})
+
+
+def _moving(receipt: WatchedReceipt) -> dict[str, Any]:
+    """The figures of a payable that change while it waits."""
+    return {
+        "quantity_covered": receipt.quantity_covered,
+        "quantity_released": receipt.quantity_released,
+        "quantity_uncovered": receipt.quantity_uncovered,
+        "released_yuan": _yuan(receipt.released_yuan),
+        "paid_yuan": _yuan(receipt.paid_yuan or Decimal("0.00")),
+    }
+
+
+def _short_words(receipt: WatchedReceipt) -> str:
+    return (
+        f"Valid codes cover {receipt.quantity_covered or 0} of {receipt.quantity_accepted} accepted"
+        f" on {_minute(receipt.accepted_at)}; the money is held."
+    )
+
+
+def _lost_words(receipt: WatchedReceipt) -> str:
+    return (
+        f"{receipt.quantity_released} of {receipt.quantity_accepted} were released for payment, and codes of"
+        f" {receipt.quantity_uncovered} of them do not count any more."
+    )
+
+
+def _overdue_words(receipt: WatchedReceipt) -> str:
+    return (
+        f"{_yuan(receipt.amount_yuan)} yuan were due on {receipt.due_on},"
+        f" {_yuan(receipt.paid_yuan or Decimal('0.00'))} are paid."
     )
 
 

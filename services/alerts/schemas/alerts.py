@@ -41,7 +41,8 @@ class AcknowledgementView(View):
 
 
 class AlertView(View):
-    """Something late, short or wrong; `evidence` holds the figures, the ids and the events they came with."""
+    """Something late, short or wrong; `evidence` holds the figures, the ids and the events they came with. Of an open one about
+    a payable `detail` and `evidence` follow what is known; its timeline tells what it was raised with."""
 
     id: UUID
     kind: Kind
@@ -58,7 +59,10 @@ class AlertView(View):
     raised_at: datetime
     resolved_at: datetime | None
     resolution: str | None
-    waits_for: NextStep | None = Field(description="who must act, on what, by when; null when it is resolved")
+    waits_for: NextStep | None = Field(description="the first of `next`; null when it is resolved")
+    next: list[NextStep] = Field(
+        description="everybody who must act, on what, by when: who moves money that is released, who captures what is missing"
+    )
     acknowledgements: list[AcknowledgementView]
     version: int
 

@@ -71,6 +71,7 @@ receipts = sa.Table(
     sa.Column("released", sa.Boolean),
     sa.Column("quantity_released", sa.Integer),
     sa.Column("quantity_uncovered", sa.Integer),
+    sa.Column("released_yuan", sa.Numeric(18, 2)),
     sa.Column("released_version", sa.Integer),
     sa.Column("covered", sa.Boolean),
     sa.Column("quantity_covered", sa.Integer),
@@ -79,6 +80,7 @@ receipts = sa.Table(
     sa.Column("paid_step", sa.Integer),
     sa.Column("opened_event", sa.Uuid),
     sa.Column("disputed", sa.Text),
+    sa.Column("moved_at", INSTANT),
     sa.Column("disputed_version", sa.Integer),
     info=private(OWN, "region"),
 )
@@ -96,6 +98,7 @@ sheets = sa.Table(
     sa.Column("amount_yuan", sa.Numeric(18, 2)),
     sa.Column("line_count", sa.Integer),
     sa.Column("confirm_by", sa.Date),
+    sa.Column("issued_at", INSTANT),
     sa.Column("answered_at", INSTANT),
     sa.Column("confirmed_at", INSTANT),
     sa.Column("returned_at", INSTANT),

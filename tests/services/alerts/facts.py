@@ -204,9 +204,10 @@ class Story:
             reason="账户不存在",
         )
 
-    def issued(self) -> SheetIssued:
+    def issued(self, **fields: Any) -> SheetIssued:
         """The month's sheet, to be confirmed by the fifth."""
-        return self._of_sheet(SheetIssued, amount_yuan=Decimal("123.40"), line_count=1, confirm_by=CONFIRM_SHEET_BY)
+        told = {"amount_yuan": Decimal("123.40"), "line_count": 1, "confirm_by": CONFIRM_SHEET_BY}
+        return self._of_sheet(SheetIssued, **(told | fields))
 
     def sheet_confirmed(self) -> SheetConfirmed:
         return self._of_sheet(SheetConfirmed, amount_yuan=Decimal("123.40"))
@@ -221,7 +222,7 @@ class Story:
         return self._of_receipt(PayableHeld, payable_id=self.payable_id, reason="数量不符", disputed=disputed)
 
     def _of_sheet(self, kind: type[Any], **fields: Any) -> Any:
-        return made(kind, sheet_id=self.sheet_id, month=date(2026, 3, 1), **fields)
+        return made(kind, **({"sheet_id": self.sheet_id, "month": date(2026, 3, 1)} | fields))
 
     def returned(self, step: int, amount: str = "0.00") -> PaymentFailed:
         """The money came back; so much of the payable is still paid."""

@@ -9,7 +9,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from services.alerts.rules.alerts import Alert, Kind
-from services.alerts.rules.next_steps import Around, alert_step, problem_step
+from services.alerts.rules.next_steps import Around, alert_steps, problem_step
 from services.alerts.rules.problems import State
 from services.alerts.rules.recalls import RecalledLot
 from services.alerts.rules.watches import WatchedReceipt, WatchedSheet
@@ -59,6 +59,7 @@ def receipt(**fields: Any) -> WatchedReceipt:
         "amount_yuan": Decimal("123.40"),
         "due_on": DUE_ON,
         "codes_required": True,
+        "moved_at": NOON,
     }
     return WatchedReceipt(**{**unknown, **known, **fields})
 
@@ -78,8 +79,8 @@ def receipt(**fields: Any) -> WatchedReceipt:
     ],
 )
 def test_an_alert_says_who_acts_next(kind: Kind, who: Actor, what: str, by: datetime | None) -> None:
-    assert alert_step(alert(kind), NAMES, None) == NextStep(who=who, what=what, by=by)
-    assert alert_step(alert(kind, "resolved"), NAMES, None) is None
+    assert alert_steps(alert(kind), NAMES, None) == [NextStep(who=who, what=what, by=by)]
+    assert alert_steps(alert(kind, "resolved"), NAMES, None) == []
 
 
 def codes(missing: int) -> str:
@@ -100,13 +101,41 @@ def codes(missing: int) -> str:
 def test_an_overdue_payment_waits_for_the_hospital_while_codes_are_missing(
     known: dict[str, Any], who: Actor, what: str
 ) -> None:
-    step = alert_step(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(receipt(**known), (), [sheet()]))
-    assert step == NextStep(who=who, what=what, by=DUE)
+    steps = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(receipt(**known), (), [sheet()]))
+    assert steps == [NextStep(who=who, what=what, by=DUE)]
+
+
+PART: dict[str, Any] = {"quantity_covered": 6, "quantity_released": 6, "released_yuan": Decimal("74.04")}
+
+
+@pytest.mark.parametrize(
+    ("known", "money"),
+    [
+        ({}, (OFFICE, "pay what is released: 74.04 yuan")),
+        ({"paid_yuan": Decimal("50.00")}, (OFFICE, "pay what is released: 24.04 yuan")),
+        ({"disputed": "数量不符"}, (H, "settle the dispute: 数量不符; 74.04 yuan are not paid until then")),
+        (
+            {"moved_at": NOON + timedelta(hours=1)},
+            (PLATFORM, "issue the sheet when the month has closed; 74.04 yuan wait for it"),
+        ),
+        ({"paid_yuan": Decimal("74.04")}, None),
+        ({"quantity_uncovered": 2, "quantity_released": 8}, None),
+    ],
+)
+def test_an_overdue_payment_waits_also_for_who_moves_the_part_that_is_released(
+    known: dict[str, Any], money: tuple[Actor, str] | None
+) -> None:
+    around = Around(receipt(**PART | known), (), [sheet()])
+    steps = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, around)
+    assert [(step.who, step.what) for step in steps] == [*([money] if money else []), (H, codes(4))]
+    assert {step.by for step in steps} == {DUE}
+    assert [step.what for step in alert_steps(alert(Kind.COVERAGE_SHORT), NAMES, around)] == [codes(4)]
 
 
 def sheet(month: date = MONTH, confirmed_at: datetime | None = NOON, **fields: Any) -> WatchedSheet:
     unknown: dict[str, Any] = dict.fromkeys(WatchedSheet.__dataclass_fields__)
-    return WatchedSheet(**{**unknown, **PARTIES, "month": month, "confirmed_at": confirmed_at, **fields})
+    told = {"month": month, "issued_at": NOON, "confirmed_at": confirmed_at}
+    return WatchedSheet(**{**unknown, **PARTIES, **told, **fields})
 
 
 BEFORE, AFTER = clock.month_of(NOON - timedelta(days=40)), clock.next_month(MONTH)
@@ -122,21 +151,22 @@ BEFORE, AFTER = clock.month_of(NOON - timedelta(days=40)), clock.next_month(MONT
         ([sheet(returned_at=NOON + timedelta(hours=1))], H),
         ([sheet(returned_at=NOON - timedelta(hours=1))], OFFICE),
         ([sheet(BEFORE, None), sheet()], OFFICE),
-        ([sheet(), sheet(AFTER, None)], H),
-        ([sheet(), sheet(AFTER)], OFFICE),
+        ([sheet(), sheet(AFTER, None)], OFFICE),
+        ([sheet(issued_at=NOON - timedelta(seconds=1)), sheet(AFTER, None)], H),
+        ([sheet(issued_at=NOON - timedelta(seconds=1)), sheet(AFTER)], OFFICE),
+        ([sheet(issued_at=None), sheet(AFTER, None)], H),
+        ([sheet(issued_at=NOON - timedelta(seconds=1))], PLATFORM),
     ],
 )
 def test_an_overdue_payment_waits_for_whom_its_sheet_waits_for(sheets: list[WatchedSheet], who: Actor) -> None:
-    step = alert_step(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(receipt(covered=True), (), sheets))
-    assert step is not None
+    (step,) = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(receipt(covered=True), (), sheets))
     assert step.who == who
     assert "123.40 yuan" in step.what
 
 
 def test_an_overdue_payment_that_is_disputed_waits_for_the_hospital() -> None:
     disputed = receipt(covered=True, disputed="数量不符")
-    step = alert_step(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(disputed, (), [sheet()]))
-    assert step is not None
+    (step,) = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(disputed, (), [sheet()]))
     assert (step.who, step.what) == (H, "settle the dispute: 数量不符; 123.40 yuan are not paid until then")
 
 
@@ -151,17 +181,17 @@ def recall(lot: str, opened_by: str) -> RecalledLot:
 @pytest.mark.parametrize(("opened_by", "role"), [(MAKER, Role.MANUFACTURER), ("AUTH-330000", Role.AUTHORITY)])
 def test_money_for_a_recalled_lot_waits_for_who_opened_the_recall(kind: Kind, opened_by: str, role: Role) -> None:
     lot = recall("L1", opened_by)
-    step = alert_step(alert(kind), NAMES, Around(receipt(paid_yuan=Decimal("100.00")), [lot], [sheet()]))
+    steps = alert_steps(alert(kind), NAMES, Around(receipt(paid_yuan=Decimal("100.00")), [lot], [sheet()]))
     what = (
         "close the recall when the goods are back or destroyed; 23.40 yuan are not paid until then:"
         f" lot L1 is recalled: 含量不合格 (recall {lot.recall_id})"
     )
-    assert step == NextStep(who=Actor(role=role, code=opened_by, name="药厂"), what=what)
+    assert steps == [NextStep(who=Actor(role=role, code=opened_by, name="药厂"), what=what)]
 
 
 def test_the_recall_of_another_lot_keeps_nobody_from_capturing() -> None:
-    step = alert_step(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(receipt(), [recall("L2", MAKER)], [sheet()]))
-    assert step == NextStep(who=H, what=codes(10), by=DUE)
+    steps = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(receipt(), [recall("L2", MAKER)], [sheet()]))
+    assert steps == [NextStep(who=H, what=codes(10), by=DUE)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,124 @@
+"""What an overdue payment says over HTTP: on which sheet its money stands, who moves what is released, what is known by now."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import httpx
+import pytest
+from uuid_utils.compat import uuid7
+
+from shared import clock
+from tests.house import WorkerInHand
+from tests.services.alerts.facts import DUE_ON, HOSPITAL, NOON, REGION, Story
+
+LATE = clock.start_of_day(DUE_ON + timedelta(days=1))
+DAY = timedelta(days=1)
+FUND = ("agency", "JB330100", REGION)
+Overdue = Callable[[], Any]
+
+
+@pytest.fixture
+def overdue(
+    worker: WorkerInHand, client: httpx.AsyncClient, caller: Any, driven_clock: Callable[[datetime], None]
+) -> Overdue:
+    async def found() -> dict[str, Any]:
+        driven_clock(LATE)
+        await worker.meet_deadlines()
+        answer = await client.get("/alerts?kind=payment_overdue", headers=caller(*FUND))
+        (alert,) = answer.json()["items"]
+        one = await client.get(f"/alerts/{alert['id']}", headers=caller(*FUND))
+        life = await client.get(f"/alerts/{alert['id']}/timeline", headers=caller(*FUND))
+        assert one.json() == alert
+        assert life.json()["next"] == alert["next"]
+        assert alert["waits_for"] == (alert["next"] or [None])[0]
+        return dict(alert)
+
+    return found
+
+
+def asked(alert: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(step["who"]["role"], step["what"]) for step in alert["next"]]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+async def test_money_on_a_confirmed_sheet_waits_for_the_agency_while_a_newer_sheet_is_open(
+    worker: WorkerInHand, overdue: Overdue, order: tuple[int, ...]
+) -> None:
+    story, newer = Story(), uuid7()
+    told = [
+        (story.released(), NOON + DAY, 2),
+        (story.issued(), NOON + 2 * DAY, 1),
+        (story.sheet_confirmed(), NOON + 3 * DAY, 2),
+        (story.issued(sheet_id=newer, month=date(2026, 4, 1)), NOON + 4 * DAY, 1),
+    ]
+    await worker.deliver(story.opened(codes_required=False), sequence=1, at=NOON)
+    for place in (*order, *order):
+        fact, at, sequence = told[place]
+        await worker.deliver(fact, sequence=sequence, at=at)
+    assert asked(await overdue()) == [("agency", "pay what is released: 123.40 yuan")]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+async def test_money_that_was_taken_off_a_sheet_waits_for_the_next(
+    worker: WorkerInHand, overdue: Overdue, order: tuple[int, ...]
+) -> None:
+    story = Story()
+    await worker.deliver(story.opened(codes_required=False), story.issued(), story.sheet_confirmed(), at=NOON + DAY)
+    told = [
+        (story.released(), NOON + DAY, 2),
+        (story.held(), NOON + 2 * DAY, 3),
+        (story.released(), NOON + 3 * DAY, 4),
+    ]
+    for place in order:
+        fact, at, sequence = told[place]
+        await worker.deliver(fact, sequence=sequence, at=at)
+    assert [role for role, _ in asked(await overdue())] == ["platform"]
+    await worker.deliver(story.issued(sheet_id=uuid7(), month=date(2026, 4, 1)), at=NOON + 4 * DAY)
+    assert [who for who, _ in asked(await overdue())] == ["hospital"]
+    assert "2026-04" in asked(await overdue())[0][1]
+
+
+async def test_what_settlement_says_again_tells_where_money_stands_that_was_kept_before_that_was_known(
+    worker: WorkerInHand, overdue: Overdue
+) -> None:
+    story = Story()
+    told = [(story.opened(), 1, NOON), (story.released(6), 2, NOON + DAY), (story.issued(), 1, NOON + 2 * DAY)]
+    for fact, sequence, at in told:
+        await worker.deliver(fact, sequence=sequence, at=at)
+    await worker.database.pool.execute("UPDATE receipts SET moved_at = NULL, released_yuan = NULL")
+    await worker.database.pool.execute("UPDATE sheets SET issued_at = NULL")
+    for fact, sequence, at in told:
+        await worker.deliver(fact, sequence=sequence, at=at)
+    assert [role for role, _ in asked(await overdue())] == ["hospital", "hospital"]
+    assert asked(await overdue())[0][1].endswith("; 74.04 yuan wait for it")
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+async def test_an_open_alert_follows_what_is_known_and_its_history_keeps_what_it_was_raised_with(
+    worker: WorkerInHand, overdue: Overdue, client: httpx.AsyncClient, caller: Any, order: tuple[int, ...]
+) -> None:
+    story = Story()
+    await worker.deliver(story.opened(), story.short(2), at=NOON)
+    raised = await overdue()
+    assert asked(raised) == [
+        ("hospital", "capture trace codes of 8 of 10 accepted; the money for them is held until then")
+    ]
+    assert raised["evidence"]["paid_yuan"] == "0.00"
+    told = [(story.released(6), 2), (story.short(6), 30), (story.paid("50.00", step=3), 4)]
+    for place in order:
+        await worker.deliver(told[place][0], sequence=told[place][1], at=LATE)
+    now = await overdue()
+    figures = {name: now["evidence"][name] for name in ("quantity_covered", "quantity_released", "released_yuan")}
+    assert figures == {"quantity_covered": 6, "quantity_released": 6, "released_yuan": "74.04"}
+    assert (now["evidence"]["paid_yuan"], now["detail"]) == (
+        "50.00",
+        f"123.40 yuan were due on {DUE_ON}, 50.00 are paid.",
+    )
+    assert asked(now) == [
+        ("platform", "issue the sheet when the month has closed; 24.04 yuan wait for it"),
+        ("hospital", "capture trace codes of 4 of 10 accepted; the money for them is held until then"),
+    ]
+    life = await client.get(f"/alerts/{now['id']}/timeline", headers=caller("hospital", HOSPITAL))
+    assert [deed["detail"]["evidence"]["quantity_covered"] for deed in life.json()["deeds"]] == [2]
