@@ -67,7 +67,11 @@ class _Sentence(Formatter):
 
 def filled(sentence: str, values: Mapping[str, Any]) -> str:
     """The sentence with its values; without values it stands as it is, braces too."""
-    return _Sentence().vformat(sentence, (), values) if values else sentence
+    if not values:
+        return sentence
+    if "!j" in sentence or ":#" in sentence:
+        return _Sentence().vformat(sentence, (), values)
+    return sentence.format_map(values)  # the same at a tenth of the cost: a page of payables says hundreds
 
 
 class Said(str):
