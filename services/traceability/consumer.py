@@ -1,10 +1,10 @@
 """What happens in traceability by itself: receipts come and go with shipments, and what was awaited is looked for again."""
 
 from services.traceability.handlers import again
-from services.traceability.handlers.identification_codes import RECOGNISE_CODES, when_recognise_codes
+from services.traceability.handlers.identification_codes import when_recognise_codes
 from services.traceability.handlers.organisations import on_enterprises_registered, on_institutions_registered
 from services.traceability.handlers.packings import when_open_cases
-from services.traceability.handlers.products import on_product_told
+from services.traceability.handlers.products import RECOGNISE_CODES, on_product_told
 from services.traceability.handlers.recalls import LOOK_FOR_HOLDERS, when_look_for_holders
 from services.traceability.handlers.receipts import (
     on_delivery_accepted,

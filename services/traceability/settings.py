@@ -19,6 +19,9 @@ CLOCK_SKEW = timedelta(minutes=5)
 ON_ITS_WAY = timedelta(minutes=2)
 """How long what orders says may take to arrive here; a shipment line older than that and still unknown does not exist."""
 
+COME_AGAIN_SECONDS = 1
+"""When to send again what was sent before the news it is about had arrived."""
+
 
 class TraceabilitySettings(ServiceSettings):
     """Read from `TRACEABILITY_DATABASE_URL` and the like."""

@@ -20,6 +20,7 @@ SPLIT_PLACEHOLDER = "9" * 20
 IDENT_LENGTH = 7
 
 _ALLOWED = f"1 to {LONGEST_CODE_CHARS} digits, letters or symbols, without control characters"
+_GTIN_ALLOWED = "(01) and a GTIN of 14 digits, the last a GS1 mod-10 check digit, (21) and a serial"
 _TWENTY_DIGITS = re.compile(r"[0-9]{20}")
 _SEPARATORS = re.compile(r"[ \xa0\-\u2010-\u2015\u2212]")
 _GROUP_SEPARATOR = "\x1d"
@@ -53,17 +54,18 @@ def classify(text: str) -> TraceCode:
     """The family of a trace code and its parts, after spaces, hyphens and full-width forms are removed.
 
     The placeholder of split packs comes first. The last 4 of 20 digits are the issuer's secret and not
-    checked here. A GS1 code keeps GTIN and serial only and is written `(01)…(21)…`; with a wrong check digit
-    or without a serial it counts as the maker's own, for a person to look at.
+    checked here. A GS1 code keeps GTIN and serial only and is written `(01)…(21)…`; without a serial it counts as
+    the maker's own, for a person to look at, and so does a bare row of digits that only happens to begin like one.
     Source: NHSA Q&A 2024-12, NMPAB/T 1002; domain rules 1.1 and 1.5. Raises CodeRefused for an empty text,
-    one over LONGEST_CODE_CHARS, control and invisible characters, and numbers a spreadsheet has changed.
+    one over LONGEST_CODE_CHARS, control and invisible characters, numbers a spreadsheet has changed, and a GTIN with a
+    wrong check digit in a code that says it is GS1 by its brackets, its symbology mark or a group separator.
     """
     if _TWENTY_DIGITS.fullmatch(text):
         return _of_twenty_digits(text)
     code = _normal(text)
     if _TWENTY_DIGITS.fullmatch(code):
         return _of_twenty_digits(code)
-    return _of_gs1(code) or _of_own(text, code)
+    return _of_gs1(text, code) or _of_own(text, code)
 
 
 def _of_twenty_digits(code: str) -> TraceCode:
@@ -86,10 +88,11 @@ def _normal(text: str) -> str:
     return code
 
 
-def _of_gs1(code: str) -> TraceCode | None:
+def _of_gs1(text: str, code: str) -> TraceCode | None:
     message = _SYMBOLOGY.sub("", code, count=1).strip(_GROUP_SEPARATOR)
+    says_so = message != code or "(" in message or _GROUP_SEPARATOR in message
     if match := _TWO_PARTS.fullmatch(message):
-        return _of_parts(match[1] or match[2], match[3])
+        return _of_parts(text, match[1] or match[2], match[3], says_so=says_so)
     try:
         if _BRACKETED.fullmatch(message):
             parts = GS1Message.parse_hri(message).element_strings
@@ -102,11 +105,13 @@ def _of_gs1(code: str) -> TraceCode | None:
     gtin, serial = parts.get(ai="01"), parts.get(ai="21")
     if gtin is None or serial is None:
         return None
-    return _of_parts(gtin.value, serial.value)
+    return _of_parts(text, gtin.value, serial.value, says_so=says_so)
 
 
-def _of_parts(gtin14: str, serial: str) -> TraceCode | None:
+def _of_parts(text: str, gtin14: str, serial: str, *, says_so: bool) -> TraceCode | None:
     if not check_digit_ok(gtin14):
+        if says_so:
+            raise CodeRefused(text, "the check digit of the GTIN is wrong", _GTIN_ALLOWED)
         return None
     return TraceCode(f"(01){gtin14}(21){serial}", Family.GS1, gtin14, serial)
 

@@ -13,7 +13,9 @@ from shared.events.base import Event, Value, event
 
 @event("cn.jicai.listing.enterprise.registered.v1", subject="enterprise_id")
 class EnterpriseRegistered(Event, frozen=True, kw_only=True):
-    """An enterprise takes part, or what is known of it has changed. `provisional`: known by its exact name alone."""
+    """An enterprise takes part, or what is known of it has changed. `provisional`: known by its exact name alone.
+
+    It goes by `enterprise_code` for good, also when its USCC becomes known later."""
 
     enterprise_id: UUID
     enterprise_code: str
@@ -25,6 +27,8 @@ class EnterpriseRegistered(Event, frozen=True, kw_only=True):
     active: bool
     region: str
     """GB/T 2260, six digits"""
+    uscc: str | None = None
+    """None: not known, or told by a version that did not say it"""
 
 
 class DeliveryPoint(Value, frozen=True, kw_only=True):
@@ -79,6 +83,8 @@ class ListedProduct(Value, frozen=True, kw_only=True):
     valid_from: date
     valid_to: date | None
     """last day, inclusive"""
+    gtin: str | None = None
+    """of the sale unit, in 14 digits; None: not known, or told by a version that did not say it"""
 
 
 @event("cn.jicai.listing.product.announced.v1", subject="listing_id")

@@ -18,6 +18,7 @@ async def on_enterprises_registered(tx: Tx, events: Sequence[Received[Enterprise
                 "name": event.data.name,
                 "region": event.data.region,
                 "active": event.data.active,
+                "uscc": event.data.uscc,
                 "version": event.sequence,
             }
             for event in events

@@ -96,7 +96,7 @@ class Asked:
 
 async def report_problems(tx: Tx, caller: Caller, commands: Sequence[ReportProblem]) -> list[Problem | ServiceError]:
     """Reports many at once; each answer stands at its place."""
-    known = await queries.names_of(tx, [command.respondent_code for command in commands])
+    known = await queries.registered_codes(tx, [command.respondent_code for command in commands])
     orders = await queries.parties_of_orders(tx, [command.order_number for command in commands])
     now = clock.now()
     outcomes: list[Problem | ServiceError] = []
@@ -174,7 +174,7 @@ async def assign_problem(tx: Tx, caller: Caller, problem_id: UUID, command: Assi
     if assignee is None:
         fault = Fault("/assignee_code", None, "the report names no respondent", "the code of the party that answers")
         raise AssignmentRefused("Nobody to assign it to.", faults=[fault])
-    known = await queries.names_of(tx, [assignee])
+    known = await queries.registered_codes(tx, [assignee])
     if faults := party_faults("/assignee_code", assignee, problem.reporter_code, known):
         raise AssignmentRefused(
             "{assignee} cannot answer it: {rule}.", faults=faults, assignee=assignee, rule=faults[0].rule

@@ -29,6 +29,13 @@ _NAMES = sa.select(organisations.c.code, organisations.c.name).where(
     organisations.c.code == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text)))
 )
 
+_GOING_BY = sa.select(organisations.c.code, organisations.c.uscc).where(
+    sa.or_(
+        organisations.c.code == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text))),
+        organisations.c.uscc == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text))),
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -97,6 +104,13 @@ async def names_of(tx: Tx, codes: Sequence[str | None]) -> dict[str, str]:
     """The names of those of the organisations that are registered, by code."""
     found = await tx.rows(_NAMES, codes=sorted({code for code in codes if code is not None}))
     return {row["code"]: row["name"] for row in found}
+
+
+async def registered_codes(tx: Tx, codes: Sequence[str | None]) -> dict[str, str]:
+    """The registered organisations among the codes, with the code each goes by: another one than its USCC where that became
+    known after registration."""
+    found = await tx.rows(_GOING_BY, codes=sorted({code for code in codes if code is not None}))
+    return {named: row["code"] for row in found for named in (row["code"], row["uscc"]) if named is not None}
 
 
 async def parties_of_orders(tx: Tx, numbers: Sequence[str | None]) -> dict[str, frozenset[str]]:

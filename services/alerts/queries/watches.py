@@ -36,6 +36,7 @@ VERSIONED = {
     "name": "version",
     "region": "version",
     "active": "version",
+    "uscc": "version",
     "version": "version",
 }
 """Columns that follow the newest version, and which column tells it; `organisations` alone has a plain version. One version says

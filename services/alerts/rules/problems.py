@@ -286,14 +286,14 @@ def faults_of(
     reporter_code: str,
     reporter_region: str,
     may_roam: bool,
-    known: Collection[str],
+    known: Mapping[str, str],
     orders: Mapping[str, Collection[str]],
     now: datetime,
 ) -> list[Fault]:
     """All that is wrong with a report; `may_roam`: a supplier reports from wherever it delivers, others from their region.
 
-    `known` are the registered organisations among those named, `orders` who takes part in the orders named, of which the
-    reporter has a part.
+    `known` are the registered organisations among those named, with the code each goes by, `orders` who takes part in the
+    orders named, of which the reporter has a part.
     """
     faults = _region_faults(report.region, reporter_region, may_roam=may_roam)
     respondent = report.respondent_code
@@ -319,11 +319,15 @@ def faults_of(
     return faults
 
 
-def party_faults(pointer: str, code: str, reporter_code: str, known: Collection[str]) -> list[Fault]:
+def party_faults(pointer: str, code: str, reporter_code: str, known: Mapping[str, str]) -> list[Fault]:
     """What is wrong with a party named by its code: it must be registered, or be a government body or public institution,
     which nobody registers; and not the reporter."""
-    if code == reporter_code:
+    goes_by = known.get(code, code)
+    if goes_by == reporter_code:
         return [Fault(pointer, code, "the reporter does not answer its own report", "another party")]
+    if goes_by != code:
+        rule = Said("this enterprise trades under {code}, by which it went before its USCC was known", code=goes_by)
+        return [Fault(pointer, code, rule, goes_by, "trades_under_other_code")]
     if code in known:
         return []
     try:

@@ -20,6 +20,8 @@ organisations = sa.Table(
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("uscc", sa.Text),
+    sa.Index("ix_organisations_uscc", "uscc"),
 )
 
 order_lines = sa.Table(

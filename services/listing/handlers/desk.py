@@ -190,4 +190,5 @@ def _whole(listing: Listing, product: Product) -> ListedProduct:
         price_yuan=listing.price_yuan,
         valid_from=listing.valid_from,
         valid_to=listing.valid_to,
+        gtin=product.gtin,
     )

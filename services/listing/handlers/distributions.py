@@ -90,7 +90,16 @@ async def _begin(
 def _relation(
     tx: Tx, caller: Caller, product: Product | None, known: Directory, command: ProposeDistribution, *, recorded: bool
 ) -> Distribution:
-    """The relation that is asked for; raises DistributionRefused with every fault, NotYourDistribution."""
+    """The relation that is asked for; raises NotYourDistribution, which comes before all else that may be wrong, and
+    DistributionRefused with every fault."""
+    parties = () if recorded or product is None else (product.manufacturer_code, product.agent_code)
+    if product is not None and not tx.scope.covers(*parties, region=command.region):
+        raise NotYourDistribution(
+            "{code} is made by {manufacturer_code}, and region {region} is not under yours.",
+            code=product.code,
+            manufacturer_code=product.manufacturer_code,
+            region=command.region,
+        )
     faults = Faults()
     valid_from = command.valid_from or clock.today()
     check_terms(faults, command.region, valid_from, command.valid_to)
@@ -102,14 +111,6 @@ def _relation(
     faults.refuse(DistributionRefused)
     assert product is not None  # noqa: S101  a fault otherwise
     assert distributor is not None  # noqa: S101  a fault otherwise
-    parties = () if recorded else (product.manufacturer_code, product.agent_code)
-    if not tx.scope.covers(*parties, region=command.region):
-        raise NotYourDistribution(
-            "{code} is made by {manufacturer_code}, and region {region} is not under yours.",
-            code=product.code,
-            manufacturer_code=product.manufacturer_code,
-            region=command.region,
-        )
     return Distribution(
         id=uuid7(),
         region=command.region,

@@ -126,4 +126,5 @@ def fact_of(enterprise: Enterprise) -> EnterpriseRegistered:
         provisional=enterprise.provisional,
         active=enterprise.active,
         region=enterprise.region,
+        uscc=enterprise.uscc,
     )

@@ -84,8 +84,16 @@ def put_draft(desk: Desk, draft: Listing) -> Listing:
 def draft_of(desk: Desk, product: Product | None, command: ProposeListing, named: str = PRODUCT_CODE) -> Listing:
     """The draft of a product, which the request names at `named`.
 
-    Raises ListingRefused with every fault, NotYourListing, ListingExists.
+    Raises NotYourListing, which comes before all else that may be wrong, ListingRefused with every fault, ListingExists.
     """
+    scope = desk.tx.scope
+    if product is not None and not scope.covers(product.manufacturer_code, product.agent_code, region=command.region):
+        raise NotYourListing(
+            "{code} is made by {manufacturer_code} ({manufacturer_name}).",
+            code=product.code,
+            manufacturer_code=product.manufacturer_code,
+            manufacturer_name=product.manufacturer_name,
+        )
     faults = Faults()
     valid_from = command.valid_from or clock.today()
     check_terms(faults, command.region, valid_from, command.valid_to)
@@ -95,13 +103,6 @@ def draft_of(desk: Desk, product: Product | None, command: ProposeListing, named
         check_provisional(faults, desk.tx, product, command.region, named)
     faults.refuse(ListingRefused)
     assert product is not None  # noqa: S101  a fault otherwise
-    if not desk.tx.scope.covers(product.manufacturer_code, product.agent_code, region=command.region):
-        raise NotYourListing(
-            "{code} is made by {manufacturer_code} ({manufacturer_name}).",
-            code=product.code,
-            manufacturer_code=product.manufacturer_code,
-            manufacturer_name=product.manufacturer_name,
-        )
     standing = desk.live_listing(command.region, product.code)
     if standing is not None:
         raise ListingExists(

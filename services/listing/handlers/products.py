@@ -52,7 +52,7 @@ async def open_desk(tx: Tx, caller: Caller, commands: Sequence[RegisterProduct])
 def product_of(desk: Desk, known: Directory, command: RegisterProduct) -> Product:
     """The product as the command describes it; the known value itself when it says nothing new.
 
-    Raises ProductRefused with every fault, and NotYourProduct.
+    Raises NotYourProduct, which comes before all else that may be wrong, and ProductRefused with every fault.
     """
     faults = Faults()
     codes = checked_codes(
@@ -62,9 +62,10 @@ def product_of(desk: Desk, known: Directory, command: RegisterProduct) -> Produc
         faults, known, "manufacturer", command.manufacturer_code, command.manufacturer_name, "manufacturer"
     )
     agent = party_named(faults, known, "agent", command.agent_code, None) if command.agent_code else None
+    before = desk.products.get(codes.code)
+    _check_own(desk, codes.code, before, maker.code if maker else None, normal_code(command.agent_code))
     faults.refuse(ProductRefused)
     assert maker is not None  # noqa: S101  a fault otherwise
-    before = desk.products.get(codes.code)
     after = Product(
         id=before.id if before else uuid7(),
         code=codes.code,
@@ -87,23 +88,28 @@ def product_of(desk: Desk, known: Directory, command: RegisterProduct) -> Produc
         region=before.region if before else desk.caller.region,
         version=before.version if before else 1,
     )
-    _check_reach(desk, before, after)
     if before is None:
         return after
+    _check_changes(desk, before, after)
     return replace(after, version=before.version + 1) if difference(before, after) else before
 
 
-def _check_reach(desk: Desk, before: Product | None, after: Product) -> None:
+def _check_own(desk: Desk, code: str, before: Product | None, maker: str | None, agent: str | None) -> None:
+    """A supplier speaks for what it makes or is the agent of; of a known product, as it is known."""
+    if before is not None:
+        maker, agent = before.manufacturer_code, before.agent_code
     scope = desk.tx.scope
-    if before is None:
-        if not scope.covers(after.manufacturer_code, after.agent_code, region=after.region):
-            raise NotYourProduct(
-                "{code} is made by {manufacturer_code}, not by {organisation}.",
-                code=after.code,
-                manufacturer_code=after.manufacturer_code,
-                organisation=scope.organisation,
-            )
-        return
+    if scope.reach == "own" and maker is not None and not scope.covers(maker, agent):
+        raise NotYourProduct(
+            "{code} is made by {manufacturer_code}, not by {organisation}.",
+            code=code,
+            manufacturer_code=maker,
+            organisation=scope.organisation,
+        )
+
+
+def _check_changes(desk: Desk, before: Product, after: Product) -> None:
+    scope = desk.tx.scope
     differs = difference(before, after)
     keeper = before.region if scope.reach == "region" else None
     mine = scope.covers(before.manufacturer_code, before.agent_code, region=keeper)

@@ -38,7 +38,7 @@ class RegisterEnterprise(Coded):
 
 
 class ConfirmUscc(Coded):
-    """Says which USCC a provisional enterprise has; its code stays."""
+    """Says which USCC a provisional enterprise has; it goes on trading under its `PROV-` code."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"uscc": "91350200MA31E12PXF"}]})
 
@@ -49,11 +49,13 @@ class ConfirmUscc(Coded):
 
 
 class EnterpriseView(View):
-    """An enterprise; `provisional`: known by its exact name alone. `code` is what it goes by everywhere, for good."""
+    """An enterprise; `provisional`: known by its exact name alone."""
 
     id: UUID
-    code: str
-    uscc: str | None
+    code: str = Field(description="the one code it trades under, for good: in orders, in tokens, everywhere")
+    uscc: str | None = Field(
+        description="where it became known after registration, it stands beside `code` and does not replace it"
+    )
     name: str
     aliases: tuple[str, ...]
     kinds: tuple[str, ...]

@@ -39,6 +39,7 @@ async def on_enterprise_registered(tx: Tx, events: Sequence[Received[EnterpriseR
             "name": event.data.name,
             "provisional": event.data.provisional,
             "active": event.data.active,
+            "uscc": event.data.uscc,
             "version": event.sequence,
         }
         for event in events

@@ -28,7 +28,10 @@ WITH buyers AS MATERIALIZED (
 )
 SELECT
     ARRAY(SELECT ROW(code, name, region, active, receives_at) FROM buyers) AS institutions,
-    ARRAY(SELECT ROW(code, name, provisional, active) FROM enterprises WHERE code = ANY($4::text[])) AS distributors,
+    ARRAY(
+        SELECT ROW(code, name, provisional, active, uscc) FROM enterprises
+        WHERE code = ANY($4::text[]) OR uscc = ANY($4::text[])
+    ) AS distributors,
     ARRAY(
         SELECT ROW(l.listing_id, l.region, l.product_code, l.product_kind, l.product_name, l.specification, l.unit,
             l.manufacturer_code, l.manufacturer_name, l.price_yuan, l.valid_from, l.valid_to,
@@ -72,7 +75,12 @@ async def gather(
             code: Institution(code, name, region, active, tuple(names))
             for code, name, region, active, names in row["institutions"]
         },
-        distributors={record[0]: Distributor(*record) for record in row["distributors"]},
+        distributors={
+            named: Distributor(code, name, provisional, active)
+            for code, name, provisional, active, uscc in row["distributors"]
+            for named in (code, uscc)
+            if named is not None
+        },
         listings=by_product,
         distributions=by_pair,
     )

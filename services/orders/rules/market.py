@@ -92,6 +92,7 @@ class Market:
 
     institutions: Mapping[str, Institution] = field(default_factory=dict)
     distributors: Mapping[str, Distributor] = field(default_factory=dict)
+    """by code, and by USCC where it became known after registration"""
     listings: Mapping[str, Sequence[Listing]] = field(default_factory=dict)
     """by product code"""
     distributions: Mapping[tuple[str, str], Sequence[Distribution]] = field(default_factory=dict)
@@ -252,6 +253,9 @@ def _distributor_of(
     found = market.distributors.get(code)
     if found is None:
         reason, rule, allowed = "unknown_distributor", "the distributor is not registered", "a registered enterprise"
+    elif found.code != code:
+        rule = Said("this enterprise trades under {code}, by which it went before its USCC was known", code=found.code)
+        reason, allowed = "trades_under_other_code", found.code
     elif not found.active:
         reason, rule, allowed = "distributor_inactive", "the distributor is not active", "an active enterprise"
     elif found.provisional and not provisional_trade:

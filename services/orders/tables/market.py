@@ -28,6 +28,8 @@ enterprises = sa.Table(
     sa.Column("provisional", sa.Boolean, nullable=False),
     sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("uscc", sa.Text),
+    sa.Index("ix_enterprises_uscc", "uscc"),
 )
 
 listings = sa.Table(

@@ -18,7 +18,7 @@ from services.traceability.rules.documents import BILL_TYPES, BillType, Move, di
 from services.traceability.rules.receipts import CLOSED, Receipt, may_be_on_its_way
 from services.traceability.rules.units import Goods
 from services.traceability.schemas.documents import CaptureDocument
-from services.traceability.settings import ON_ITS_WAY
+from services.traceability.settings import COME_AGAIN_SECONDS, ON_ITS_WAY
 from shared import clock
 from shared.codes import CodeRefused, parse_institution
 from shared.db import Tx
@@ -101,9 +101,11 @@ def _receipt(command: CaptureDocument, lines: Mapping[UUID, Receipt]) -> Receipt
         )
     if receipt is None or receipt.product_code is None:
         raise ReceiptNotKnownYet(
-            "The shipment of line {shipment_line_id} has not reached traceability yet; send again in a moment. If the id is "
-            "mistyped, it never will: {minutes} minutes after the time in the id the line is refused for good.",
-            headers={"Retry-After": "1"},
+            "The shipment of line {shipment_line_id} has not reached traceability yet; send this bill again in "
+            "{seconds:#second}. If the id is mistyped, it never will: {minutes} minutes after the time in the "
+            "id the line is refused for good.",
+            headers={"Retry-After": str(COME_AGAIN_SECONDS)},
+            seconds=COME_AGAIN_SECONDS,
             shipment_line_id=command.shipment_line_id,
             minutes=int(ON_ITS_WAY.total_seconds()) // 60,
         )

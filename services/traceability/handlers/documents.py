@@ -14,8 +14,8 @@ from services.traceability.errors import BillNumberUsed, TooManyCodes
 from services.traceability.handlers import receipts as receipt_handlers
 from services.traceability.handlers.anomalies import Where, flag
 from services.traceability.handlers.bills import bill_of
-from services.traceability.handlers.identification_codes import await_meanings
 from services.traceability.handlers.movements import move_codes
+from services.traceability.handlers.products import await_meanings
 from services.traceability.handlers.units import await_contents, learn_codes, receive_codes
 from services.traceability.queries.documents import Document, documents_by_number
 from services.traceability.queries.organisations import names_of

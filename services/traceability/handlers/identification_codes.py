@@ -4,12 +4,12 @@ Who uploads may not see the hospitals' stock, so the call leaves a deadline that
 nobody can read yet leaves the same deadline: whichever commits last is seen, so no code waits for ever.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from services.traceability.handlers import receipts as receipt_handlers
 from services.traceability.handlers.anomalies import Where, close_unknown, flag
-from services.traceability.handlers.products import permitted
+from services.traceability.handlers.products import await_meanings, permitted
 from services.traceability.handlers.units import OPEN_CASES
 from services.traceability.queries.identification_codes import meanings
 from services.traceability.queries.products import products_by_code
@@ -28,8 +28,6 @@ from shared.deadlines import Deadline
 from shared.errors import Said, ServiceError
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
-
-RECOGNISE_CODES = "recognise_codes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +76,6 @@ def _keep(tx: Tx, caller: Caller, said: _Said) -> None:
     tx.add(identification_codes, row)
     parties = Parties(supplier_code=said.manufacturer_code, third_code=caller.organisation)
     history.note(tx, caller, said.meaning.ident, "uploaded", parties, asdict(said.meaning))
-
-
-async def await_meanings(tx: Tx, idents: Iterable[str]) -> None:
-    """Lets the worker look, after this transaction, whether waiting codes of these can be read."""
-    await deadlines.put(tx, [Deadline(RECOGNISE_CODES, ident, clock.now()) for ident in idents])
 
 
 async def when_recognise_codes(tx: Tx, due: Sequence[Deadline]) -> None:

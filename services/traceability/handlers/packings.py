@@ -27,14 +27,14 @@ from services.traceability.queries.units import (
 )
 from services.traceability.rules.anomalies import Finding, doubled, findings
 from services.traceability.rules.documents import Refused
-from services.traceability.rules.identification_codes import Meaning
+from services.traceability.rules.identification_codes import Meaning, ident_in
 from services.traceability.rules.packings import check_levels, contradiction, read_packing
 from services.traceability.rules.receipts import Receipt, count
 from services.traceability.rules.units import Unit, UnitState
 from services.traceability.schemas.packings import PackingView, UploadPacking
 from services.traceability.tables import packings
 from shared import clock, deadlines, history
-from shared.codes import TraceCode, classify
+from shared.codes import TraceCode
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import Fault, Said, ServiceError
@@ -141,7 +141,7 @@ async def when_open_cases(tx: Tx, due: Sequence[Deadline]) -> None:
     opened = await open_cases(tx, sorted(inside))
     if not opened:
         return
-    idents = {code: _ident(code) for case in opened for code in (case.code, *inside[case.code])}
+    idents = {code: ident_in(code) for case in opened for code in (case.code, *inside[case.code])}
     known = await meanings(tx, idents.values())
     opening = _Opening({code: known[ident] for code, ident in idents.items()}, before, dict(before))
     for case in opened:
@@ -270,8 +270,3 @@ async def _as_sold(tx: Tx, opening: _Opening, opened: Sequence[Opened]) -> list[
             place = (code, case.document_id, case.institution_code, case.region, opening.packs_of(code))
             units.append(Unit(*place, None, case.state, part))
     return units
-
-
-def _ident(code: str) -> str:
-    trace = classify(code)
-    return trace.ident or trace.code

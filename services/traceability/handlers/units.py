@@ -11,12 +11,11 @@ from services.traceability.queries.units import Arrival, Holder, holders, receiv
 from services.traceability.rules.anomalies import SURPLUS, surplus_words
 from services.traceability.rules.bills import Bill, Landed
 from services.traceability.rules.documents import Item, Refused
-from services.traceability.rules.identification_codes import Meaning
+from services.traceability.rules.identification_codes import Meaning, ident_in
 from services.traceability.rules.packings import contradiction, packs_in
 from services.traceability.rules.receipts import Receipt, count
 from services.traceability.rules.units import Lots, Receiving, judge_known
 from shared import clock, deadlines
-from shared.codes import classify
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import Said
@@ -53,8 +52,7 @@ async def learn_codes(tx: Tx, bills: Sequence[Bill]) -> Knowledge:
 
 
 def _item(code: str, case: str) -> Item:
-    trace = classify(code)
-    return Item(trace.code, trace.ident or trace.code, came_in=case)
+    return Item(code, ident_in(code), came_in=case)
 
 
 def _open_cases(bill: Bill, inside: Mapping[str, Sequence[Item]], known: Mapping[str, Meaning]) -> None:

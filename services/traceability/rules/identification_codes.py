@@ -12,6 +12,8 @@ from shared.errors import Fault
 
 IDENT_LENGTH = 7
 GTIN14_LENGTH = 14
+SALE_UNIT = (1, 1)
+"""Level and sale units inside of the smallest package."""
 _DIGITS = re.compile(r"[0-9]+")
 _ALLOWED = "7 digits, a GTIN of 14 digits, or one code of the maker's own standard in full"
 
@@ -39,6 +41,14 @@ def ident_of(given: str) -> str:
     if trace.family is not Family.OWN or _DIGITS.fullmatch(trace.code):
         raise _refused(given, "this is a whole trace code or has a wrong length")
     return trace.code
+
+
+def ident_in(code: str) -> str:
+    """The identification code of a trace code in store; one of before its check digit was asked for is its own."""
+    try:
+        return classify(code).ident or code
+    except CodeRefused:
+        return code
 
 
 def check_level(level: int, packs_per_unit: int) -> None:

@@ -104,6 +104,31 @@ async def test_the_respondent_is_an_organisation_known_here_and_may_become_so_a_
     assert await refused_for(desk, respondent_code=late, order_number=None) == []
 
 
+async def test_a_uscc_that_became_known_later_is_answered_with_the_code_the_respondent_trades_under(
+    desk: Desk, worker: WorkerInHand
+) -> None:
+    provisional, uscc = "PROV-0123456789AB", "91350200MA31E12PXF"
+    await worker.deliver(
+        EnterpriseRegistered(
+            enterprise_id=uuid4(),
+            enterprise_code=provisional,
+            name="甲公司",
+            aliases=(),
+            kinds=("distributor",),
+            provisional=False,
+            active=True,
+            region="350200",
+            uscc=uscc,
+        )
+    )
+    (fault,) = (await desk.report(respondent_code=uscc, order_number=None)).json()["errors"]
+    assert (fault["pointer"], fault["code"]) == ("/respondent_code", "trades_under_other_code")
+    assert (provisional in fault["rule"], fault["allowed"]) == (True, provisional)
+    assert await refused_for(desk, respondent_code=fault["allowed"], order_number=None) == []
+    itself = ("distributor", provisional, "350200")
+    assert await refused_for(desk, itself, respondent_code=uscc, order_number=None) == [("/respondent_code", "invalid")]
+
+
 async def test_an_order_named_is_one_of_the_reporter_and_the_respondent(desk: Desk, worker: WorkerInHand) -> None:
     order, party = [("/order_number", "unknown_order")], {"respondent_code": None}
     agency, elsewhere = ("agency", "YB330100", "330100"), ("agency", "YB440100", "440100")

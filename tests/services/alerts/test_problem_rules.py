@@ -233,7 +233,7 @@ def test_all_faults_of_a_report_are_told_at_once(fields: dict[str, object], poin
         reporter_code=REPORTER,
         reporter_region="330100",
         may_roam=False,
-        known={"KNOWN", "OTHER"},
+        known={"KNOWN": "KNOWN", "OTHER": "OTHER"},
         orders={"CG-1": {REPORTER, "KNOWN"}},
         now=AT,
     )
@@ -242,7 +242,7 @@ def test_all_faults_of_a_report_are_told_at_once(fields: dict[str, object], poin
 
 def test_a_supplier_reports_from_wherever_it_delivers() -> None:
     report = Report("440100", None, None, None, AT)
-    told = {"reporter_code": "x", "reporter_region": "330100", "known": (), "orders": {}, "now": AT}
+    told = {"reporter_code": "x", "reporter_region": "330100", "known": {}, "orders": {}, "now": AT}
     assert faults_of(report, may_roam=True, **told) == []  # type: ignore[arg-type]
     assert [fault.pointer for fault in faults_of(report, may_roam=False, **told)] == ["/region"]  # type: ignore[arg-type]
 

@@ -51,11 +51,8 @@ async def test_a_provisional_enterprise_keeps_its_code_when_its_uscc_becomes_kno
     assert (under_its_uscc.json()["id"], under_its_uscc.json()["code"]) == (made["id"], made["code"])
     by_authority = await desk.post(AUTHORITY, "/enterprises", {**MAKES, "region": "330000"})
     assert by_authority.json()["id"] == made["id"]
-    assert [fact.provisional for fact in await worker.said() if isinstance(fact, EnterpriseRegistered)] == [
-        True,
-        False,
-        False,
-    ]
+    told = [(fact.provisional, fact.uscc) for fact in await worker.said() if isinstance(fact, EnterpriseRegistered)]
+    assert told == [(True, None), (False, MAKER_CODE), (False, MAKER_CODE)]
 
 
 async def test_two_enterprises_never_share_a_uscc(desk: Desk) -> None:

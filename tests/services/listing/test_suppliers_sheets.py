@@ -50,6 +50,25 @@ async def test_a_manufacturer_drafts_what_is_its_own_and_a_foreign_row_comes_bac
     assert [one["code"] for one in (await desk.get(HOSPITAL, "/products")).json()["items"]] == [product_code(1)]
 
 
+async def test_a_row_of_a_product_that_another_maker_keeps_is_refused_for_that_before_anything_else(
+    desk: Desk, worker: WorkerInHand
+) -> None:
+    await desk.enterprises()
+    kept = PRODUCTS + product_row(1, maker=OTHER_MAKER_CODE)
+    await imported(desk, worker, "products", kept.encode(), who=OTHER_MAKER)
+    changed = product_row(1, maker=OTHER_MAKER_CODE).replace("0.5g", "0.25g")
+    taken_over, same = product_row(1).replace("0.5g", "0.25g"), product_row(1, maker=OTHER_MAKER_CODE)
+    for row in (changed, taken_over, same):
+        job = await imported(desk, worker, "products", (PRODUCTS + row).encode(), who=MAKER)
+        _, (_, refused) = await returned(desk, job, MAKER)
+        assert refused[-5:-1] == [
+            "2",
+            "",
+            "",
+            f"{product_code(1)} is made by {OTHER_MAKER_CODE}, not by {MAKER_CODE}.",
+        ]
+
+
 async def test_what_stands_so_already_is_left_and_other_terms_are_refused_with_the_product(
     desk: Desk, worker: WorkerInHand
 ) -> None:

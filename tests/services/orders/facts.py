@@ -111,16 +111,17 @@ def institution(code: str = HOSPITAL, *, active: bool = True, points: tuple[str,
     )
 
 
-def enterprise(code: str = DISTRIBUTOR, *, active: bool = True) -> EnterpriseRegistered:
+def enterprise(code: str = DISTRIBUTOR, *, active: bool = True, uscc: str | None = None) -> EnterpriseRegistered:
     return EnterpriseRegistered(
         enterprise_id=uuid5(SPACE, code),
         enterprise_code=code,
         name=f"医药公司 {code[-4:]}",
         aliases=(),
         kinds=("distributor",),
-        provisional=code.startswith("PROV-"),
+        provisional=code.startswith("PROV-") and uscc is None,
         active=active,
         region="330100",
+        uscc=uscc,
     )
 
 

@@ -80,6 +80,21 @@ async def test_every_fault_of_every_line_is_reported_at_once(hand: Hand, worker:
     assert await worker.said() == []
 
 
+async def test_a_uscc_that_became_known_later_is_answered_with_the_code_its_enterprise_trades_under(
+    hand: Hand, worker: WorkerInHand
+) -> None:
+    uscc = "91330100MA2QHXY019"
+    await worker.deliver(enterprise(PROVISIONAL, uscc=uscc), sequence=2)
+    await worker.deliver(relation(ASPIRIN, PROVISIONAL))
+    refused = await hand.place(order("CG-1", wanted(ASPIRIN, 5, uscc)), 422)
+    (fault,) = refused["errors"]
+    assert (fault["pointer"], fault["code"]) == ("/lines/0/distributor_code", "trades_under_other_code")
+    assert (fault["given"], fault["allowed"]) == (f'"{uscc}"', PROVISIONAL)
+    assert PROVISIONAL in fault["rule"]
+    placed = await hand.place(order("CG-1", wanted(ASPIRIN, 5, fault["allowed"])))
+    assert placed["lines"][0]["distributor_code"] == PROVISIONAL
+
+
 async def test_an_institution_that_is_unknown_or_inactive_cannot_order(hand: Hand, worker: WorkerInHand) -> None:
     refused = await hand.place(order(), 422, who="H33010200077")
     assert [error["code"] for error in refused["errors"]] == ["unknown"]

@@ -75,7 +75,7 @@ def test_a_gs1_code_of_twenty_digits_keeps_its_family_in_normal_form() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "(01)06924561884075(21)A",
+        "010692456188407521A",
         f"(01){GTIN}",
         f"(01){GTIN}(10)L7",
         "(21)A",
@@ -108,6 +108,11 @@ def test_a_serial_of_twenty_characters_is_gs1() -> None:
         ("\ud800", "control"),
         ("A\x1dB", "group separator"),
         ("8.38579300008797e+19", "changed by a spreadsheet"),
+        ("(01)06924561884075(21)A", "check digit"),
+        ("(01)06924561884075(17)251231(10)L7(21)A", "check digit"),
+        ("]d2010692456188407521A", "check digit"),
+        ("\x1d010692456188407521A", "check digit"),
+        ("10L7\x1d010692456188407521A", "check digit"),
     ],
 )
 def test_an_unreadable_trace_code_is_refused(text: str, rule: str) -> None:

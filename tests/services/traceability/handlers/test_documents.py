@@ -91,7 +91,7 @@ async def test_a_bill_that_stands_twice_in_one_call_is_captured_once(desk: Desk,
 async def test_a_line_that_is_not_known_yet_is_refused_and_the_other_bills_land(desk: Desk, line: Line) -> None:
     late, good = await desk.capture(Line(1).bill([box(1)], "B1"), line.bill([box(2)], "B2"))
     assert (late["code"], late["status"]) == ("receipt_not_known_yet", 409)
-    assert "send again in a moment" in late["detail"]
+    assert "send this bill again in 1 second" in late["detail"]
     assert good["accepted"] == 1
 
 
@@ -106,7 +106,7 @@ async def test_a_line_that_could_have_arrived_long_ago_gets_a_definite_answer(
     line.id = made
     (refused,) = await desk.capture(line.bill([box(1)]))
     assert refused["code"] == code
-    assert ("send again in a moment" in refused["detail"]) is (retry is not None)
+    assert ("send this bill again in 1 second" in refused["detail"]) is (retry is not None)
     assert ("2 minutes after the time in the id the line is refused for good" in refused["detail"]) is (
         retry is not None
     )
@@ -199,6 +199,15 @@ async def test_an_unknown_identification_code_is_kept_and_counts_when_it_is_uplo
     assert covered == [7]
     anomalies = (await desk.get(HOSPITAL, "/anomalies")).json()["items"]
     assert {one["state"] for one in anomalies} == {"closed"}
+
+
+async def test_a_gs1_code_with_a_wrong_check_digit_is_refused_for_it(desk: Desk, line: Line) -> None:
+    wrong = "(01)06924561884075(21)Z9"
+    (answer,) = await desk.capture(line.bill([wrong, box(1)]))
+    assert (answer["accepted"], reasons(answer)) == (1, {wrong: "unreadable"})
+    assert "the check digit of the GTIN is wrong" in answer["refused"][0]["rule"]
+    asked = await desk.get(HOSPITAL, f"/codes/{wrong}")
+    assert (asked.status_code, asked.json()["code"]) == (422, "code_unreadable")
 
 
 async def test_a_refused_code_says_why_in_the_readers_language_whenever_the_bill_is_read(
