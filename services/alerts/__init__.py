@@ -5,5 +5,5 @@ Owns      alerts and their acknowledgements, problem reports and their replies, 
 Serves    hospitals, manufacturers and distributors (their own), the agency and the authority (their region)
 Emits     alert.raised/acknowledged/resolved  problem.reported/assigned/replied/resolved/escalated/confirmed/closed
 Consumes  listing: enterprises, institutions · orders: order and line events, deliveries · settlement: payables, payments ·
-          traceability: coverage, flagged codes, recalls
+          traceability: coverage, flagged and cleared codes, recalls
 """

@@ -37,7 +37,14 @@ from shared.events.settlement import (
     SheetIssued,
     SheetReturned,
 )
-from shared.events.traceability import CodeFlagged, CoverageShort, CoverageVerified, RecallClosed, RecallOpened
+from shared.events.traceability import (
+    CodeCleared,
+    CodeFlagged,
+    CoverageShort,
+    CoverageVerified,
+    RecallClosed,
+    RecallOpened,
+)
 from shared.inbox import Handlers, Received
 from shared.republish import Projection
 
@@ -97,6 +104,7 @@ HANDLERS: Handlers = {
     CoverageVerified: in_turn(receipts.on_coverages_verified),
     CoverageShort: in_turn(receipts.on_coverages_short),
     CodeFlagged: in_turn(troubles.on_codes_flagged),
+    CodeCleared: in_turn(troubles.on_codes_cleared),
     RecallOpened: in_turn(troubles.on_recalls_opened),
     RecallClosed: in_turn(troubles.on_recalls_closed),
 }
@@ -115,7 +123,7 @@ PROJECTIONS = {
         {
             "orders": ("orders", "shipments"),
             "settlement": ("payables", "sheets", "payments"),
-            "traceability": ("receipts", "recalls"),
+            "traceability": ("receipts", "recalls", "anomalies"),
         },
     ),
 }

@@ -3,7 +3,7 @@
 Owns      expected receipts and their coverage, identification codes, packing maps, units, documents, anomalies, recalls
 Serves    hospitals (capture), distributors (what they shipped), manufacturers (identification codes, packings, recalls),
           the authority (anomalies, recalls), the fund (coverage)
-Emits     receipt.expected  coverage.verified/short  code.flagged  recall.opened/closed
+Emits     receipt.expected  coverage.verified/short  code.flagged/cleared  recall.opened/closed
 Consumes  listing: enterprise.registered, institution.registered,
           product.listed/price_changed/suspended/resumed/delisted;
           orders: shipment.dispatched/cancelled, delivery.accepted/rejected

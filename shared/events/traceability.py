@@ -79,6 +79,20 @@ class CodeFlagged(Event, frozen=True, kw_only=True):
     captured_by: str | None = None
 
 
+@event("cn.jicai.traceability.code.cleared.v1", subject="anomaly_id")
+class CodeCleared(Event, frozen=True, kw_only=True):
+    """The anomaly is closed, by the authority or by itself; `finding` is what came of it. It is the last that is said of it."""
+
+    anomaly_id: UUID
+    code: str
+    kind: str
+    institution_code: str
+    region: str
+    product_code: str | None
+    finding: str
+    cleared_at: datetime
+
+
 @event("cn.jicai.traceability.recall.opened.v1", subject="recall_id")
 class RecallOpened(Event, frozen=True, kw_only=True):
     """Goods of these lots may not be received, used or sold."""

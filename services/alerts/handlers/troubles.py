@@ -17,7 +17,7 @@ from shared import clock
 from shared.db import Tx
 from shared.events.orders import LineConfirmed, LineRefused
 from shared.events.settlement import PaymentFailed, PaymentPaid
-from shared.events.traceability import CodeFlagged, RecallClosed, RecallOpened
+from shared.events.traceability import CodeCleared, CodeFlagged, RecallClosed, RecallOpened
 from shared.inbox import Received
 
 
@@ -70,16 +70,18 @@ async def remedy_failed(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None
 
 
 async def on_codes_flagged(tx: Tx, events: Sequence[Received[CodeFlagged]]) -> None:
-    """A code of a kind that policy calls severe: raised at once, ended by the authority with a reason; found again, it is
-    evidence of the same alert."""
+    """A code of a kind that policy calls severe: raised at once, until its anomaly is closed or the authority ends it with a
+    reason; found again, it is evidence of the same alert."""
     severe = [
         event
         for event in events
         if event.data.kind
         in tx.policy.find("alerts.severe_code_kinds", event.data.region, clock.local_date(event.time)).value
     ]
+    if not severe:
+        return
     first = {event.data.anomaly_id: event for event in reversed(severe)}
-    await raise_alerts(tx, [flagged(event.data, event.id, event.time) for event in first.values()])
+    await _raise(tx, [flagged(event.data, event.id, event.time) for event in first.values()])
     again = [event for event in severe if event.data.finds > 1]
     standing = await lock_alerts_about(tx, Kind.CODE_FLAGGED, [str(event.data.anomaly_id) for event in again])
     changed: dict[str, Alert] = {}
@@ -89,6 +91,25 @@ async def on_codes_flagged(tx: Tx, events: Sequence[Received[CodeFlagged]]) -> N
         if evidence is not None:
             changed[alert.about_id] = replace(alert, evidence=evidence)
     await add_evidence(tx, list(changed.values()))
+
+
+async def on_codes_cleared(tx: Tx, events: Sequence[Received[CodeCleared]]) -> None:
+    """The anomaly is closed, and never opens again: what was told of it, or is told later, is no trouble any more."""
+    await _remedy(
+        tx,
+        [
+            Meeting(
+                Kind.CODE_FLAGGED,
+                str(event.data.anomaly_id),
+                event.data.cleared_at,
+                f"The anomaly was closed: {event.data.finding}",
+                None,
+                event.data.institution_code,
+                event.data.region,
+            )
+            for event in events
+        ],
+    )
 
 
 async def on_recalls_opened(tx: Tx, events: Sequence[Received[RecallOpened]]) -> None:
@@ -147,13 +168,18 @@ async def _raise(tx: Tx, causes: Sequence[Cause]) -> None:
         Meeting(cause.kind, cause.remedy_key, None, None, None, cause.institution_code, cause.region)
         for cause in causes
     ]
-    remedies = await meet(tx, meetings)
+    remedies = await _meet(tx, meetings)
     await raise_alerts(tx, causes)
     await resolve_alerts(tx, remedies)
 
 
 async def _remedy(tx: Tx, meetings: Sequence[Meeting]) -> None:
-    await resolve_alerts(tx, await meet(tx, meetings))
+    await resolve_alerts(tx, await _meet(tx, meetings))
+
+
+async def _meet(tx: Tx, meetings: Sequence[Meeting]) -> list[Remedy]:
+    """The remedies known of these; that of a code holds whenever it was flagged, for a closed anomaly never opens again."""
+    return [replace(one, before=None) if one.kind == Kind.CODE_FLAGGED else one for one in await meet(tx, meetings)]
 
 
 def _closed(recall_id: str) -> Remedy:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from services.traceability.rules.receipts import Receipt
 from services.traceability.tables import anomalies
 from shared import clock, history, outbox
 from shared.db import Tx
-from shared.events.traceability import CodeFlagged
+from shared.events.traceability import CodeCleared, CodeFlagged
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 
@@ -87,6 +88,20 @@ def flagged_fact(anomaly: Anomaly) -> CodeFlagged:
         finds=anomaly.finds,
         bill_number=anomaly.bill_number,
         captured_by=anomaly.captured_by,
+    )
+
+
+def cleared_fact(anomaly: Anomaly, at: datetime) -> CodeCleared:
+    """That an anomaly is closed."""
+    return CodeCleared(
+        anomaly_id=anomaly.id,
+        code=anomaly.code or "",
+        kind=anomaly.kind,
+        institution_code=anomaly.institution_code,
+        region=anomaly.region,
+        product_code=anomaly.product_code,
+        finding=anomaly.finding or "",
+        cleared_at=at,
     )
 
 
@@ -168,12 +183,14 @@ def _row(anomaly: Anomaly) -> dict[str, Any]:
 
 
 def _note(tx: Tx, who: Caller, before: Anomaly, after: Anomaly, action: str, words: str | None) -> None:
-    """Into the anomaly's timeline, and into its line's."""
+    """Into the anomaly's timeline, and into its line's; the end of what others were told of is told them too."""
     said = {"words": words, "changes": history.changes(before, after, "state", "codes", "explanation")}
     history.note(tx, who, after.id, action, _parties(after), said)
     if after.receipt_id is not None:
         detail = {"kind": after.kind, "codes": after.codes, "first_code": after.code, **said}
         history.note(tx, who, after.receipt_id, f"anomaly_{action}", _parties(after), detail)
+    if after.state == AnomalyState.CLOSED and after.recall_id is None:
+        outbox.record(tx, cleared_fact(after, clock.now()), after.finds + 1)
 
 
 def _parties(anomaly: Anomaly) -> Parties:

@@ -25,8 +25,8 @@ def _walk(table: sa.Table, into: type[Receipt | Recall | Anomaly], *said: sa.Col
 
 _RECEIPTS = _walk(receipts, Receipt, receipts.c.version > 0)
 _RECALLS = _walk(recalls, Recall)
-# What institutions hold of recalled lots was found here and told nobody; what is cleared up is nobody's trouble any more.
-_ANOMALIES = _walk(anomalies, Anomaly, anomalies.c.recall_id.is_(None), anomalies.c.state != "closed")
+# What institutions hold of recalled lots was found here and told nobody.
+_ANOMALIES = _walk(anomalies, Anomaly, anomalies.c.recall_id.is_(None))
 _LAST_DEEDS = (
     "SELECT about::uuid AS about, max(at) AS at FROM history WHERE about = ANY($1::uuid[]::text[])"
     " AND action NOT LIKE 'anomaly%' GROUP BY about"
@@ -46,13 +46,13 @@ async def recalls_after(tx: Tx, after: str, rows: int) -> tuple[list[Recall], st
 
 
 async def anomalies_after(tx: Tx, after: str, rows: int) -> tuple[list[Anomaly], str | None]:
-    """The next anomalies that were told and are not closed, and where to go on."""
+    """The next anomalies that were told, and where to go on."""
     found = await tx.all(Anomaly, _ANOMALIES, after=_key(after), rows=rows)
     return found, str(found[-1].id) if len(found) == rows else None
 
 
 async def last_deeds(tx: Tx, ids: Collection[UUID]) -> dict[UUID, datetime]:
-    """When something was last done about each of these receipts."""
+    """When something was last done about each of these receipts or anomalies."""
     return {row["about"]: row["at"] for row in await tx.sql(_LAST_DEEDS, sorted(ids))}
 
 

@@ -33,7 +33,14 @@ from shared.events.settlement import (
     SheetIssued,
     SheetReturned,
 )
-from shared.events.traceability import CodeFlagged, CoverageShort, CoverageVerified, RecallClosed, RecallOpened
+from shared.events.traceability import (
+    CodeCleared,
+    CodeFlagged,
+    CoverageShort,
+    CoverageVerified,
+    RecallClosed,
+    RecallOpened,
+)
 from shared.inbox import Received
 
 HOSPITAL, OTHER_HOSPITAL = "H33010200059", "H33010200060"
@@ -239,6 +246,11 @@ def flagged(kind: str, anomaly_id: UUID | None = None, **more: Any) -> CodeFlagg
         detail="second sale on 2026-03-01",
         **more,
     )
+
+
+def cleared(anomaly_id: UUID, kind: str = "already_sold", at: datetime = NOON) -> CodeCleared:
+    code = "81000000000000000001"
+    return made(CodeCleared, anomaly_id=anomaly_id, code=code, kind=kind, finding="退货再售", cleared_at=at)
 
 
 def recall(recall_id: UUID, *lots: str) -> RecallOpened:

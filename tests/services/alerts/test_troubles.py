@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.services.alerts.facts import (
     OTHER_PRODUCT,
     PRODUCT,
     Story,
+    cleared,
     flagged,
     recall,
     recall_over,
@@ -163,6 +165,40 @@ async def test_of_many_finds_the_last_are_named_and_all_are_counted(worker: Work
     )
     ((finds, captured),) = [(row["evidence"]["finds"], row["evidence"]["captured"]) for row in await raised()]
     assert (finds, [one["bill_number"] for one in captured]) == (30, [str(number) for number in range(11, 31)])
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+async def test_a_flagged_code_is_no_trouble_any_more_when_its_anomaly_is_closed(
+    worker: WorkerInHand, raised: Rows, order: tuple[int, ...]
+) -> None:
+    anomaly_id, other = uuid7(), uuid7()
+    told = [
+        flagged("already_sold", anomaly_id),
+        flagged("already_sold", anomaly_id, finds=2, bill_number="S2", captured_by="tester"),
+        cleared(anomaly_id),
+    ]
+    await worker.deliver(flagged("already_sold", other))
+    for place in (*order, *order):
+        await worker.deliver(told[place])
+    open_still, resolved = await raised()
+    assert (open_still["about_id"], open_still["state"]) == (str(other), "open")
+    assert (resolved["state"], resolved["resolution"]) == ("resolved", "The anomaly was closed: 退货再售")
+    assert resolved["evidence"]["finds"] == 2
+    assert [type(fact) for fact in await worker.said()] == [AlertRaised, AlertRaised, AlertResolved]
+    deeds = "SELECT action FROM history WHERE about = $1 ORDER BY id"
+    actions = [row["action"] for row in await worker.database.pool.fetch(deeds, str(resolved["id"]))]
+    assert set(actions) - {"found_again"} == {"raised", "resolved"}
+
+
+@pytest.mark.parametrize("first", ["flagged", "cleared"])
+async def test_a_code_of_no_severe_kind_raises_nothing_when_it_is_cleared(
+    worker: WorkerInHand, raised: Rows, first: str
+) -> None:
+    anomaly_id = uuid7()
+    told = [flagged("unknown", anomaly_id), cleared(anomaly_id, "unknown")]
+    for fact in told if first == "flagged" else reversed(told):
+        await worker.deliver(fact)
+    assert await raised() == []
 
 
 @pytest.mark.parametrize("first", ["recall", "delivery"])

@@ -1,9 +1,13 @@
 """A bad code is one anomaly for each institution and kind until it is closed, however often it is captured."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.events.traceability import CodeFlagged
+from services.traceability.handlers.again import anomalies_again
+from shared.events import subject_of
+from shared.events.traceability import CodeCleared, CodeFlagged
 from tests.house import WorkerInHand
 from tests.services.traceability.scenes import HOSPITAL, OTHER_HOSPITAL, Desk, bill, boxes
 
@@ -74,3 +78,47 @@ async def test_twenty_at_once_are_one_anomaly_with_twenty_finds(desk: Desk, work
     await asyncio.gather(*(desk.capture(bill([code], f"S{number}")) for number in range(20)))
     assert [one["finds"] for one in await found(desk)] == [20]
     assert sorted(count for _, count, _ in await told(worker)) == list(range(1, 21))
+
+
+async def cleared(worker: WorkerInHand) -> list[tuple[str, str, str]]:
+    """What was said of closed anomalies: which, of which kind, what came of it."""
+    facts = [fact for fact in await worker.said() if isinstance(fact, CodeCleared)]
+    return [(str(fact.anomaly_id), fact.kind, fact.finding) for fact in facts]
+
+
+async def test_the_end_of_an_anomaly_is_told_once_behind_all_that_was_told_of_it(
+    desk: Desk, worker: WorkerInHand
+) -> None:
+    (code,) = boxes(1)
+    await desk.capture(bill([code], "S1"))
+    await desk.capture(bill([code], "S2"))
+    (anomaly,) = await found(desk)
+    path = f"/anomalies/{anomaly['id']}"
+    explained = await desk.post(HOSPITAL, f"{path}/explanation", {"explanation": "swapped"}, if_match='"2"')
+    assert explained.status_code == 200, explained.text
+    assert await cleared(worker) == []
+    closed = await desk.post("authority", f"{path}/close", {"finding": "swept"}, if_match='"3"')
+    assert closed.status_code == 200, closed.text
+    again = await desk.post("authority", f"{path}/close", {"finding": "again"}, if_match='"4"')
+    assert again.status_code == 409
+    assert await cleared(worker) == [(anomaly["id"], "no_inbound", "swept")]
+    said = "SELECT sequence FROM outbox WHERE subject = $1 ORDER BY id"
+    assert [row["sequence"] for row in await worker.database.pool.fetch(said, anomaly["id"])] == [1, 2, 3]
+
+
+async def test_what_is_cleared_up_is_said_again_as_such_at_its_own_time(
+    desk: Desk, worker: WorkerInHand, driven_clock: Callable[[datetime], None]
+) -> None:
+    day = datetime(2026, 3, 2, 4, tzinfo=UTC)
+    driven_clock(day)
+    await desk.capture(bill(boxes(2), "S1"))
+    first, second = await found(desk)
+    driven_clock(day + timedelta(hours=1))
+    closed = await desk.post("authority", f"/anomalies/{first['id']}/close", {"finding": "swept"}, if_match='"1"')
+    assert closed.status_code == 200, closed.text
+    (told,) = [fact for fact in await worker.said() if isinstance(fact, CodeCleared)]
+    driven_clock(day + timedelta(hours=2))
+    async with worker.database.transaction() as tx:
+        page = await anomalies_again(tx, "", 10)
+    assert [(str(subject_of(one.fact)), one.sequence) for one in page.facts] == [(first["id"], 2), (second["id"], 1)]
+    assert (page.facts[0].fact, page.facts[0].happened_at) == (told, day + timedelta(hours=1))

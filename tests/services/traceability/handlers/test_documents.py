@@ -9,7 +9,7 @@ import pytest
 from services.traceability.handlers.documents import capture_documents
 from services.traceability.schemas.documents import CaptureDocument
 from shared import clock
-from shared.events.traceability import CoverageShort, CoverageVerified
+from shared.events.traceability import CodeCleared, CoverageShort, CoverageVerified
 from shared.identity import Caller
 from tests.house import WorkerInHand
 from tests.services.traceability.scenes import (
@@ -197,6 +197,8 @@ async def test_an_unknown_identification_code_is_kept_and_counts_when_it_is_uplo
     assert (await desk.receipt(line))["quantity_covered"] == 7
     covered = [fact.quantity_covered for fact in await worker.said() if isinstance(fact, CoverageShort)]
     assert covered == [7]
+    ended = [fact.finding for fact in await worker.said() if isinstance(fact, CodeCleared)]
+    assert [UNKNOWN_IDENT in finding for finding in ended] == [True, False]
     anomalies = (await desk.get(HOSPITAL, "/anomalies")).json()["items"]
     assert {one["state"] for one in anomalies} == {"closed"}
 
