@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PORT ?= 8000
 N ?= 20000
 DATA ?= data
+FOLDER ?= .data
 BIN := .venv/bin
 STAMP := .venv/.installed
 # The first interpreter here that is new enough.
@@ -32,7 +33,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 run: setup ## the whole platform in one process, on PORT=8000, with its own PostgreSQL in .data
 	$(BIN)/jicai run --port $(PORT)
 
-up: setup ## the five services as ten processes from PORT=8000 on, with their own PostgreSQL and Kafka
+up: setup ## the five services as ten processes, APIs on the five ports after PORT=8000, with their own PostgreSQL and Kafka
 	$(BIN)/jicai up --port $(PORT)
 
 test: setup ## every test, on real servers
@@ -68,8 +69,8 @@ bench-scale: setup ## measure what takes long: 10,000,000 rows, an hour of waiti
 faults: setup ## kill, stop and confuse everything while about N=20000 events are made, then count
 	$(BIN)/python -m tests.faults $(N)
 
-replay: setup ## play the sheets in the folder DATA=data through the platform
-	$(BIN)/jicai replay $(DATA)
+replay: setup ## play the sheets in the folder DATA=data through the platform in FOLDER=.data
+	$(BIN)/jicai replay --data $(FOLDER) $(DATA)
 
 events: setup ## write docs/events from the contract
 	$(BIN)/jicai events

@@ -159,7 +159,9 @@ def _show(console: Console, plan: Plan, outcome: Outcome, seconds: Seconds, burd
     table.add_row("  paid", "", f"{outcome.payables.paid:,.2f}")
     table.add_row("codes captured", f"{figures['codes_captured']:,}", "")
     table.add_row("lines covered by codes", f"{figures['lines_covered']:,}", "")
-    table.add_row("alerts raised", f"{outcome.alerts_raised:,}", "")
+    table.add_row("alerts raised", f"{figures['alerts_raised']:,}", "")
+    for kind, count in figures["alerts_by_kind"].items():
+        table.add_row(f"  {kind}", f"{count:,}", "")
     table.add_row("sum of the ledger", "", f"{outcome.ledger_sum:,.2f}")
     console.print(table)
     provisional = figures["provisional"]

@@ -69,7 +69,8 @@ class Outcome:
     receipts: Receipts
     provisional: dict[str, int]
     """the lines that each delivers, by name; most first"""
-    alerts_raised: int
+    alerts: Counter[str]
+    """how many were raised, by kind"""
     ledger_sum: Decimal
     differences: list[str]
 
@@ -101,7 +102,8 @@ class Outcome:
                 "rows": sum(self.provisional.values()),
                 "names": self.provisional,
             },
-            "alerts_raised": self.alerts_raised,
+            "alerts_raised": self.alerts.total(),
+            "alerts_by_kind": dict(self.alerts.most_common()),
             "ledger_sum": text(self.ledger_sum),
         }
 
@@ -141,7 +143,7 @@ async def reconcile(stage: Stage, refusals: ApiRefusals) -> Outcome:
         payables=payables,
         receipts=receipts,
         provisional=dict(sorted(delivers.items(), key=lambda one: (-one[1], one[0]))),
-        alerts_raised=alerts,
+        alerts=alerts,
         ledger_sum=Decimal(told["ledger_sum_yuan"]),
         differences=[],
     )
@@ -260,9 +262,9 @@ async def _receipts(stage: Stage) -> Receipts:
     return found
 
 
-async def _alerts(stage: Stage) -> int:
+async def _alerts(stage: Stage) -> Counter[str]:
     """Those of the replayed days, and of the month in which the last of them is settled."""
     plan = stage.plan
     settled = clock.month_end(clock.next_month(plan.last))
     period = {"raised_from": plan.first.isoformat(), "raised_to": settled.isoformat()}
-    return sum([1 async for _ in stage.pages(stage.operator, "alerts/alerts", **period)])
+    return Counter([one["kind"] async for one in stage.pages(stage.operator, "alerts/alerts", **period)])

@@ -141,7 +141,12 @@ def check_terms(faults: Faults, region: str, valid_from: date | None, valid_to: 
     """Faults of where and when a listing holds."""
     faults.region(region)
     if valid_to is not None and valid_from is not None and valid_to < valid_from:
-        faults.add("/valid_to", valid_to.isoformat(), "ends before it begins", f"{valid_from.isoformat()} or later")
+        faults.add(
+            "/valid_to",
+            valid_to.isoformat(),
+            "ends before it begins",
+            Said("{valid_from} or later", valid_from=valid_from.isoformat()),
+        )
 
 
 def step(listing: Listing, verb: str) -> State:

@@ -21,7 +21,7 @@ from tests.deploy.replay import sheets_made as made
 PATIENCE_SECONDS = 240
 FIELDS = (
     "rows ordered refused yuan_in yuan_ordered yuan_refused orders lines_accepted yuan_accepted payables yuan_payable"
-    " yuan_paid codes_captured lines_covered provisional alerts_raised ledger_sum seconds peak_memory_mb"
+    " yuan_paid codes_captured lines_covered provisional alerts_raised alerts_by_kind ledger_sum seconds peak_memory_mb"
 )
 YUAN_ORDERED = "51139.14"
 WORKBOOK = Path(__file__).parents[4] / "shared" / "data" / "procurement_sample" / "样例数据.xlsx"
@@ -67,7 +67,7 @@ def _check(folder: Path) -> dict[str, Any]:
     same = {report[name] for name in ("yuan_ordered", "yuan_accepted", "yuan_payable", "yuan_paid")}
     assert same == {YUAN_ORDERED}
     assert (report["codes_captured"], report["ledger_sum"]) == (made.UNITS, "0.00")
-    assert report["alerts_raised"] == made.OVERDUE
+    assert report["alerts_raised"] == sum(report["alerts_by_kind"].values()) == made.OVERDUE
     provisional = report["provisional"]
     assert (provisional["enterprises"], provisional["rows"]) == (3, 3)
     assert provisional["names"] == {"北禾医药有限公司": 3, "白露制药(东禾)有限公司": 0, "青禾制药有限公司": 0}
