@@ -26,7 +26,7 @@ from services.settlement.queries.ledger import Booked, book_sheets
 from services.settlement.rules import payments as rules
 from services.settlement.rules import sheets as sheet_rules
 from services.settlement.rules.ledger import Posting
-from services.settlement.rules.payments import BankAnswer, Payment
+from services.settlement.rules.payments import BankAnswer, Payment, Verdict
 from services.settlement.rules.runs import APPROVED, DONE
 from services.settlement.tables import payments
 from shared import clock, deadlines, history, jobs, outbox
@@ -123,7 +123,7 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
         try:
             after, posting = _answered(payment, answer, now, booking)
         except PaymentNotOpen as contradiction:
-            history.note(tx, who, payment.id, "contradicted", _parties(payment), {"detail": contradiction.detail})
+            await _doubt(tx, who, payment, answer, contradiction.detail)
             outcomes.append(contradiction)
             continue
         known[payment.id] = after
@@ -133,6 +133,16 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
     if booking:
         await _settle(tx, who, before, booking)
     return outcomes
+
+
+async def _doubt(tx: Tx, who: Caller, payment: Payment, answer: BankAnswer, detail: str) -> None:
+    """Keeps what the bank said against its own word; one that it calls paid after all keeps the sheet from being paid again."""
+    said = {"detail": detail, "answer": answer.verdict, "paid_at": answer.paid_at, "reason": answer.reason}
+    history.note(tx, who, payment.id, "contradicted", _parties(payment), said)
+    if (payment.state, answer.verdict) == (rules.FAILED, Verdict.PAID):
+        about_sheet = {"payment_id": payment.id, **said}
+        history.note(tx, who, payment.sheet_id, "payment_contradicted", _parties(payment), about_sheet)
+        await tx.change(payments, [{"id": payment.id, "contradicted_at": clock.now()}])
 
 
 def _answered(

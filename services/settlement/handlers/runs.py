@@ -96,19 +96,30 @@ def _planned(run: Run, sheet: Sheet, account: Account) -> dict[str, Any]:
     }
 
 
+async def _all_reviewed(tx: Tx) -> list[Sheet]:
+    """The oldest sheets that can be paid, locked; raises NothingToPay saying what keeps the others."""
+    reviewed = await sheet_queries.reviewed_sheets_to_pay(tx, MOST_SHEETS)
+    if not reviewed and (count := await sheet_queries.count_without_account(tx)):
+        raise NothingToPay(
+            "Nothing can be paid: {count:#sheet} of your region is reviewed, and no supplier of them has a confirmed"
+            " receiving account; each sheet says who acts next.",
+            count=count,
+        )
+    if not reviewed and (count := await sheet_queries.count_in_doubt(tx)):
+        raise NothingToPay(
+            "Nothing is paid unasked: of {count:#sheet} the bank has said paid after it had not paid; ask the bank, and"
+            " name the sheets to pay them again.",
+            count=count,
+        )
+    if not reviewed:
+        raise NothingToPay("No sheet of your region is reviewed and waits for payment.")
+    return reviewed
+
+
 async def _sheets(tx: Tx, command: MakePaymentRun) -> list[Sheet]:
     """The sheets of the run, locked; every one that may not enter is named."""
     if command.sheet_ids is None:
-        reviewed = await sheet_queries.reviewed_sheets_to_pay(tx, MOST_SHEETS)
-        if not reviewed and (count := await sheet_queries.count_without_account(tx)):
-            raise NothingToPay(
-                "Nothing can be paid: {count:#sheet} of your region is reviewed, and no supplier of them has a confirmed"
-                " receiving account; each sheet says who acts next.",
-                count=count,
-            )
-        if not reviewed:
-            raise NothingToPay("No sheet of your region is reviewed and waits for payment.")
-        return reviewed
+        return await _all_reviewed(tx)
     known = await sheet_queries.sheets_to_change(tx, command.sheet_ids)
     faults: list[Fault] = []
     seen: set[UUID] = set()
@@ -186,12 +197,24 @@ async def _check_accounts(tx: Tx, run_id: UUID) -> None:
         )
 
 
+async def _check_doubts(tx: Tx, run: Run) -> None:
+    """Raises RunNotOpen for a run over sheets that, as the bank has said since it was made, may be paid already."""
+    if count := await payment_queries.count_doubted(tx, run.id, run.made_at):
+        raise RunNotOpen(
+            "Run {run_id} holds {count:#sheet} of which the bank has said paid since it was made; ask the bank, reject the"
+            " run and make another.",
+            run_id=run.id,
+            count=count,
+        )
+
+
 async def approve_run(tx: Tx, caller: Caller, run_id: UUID) -> Run:
     """The second person's word: the run is queued to be sent. Raises RunNotFound, RunNotOpen, SamePerson."""
     run = await queries.get_run(tx, run_id, lock=True)
     after = rules.decided(run, "approve", caller.organisation, caller.person, clock.now())
     await _check_recalls(tx, run_id)
     await _check_accounts(tx, run_id)
+    await _check_doubts(tx, run)
     job_id = jobs.queue(tx, SEND_RUN, {"run_id": str(run_id)}, caller, natural_key=f"{run_id}:0")
     await promise_asking(tx, [run_id], LONGEST)
     await payment_queries.approve_payments(tx, run_id, clock.now())

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from services.settlement.errors import PayableNotFound
 from services.settlement.queries.accounts import RECEIVING
-from services.settlement.queries.payments import PAYING
+from services.settlement.queries.payments import FAILED_FOR, FAILED_TO, IN_DOUBT, PAYING
 from services.settlement.queries.scope import parties
 from services.settlement.rules.payables import AWAITING_CODES, RECALLED, RELEASED, Payable, Seen
 from services.settlement.rules.recalls import RecalledLot
@@ -41,6 +41,9 @@ _SEEN = sa.select(
     *(sheets.c[name].label(f"of_{name}") for name in _OF_SHEET if name in sheets.c),
     PAYING.label("of_paying"),
     RECEIVING.label("of_receiving"),
+    FAILED_FOR.label("of_failed_for"),
+    FAILED_TO.label("of_failed_to"),
+    IN_DOUBT.label("of_in_doubt"),
     *(RECALL.c[name].label(f"recall_{name}") for name in OF_RECALL),
 ).select_from(payables.outerjoin(sheets, sheets.c.id == payables.c.sheet_id).outerjoin(RECALL, sa.true()))
 _STATE = sa.case(

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from services.settlement.errors import PaymentNotFound
 from services.settlement.queries.scope import parties
 from services.settlement.rules.accounts import CONFIRMED
-from services.settlement.rules.payments import PLANNED, SENDING, Payment
-from services.settlement.rules.sheets import Paying
+from services.settlement.rules.payments import FAILED, PLANNED, SENDING, Payment
+from services.settlement.rules.sheets import REVIEWED, Paying
 from services.settlement.tables import accounts, payments, sheets
 from shared.db import Tx
 
@@ -23,6 +23,25 @@ PAYING = (
     .label("paying")
 )
 """How far the payment of a sheet is that stands in a run; at most one is open."""
+_LAST_FAILED = (
+    sa.select(payments.c.reason)
+    .where(payments.c.sheet_id == sheets.c.id, payments.c.state == FAILED, sheets.c.state == REVIEWED)
+    .order_by(payments.c.id.desc())
+    .limit(1)
+)
+FAILED_FOR = _LAST_FAILED.scalar_subquery().label("failed_for")
+"""Why the last payment of a sheet failed that waits for another run."""
+FAILED_TO = (
+    _LAST_FAILED.with_only_columns(accounts.c.state)
+    .join_from(payments, accounts, accounts.c.id == payments.c.account_id)
+    .scalar_subquery()
+    .label("failed_to")
+)
+"""What the account is now that this payment went to."""
+IN_DOUBT = sa.exists().where(
+    payments.c.sheet_id == sheets.c.id, payments.c.state == FAILED, payments.c.contradicted_at.is_not(None)
+)
+"""Whether the bank has said paid of a payment of a sheet after it had failed."""
 _SHEET_STATE = (
     sa.select(sheets.c.state).where(sheets.c.id == payments.c.sheet_id).scalar_subquery().label("sheet_state")
 )
@@ -60,6 +79,10 @@ _ELSEWHERE = (
     )
     .order_by(payments.c.distributor_code)
 )
+_DOUBTED = (
+    "SELECT count(DISTINCT p.sheet_id) FROM payments AS p JOIN payments AS f ON f.sheet_id = p.sheet_id"
+    " WHERE p.run_id = $1 AND p.state = 'planned' AND f.state = 'failed' AND f.contradicted_at >= $2"
+)
 FIRST = UUID(int=0)
 
 
@@ -84,6 +107,13 @@ async def payments_of_run(tx: Tx, run_id: UUID, states: Sequence[str], *, lock: 
 async def paid_elsewhere(tx: Tx, run_id: UUID) -> list[str]:
     """The suppliers of a run that is planned whose account is not, or no more, the confirmed one it was planned with."""
     return [row[0] for row in await tx.rows(_ELSEWHERE, run_id=run_id)]
+
+
+async def count_doubted(tx: Tx, run_id: UUID, since: datetime) -> int:
+    """How many sheets of a planned run have an earlier payment of which the bank has said paid since an instant."""
+    found = await tx.sql(_DOUBTED, run_id, since)
+    count: int = found[0][0]
+    return count
 
 
 async def approve_payments(tx: Tx, run_id: UUID, at: datetime) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from services.settlement.errors import SheetNotFound
 from services.settlement.queries.accounts import IS_CONFIRMED, RECEIVING
 from services.settlement.queries.payables import COLUMNS as PAYABLE_COLUMNS
-from services.settlement.queries.payments import PAYING
+from services.settlement.queries.payments import FAILED_FOR, FAILED_TO, IN_DOUBT, PAYING
 from services.settlement.queries.scope import parties
 from services.settlement.rules.payables import Payable
 from services.settlement.rules.sheets import Disputed, Sheet
@@ -20,7 +20,9 @@ from shared import telemetry
 from shared.db import Record, Tx
 
 COLUMNS = tuple(field.name for field in fields(Sheet) if field.name in sheets.c)
-_ALL = sa.select(*(sheets.c[name] for name in COLUMNS), PAYING, RECEIVING)
+_ALL = sa.select(
+    *(sheets.c[name] for name in COLUMNS), PAYING, RECEIVING, FAILED_FOR, FAILED_TO, IN_DOUBT.label("in_doubt")
+)
 
 # What codes cover now of what was released; nothing of a lot that is recalled goes onto a sheet.
 _COVERED = "round((p.quantity_released - p.quantity_uncovered) * p.unit_price_yuan, 2)"
@@ -156,13 +158,9 @@ async def sheets_to_change(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Sheet]:
 
 
 async def reviewed_sheets_to_pay(tx: Tx, rows: int) -> list[Sheet]:
-    """The oldest reviewed sheets that the caller may see and whose suppliers have a confirmed account, locked."""
-    wanted = (
-        _ALL.where(sheets.c.state == "reviewed", sheets.c.amount_yuan > 0, IS_CONFIRMED, parties(tx.scope, sheets))
-        .order_by(sheets.c.id)
-        .limit(rows)
-        .with_for_update()
-    )
+    """The oldest reviewed sheets that the caller may see, of suppliers with a confirmed account, none in doubt; locked."""
+    ready = (sheets.c.state == "reviewed", sheets.c.amount_yuan > 0, IS_CONFIRMED, ~IN_DOUBT)
+    wanted = _ALL.where(*ready, parties(tx.scope, sheets)).order_by(sheets.c.id).limit(rows).with_for_update()
     return await tx.all(Sheet, wanted)
 
 
@@ -170,6 +168,14 @@ async def count_without_account(tx: Tx) -> int:
     """How many reviewed sheets that the caller may see wait for an account of their supplier."""
     wanted = sa.select(sa.func.count()).select_from(sheets)
     (row,) = await tx.rows(wanted.where(sheets.c.state == "reviewed", ~IS_CONFIRMED, parties(tx.scope, sheets)))
+    count: int = row[0]
+    return count
+
+
+async def count_in_doubt(tx: Tx) -> int:
+    """How many reviewed sheets that the caller may see are kept back because the bank has contradicted itself."""
+    wanted = sa.select(sa.func.count()).select_from(sheets)
+    (row,) = await tx.rows(wanted.where(sheets.c.state == "reviewed", IN_DOUBT, parties(tx.scope, sheets)))
     count: int = row[0]
     return count
 

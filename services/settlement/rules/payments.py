@@ -73,6 +73,8 @@ class Payment:
     cnaps_code: str | None = None
     account_number: str | None = None
     """the account as it was confirmed when the payment was planned; None of what earlier versions planned"""
+    contradicted_at: datetime | None = None
+    """when the bank said paid after it had said that it was not: the money may have gone out"""
     sheet_state: str | None = None
     due_on: date | None = None
     """of the sheet; not kept in the payment's own row"""

@@ -93,6 +93,12 @@ class Sheet:
     """how far the payment of the sheet is while it stands in a run; not kept in the sheet's own row"""
     receiving: str | None = None
     """how far the supplier's receiving account is: `named`, `confirmed`, or None; not kept in the sheet's own row"""
+    failed_for: str | None = None
+    """why its last payment failed, while it waits for another run; not kept in the sheet's own row"""
+    failed_to: str | None = None
+    """what the account of that payment is now; not kept in the sheet's own row"""
+    in_doubt: bool = False
+    """whether the bank has said paid of a payment of it after it had failed; not kept in the sheet's own row"""
 
 
 def moved(sheet: Sheet, verb: str) -> Sheet:
@@ -157,8 +163,7 @@ def next_step(sheet: Sheet) -> NextStep | None:
             what = Said("review the sheet, or send it back")
             return NextStep(who=office, what=what, by=day_over(sheet.review_by))
         case "reviewed":
-            what = Said("take the sheet into a payment run")
-            return account_step(sheet) or NextStep(who=office, what=what, by=day_over(sheet.due_on))
+            return account_step(sheet) or NextStep(who=office, what=_paying(sheet), by=day_over(sheet.due_on))
         case "in_run":
             who, what = PAYING[sheet.paying or Paying.PLANNED](sheet.region)
             return NextStep(who=who, what=what, by=day_over(sheet.due_on))
@@ -170,7 +175,30 @@ def next_steps(sheet: Sheet) -> list[NextStep]:
     first = next_step(sheet)
     own = [] if first is None else [first]
     before_a_run = sheet.state in (ISSUED, DISPUTED, CONFIRMED)
-    return [*own, *(step for step in [account_step(sheet)] if before_a_run and step is not None)]
+    account = account_step(sheet) if before_a_run else _other_account_step(sheet)
+    return own if account is None else [*own, account]
+
+
+def _paying(sheet: Sheet) -> Said:
+    """What the agency does with a reviewed sheet: the first time, after a payment that failed, and after one in doubt."""
+    if sheet.in_doubt:
+        return Said(
+            "ask the bank whether the sheet is paid: it said that its payment failed ({reason}), and later that it was"
+            " made; only a payment run that names the sheet takes it",
+            reason=sheet.failed_for,
+        )
+    if sheet.failed_for:
+        return Said("take the sheet into another payment run; the bank did not pay: {reason}", reason=sheet.failed_for)
+    return Said("take the sheet into a payment run")
+
+
+def _other_account_step(sheet: Sheet) -> NextStep | None:
+    """What the supplier mends where its account is why a payment failed, which only the bank's words tell."""
+    if sheet.state != REVIEWED or sheet.in_doubt or sheet.failed_to != accounts.CONFIRMED:
+        return None
+    what = Said("name another receiving account if this is why the bank did not pay: {reason}", reason=sheet.failed_for)
+    who = distributor(sheet.distributor_code, sheet.distributor_name)
+    return NextStep(who=who, what=what, by=day_over(sheet.due_on))
 
 
 def account_step(sheet: Sheet) -> NextStep | None:

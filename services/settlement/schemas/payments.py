@@ -32,6 +32,9 @@ class PaymentView(View):
     sent_at: datetime | None
     answered_at: datetime | None
     paid_at: datetime | None
+    contradicted_at: datetime | None = Field(
+        description="when the bank said paid of it after it had failed: the money may have gone out, ask the bank"
+    )
     account_id: UUID | None = Field(description="the account that was confirmed when the payment was planned")
     holder_name: str | None
     bank_name: str | None

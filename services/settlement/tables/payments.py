@@ -29,6 +29,8 @@ payments = sa.Table(
     sa.Column("bank_name", sa.Text),
     sa.Column("cnaps_code", sa.Text),
     sa.Column("account_number", sa.Text),
+    # When the bank said that it was paid after it had said that it was not.
+    sa.Column("contradicted_at", sa.DateTime(timezone=True)),
     sa.CheckConstraint(one_of("state", STATES), name="state"),
     sa.CheckConstraint("amount_yuan > 0", name="positive"),
     sa.CheckConstraint("state NOT IN ('sending', 'paid', 'failed') OR sent_at IS NOT NULL", name="sent"),

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from services.settlement.gateways import FileBank, ScriptedBank
 from services.settlement.handlers import payments as payment_handlers
+from shared import clock
 from shared.events.settlement import PaymentFailed, PaymentPaid
 from tests.house import WorkerInHand
 
@@ -221,7 +223,8 @@ async def test_a_bounced_payment_is_taken_back_and_may_be_paid_again(stage: Stag
     contradiction = (await send(stage, run["id"], f"{RESULTS}{key},paid,,\n")).json()
     assert contradiction["refused"][0]["code"] == "payment_not_open"
     assert (await stage.get(f"/payments/{key}/timeline"))["deeds"][-1]["action"] == "contradicted"
-    again = await stage.post("/payment-runs", AGENCY_A, {}, 201)
+    stage.drive(clock.now() + timedelta(hours=1))
+    again = await stage.post("/payment-runs", AGENCY_A, {"sheet_ids": [row["sheet_id"]]}, 201)
     await stage.post(f"/payment-runs/{again['id']}/approval", AGENCY_B, status=202)
     await stage.worker.do_jobs()
     (_, second) = (await stage.get("/payments"))["items"]

@@ -1,0 +1,89 @@
+"""After a payment that the bank did not make: who mends what, and no second payment on the bank's contradictory word."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from services.settlement.rules.payments import Verdict
+
+from .conftest import AGENCY_A, AGENCY_B, CLOSED, SUPPLIER, Stage, delivery
+
+REFUSAL = "scripted refused"
+DUE = "2025-04-04T16:00:00Z"
+
+
+async def refused(stage: Stage, verdict: Verdict = Verdict.REFUSED) -> tuple[str, dict[str, Any]]:
+    """A sheet whose payment failed, and the payment."""
+    (sheet,) = await stage.reviewed(delivery())
+    stage.bank.script = {UUID(sheet["id"]): [verdict]}
+    run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
+    await stage.post(f"/payment-runs/{run['id']}/approval", AGENCY_B, status=202)
+    await stage.worker.do_jobs()
+    (payment,) = (await stage.get("/payments"))["items"]
+    assert payment["state"] == "failed"
+    return f"/sheets/{sheet['id']}", payment
+
+
+async def answer(stage: Stage, payment: dict[str, Any], rows: str) -> Any:
+    path = f"/payment-runs/{payment['run_id']}/result-file"
+    head = {**stage.caller(*AGENCY_B), "content-type": "text/csv"}
+    taken = await stage.client.post(path, content=f"payment_id,result,paid_at,reason\n{rows}\n", headers=head)
+    assert taken.status_code == 200, taken.text
+    return taken.json()
+
+
+async def told(stage: Stage, path: str) -> list[tuple[str, str, str]]:
+    steps = (await stage.get(f"{path}/timeline"))["next"]
+    return [(step["who"]["role"], step["what"], step["by"]) for step in steps]
+
+
+async def test_a_sheet_whose_payment_failed_says_why_and_that_the_supplier_may_name_another_account(
+    stage: Stage,
+) -> None:
+    path, _ = await refused(stage)
+    again = ("agency", f"take the sheet into another payment run; the bank did not pay: {REFUSAL}", DUE)
+    mend = f"name another receiving account if this is why the bank did not pay: {REFUSAL}"
+    assert await told(stage, path) == [again, ("distributor", mend, DUE)]
+    assert (await stage.get(path, SUPPLIER))["waits_for"]["what"] == again[1]
+    (payable,) = (await stage.get("/payables", SUPPLIER))["items"]
+    assert [step["what"] for step in payable["next"]] == [again[1], mend]
+    await stage.confirmed(account_number="1202021509900054321")
+    assert await told(stage, path) == [again]
+
+
+async def test_what_the_bank_calls_paid_after_all_is_kept_and_not_paid_again_unasked(stage: Stage) -> None:
+    path, payment = await refused(stage)
+    taken = await answer(stage, payment, f"{payment['id']},paid,2025-03-31 10:00:00,")
+    assert [row["code"] for row in taken["refused"]] == ["payment_not_open"]
+    for about, action in ((f"/payments/{payment['id']}", "contradicted"), (path, "payment_contradicted")):
+        deed = (await stage.get(f"{about}/timeline"))["deeds"][-1]
+        assert (deed["action"], deed["person"], deed["detail"]["answer"]) == (action, AGENCY_B[3], "paid")
+        assert deed["detail"]["paid_at"] == "2025-03-31T10:00:00+08:00"
+    assert (await stage.get(f"/payments/{payment['id']}"))["contradicted_at"] is not None
+    ((who, what, by),) = await told(stage, path)
+    assert (who, by) == ("agency", DUE)
+    assert what.startswith(f"ask the bank whether the sheet is paid: it said that its payment failed ({REFUSAL})")
+    nothing = await stage.post("/payment-runs", AGENCY_A, {}, 409)
+    assert (nothing["code"], "of 1 sheet the bank has said paid" in nothing["detail"]) == ("nothing_to_pay", True)
+    stage.drive(CLOSED + timedelta(hours=1))
+    named = await stage.post("/payment-runs", AGENCY_A, {"sheet_ids": [path.removeprefix("/sheets/")]}, 201)
+    await stage.post(f"/payment-runs/{named['id']}/approval", AGENCY_B, status=202)
+    stage.bank.script = {}
+    await stage.worker.do_jobs()
+    assert (await stage.get(path))["state"] == "paid"
+    await stage.ledger_agrees()
+
+
+async def test_a_run_that_was_made_before_the_bank_said_paid_is_not_approved(stage: Stage) -> None:
+    _, payment = await refused(stage)
+    made = await stage.post("/payment-runs", AGENCY_A, {}, 201)
+    await answer(stage, payment, f"{payment['id']},paid,,")
+    stopped = await stage.post(f"/payment-runs/{made['id']}/approval", AGENCY_B, status=409)
+    assert (stopped["code"], "of which the bank has said paid" in stopped["detail"]) == ("run_not_open", True)
+
+
+async def test_a_time_in_the_future_is_refused_in_the_time_of_the_file(stage: Stage) -> None:
+    _, payment = await refused(stage)
+    taken = await answer(stage, payment, f"{payment['id']},paid,2099-01-01 10:00:00,")
+    ((fault,),) = [row["errors"] for row in taken["refused"]]
+    assert fault["allowed"] == "up to 2025-04-01T00:00:00+08:00"
