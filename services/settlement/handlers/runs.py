@@ -64,7 +64,11 @@ async def make_run(tx: Tx, caller: Caller, command: MakePaymentRun) -> Run:
     detail = {"payments": run.payment_count, "amount_yuan": run.amount_yuan}
     history.note(tx, caller, run.id, "made", parties_of_run(run), detail)
     account_of = await accounts_of_sheets(tx, [sheet.id for sheet in chosen])
-    tx.add(payments, *(_planned(run, sheet, account_of[sheet.id]) for sheet in chosen))
+    for sheet in chosen:
+        planned = _planned(run, sheet, account_of[sheet.id])
+        tx.add(payments, planned)
+        about = {"run_id": run.id, "sheet_id": sheet.id, "amount_yuan": sheet.amount_yuan}
+        history.note(tx, caller, planned["id"], "planned", parties_of_sheet(sheet), about)
     await _move(tx, caller, chosen, "enter_run", "entered_run", run.id)
     return run
 
@@ -233,6 +237,10 @@ async def reject_run(tx: Tx, caller: Caller, run_id: UUID, command: RejectRun) -
     after = rules.decided(run, "reject", caller.organisation, caller.person, clock.now(), command.reason)
     planned = await payment_queries.payments_of_run(tx, run_id, [PLANNED], lock=True)
     await tx.change(payments, [{"id": each.id, "state": WITHDRAWN, "reason": command.reason} for each in planned])
+    for each in planned:
+        parties = Parties(each.institution_code, each.distributor_code, each.region)
+        detail = {"run_id": run_id, "reason": command.reason, "changes": {"state": [PLANNED, WITHDRAWN]}}
+        history.note(tx, caller, each.id, "withdrawn", parties, detail)
     await _free(tx, caller, planned, run_id)
     return await _store(tx, caller, run, after, None, "rejected", {"reason": command.reason})
 

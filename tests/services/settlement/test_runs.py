@@ -110,6 +110,10 @@ async def test_a_rejected_run_gives_its_sheets_back(stage: Stage, bank: Scripted
     run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
     rejected = await stage.post(f"/payment-runs/{run['id']}/rejection", AGENCY_B, {"reason": "账户待核实"})
     assert (rejected["state"], rejected["reason"]) == ("rejected", "账户待核实")
+    (payment,) = (await stage.get(f"/payments?run_id={run['id']}", AGENCY_B))["items"]
+    life = await stage.get(f"/payments/{payment['id']}/timeline", AGENCY_B)
+    assert [deed["action"] for deed in life["deeds"]] == ["planned", "withdrawn"]
+    assert life["deeds"][1]["detail"]["reason"] == "账户待核实"
     await stage.post(f"/payment-runs/{run['id']}/approval", AGENCY_B, status=409)
     assert (await stage.get(f"/sheets/{sheet['id']}"))["state"] == "reviewed"
     again = await stage.post("/payment-runs", AGENCY_A, {}, 201)
@@ -150,7 +154,7 @@ async def test_a_payment_file_goes_out_and_a_result_file_comes_back(stage: Stage
     assert (await stage.get(f"/payment-runs/{run['id']}"))["state"] == "done"
     assert (await send(stage, run["id"], f"{RESULTS}{first},paid,,\n")).json()["unchanged"] == 1
     timeline = await stage.get(f"/payments/{second}/timeline")
-    assert [deed["action"] for deed in timeline["deeds"]] == ["sent", "failed"]
+    assert [deed["action"] for deed in timeline["deeds"]] == ["planned", "sent", "failed"]
     assert "账号户名不符" in timeline["next"][0]["what"]
     assert (await stage.get("/sheets?state=reviewed"))["items"][0]["distributor_code"] == OTHER_SUPPLIER_CODE
     await stage.ledger_agrees()
