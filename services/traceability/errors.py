@@ -39,7 +39,8 @@ class ReceiptNotKnownYet(Conflict):
 
 
 class ProductNotKnownYet(Conflict):
-    """Wait as long as `Retry-After` says and send the same request again; what listing tells is on its way."""
+    """Wait as long as `Retry-After` says and send the same request again, if listing shows the product as listed; on public
+    notice it is not known here yet."""
 
     title = "The product has not reached traceability yet"
 

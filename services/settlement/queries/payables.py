@@ -14,8 +14,8 @@ from services.settlement.queries.payments import FAILED_FOR, FAILED_TO, IN_DOUBT
 from services.settlement.queries.scope import parties
 from services.settlement.rules.payables import AWAITING_CODES, RECALLED, RELEASED, Payable, Seen
 from services.settlement.rules.recalls import RecalledLot
-from services.settlement.rules.sheets import Sheet, closing_at, next_month_to_close
-from services.settlement.tables import payables, recalled_lots, sheets
+from services.settlement.rules.sheets import PAID, Sheet, closing_at, next_month_to_close
+from services.settlement.tables import payables, recalled_lots, sheet_lines, sheets
 from shared import clock
 from shared.db import Record, Tx
 
@@ -36,6 +36,20 @@ RECALL = (
     .lateral("recall")
 )
 """The first open recall of a payable's lot."""
+_EARLIER = sheets.alias("earlier")
+_UNPAID = (
+    sa.select(sheet_lines.c.sheet_id)
+    .join(_EARLIER, _EARLIER.c.id == sheet_lines.c.sheet_id)
+    .where(
+        sheet_lines.c.payable_id == payables.c.id,
+        sheet_lines.c.disputed_at.is_(None),
+        _EARLIER.c.state != PAID,
+    )
+    .order_by(_EARLIER.c.month, _EARLIER.c.id)
+    .limit(1)
+    .scalar_subquery()
+)
+"""The oldest sheet on which a part of a payable waits to be paid, also where a later part is paid already."""
 _SEEN = sa.select(
     *(payables.c[name] for name in COLUMNS),
     *(sheets.c[name].label(f"of_{name}") for name in _OF_SHEET if name in sheets.c),
@@ -45,7 +59,11 @@ _SEEN = sa.select(
     FAILED_TO.label("of_failed_to"),
     IN_DOUBT.label("of_in_doubt"),
     *(RECALL.c[name].label(f"recall_{name}") for name in OF_RECALL),
-).select_from(payables.outerjoin(sheets, sheets.c.id == payables.c.sheet_id).outerjoin(RECALL, sa.true()))
+).select_from(
+    payables.outerjoin(sheets, sheets.c.id == sa.func.coalesce(_UNPAID, payables.c.sheet_id)).outerjoin(
+        RECALL, sa.true()
+    )
+)
 _STATE = sa.case(
     (
         sa.and_(
@@ -153,12 +171,14 @@ async def payables_page(
         "institution_code": institution,
         "distributor_code": distributor,
         "accepted_month": month,
-        "sheet_id": sheet_id,
         "order_id": order_id,
     }
     for name, value in equal.items():
         if value is not None:
             wanted = wanted.where(payables.c[name] == value)
+    if sheet_id is not None:
+        on_it = sheet_lines.c.payable_id == payables.c.id, sheet_lines.c.sheet_id == sheet_id
+        wanted = wanted.where(sa.select(sheet_lines.c.payable_id).where(*on_it).exists())
     if state is not None:
         wanted = wanted.where(_STATE == state)  # noqa: SIM300  a column
     if due_before is not None:

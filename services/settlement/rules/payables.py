@@ -81,7 +81,7 @@ class Payable:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A payable together with the sheet it stands on and the open recall of its lot, as people are shown it.
+    """A payable together with the sheet on which it waits, or stood last, and the open recall of its lot, as people are shown it.
 
     `codes_by`: when its codes are late; `closes_at`: when the next month closes whose sheet may hold it.
     """
@@ -188,9 +188,12 @@ def _money_steps(seen: Seen) -> list[NextStep]:
     """Who moves the part that is released; nobody while nothing is, and when it is paid."""
     payable = seen.payable
     who = hospital(payable.institution_code, payable.institution_name)
+    on_sheet = sheets.next_steps(seen.sheet) if seen.sheet is not None else []
     match seen.state:
-        case "paid" | "awaiting_codes" | "recalled":
+        case "paid" | "recalled":
             return []
+        case "awaiting_codes" | "sheeted":
+            return on_sheet
         case "held":
             what = Said(
                 "settle the dispute over {held_yuan} yuan of {product}, lot {lot_number}, order {order}: {reason}",
@@ -201,8 +204,9 @@ def _money_steps(seen: Seen) -> list[NextStep]:
                 reason=payable.held_reason,
             )
             return [NextStep(who=who, what=what, by=day_over(payable.resolve_by or payable.due_on))]
-        case "sheeted" if seen.sheet is not None:
-            return sheets.next_steps(seen.sheet)
     if payable.quantity_uncovered and payable.covered_yuan <= payable.sheeted_yuan:
-        return []
-    return [NextStep(who=PLATFORM, what=Said("issue the sheet when the month has closed"), by=seen.closes_at)]
+        return on_sheet
+    return [
+        *on_sheet,
+        NextStep(who=PLATFORM, what=Said("issue the sheet when the month has closed"), by=seen.closes_at),
+    ]

@@ -85,7 +85,8 @@ def permitted(tx: Tx, product: Product | None, product_code: str) -> Product:
     """
     if product is None:
         raise ProductNotKnownYet(
-            "No listing of {product_code} has reached traceability yet; send it again in {seconds:#second}.",
+            "{product_code} is not known here: a product is known some seconds after it was listed, not while it is on public"
+            " notice. If it is listed, send it again in {seconds:#second}.",
             headers={"Retry-After": str(COME_AGAIN_SECONDS)},
             seconds=COME_AGAIN_SECONDS,
             product_code=product_code,

@@ -193,3 +193,32 @@ async def test_a_run_and_its_payments_wait_until_their_sheets_are_due(stage: Sta
     assert failed["waits_for"]["by"] == due
     await stage.post("/payment-runs", AGENCY_A, {"sheet_ids": [first["id"]]}, 201)
     assert (await stage.get(path))["waits_for"] is None
+
+
+async def test_an_older_part_that_is_not_paid_is_told_though_the_newer_one_is(stage: Stage) -> None:
+    stage.drive(WITH_CODES)
+    accepted = delivery(line(27, "10.1230"), at=WITH_CODES)
+    await stage.worker.deliver(accepted)
+    await stage.confirmed()
+    sheets = []
+    for sequence, (quantity, over) in enumerate(((17, MARCH_OVER), (27, APRIL_OVER)), 2):
+        await stage.worker.deliver(covered(accepted, quantity), sequence=sequence)
+        stage.drive(over)
+        await stage.worker.meet_deadlines()
+        (sheet,) = (await stage.get("/sheets?state=issued", HOSPITAL))["items"]
+        await stage.post(f"/sheets/{sheet['id']}/confirmation", HOSPITAL, **{"if-match": '"1"'})
+        await stage.post(f"/sheets/{sheet['id']}/review", AGENCY_A, **{"if-match": '"2"'})
+        sheets.append(sheet["id"])
+    stage.bank.script = {UUID(sheets[0]): [Verdict.REFUSED]}
+    run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
+    await stage.post(f"/payment-runs/{run['id']}/approval", AGENCY_B, status=202)
+    await stage.worker.do_jobs()
+    (payable,) = (await stage.get("/payables"))["items"]
+    assert (payable["paid_yuan"], payable["sheet_id"]) == ("101.23", sheets[1])
+    steps = (await stage.get(f"/sheets/{sheets[0]}/timeline"))["next"]
+    assert steps[0]["what"].startswith("take the sheet into another payment run; the bank did not pay")
+    assert payable["next"] == steps
+    assert payable["waits_for"] == steps[0]
+    for sheet_id in sheets:
+        on_it = (await stage.get(f"/payables?sheet_id={sheet_id}"))["items"]
+        assert [one["id"] for one in on_it] == [payable["id"]]
