@@ -167,3 +167,4 @@ async def test_a_query_alone_carries_its_walls_and_leaves_none_of_them_behind(ho
         async with database.reading(Scope(reach="all")) as tx:
             await tx.sql("DELETE FROM things")
     await database.close()
+    await house.empty(toy)
