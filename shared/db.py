@@ -370,7 +370,7 @@ class Database:
 
     async def _connection(self) -> "asyncpg.pool.PoolConnectionProxy[Record]":
         """Raises TimeoutError, or Unavailable where the database refuses."""
-        waits = None if self.pool.get_idle_size() else self.limits.pool_wait_seconds  # to count it costs a task
+        waits = None if self.pool.get_idle_size() else self.limits.pool_wait_seconds  # a bound on the wait costs a task
         try:
             return await self.pool.acquire(timeout=waits)
         except TimeoutError:

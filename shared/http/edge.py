@@ -153,7 +153,7 @@ class Edge(APIRoute):
             answer.headers.update(left)
             if place := answer.headers.get(
                 "location"
-            ):  # as routes and kept answers say it, wherever the app is mounted
+            ):  # told without the mount, so that kept answers are good below any
                 answer.headers["location"] = request.scope.get("root_path", "") + place
             return answer
 

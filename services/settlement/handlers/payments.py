@@ -17,7 +17,7 @@ from uuid import UUID
 
 from services.settlement.errors import BankAway, PaymentNotFound, PaymentNotOpen
 from services.settlement.gateways import Bank, ResultRow, read_results
-from services.settlement.handlers.runs import ASK_BANK, LONGEST, SEND_RUN, promise_asking
+from services.settlement.handlers.runs import ASK_BANK, LONGEST, SEND_RUN, parties_of_payment, promise_asking
 from services.settlement.handlers.sheets import parties_of_sheet, store
 from services.settlement.queries import payments as queries
 from services.settlement.queries import runs as run_queries
@@ -81,7 +81,7 @@ async def reserve(tx: Tx, run_id: UUID, after: UUID) -> list[Payment]:
     await book_sheets(tx, BY_ITSELF, Posting.SENT, [(payment.sheet_id, payment.id) for payment in fresh])
     for payment in fresh:
         detail = {"amount_yuan": payment.amount_yuan, "changes": {"state": [rules.PLANNED, payment.state]}}
-        history.note(tx, BY_ITSELF, payment.id, "sent", _parties(payment), detail)
+        history.note(tx, BY_ITSELF, payment.id, "sent", parties_of_payment(payment), detail)
         outbox.record(tx, sent_fact(payment), payment.version)
     sending = {payment.id: payment for payment in fresh}
     return [sending.get(payment.id, payment) for payment in waiting]
@@ -138,10 +138,10 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
 async def _doubt(tx: Tx, who: Caller, payment: Payment, answer: BankAnswer, detail: str) -> None:
     """Keeps what the bank said against its own word; one that it calls paid after all keeps the sheet from being paid again."""
     said = {"detail": detail, "answer": answer.verdict, "paid_at": answer.paid_at, "reason": answer.reason}
-    history.note(tx, who, payment.id, "contradicted", _parties(payment), said)
+    history.note(tx, who, payment.id, "contradicted", parties_of_payment(payment), said)
     if (payment.state, answer.verdict) == (rules.FAILED, Verdict.PAID):
         about_sheet = {"payment_id": payment.id, **said}
-        history.note(tx, who, payment.sheet_id, "payment_contradicted", _parties(payment), about_sheet)
+        history.note(tx, who, payment.sheet_id, "payment_contradicted", parties_of_payment(payment), about_sheet)
         await tx.change(payments, [{"id": payment.id, "contradicted_at": clock.now()}])
 
 
@@ -174,7 +174,7 @@ async def _settle(
     for payment in said:
         detail = {"amount_yuan": payment.amount_yuan, "reason": payment.reason}
         moved = history.changes(before[payment.id], payment, "state")
-        history.note(tx, who, payment.id, payment.state, _parties(payment), {**detail, "changes": moved})
+        history.note(tx, who, payment.id, payment.state, parties_of_payment(payment), {**detail, "changes": moved})
         moved = history.changes(stood[payment.sheet_id], sheets[payment.sheet_id], "state")
         about_sheet = {"payment_id": payment.id, **detail, "changes": moved}
         action = "paid" if payment.state == rules.PAID else "payment_failed"
@@ -251,10 +251,6 @@ def _said(payment: Payment) -> dict[str, Any]:
 
 async def _store(tx: Tx, changed: Sequence[Payment]) -> None:
     await tx.change(payments, [{"id": each.id, **{name: getattr(each, name) for name in CHANGING}} for each in changed])
-
-
-def _parties(payment: Payment) -> Parties:
-    return Parties(payment.institution_code, payment.distributor_code, payment.region)
 
 
 async def read_result_file(

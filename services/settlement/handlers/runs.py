@@ -238,9 +238,8 @@ async def reject_run(tx: Tx, caller: Caller, run_id: UUID, command: RejectRun) -
     planned = await payment_queries.payments_of_run(tx, run_id, [PLANNED], lock=True)
     await tx.change(payments, [{"id": each.id, "state": WITHDRAWN, "reason": command.reason} for each in planned])
     for each in planned:
-        parties = Parties(each.institution_code, each.distributor_code, each.region)
         detail = {"run_id": run_id, "reason": command.reason, "changes": {"state": [PLANNED, WITHDRAWN]}}
-        history.note(tx, caller, each.id, "withdrawn", parties, detail)
+        history.note(tx, caller, each.id, "withdrawn", parties_of_payment(each), detail)
     await _free(tx, caller, planned, run_id)
     return await _store(tx, caller, run, after, None, "rejected", {"reason": command.reason})
 
@@ -263,3 +262,8 @@ async def _store(
 def parties_of_run(run: Run) -> Parties:
     """A run is the agency's and its region's."""
     return Parties(supplier_code=run.agency_code, region=run.region)
+
+
+def parties_of_payment(payment: Payment) -> Parties:
+    """A payment is of those whose sheet it pays, for history."""
+    return Parties(payment.institution_code, payment.distributor_code, payment.region)
