@@ -3,59 +3,59 @@
 Two services that should have heard the same of a thing are laid beside each other, in both directions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import asyncpg
 
-from deploy.chain import SERVICES
+from deploy.chain import SERVICES, side_by_side
 
 SHOWN = 20
 """Of each comparison so many are named; the last line tells of the rest."""
 
 ACCEPTED = """
-SELECT s.id::text AS key, s.quantity_accepted || ' accepted' AS units,
+SELECT s.id AS key, s.quantity_accepted || ' accepted' AS units,
     s.quantity_accepted || ' accepted for ' || round(s.quantity_accepted * l.unit_price_yuan, 2) || ' yuan' AS value,
     'order ' || o.order_number || ', line ' || s.line_number || ', lot ' || s.lot_number AS name
 FROM shipment_lines s JOIN order_lines l ON l.id = s.order_line_id JOIN orders o ON o.id = s.order_id
 WHERE s.quantity_accepted > 0
 """
 OWED = """
-SELECT shipment_line_id::text AS key, quantity || ' accepted for ' || amount_yuan || ' yuan' AS value,
+SELECT shipment_line_id AS key, quantity || ' accepted for ' || amount_yuan || ' yuan' AS value,
     'order ' || order_number || ', lot ' || lot_number AS name FROM payables
 """
 EXPECTED = """
-SELECT shipment_line_id::text AS key, quantity_accepted || ' accepted' AS value,
+SELECT shipment_line_id AS key, quantity_accepted || ' accepted' AS value,
     'order ' || order_id || ', lot ' || coalesce(lot_number, '?') AS name FROM receipts WHERE quantity_accepted > 0
 """
 COVERED = """
-SELECT shipment_line_id::text AS key, least(packs_captured, quantity_accepted) || ' covered' AS value,
+SELECT shipment_line_id AS key, least(packs_captured, quantity_accepted) || ' covered' AS value,
     'order ' || order_id || ', lot ' || coalesce(lot_number, '?') AS name
 FROM receipts WHERE state IN ('short', 'covered') AND packs_captured > 0
 """
 RELEASED_FOR = """
-SELECT shipment_line_id::text AS key, quantity_covered || ' covered' AS value, 'shipment line ' || shipment_line_id AS name
+SELECT shipment_line_id AS key, quantity_covered || ' covered' AS value, 'shipment line ' || shipment_line_id AS name
 FROM coverage WHERE quantity_covered > 0
 """
 TRACED = """
-SELECT s.id::text AS key, s.quantity_traced || ' covered' AS value,
+SELECT s.id AS key, s.quantity_traced || ' covered' AS value,
     'order ' || o.order_number || ', lot ' || s.lot_number AS name
 FROM shipment_lines s JOIN orders o ON o.id = s.order_id WHERE s.quantity_traced > 0
 """
 PAID = """
-SELECT id::text AS key, paid_yuan || ' yuan paid' AS value, 'order ' || order_number || ', lot ' || lot_number AS name
+SELECT id AS key, paid_yuan || ' yuan paid' AS value, 'order ' || order_number || ', lot ' || lot_number AS name
 FROM payables WHERE paid_yuan > 0
 """
 TOLD_PAID = """
-SELECT payable_id::text AS key, p.amount_yuan || ' yuan paid' AS value, 'order ' || o.order_number AS name
+SELECT payable_id AS key, p.amount_yuan || ' yuan paid' AS value, 'order ' || o.order_number AS name
 FROM line_payments p JOIN orders o ON o.id = p.order_id WHERE p.amount_yuan > 0
 """
 OWED_NOW = """
-SELECT id::text AS key, amount_yuan || ' yuan owed' AS value, 'order ' || order_number || ', lot ' || lot_number AS name
+SELECT id AS key, amount_yuan || ' yuan owed' AS value, 'order ' || order_number || ', lot ' || lot_number AS name
 FROM payables
 """
 WATCHED = """
-SELECT payable_id::text AS key, amount_yuan || ' yuan owed' AS value,
+SELECT payable_id AS key, amount_yuan || ' yuan owed' AS value,
     'order ' || order_id || ', lot ' || coalesce(lot_number, '?') AS name FROM receipts WHERE amount_yuan IS NOT NULL
 """
 
@@ -85,31 +85,27 @@ COMPARISONS = (
 async def differences(url_of: Callable[[str], str]) -> list[str]:
     """One sentence for each thing of which two services do not say the same; what is on its way just now is among them."""
     databases = {name: await asyncpg.connect(url_of(name)) for name in SERVICES}
-    found: list[str] = []
     try:
-        for one in COMPARISONS:
-            found += _named(
-                one,
-                {row["key"]: row for row in await databases[one.first].fetch(one.of_first)},
-                {row["key"]: row for row in await databases[one.second].fetch(one.of_second)},
-            )
+        return [sentence for one in COMPARISONS for sentence in await _named(one, databases)]
     finally:
         for database in databases.values():
             await database.close()
-    return found
 
 
-def _named(one: Comparison, first: dict[str, asyncpg.Record], second: dict[str, asyncpg.Record]) -> list[str]:
+async def _named(one: Comparison, databases: Mapping[str, asyncpg.Connection]) -> list[str]:
     sentences: list[str] = []
-    for key in sorted(first.keys() | second.keys()):
-        here, there = first.get(key), second.get(key)
-        said, heard = here and here[one.column], there and there["value"]
-        if said != heard:
-            name = (first.get(key) or second[key])["name"]
-            sentences.append(
-                f"{one.about} {key} ({name}): {one.first} has {said or 'nothing'}, {one.second} has {heard or 'nothing'}"
-            )
-    rest = len(sentences) - SHOWN
-    if rest > 0:
-        sentences = [*sentences[:SHOWN], f"{one.about}: {rest} more of which {one.first} and {one.second} differ"]
+    rest = 0
+    async for here, there in side_by_side(databases[one.first], one.of_first, databases[one.second], one.of_second):
+        said, heard = here and here[0][one.column], there and there[0]["value"]
+        if said == heard:
+            continue
+        if len(sentences) == SHOWN:
+            rest += 1
+            continue
+        key, name = ((here or there)[0][column] for column in ("key", "name"))
+        sentences.append(
+            f"{one.about} {key} ({name}): {one.first} has {said or 'nothing'}, {one.second} has {heard or 'nothing'}"
+        )
+    if rest:
+        sentences.append(f"{one.about}: {rest} more of which {one.first} and {one.second} differ")
     return sentences

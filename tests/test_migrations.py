@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
+from deploy import databases
 from deploy.postgres import EmbeddedPostgres
 from deploy.services import NAMES, load
 from shared.migrations import differences, migrate
@@ -104,3 +106,30 @@ async def test_a_table_in_use_is_changed_when_it_is_free_and_nobody_waits_behind
     finally:
         await reader.close()
         await writer.close()
+
+
+TAKE, GIVE_BACK = "SELECT pg_advisory_lock($1)", "SELECT pg_advisory_unlock($1)"
+
+
+async def test_two_that_migrate_one_database_at_once_do_it_one_after_the_other(postgres: EmbeddedPostgres) -> None:
+    """Both wait for a third, so that they go on at the same moment; without the wait one of them finds half of the tables."""
+    url = postgres.ensure_database("migrated_twice")
+    third = await asyncpg.connect(url)
+    command = [sys.executable, "-m", "deploy.cli", "migrate", "alerts", "--database-url", url]
+    try:
+        await third.execute(TAKE, databases._ALONE)
+        both = [
+            await asyncio.create_subprocess_exec(
+                *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            )
+            for _ in range(2)
+        ]
+        for one in both:
+            assert one.stderr is not None
+            assert b"another migrates this database" in await one.stderr.readline()
+        await third.execute(GIVE_BACK, databases._ALONE)
+        said = [await one.communicate() for one in both]
+        assert [one.returncode for one in both] == [0, 0], said
+        assert await differences(load("alerts"), url) == []
+    finally:
+        await third.close()

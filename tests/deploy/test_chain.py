@@ -1,12 +1,16 @@
-"""The chain across the services shouts when orders says another sum is paid than settlement, in both directions."""
+"""The chain across the services shouts when orders says another sum is paid than settlement, in both directions; what two of
+them say of one thing is laid side by side, however many things there are."""
 
+import random
+from collections.abc import Callable
 from decimal import Decimal
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
-from deploy.chain import SERVICES, inspect
+from deploy import chain
+from deploy.chain import SERVICES, inspect, side_by_side
 from deploy.replay.reconcile import paid_otherwise
 from deploy.services import load
 from tests.house import House
@@ -74,3 +78,30 @@ def test_the_replay_names_a_line_that_is_paid_otherwise() -> None:
         "2 lines are paid and orders says otherwise, a among them"
     ]
     assert paid_otherwise({}, {"a": one}) == ["1 lines are paid in orders alone, a among them"]
+
+
+async def test_each_key_is_seen_once_with_all_that_either_says_of_it(
+    database_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In batches that end anywhere, also between two rows of one key."""
+    monkeypatch.setattr(chain, "READ_AHEAD", 3)
+    chosen = random.Random(7)
+    keys = [UUID(int=chosen.getrandbits(128)) for _ in range(60)]
+    said = [[(chosen.choice(keys), number) for number in range(40)] for _ in range(2)]
+    both = [await asyncpg.connect(database_url(name)) for name in ("orders", "settlement")]
+    try:
+        for connection, rows in zip(both, said, strict=True):
+            await connection.execute("CREATE TEMP TABLE said (key uuid, number int)")
+            await connection.executemany("INSERT INTO said VALUES ($1, $2)", rows)
+        asked = "SELECT key, number FROM said"
+        seen = [
+            ({tuple(row) for row in first}, {tuple(row) for row in second})
+            async for first, second in side_by_side(both[0], asked, both[1], asked)
+        ]
+        known = sorted({key for rows in said for key, _ in rows})
+        assert seen == [tuple({row for row in rows if row[0] == key} for rows in said) for key in known]
+        empty = f"{asked} WHERE false"
+        assert [pair async for pair in side_by_side(both[0], empty, both[1], empty)] == []
+    finally:
+        for connection in both:
+            await connection.close()
