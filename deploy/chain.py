@@ -5,14 +5,15 @@ What two of them say of the same things is read side by side in the order of its
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import asyncpg
 
+from shared.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Chain:
     """What does not agree, in both directions; all empty or zero: the platform lost and doubled nothing.
 

@@ -4,11 +4,11 @@ Two services that should have heard the same of a thing are laid beside each oth
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import asyncpg
 
 from deploy.chain import SERVICES, side_by_side
+from shared.values import frozen
 
 SHOWN = 20
 """Of each comparison so many are named; the last line tells of the rest."""
@@ -60,7 +60,7 @@ SELECT payable_id AS key, amount_yuan || ' yuan owed' AS value,
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """Rows of two services that should agree: `key`, `value`, and `name` for people; `column` is what is compared first."""
 

@@ -5,7 +5,6 @@ What the environment already says wins: `ORDERS_DATABASE_URL` points orders at a
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import orjson
 from deploy import issuer
 from shared.service import Service
 from shared.settings import EMBEDDED_ISSUER, ServiceSettings, api_role, worker_role
+from shared.values import frozen
 
 PRODUCTION = "JICAI_PRODUCTION"
 """Set: nothing here may drive the clock, and the issuer for trying out is not trusted."""
@@ -24,7 +24,7 @@ def database_name(service: str) -> str:
     return f"jicai_{service}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Embedded:
     """The embedded default: its data folder, and where its servers are. `kafka_bootstrap` None: one process, LocalBus."""
 

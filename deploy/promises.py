@@ -10,8 +10,9 @@ But clients tell refusals apart by their codes, so a code that was known may not
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from shared.values import frozen
 
 Document = Mapping[str, Any]
 Schema = Mapping[str, Any]
@@ -118,7 +119,7 @@ def _contents(where: str, before: Schema, after: Schema, comparison: "_Compariso
         yield from comparison.unfit(where, small, large)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Comparison:
     """Why a value of a schema in `small_document` might be none of its counterpart in `large_document`."""
 

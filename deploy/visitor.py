@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -10,6 +9,7 @@ from typing import Any, Self
 import httpx
 
 from deploy.addresses import Address, Addresses
+from shared.values import frozen
 
 TokenFor = Callable[..., str]
 """`token_for(role, organisation, region, person)`: a bearer token."""
@@ -42,7 +42,7 @@ class NotQuiet(Exception):
     """Something is still in flight after the time it was given; says what."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Person:
     """Somebody with a token: calls `post("orders/orders", {...})`, the first word being the service."""
 

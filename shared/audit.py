@@ -4,7 +4,6 @@ Also the way to look through history as a whole: filtered and paged, for authori
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 
 import sqlalchemy as sa
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 from shared.db import Database
 from shared.history import history, history_heads
 from shared.reach import seen
+from shared.values import frozen
 
 # The first row whose hash is not what it and its predecessor give; `about` narrows nothing, so all chains are walked.
 _BROKEN = """
@@ -36,7 +36,7 @@ HEADS = sa.select(history_heads).order_by(history_heads.c.day.desc()).limit(sa.b
 """The newest heads, to be kept outside."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What the check of one database came to; `broken` and `cut` name the first row or day that is not as it was."""
 

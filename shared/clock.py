@@ -11,6 +11,8 @@ from typing import Self
 
 import chinese_calendar
 
+from shared.values import frozen
+
 # China has kept one zone without summer time since 1991, so a fixed offset needs no zone database.
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 
@@ -181,7 +183,7 @@ class DueKind(StrEnum):
     NEXT_MONTH_END = "next_month_end"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DueRule:
     """When something that began at an instant falls due; a policy value, written like `days:30`."""
 

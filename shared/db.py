@@ -6,12 +6,11 @@ the COMMIT, so that a thousand rows cost as many statements as one and the order
 """
 
 import asyncio
-import dataclasses
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cache, partial
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -24,6 +23,7 @@ from shared.sessions import WallBypassed
 from shared.settings import Limits
 from shared.silence import Silence, away, end
 from shared.statements import WALL_SETTINGS, compiled, insert, update, walled
+from shared.values import frozen, names_of
 
 Record = asyncpg.Record
 T = TypeVar("T")
@@ -63,7 +63,7 @@ def quoted(text: str) -> str:
     return f"'{text.replace(chr(39), chr(39) * 2)}'"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Scope:
     """Whose rows a transaction may see: `all`, those of an organisation (`own`), those of a region (`region`)."""
 
@@ -103,15 +103,9 @@ def _values(into: type[T], records: Sequence[Record]) -> list[T]:
     rows: Iterable[Iterable[Any]] = records
     if lists := {place for place, value in enumerate(records[0]) if isinstance(value, list)}:
         rows = ([tuple(value) if place in lists else value for place, value in enumerate(row)] for row in records)
-    if names == _fields(into)[: len(names)]:  # type: ignore[arg-type]
+    if names == names_of(into)[: len(names)]:
         return [into(*row) for row in rows]
     return [into(**dict(zip(names, row, strict=True))) for row in rows]
-
-
-@cache
-def _fields(into: type) -> tuple[str, ...]:
-    """The fields of a frozen value, in the order in which it takes them; what is made by name alone has none."""
-    return tuple(field.name for field in dataclasses.fields(into)) if dataclasses.is_dataclass(into) else ()
 
 
 class Tx:

@@ -6,7 +6,6 @@ before it was applied or dropped, so a replay goes the same way as the first try
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from shared.bus import Message
 from shared.db import PLATFORM, Tx, lock_number, private
 from shared.envelope import ATTRIBUTE_CHARACTERS
+from shared.values import frozen
 
 REASON_CHARACTERS = 4_000
 
@@ -85,7 +85,7 @@ OPEN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeadLetter:
     """A message that waits for a person, or behind one that does."""
 

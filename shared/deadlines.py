@@ -5,7 +5,6 @@ is met in one transaction with what it brings about, so a crash leaves both or n
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ import sqlalchemy as sa
 
 from shared import clock, telemetry
 from shared.db import PLATFORM, Database, Tx
+from shared.values import frozen
 
 deadlines = sa.Table(
     "deadlines",
@@ -39,7 +39,7 @@ _FIRST = (
 _KINDS = "SELECT DISTINCT kind FROM deadlines WHERE due_at <= $1"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deadline:
     """What must have happened by when: `about` is the id of the thing."""
 

@@ -22,9 +22,10 @@ that is raised is a programmer's mistake and answers 500.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from string import Formatter
 from typing import Any, ClassVar, Self
+
+from shared.values import frozen
 
 SHOWN_CHARACTERS = 200
 """How much of a given value an error repeats."""
@@ -97,7 +98,7 @@ def say(value: object, *names: str) -> None:
             object.__setattr__(value, name, Said(text))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """One thing wrong in what was sent: where (JSON Pointer), what was given, the rule, what is allowed.
 

@@ -6,7 +6,7 @@ Who owns a database can make history and all its heads anew; a copy that he cann
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import msgspec
 import orjson
 
 from shared.db import Database
+from shared.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ _MAKE = "SELECT day, rows, last_id, digest FROM jicai_head_history()"
 _ALL = "SELECT day, rows, last_id, digest FROM history_heads ORDER BY day"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Head:
     """The head of a day, as `GET /audit/heads` shows it; `digest` in hexadecimal."""
 

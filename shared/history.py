@@ -4,7 +4,6 @@ A row belongs to the parties of the thing it tells of, so that it is seen by exa
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +17,7 @@ from shared.db import PLATFORM, Tx, private
 from shared.identity import Caller
 from shared.next_steps import NextStep
 from shared.reach import scope_of, seen
+from shared.values import frozen
 
 history = sa.Table(
     "history",
@@ -60,7 +60,7 @@ BY_ITSELF = Caller(organisation="platform", roles=frozenset(), region="000000", 
 """Who acts when nobody asked: an event arrived, a clock ran out."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parties:
     """Whose thing it is: the institution, the supplier, the region (six digits), and a third party where there is one."""
 

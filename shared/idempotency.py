@@ -5,7 +5,6 @@ a refusal changed nothing and may be corrected under the same key. Source: IETF 
 """
 
 import hashlib
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.db import PLATFORM, Tx, lock_number, private, quoted
 from shared.errors import BadRequest, Conflict, Unprocessable
+from shared.values import frozen
 
 KEY_CHARACTERS = 255
 
@@ -55,7 +55,7 @@ class StillRunning(Conflict):
     title = "The first request with this Idempotency-Key still runs"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """One use of an Idempotency-Key: per organisation and operation, with a hash over path and body."""
 
@@ -87,7 +87,7 @@ class Key:
         return f"SELECT FROM jicai_claim({self.lock}, {named})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What was answered the first time."""
 

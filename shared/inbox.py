@@ -7,7 +7,6 @@ behind it; a fault of the road is raised as Transient, and the messages come aga
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -21,6 +20,7 @@ from shared.envelope import Envelope, Unreadable, unseal
 from shared.errors import ServiceError, Unavailable
 from shared.events import Event, read, version_of
 from shared.faults import NOT_MIGRATED, TOO_SLOW, TRANSIENT
+from shared.values import frozen
 
 E = TypeVar("E", bound=Event)
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ _FIRST_WORDS = f"SET LOCAL enable_seqscan = off; {dead_letters.ANY_OPEN}"
 has grown, comparing each row with each key."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Received(Generic[E]):
     """One event as a handler sees it: `data` is the fact, `sequence` the version of its subject, `id` the same in each version
     in which the fact is said."""
@@ -62,7 +62,7 @@ class Received(Generic[E]):
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unread:
     """A message that cannot be read, and what stands for its subject."""
 

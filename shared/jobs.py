@@ -24,6 +24,7 @@ from shared.faults import TRANSIENT
 from shared.identity import Caller
 from shared.next_steps import Actor, NextStep, Role
 from shared.reach import seen
+from shared.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ async def count_open(database: Database) -> int:
     return int(rows[0][0])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JobRow:
     """A job as it is shown."""
 

@@ -6,7 +6,6 @@ thing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from shared import outbox
 from shared.db import Database, Tx
 from shared.events import Event
+from shared.values import frozen
 
 ROWS = 500
 """Things read and said in one transaction."""
@@ -28,7 +28,7 @@ class Again(NamedTuple):
     happened_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """Facts in the order in which they are said; `last` is the key of the last thing looked at, None behind the last."""
 
@@ -42,7 +42,7 @@ Republish = Mapping[str, Read]
 """What a service can say again, by kind."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Projection:
     """Tables that hold nothing but what other services said, and the kinds that each says again to fill them."""
 

@@ -1,7 +1,7 @@
 """What a service is made of, as its app.py puts it together; everything that runs a service takes one of these."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from fastapi import APIRouter
 from sqlalchemy import MetaData
@@ -11,9 +11,10 @@ from shared.inbox import Handlers
 from shared.jobs import Jobs
 from shared.republish import Projection, Republish
 from shared.settings import ServiceSettings
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """One of the five: its name is its topic, its consumer group, its path and its audience."""
 

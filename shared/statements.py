@@ -10,6 +10,8 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
+from shared.values import frozen
+
 WALL_SETTINGS = ("app.reach", "app.org", "app.region")
 """What the policies of row-level security read (`shared/migrations/walls.py`); they last as long as a transaction."""
 
@@ -21,7 +23,7 @@ _compiled: WeakKeyDictionary[sa.Executable, "Compiled"] = WeakKeyDictionary()
 _shapes: dict[Any, tuple["Compiled", tuple[str, ...]]] = {}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Compiled:
     """A statement as text with $n in it, and which parameter goes where."""
 

@@ -32,6 +32,7 @@ LAWS = (
     ),
     # While a newer version is rolled out, its tables have columns that this one does not know.
     Law("columns are named", tidy.takes_any_column, home=("shared/migrations",)),
+    Law("values are frozen by shared/values", tidy.freezes_by_itself),
     Law("aiokafka only in shared/bus", tidy.imports_aiokafka, home=("shared/bus",)),
     Law("the time is asked in shared/clock", tidy.asks_the_time, home=("shared/clock",)),
     # A request's edge answers every fault as a problem; the worker's loop outlives every fault.
@@ -53,6 +54,7 @@ LAWS = (
 
 BREAKS = {
     "columns are named": ['x = "INSERT INTO a VALUES (1) RETURNING *"', 'x = "SELECT *\\nFROM a WHERE id = 1"'],
+    "values are frozen by shared/values": ["@dataclass(frozen=True, slots=True)\nclass Line:\n    number: int"],
     "one commit, in shared/db": [
         "async def f(tx):\n    await tx.commit()",
         "x = connection.commit",
@@ -91,6 +93,10 @@ BREAKS = {
 
 ALLOWED = {
     "columns are named": ['x = "SELECT * FROM unnest($1::int[]) WHERE true"', 'x = "SELECT count(*) FROM a WHERE b"'],
+    "values are frozen by shared/values": [
+        "@frozen\nclass Line:\n    number: int",
+        "@dataclass(slots=True)\nclass Desk:\n    x: int",
+    ],
     "one commit, in shared/db": ['"""COMMIT is made elsewhere."""', 'x = "committed"', "commits = 3"],
     "aiokafka only in shared/bus": ['x = "aiokafka"', "from shared.bus import Bus"],
     "the time is asked in shared/clock": ["clock.now()", "time.monotonic()", "datetime.fromisoformat(x)"],

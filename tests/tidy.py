@@ -61,6 +61,14 @@ def takes_any_column(text: str, tree: ast.Module) -> Iterator[Break]:
             yield node.lineno, "takes whatever columns there are"
 
 
+def freezes_by_itself(text: str, tree: ast.Module) -> Iterator[Break]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            for made in node.decorator_list:
+                if isinstance(made, ast.Call) and any(word.arg == "frozen" for word in made.keywords):
+                    yield node.lineno, "freezes a dataclass by itself"
+
+
 def imports_aiokafka(text: str, tree: ast.Module) -> Iterator[Break]:
     for node in ast.walk(tree):
         if any(name.split(".")[0] == "aiokafka" for name in _imported(node)):

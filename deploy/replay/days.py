@@ -17,6 +17,7 @@ from deploy.replay.rules import Line, Order
 from deploy.replay.stage import PASSING, TRIES, WAIT_SECONDS, Bar, ReplayStopped, Stage, accepted, again
 from deploy.visitor import Refused
 from shared import clock
+from shared.values import frozen
 
 ORDERS_PER_BATCH = 25
 """Few enough that what follows the first orders of a day is done while the others are placed."""
@@ -30,7 +31,7 @@ UNPROCESSABLE = 422
 _PLACE = re.compile(r"/lines/(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Placed:
     """An order on the platform, with the lines of the plan by their number there."""
 

@@ -4,10 +4,10 @@ Invariant: a mapping that loads has every field the replay needs, for both sheet
 """
 
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 
 from shared.imports import Mapping, SheetRefused, mapping_of
+from shared.values import frozen
 
 SHIPPED = Path(__file__).parent / "mappings" / "zhejiang.toml"
 
@@ -49,7 +49,7 @@ TRADE_FIELDS = (
 TRADE_EXTRAS = ("institution_grade", "agent_code", "agent_name", "manufacturer_code", "manufacturer_name")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SheetMapping:
     """Where a sheet is and what it means; `not_compared` are columns in which rows may differ and still be the same."""
 
@@ -62,7 +62,7 @@ class SheetMapping:
         return data if data.is_file() else data / self.file
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplayMapping:
     """The mappings of both sheets, and the policy file of the region they come from."""
 

@@ -5,7 +5,6 @@ Invariant: the same data and mapping give the same plan, so that a replay that w
 
 import datetime as dt
 from collections import Counter
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,13 +15,14 @@ from deploy.replay.rules import Catalogue, Enterprises, Institution, Order, Rela
 from deploy.replay.sheets import RefusedRow, Trade, read_catalogue, read_trade
 from shared import clock
 from shared.imports import RowRefused, SheetRefused
+from shared.values import frozen
 
 
 class SheetsRefused(CannotStart):
     """The sheets cannot be read; says where and what is accepted."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """What will be played; `region` is the one whose catalogue it is."""
 

@@ -6,7 +6,6 @@ Invariant: it may be killed anywhere and started again; it asks the platform wha
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,13 +28,14 @@ from deploy.replay.refused import ApiRefusals
 from deploy.replay.stage import ReplayStopped, Seconds, Stage
 from deploy.visitor import NotQuiet, Refused, Visitor
 from shared import clock
+from shared.values import frozen
 
 TOKEN_DAYS = 7.0
 LONGEST_LIST = 20
 """Provisional enterprises named on the terminal, those who deliver most; `replay.json` names all."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """What is to be replayed, and where."""
 

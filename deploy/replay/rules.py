@@ -6,19 +6,20 @@ same whatever the order of the rows.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
 from deploy.replay.sheets import CatalogueRow, Mention, Named, TradeRow
 from shared.codes import normal_name
+from shared.values import frozen
 
 MANUFACTURER, DISTRIBUTOR, AGENT = "manufacturer", "distributor", "agent"
 NAMED_BY = (DISTRIBUTOR, AGENT, MANUFACTURER)
 """Whose name an enterprise of several names goes by: sheets put an agent's code beside a foreign maker's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Catalogue:
     """`listed` by code; `merged` rows with the row that stands for them; `unlisted` rows with the reason."""
 
@@ -51,7 +52,7 @@ def catalogue_of(rows: Sequence[CatalogueRow]) -> Catalogue:
     return Catalogue(listed, merged, unlisted)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enterprise:
     """To be registered: under its USCC, or as provisional under its exact name; `names[0]` is what it is called."""
 
@@ -119,7 +120,7 @@ def enterprises_of(catalogue: Iterable[CatalogueRow], mentions: Iterable[Mention
     return Enterprises(makers, told)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Institution:
     """To be registered; the other names are aliases and delivery points."""
 
@@ -147,7 +148,7 @@ def institutions_of(mentions: Iterable[Mention]) -> dict[str, Institution]:
     return known
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Relation:
     """A distributor delivers a product in a region."""
 
@@ -168,7 +169,7 @@ def relations_of(catalogue: Catalogue, mentions: Iterable[Mention], enterprises:
     return [*found]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line to be ordered; `row` is its number in the sheet, `first_serial` where the codes of its units begin."""
 
@@ -180,7 +181,7 @@ class Line:
     first_serial: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Order:
     """An order at its own time, with all its lines."""
 

@@ -26,6 +26,7 @@ from shared.imports import (
     text,
     whole_number,
 )
+from shared.values import frozen
 
 REPEATED, UNLISTED, QUANTITY, FAULTY = "repeated", "unlisted", "quantity", "faulty"
 IMPORTER, API = "importer", "api"
@@ -36,7 +37,7 @@ _name = text()
 _words = text(max_characters=500)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CatalogueRow:
     """A product as the catalogue lists it; `price_yuan` None: it has none."""
 
@@ -61,7 +62,7 @@ class CatalogueRow:
     published_on: dt.date | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Named:
     """An enterprise as a row names it; `uscc` None: the row has no code, or one that a spreadsheet destroyed."""
 
@@ -69,7 +70,7 @@ class Named:
     uscc: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mention:
     """Who is named in one row, whatever becomes of it: the master data of the sheet."""
 
@@ -85,7 +86,7 @@ class Mention:
     manufacturer: Named | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TradeRow:
     """One line that a hospital ordered."""
 
@@ -96,7 +97,7 @@ class TradeRow:
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RefusedRow:
     """A row that did not become a line, as it was given."""
 

@@ -3,7 +3,6 @@
 It begins some weeks ago on the driven clock, so that a month can pass, and ends by giving the platform the real time back.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
@@ -16,11 +15,12 @@ from deploy.story.trade import Traded, trade
 from deploy.story.watch import watch
 from deploy.visitor import TokenFor, Visitor
 from shared import clock
+from shared.values import frozen
 
 BEGINS_DAYS_AGO = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """What the story came to, without ids and times: the same however the platform runs."""
 

@@ -1,12 +1,12 @@
 """Who plays in the story and what with: the invented sample as typed values, and everybody's token."""
 
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from deploy.visitor import Person, Visitor
+from shared.values import frozen
 
 SAMPLE = Path(__file__).parent / "sample.toml"
 
@@ -71,7 +71,7 @@ class Sample(msgspec.Struct, frozen=True):
     products: list[Product]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cast:
     """Everybody who acts, each with a token of their own."""
 

@@ -1,16 +1,16 @@
 """Second part: a hospital orders, distributors confirm and ship, the hospital accepts and scans; money is released by itself."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from deploy.story.cast import Cast
 from deploy.story.teller import Teller, local, named, short
 from deploy.visitor import Person, Refused
+from shared.values import frozen
 
 ORDER_NUMBER = "CG-0001"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Traded:
     """What came of the order."""
 

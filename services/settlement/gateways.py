@@ -24,6 +24,7 @@ from shared.errors import Fault
 from shared.imports import Row, SheetRefused, open_sheet, told
 from shared.imports.refusals import neutralised
 from shared.settings import SheetLimits
+from shared.values import frozen
 
 PAYMENT_COLUMNS = (
     "payment_id",
@@ -89,7 +90,7 @@ def digits(number: str | None) -> str:
     return f"\t{number}" if number else ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResultRow:
     """One row of a result file: the answer, or what is wrong with it."""
 

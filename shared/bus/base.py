@@ -5,13 +5,13 @@ Who receives it makes it once (inbox). A message counts as sent when it is safe,
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from shared.envelope import CONTENT_TYPE
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """One message: `key` is the subject, `value` the bytes of the event."""
 

@@ -5,7 +5,6 @@ A group is only ever put back: going forward would pass over messages that nobod
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from shared.bus.base import BusAway
 from shared.bus.refused import reason
+from shared.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class GroupAtWork(Exception):
     """The group has members, who would go on from where they are."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """What becomes of one partition: the offset that is read next, before and after; None: the group never read it."""
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -11,6 +10,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from shared.bus.base import BusAway
 from shared.bus.refused import reason
+from shared.values import frozen
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ SET_ON_TOPIC = 1
 """The source of a setting that a topic has for itself, as the protocol numbers it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Settings:
     """What a topic is told: everything that holds, and what of it is set on the topic itself."""
 

@@ -2,12 +2,12 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.codes.refused import CodeRefused, code_text
 from shared.codes.region import PROVINCES
 from shared.errors import Said
+from shared.values import frozen
 
 
 class ApprovalKind(StrEnum):
@@ -24,7 +24,7 @@ class Origin(StrEnum):
     HONG_KONG_MACAO_TAIWAN = "hong_kong_macao_taiwan"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Approval:
     """`number` is the normal form; `device_class` is 1 to 3, and None for drugs.
 

@@ -1,15 +1,15 @@
 """NHSA consumable codes 医保医用耗材编码: 20 characters name a product of a maker, 27 one model of it."""
 
 import re
-from dataclasses import dataclass
 
 from shared.codes.refused import CodeRefused, code_text
+from shared.values import frozen
 
 _ALLOWED = "C and 19 digits, or C and 26 digits with the model"
 _FORM = re.compile(r"C([0-9]{6})([0-9]{3})([0-9]{5})([0-9]{5})([0-9]{7})?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConsumableCode:
     """The parts: class 分类码, generic name 通用名码, material and specification 产品特征码, maker, model."""
 

@@ -1,11 +1,11 @@
 """NHSA drug codes 医保药品编码: letter and length are strict, the characters inside are not interpreted."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.codes.refused import CodeRefused, code_text
 from shared.errors import Said
+from shared.values import frozen
 
 WESTERN_LENGTH = 23
 CHINESE_LENGTH = 20
@@ -33,7 +33,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DrugCode:
     code: str
     kind: DrugKind

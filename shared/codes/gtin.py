@@ -1,18 +1,18 @@
 """GTIN: the 69 code of a package and the UDI-DI of a device; its check digit must be right."""
 
 import re
-from dataclasses import dataclass
 
 from stdnum import ean
 
 from shared.codes.refused import CodeRefused, code_text
+from shared.values import frozen
 
 _ALLOWED = "8, 12, 13 or 14 digits, the last a GS1 mod-10 check digit"
 _FORM = re.compile(r"[0-9]{8}|[0-9]{12,14}")
 _GTIN14_LENGTH = 14
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gtin:
     """`code` as given, and the same number in 14 digits, in which two GTINs may be compared."""
 

@@ -1,11 +1,11 @@
 """Codes of designated hospitals and pharmacies 定点医药机构编码: there is no check digit to test."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.codes.refused import CodeRefused, code_text
 from shared.codes.region import PROVINCES
+from shared.values import frozen
 
 _ALLOWED = "H (hospital) or P (pharmacy), 6 region digits of a known province, 5 digits"
 _FORM = re.compile(r"([HP])([0-9]{6})[0-9]{5}")
@@ -16,7 +16,7 @@ class InstitutionKind(StrEnum):
     PHARMACY = "pharmacy"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Institution:
     code: str
     kind: InstitutionKind

@@ -1,11 +1,11 @@
 """Any code a product can be listed under: a drug or a consumable code, told by its first letter alone."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.codes.consumable import parse_consumable
 from shared.codes.drug import DrugKind, parse_drug
 from shared.codes.refused import CodeRefused, code_text
+from shared.values import frozen
 
 _ALLOWED = "an NHSA drug code beginning with X, Z or T, or an NHSA consumable code beginning with C"
 
@@ -26,7 +26,7 @@ _DRUG_KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProductCode:
     code: str
     kind: ProductKind

@@ -1,17 +1,17 @@
 """National drug standard code 药品本位码: 14 digits; form is required, a failing check digit is only told."""
 
 import re
-from dataclasses import dataclass
 
 from stdnum import ean
 
 from shared.codes.refused import CodeRefused, code_text
+from shared.values import frozen
 
 _ALLOWED = "14 digits beginning with 869"
 _FORM = re.compile(r"869[0-9]{11}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StandardCode:
     code: str
     check_ok: bool

@@ -1,7 +1,6 @@
 """Drug trace codes 药品追溯码: every readable one has a family, and one unit one normal form."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from biip import ParseError
@@ -15,6 +14,7 @@ from shared.codes.refused import (
     refuse_spreadsheet_number,
     refuse_too_long,
 )
+from shared.values import frozen
 
 SPLIT_PLACEHOLDER = "9" * 20
 IDENT_LENGTH = 7
@@ -40,7 +40,7 @@ class Family(StrEnum):
     OWN = "own"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TraceCode:
     """`ident` is 7 digits or, for GS1, the GTIN in 14; a code of the makers' own has neither part."""
 

@@ -1,13 +1,13 @@
 """Unified social credit code 统一社会信用代码: form is required, a failing check digit is only told."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from stdnum.cn import uscc as stdnum_uscc
 
 from shared.codes.refused import CodeRefused, code_text, spreadsheet_number
 from shared.errors import Said
+from shared.values import frozen
 
 LENGTH = 18
 _ALLOWED = "18 characters of 0-9 and A-Z without I, O, S, V, Z, with 6 region digits from the third on"
@@ -40,7 +40,7 @@ _CATEGORIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Uscc:
     code: str
     check_ok: bool

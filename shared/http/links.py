@@ -7,15 +7,16 @@ an ETag gives it to those who read If-Match.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from shared.values import frozen
 
 Document = Mapping[str, Any]
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
-@dataclass(frozen=True)
+@frozen
 class _Target:
     """An operation on one thing."""
 

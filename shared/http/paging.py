@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -12,6 +11,7 @@ from fastapi import Depends, Query, Request
 
 from shared.errors import BadRequest, Fault, Said, Unprocessable
 from shared.http.schemas import Page
+from shared.values import frozen
 
 V = TypeVar("V")
 R = TypeVar("R")
@@ -32,7 +32,7 @@ class PageTooLong(Unprocessable):
     title = "The page is too long"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paging:
     """How many rows, and after which key."""
 

@@ -1,15 +1,14 @@
 """The caller as every service knows it, and the three ways in which nobody is let in."""
 
-from dataclasses import dataclass
-
 from shared.codes import region_prefix
 from shared.errors import Said, Unauthenticated, Unavailable
+from shared.values import frozen
 
 ROLES = ("hospital", "manufacturer", "distributor", "agency", "authority", "operator")
 REALM = 'Bearer realm="jicai"'
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """Who asks: `organisation` is its code (USCC, institution code), `region` covers those under it."""
 

@@ -9,7 +9,6 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -24,6 +23,7 @@ from shared.identity.claims import caller_of
 from shared.identity.issuers import Issuer
 from shared.identity.keys import FAMILIES, Keys
 from shared.settings import Limits
+from shared.values import frozen
 
 SKEW_SECONDS = 30
 DAY_SECONDS = 86_400
@@ -45,7 +45,7 @@ def _signatures(algorithm: str) -> JWSRegistry:
 SIGNATURES = {algorithm: _signatures(algorithm) for algorithm in FAMILIES}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Remembered:
     caller: Caller
     until: float

@@ -20,7 +20,6 @@ import difflib
 import tomllib
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Lookup
-from dataclasses import dataclass
 from pathlib import Path
 
 from shared.errors import Said
@@ -28,11 +27,12 @@ from shared.imports.derive import OF_ONE, OF_SEVERAL
 from shared.imports.folding import folded
 from shared.imports.refusals import Refusal, SheetRefused
 from shared.imports.sheet import Row
+from shared.values import frozen
 
 _EMPTY: Lookup[str, str | None] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromColumn:
     """A column's text, stripped; missing when empty or listed in `null`; then translated, then derived."""
 
@@ -42,7 +42,7 @@ class FromColumn:
     derive: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fixed:
     """The same value for every row, with the reason."""
 
@@ -50,7 +50,7 @@ class Fixed:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Derived:
     """Computed of other fields, of which the derived ones stand earlier in the file, or of what the importer gives."""
 
@@ -257,7 +257,7 @@ def _refuse_missing(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Missing:
     """A field, or several of which one would do, that no column of the header gives."""
 

@@ -6,13 +6,13 @@ Invariant: a refused sheet holds the original cells unchanged, runs no formula w
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from openpyxl import Workbook
 from openpyxl.cell.cell import Cell, WriteOnlyCell
 
 from shared.errors import Said, say
+from shared.values import frozen
 
 MAX_GIVEN_CHARACTERS = 200
 
@@ -34,7 +34,7 @@ _QUOTED = re.compile(rf"'+{_FORMULA}")
 _XML_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """One fault of one row: `row` is the number in the sheet as it was sent, `column` the name in its header."""
 

@@ -7,7 +7,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from xml.parsers import expat
@@ -17,6 +16,7 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelt
 from shared.errors import Said
 from shared.imports.refusals import SheetRefused
 from shared.settings import SheetLimits
+from shared.values import frozen
 
 _CHUNK_BYTES = 2**16
 _ENCRYPTED = 0x1
@@ -28,7 +28,7 @@ _CHINESE_DATE_FORMATS = frozenset([*range(27, 37), *range(50, 59)])
 StartHandler = Callable[[str, dict[str, str]], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PartNames:
     sheets: dict[str, str]
     """Part of each visible worksheet by its name, in the workbook's order."""

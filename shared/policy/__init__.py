@@ -8,7 +8,6 @@ the TOML files beside this module, one per service; files named in the settings 
 import difflib
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from shared import clock
 from shared.codes import region_prefix
+from shared.values import frozen
 
 SHIPPED = tuple(sorted(Path(__file__).parent.glob("*.toml")))
 NATION = "000000"
@@ -26,7 +26,7 @@ class PolicyRefused(ValueError):
     """A policy file that says something this platform cannot use; names file, entry and what is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PolicyValue:
     """One value: for a region (and those under it) and perhaps one batch, from a day to a day, by a document."""
 

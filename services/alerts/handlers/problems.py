@@ -5,7 +5,7 @@ counts. So no step waits for the worker that meets deadlines.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -50,6 +50,7 @@ from shared.events.alerts import (
 )
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
+from shared.values import frozen
 
 STEP = "problem_step"
 """The kind of the deadlines here; about: `<problem>/<version that set the clock>`."""
@@ -83,7 +84,7 @@ By = Callable[[Problem, Step, Actor], None]
 """Refuses a step that is not this party's, or not possible now."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """A step that somebody asks for; `evidence` is what is kept of a reply."""
 

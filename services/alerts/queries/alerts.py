@@ -1,7 +1,6 @@
 """Raises, resolves and reads alerts: many in one statement, each locked in the order of ids."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +13,7 @@ from services.alerts.rules.alerts import Alert, Kind, Remedy
 from services.alerts.tables import acknowledgements, alerts
 from shared.codes import region_prefix
 from shared.db import Tx
+from shared.values import frozen
 
 _ALERT = ", ".join(map(str, alerts.c))
 # Whatever stands in the way, the cause was told before, or an alert of this kind about this thing is open already.
@@ -89,7 +89,7 @@ _ACKNOWLEDGED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Meeting:
     """What is told at the row where a trouble and its remedy meet; a trouble tells no time, it only looks."""
 
@@ -102,7 +102,7 @@ class Meeting:
     region: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Acknowledgement:
     """Who has seen an alert, and what it says."""
 
@@ -113,7 +113,7 @@ class Acknowledgement:
     acknowledged_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """Which alerts of a list are wanted."""
 
@@ -128,7 +128,7 @@ class Wanted:
     raised_before: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Count:
     """How many alerts of a kind are in a state."""
 

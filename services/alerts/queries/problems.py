@@ -1,7 +1,6 @@
 """Reads and stores direct reports; many are locked in the order of ids and stored by one statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +13,7 @@ from services.alerts.rules.problems import Problem
 from services.alerts.rules.reports import Reported
 from services.alerts.tables import alerts, order_lines, organisations, problems, replies
 from shared.db import Tx
+from shared.values import frozen
 
 LINKED = 100
 """Related things that one view lists at most, newest first."""
@@ -37,7 +37,7 @@ _GOING_BY = sa.select(organisations.c.code, organisations.c.uscc).where(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """An answer of a party."""
 
@@ -49,7 +49,7 @@ class Reply:
     replied_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """Which direct reports of a list are wanted."""
 

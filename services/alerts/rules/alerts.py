@@ -4,7 +4,6 @@ An alert is raised once per cause; those that watch a deadline resolve by themse
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -13,6 +12,7 @@ from uuid import UUID
 from services.alerts.errors import AlertNotOpen, NotConcerned, ResolvesByItself
 from shared.errors import Said
 from shared.next_steps import Role
+from shared.values import frozen
 
 
 class Kind(StrEnum):
@@ -60,7 +60,7 @@ ACTS: Mapping[Kind, tuple[Role, Said]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alert:
     """An alert as it stands; `remedy_key` names what makes it go away."""
 
@@ -84,7 +84,7 @@ class Alert:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cause:
     """Why an alert is to be raised: `cause` names this one occasion, `happened_at` is when it came about."""
 
@@ -102,7 +102,7 @@ class Cause:
     evidence: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remedy:
     """What makes the open alerts of a kind and key go away; those that happened at or after `before` stay, and so does
     the one about `but_for`: a line that is confirmed in part does not remedy its own refusal."""

@@ -1,7 +1,6 @@
 """Who acts next on an alert and on a direct report; what is about a payable waits for whom the payable itself waits for."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from services.alerts.rules.alerts import ACTS, Alert, Kind, State
 from services.alerts.rules.problems import WHAT, Problem
@@ -22,6 +21,7 @@ from shared.next_steps import (
     hospital,
     recall_step,
 )
+from shared.values import frozen
 
 Names = Mapping[str, str]
 
@@ -29,7 +29,7 @@ MISSED = frozenset({Kind.ORDER_UNCONFIRMED, Kind.DELIVERY_OVERDUE, Kind.SHEET_UN
 """Kinds that came about when their time was over: that instant is the one by which it should have been done."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Around:
     """What is known of the goods that a payable is about: its receipt, open recalls, and sheets of its parties, the oldest
     month first."""

@@ -6,7 +6,7 @@ to the next level (district, city, province; at the province it starts anew), an
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -24,6 +24,7 @@ from shared.codes import (
     parse_uscc,
 )
 from shared.errors import Fault, Said
+from shared.values import frozen
 
 PROVISIONAL = re.compile(r"PROV-[0-9A-F]{12}")
 
@@ -125,7 +126,7 @@ RENEWING = frozenset({Verb.ASSIGN, Verb.ESCALATE, Verb.REOPEN, Verb.RUN_OUT})
 """Steps after which the clock starts anew even when the state stays."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """A direct report as it stands; `handling_region` is the level that must act, `region` where it happened."""
 
@@ -152,7 +153,7 @@ class Problem:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Actor:
     """Who takes a step: an organisation; `level` is the region prefix of an authority, None for anybody else."""
 
@@ -160,7 +161,7 @@ class Actor:
     level: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One step asked for, with what is said: reason, finding or text, and the assignee of an assignment."""
 
@@ -269,7 +270,7 @@ def clock_ran_out(problem: Problem, now: datetime) -> bool:
     return problem.act_by is not None and problem.act_by <= now
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """What is reported, as it was given."""
 

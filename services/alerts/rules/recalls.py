@@ -1,15 +1,15 @@
 """Whom a recall concerns: the recall itself, and every institution that accepted goods of its lots."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from services.alerts.rules.alerts import About, Cause, Kind
 from shared.codes import NATION
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecalledLot:
     """One lot of a recall; `opened_at` is None while only its end has arrived, `opened_by` where that was not told."""
 
@@ -25,7 +25,7 @@ class RecalledLot:
     opened_event: UUID | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeldLot:
     """Goods of one lot that an institution accepted."""
 

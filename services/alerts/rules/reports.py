@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from statistics import median
@@ -10,12 +9,13 @@ from uuid import UUID
 
 from services.alerts.rules.problems import State
 from shared import clock
+from shared.values import frozen
 
 HALF = re.compile(r"(20[0-9]{2})H([12])")
 DAY_SECONDS = 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reported:
     """What the report needs of a problem."""
 
@@ -29,7 +29,7 @@ class Reported:
     overdue_steps: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counted:
     """How many, and which."""
 
@@ -41,7 +41,7 @@ class Counted:
     overdue_ids: tuple[UUID, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HalfYear:
     """The counts of a half year, by kind and by state, and of all."""
 

@@ -4,7 +4,7 @@ Facts come from several topics in any order, so each column is filled by its own
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,12 +14,13 @@ from services.alerts.rules.alerts import About, Alert, Cause, Kind
 from shared import clock, money
 from shared.errors import number_of
 from shared.next_steps import day_over
+from shared.values import frozen
 
 SHOWN_LINES = 50
 """Lines that the evidence of one alert lists; the count tells of the rest."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchedLine:
     """An order line as far as it is known here; `None` is what has not arrived yet."""
 
@@ -63,7 +64,7 @@ class WatchedLine:
         return self.quantity_confirmed is not None and self.quantity_accepted >= self.quantity_confirmed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchedReceipt:
     """What came of one shipment line: accepted, owed for, covered by codes, paid, as far as it is known here."""
 
@@ -123,7 +124,7 @@ class WatchedReceipt:
         return self.amount_yuan is not None and (self.paid_yuan or Decimal(0)) >= self.amount_yuan
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchedSheet:
     """A month's sheet as far as it is known here; `issued_at` is None while only a later deed has arrived; `answered_at`: the
     hospital confirmed it, or disputed lines of it; `confirmed_at`: it confirmed what was left; `returned_at`: the agency sent
@@ -270,13 +271,7 @@ def overdue_deliveries(lines: Sequence[WatchedLine], now: datetime) -> list[Caus
 def short_coverages(receipts: Sequence[WatchedReceipt]) -> list[Cause]:
     """One cause per payable that waits for codes when their time is over."""
     return [
-        _of_receipt(
-            receipt,
-            Kind.COVERAGE_SHORT,
-            "coverage_hours",
-            receipt.accepted_at,
-            _short_words(receipt),
-        )
+        _of_receipt(receipt, Kind.COVERAGE_SHORT, "coverage_hours", receipt.accepted_at, _short_words(receipt))
         for receipt in receipts
         if receipt.payable_id is not None and receipt.accepted_at is not None and not receipt.codes_complete
     ]

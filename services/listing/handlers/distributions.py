@@ -1,7 +1,6 @@
 """Takes distribution relations through their life: proposed, accepted, ended; or recorded as agreed elsewhere."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -29,9 +28,10 @@ from shared.errors import ServiceError
 from shared.events.listing import DistributionConfirmed, DistributionEnded
 from shared.history import Parties
 from shared.identity import Caller
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """A step that somebody takes with a relation."""
 

@@ -1,7 +1,7 @@
 """Takes listings through their life: proposed, submitted, reviewed, listed, suspended, delisted."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import TypeVar
 from uuid import UUID
@@ -31,13 +31,14 @@ from shared.deadlines import Deadline
 from shared.errors import Said, ServiceError
 from shared.history import BY_ITSELF
 from shared.identity import Caller
+from shared.values import frozen
 
 T = TypeVar("T")
 
 PRODUCT_CODE = "/product_code"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Act:
     """A step that somebody takes with a listing; `reason_kind` is one of a closed list, `reason` a sentence."""
 

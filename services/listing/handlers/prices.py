@@ -1,7 +1,6 @@
 """Changes listed prices: set by the authority, lowered by the manufacturer, or asked for and decided."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
@@ -13,9 +12,10 @@ from services.listing.schemas.listings import ListingView
 from shared.db import Tx
 from shared.errors import ServiceError
 from shared.identity import Caller
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AskedPrice:
     """Another price for a listing, and why."""
 

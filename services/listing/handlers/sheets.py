@@ -6,7 +6,7 @@ a sheet of them, and its rows are held to the same rules.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -63,6 +63,7 @@ from shared.imports import (
     yes_no,
 )
 from shared.imports import Mapping as ColumnMapping
+from shared.values import frozen
 
 MAPPINGS = Path(shared.imports.__file__).parent / "mappings"
 """The shipped mappings: `listing_<kind>.toml`, and `listing_<kind>_<name>.toml` for sheets of other senders."""
@@ -181,7 +182,7 @@ def _distribution(fields: RowReader) -> dict[str, Any]:
 Land = Callable[..., Awaitable[Sequence[object | ServiceError]]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SheetKind:
     """What a kind of sheet holds.
 

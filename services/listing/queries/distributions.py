@@ -11,8 +11,9 @@ from services.listing.rules.distributions import OPEN, Distribution
 from services.listing.tables import distributions
 from services.listing.tables.base import among
 from shared.db import Tx
+from shared.values import names_of
 
-_ALL = sa.select(*(distributions.c[name] for name in Distribution.__slots__))
+_ALL = sa.select(*(distributions.c[name] for name in names_of(Distribution)))
 _LOCKED = _ALL.order_by(distributions.c.id).with_for_update()
 _BY_IDS = _LOCKED.where(distributions.c.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
 _OPEN_OF = _LOCKED.where(

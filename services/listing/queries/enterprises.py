@@ -1,7 +1,6 @@
 """Reads enterprises: by code for handlers, by name for people and for sheets that know no codes."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,9 +10,10 @@ from services.listing.rules.enterprises import Enterprise
 from services.listing.tables import enterprises
 from shared.codes import normal_name
 from shared.db import Tx
+from shared.values import frozen, names_of
 
 _TEXTS = sa.ARRAY(sa.Text)
-_ALL = sa.select(*(enterprises.c[name] for name in Enterprise.__slots__))
+_ALL = sa.select(*(enterprises.c[name] for name in names_of(Enterprise)))
 _BY_CODES = (
     _ALL.where(
         sa.or_(
@@ -38,7 +38,7 @@ _PARTIES = sa.select(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Party:
     """What others need of an enterprise: its code, name and kinds."""
 

@@ -11,8 +11,9 @@ from services.listing.rules.institutions import DeliveryPoint, Institution
 from services.listing.tables import delivery_points, institutions
 from shared.codes import normal_name
 from shared.db import Tx
+from shared.values import names_of
 
-COLUMNS = tuple(name for name in Institution.__slots__ if name != "delivery_points")
+COLUMNS = tuple(name for name in names_of(Institution) if name != "delivery_points")
 
 _ALL = sa.select(*(institutions.c[name] for name in COLUMNS))
 _BY_CODES = (
@@ -23,7 +24,7 @@ _BY_CODES = (
 _BY_ID = _ALL.where(institutions.c.id == sa.bindparam("id"))
 _BY_ID_LOCKED = _BY_ID.with_for_update()
 _POINTS = (
-    sa.select(*(delivery_points.c[name] for name in DeliveryPoint.__slots__))
+    sa.select(*(delivery_points.c[name] for name in names_of(DeliveryPoint)))
     .where(delivery_points.c.institution_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
     .order_by(delivery_points.c.id)
 )

@@ -14,8 +14,9 @@ from services.listing.schemas.listings import ChangedListing, ListingView
 from services.listing.tables import listings, products
 from services.listing.tables.base import among
 from shared.db import Tx
+from shared.values import names_of
 
-_LOCKED = sa.select(*(listings.c[name] for name in Listing.__slots__)).order_by(listings.c.id).with_for_update()
+_LOCKED = sa.select(*(listings.c[name] for name in names_of(Listing))).order_by(listings.c.id).with_for_update()
 _BY_IDS = _LOCKED.where(listings.c.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
 _IS_LIVE = sa.literal_column(among("listings.state", LIVE), sa.Boolean)
 _LIVE_OF = _LOCKED.where(listings.c.product_code == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text))), _IS_LIVE)

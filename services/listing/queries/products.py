@@ -9,12 +9,13 @@ from services.listing.errors import ProductNotFound
 from services.listing.rules.products import Certificate, Product, folded, searched_grams
 from services.listing.tables import certificates, enterprises, products
 from shared.db import Tx
+from shared.values import names_of
 
 OF_THE_MAKER = {
     "manufacturer_name": enterprises.c.name.label("manufacturer_name"),
     "manufacturer_provisional": enterprises.c.provisional.label("manufacturer_provisional"),
 }
-COLUMNS = tuple(name for name in Product.__slots__ if name not in OF_THE_MAKER)
+COLUMNS = tuple(name for name in names_of(Product) if name not in OF_THE_MAKER)
 MADE = products.join(enterprises, enterprises.c.code == products.c.manufacturer_code)
 
 # The codes come as a table and not as `= ANY`: so the plan goes from them to the products, whatever the statistics say.
@@ -24,14 +25,14 @@ _WANTED = (
     .render_derived()
 )
 _ALL = sa.select(
-    *(OF_THE_MAKER[name] if name in OF_THE_MAKER else products.c[name] for name in Product.__slots__)
+    *(OF_THE_MAKER[name] if name in OF_THE_MAKER else products.c[name] for name in names_of(Product))
 ).select_from(MADE)
 _BY_CODES = _ALL.join(_WANTED, _WANTED.c.code == products.c.code).order_by(products.c.id)
 _BY_CODES_LOCKED = _BY_CODES.with_for_update(of=products)
 _BY_ID = _ALL.where(products.c.id == sa.bindparam("id"))
 _BY_ID_LOCKED = _BY_ID.with_for_update(of=products)
 _CERTIFICATES = (
-    sa.select(*(certificates.c[name] for name in Certificate.__slots__))
+    sa.select(*(certificates.c[name] for name in names_of(Certificate)))
     .where(certificates.c.product_code == sa.bindparam("code"))
     .order_by(certificates.c.id)
 )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from shared.db import Scope
+from shared.values import names_of
 
 
 def visible(
@@ -23,5 +24,4 @@ def visible(
 
 def as_row(value: object) -> dict[str, object]:
     """A frozen value as the row it is kept in."""
-    names: Sequence[str] = type(value).__slots__  # type: ignore[attr-defined]
-    return {name: getattr(value, name) for name in names}
+    return {name: getattr(value, name) for name in names_of(type(value))}

@@ -3,13 +3,14 @@
 At most one relation of a distributor for a product in a region is open (domain rules 4.2).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
 
 from services.listing.errors import DistributionNotOpen
+from shared.values import frozen
 
 
 class State(StrEnum):
@@ -41,7 +42,7 @@ MAY = MappingProxyType(
 """Who may do it; a maker's side that could accept for the distributor would make the second signature worthless."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Distribution:
     """A relation as it stands. `revision` is raised by every change; `version` counts its events, as in Listing."""
 

@@ -5,18 +5,19 @@ A USCC that becomes known later is kept beside the provisional code.
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
 from services.listing.errors import EnterpriseKnown, EnterpriseRefused
 from services.listing.rules.faults import Faults
 from shared.codes import normal_name, parse_uscc
+from shared.values import frozen
 
 KINDS = ("manufacturer", "distributor", "agent")
 PROVISIONAL = "PROV-"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enterprise:
     """An enterprise as it stands; `version` is raised by every change."""
 

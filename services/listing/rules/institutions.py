@@ -4,7 +4,7 @@ Names are compared in their normal form, so that widths of brackets and spaces m
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -13,12 +13,13 @@ from services.listing.errors import InstitutionRefused
 from services.listing.rules.faults import Faults
 from shared import errors
 from shared.codes import normal_name, parse_institution
+from shared.values import frozen
 
 DELIVERY_POINTS_MAX = 500
 """Of one institution; the largest known has 41."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeliveryPoint:
     """A place of an institution by its name; `name_key` is the name's normal form."""
 
@@ -28,7 +29,7 @@ class DeliveryPoint:
     name_key: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Institution:
     """An institution as it stands; `version` is raised by every change."""
 
@@ -44,7 +45,7 @@ class Institution:
     delivery_points: tuple[DeliveryPoint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     """What a registration says; None: nothing is said of it. `kind` and `home`, the region, are read from the code."""
 

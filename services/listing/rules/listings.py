@@ -4,7 +4,7 @@ A product has at most one live listing in a region. A selected product (中选) 
 its contract has ended, or the authority orders it (domain rules 3.1, 3.3).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -17,6 +17,7 @@ from services.listing.rules.faults import Faults
 from shared import clock
 from shared.errors import Fault, Said
 from shared.next_steps import PLATFORM, NextStep, Role, authority, day_over, manufacturer
+from shared.values import frozen
 
 
 class State(StrEnum):
@@ -91,7 +92,7 @@ WAITS_FOR = MappingProxyType(
 """Who acts next, and on what."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """A listing as it stands. `revision` is raised by every change and is its ETag; `version` counts what was said of it
     to the other services, and is the sequence of its events."""
@@ -115,7 +116,7 @@ class Listing:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notice:
     """What the policy of a region says on public notices on a day."""
 
@@ -203,7 +204,7 @@ def check_delisting(listing: Listing, reason_kind: str, *, by_authority: bool) -
         faults.refuse(ListingRefused)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waiting:
     """What says whom a listing waits for."""
 

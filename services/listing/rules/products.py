@@ -5,15 +5,15 @@ else may name it again with what is known of it, and changes nothing.
 """
 
 import unicodedata
-from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
 from services.listing.rules.faults import Faults
 from shared.codes import parse_approval, parse_gtin, parse_product, parse_standard
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Product:
     """A product as it stands; `region` is that of the authority that keeps it, `version` is raised by every change."""
 
@@ -39,7 +39,7 @@ class Product:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Certificate:
     """A certificate of a product: registration, consistency evaluation, production licence; `valid_to` is its last day."""
 
@@ -49,7 +49,7 @@ class Certificate:
     valid_to: date | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Codes:
     """The codes of a product in their normal forms."""
 

@@ -12,6 +12,7 @@ from services.listing.rules.products import Product
 from services.listing.schemas.fields import Day, Region, ShortText
 from services.listing.schemas.products import PRODUCT_EXAMPLE, RegisterProduct
 from shared.http import Code, Command, Price, Reason, View
+from shared.values import names_of
 
 TERMS_EXAMPLE: JsonDict = {
     "region": "330000",
@@ -186,8 +187,8 @@ class ListingView(View):
         return cls(**its, **own, product_kind=product.kind)
 
 
-_OF_LISTING = tuple(name for name in ListingView.model_fields if name in Listing.__slots__)
-_OF_PRODUCT = tuple(name for name in ListingView.model_fields if name in Product.__slots__ and name not in _OF_LISTING)
+_OF_LISTING = tuple(name for name in ListingView.model_fields if name in names_of(Listing))
+_OF_PRODUCT = tuple(name for name in ListingView.model_fields if name in names_of(Product) and name not in _OF_LISTING)
 
 
 class ChangedListing(ListingView):

@@ -1,7 +1,6 @@
 """Places orders, takes back what nobody confirmed, closes the remainder of lines."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -26,11 +25,12 @@ from shared.events.orders import OrderCancelled, OrderedLine, OrderPlaced
 from shared.history import Parties
 from shared.http.invalid import InvalidRequest
 from shared.identity import Caller
+from shared.values import frozen, names_of
 
-_COLUMNS = tuple(field.name for field in fields(Order))
+_COLUMNS = names_of(Order)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cancelling:
     """An order whose pending lines are taken back."""
 
@@ -38,7 +38,7 @@ class Cancelling:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Closing:
     """A line whose remainder is given up."""
 

@@ -1,7 +1,6 @@
 """Distributors send goods for orders, and call back what was not received."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
@@ -24,12 +23,13 @@ from shared.db import Tx
 from shared.errors import ServiceError
 from shared.events.orders import ShipmentCancelled, ShipmentDispatched, ShippedLine
 from shared.identity import Caller
+from shared.values import frozen, names_of
 
-_COLUMNS = tuple(field.name for field in fields(Shipment))
-_LINE_COLUMNS = tuple(field.name for field in fields(ShipmentLine))
+_COLUMNS = names_of(Shipment)
+_LINE_COLUMNS = names_of(ShipmentLine)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallingBack:
     """A shipment that is called back."""
 

@@ -1,7 +1,7 @@
 """Reads lines of orders, with what traceability and settlement said of them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -14,6 +14,7 @@ from services.orders.queries.scope import Reach, of_party, reach_of, scoped, wit
 from services.orders.rules.lines import Line, LineState
 from services.orders.tables import line_payments, order_lines, orders, shipment_lines
 from shared.db import Tx
+from shared.values import frozen
 
 _TRACED = (
     sa.select(sa.func.coalesce(sa.func.sum(shipment_lines.c.quantity_traced), 0).cast(sa.Integer))
@@ -35,7 +36,7 @@ SHOWN = (*(order_lines.c[name] for name in COLUMNS), _TRACED, _PAID)
 _ALL = sa.select(*SHOWN)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InboxLine:
     """A line with the order it is of."""
 

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -17,6 +16,7 @@ from services.orders.rules.shipments import CANCELLED
 from services.orders.tables import line_payments, order_lines, payables, sheets, shipment_lines, shipments
 from shared.db import Tx
 from shared.events.settlement import SheetConfirmed, SheetIssued, SheetReturned
+from shared.values import names_of
 
 _PAYABLE = ("shipment_line_id", "payable_id", "institution_code", "distributor_code", "manufacturer_code", "region")
 _OPEN = f"""
@@ -47,7 +47,7 @@ ON CONFLICT (sheet_id) DO UPDATE SET issued_at = coalesce(t.issued_at, excluded.
 
 _ACCEPTED = sa.func.coalesce(shipment_lines.c.quantity_accepted, 0)
 _COVERED = sa.func.least(shipment_lines.c.quantity_traced, _ACCEPTED)
-_OF_SHEET = tuple(field.name for field in fields(Sheet))
+_OF_SHEET = names_of(Sheet)
 
 
 def _yuan(quantity: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

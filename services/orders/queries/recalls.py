@@ -1,15 +1,15 @@
 """Keeps which lots are recalled, and reads them."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import fields
 from typing import Protocol
 
 from services.orders.rules.recalls import Lot, Recalled, RecalledLot, open_now
 from shared import history
 from shared.db import Tx
 from shared.history import Deed
+from shared.values import names_of
 
-_NAMES = tuple(field.name for field in fields(RecalledLot))
+_NAMES = names_of(RecalledLot)
 # What is known of a recall is never unlearnt: its end may arrive before its beginning.
 _FILL = (
     f"INSERT INTO recalled_lots AS t ({', '.join(_NAMES)}) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[],"  # noqa: S608  names are declared

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -14,9 +13,10 @@ from services.orders.queries.scope import Reach, is_institution, of_party, reach
 from services.orders.rules.shipments import Load, Shipment, ShipmentLine
 from services.orders.tables import shipment_lines, shipments
 from shared.db import Record, Tx
+from shared.values import names_of
 
-COLUMNS = tuple(field.name for field in fields(Shipment))
-LINE_COLUMNS = tuple(field.name for field in fields(ShipmentLine))
+COLUMNS = names_of(Shipment)
+LINE_COLUMNS = names_of(ShipmentLine)
 _ALL = sa.select(*(shipments.c[name] for name in COLUMNS))
 _LINES = sa.select(*(shipment_lines.c[name] for name in LINE_COLUMNS))
 

@@ -6,7 +6,7 @@ the remainder of the line is closed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from services.orders.errors import LineNotOpen
 from shared.errors import Said
+from shared.values import frozen
 
 
 class LineState(StrEnum):
@@ -55,7 +56,7 @@ ACTIVE = frozenset({CONFIRMED, CLOSING})
 ENDED = frozenset({FULFILLED, CLOSED})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """A line as it stands; quantities are whole sale units."""
 

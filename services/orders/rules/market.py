@@ -5,7 +5,7 @@ in force the nearest region wins, then the one that came into force last.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +15,7 @@ from uuid import UUID
 from shared import clock, money
 from shared.codes import normal_name, region_prefix
 from shared.errors import Fault, Said
+from shared.values import frozen
 
 LARGEST_QUANTITY = 100_000_000
 """Sale units of one line: more is a slip of the hand."""
@@ -30,7 +31,7 @@ class ListingState(StrEnum):
     DELISTED = "delisted"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Institution:
     """Who may order: `receives_at` are the names goods can be sent to."""
 
@@ -41,7 +42,7 @@ class Institution:
     receives_at: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """A product at a price in a region; `valid_to` is the last day."""
 
@@ -64,7 +65,7 @@ class Listing:
     """the last day of its public notice, while it is on one"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Distribution:
     """Who may deliver a product in a region; from `ended_on` on no more orders."""
 
@@ -76,7 +77,7 @@ class Distribution:
     ended_on: date | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Distributor:
     """Who delivers; `provisional`: known by its exact name alone."""
 
@@ -86,7 +87,7 @@ class Distributor:
     active: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Market:
     """Everything that bears on some orders, as it stands now."""
 
@@ -112,7 +113,7 @@ class Wanted(Protocol):
     def unit_price_yuan(self) -> Decimal | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offer:
     """A line that may be ordered: how much of which listing, who delivers it, what it comes to."""
 

@@ -5,7 +5,7 @@ follows from its own row, whatever part of the lines the caller may see.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from uuid import UUID
@@ -19,9 +19,10 @@ from services.orders.rules.recalls import reject_step
 from shared.codes import normal_name
 from shared.errors import Fault, Said, first_of, number_of
 from shared.next_steps import Actor, NextStep, distributor, hospital
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Order:
     """An order's own row; the counts are of all its lines, `version` counts what was said about it."""
 
@@ -65,7 +66,7 @@ def counts_of(states: Sequence[str]) -> dict[str, int]:
     }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Book:
     """An order with those of its lines that the caller may see, in their order."""
 

@@ -6,7 +6,7 @@ after its money was last released or taken off another.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import IntEnum
@@ -17,9 +17,10 @@ from services.orders.rules.recalls import Lot, Recalled, RecalledLot, open_now
 from shared import clock, money
 from shared.errors import Said
 from shared.next_steps import PLATFORM, Actor, NextStep, agency, day_over, recall_step
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sent:
     """Goods of one lot that were sent for a line; `codes_required` is None until settlement owes for them."""
 
@@ -54,7 +55,7 @@ class Sent:
         return self.quantity_accepted - self.quantity_traced if self.codes_required else 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sheet:
     """A month's sheet of a hospital and a distributor; `issued_at` is None while only its confirmation has arrived."""
 
@@ -71,7 +72,7 @@ class Sheet:
         return self.confirmed_at is not None and not (self.returned_at and self.returned_at > self.confirmed_at)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Known:
     """What became of the goods that were sent for an order: they, every recall of their lots, and the sheets of its parties by
     distributor; no distributor whose sheets the caller may not see."""

@@ -4,19 +4,19 @@ What a recall does is read from the recalls that stand, never written into a lin
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from shared import clock
 from shared.errors import Fault, Said
 from shared.next_steps import Actor, NextStep, recall_words
+from shared.values import frozen
 
 Lot = tuple[str, str]
 """Product code and lot number."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecalledLot:
     """One lot of a recall; `opened_at` is None while only its end has arrived, `opened_by` where that was not told."""
 

@@ -4,7 +4,7 @@ Each shipment line is received once, whole: accepted + rejected = shipped. Nothi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
@@ -15,6 +15,7 @@ from services.orders.rules.orders import said
 from services.orders.rules.recalls import Lot, Recalled, recall_fault, reject_step
 from shared.errors import Fault, Said, number_of
 from shared.next_steps import NextStep, hospital
+from shared.values import frozen
 
 DISPATCHED, RECEIVING, RECEIVED, CANCELLED = "dispatched", "receiving", "received", "cancelled"
 
@@ -28,7 +29,7 @@ NEXT = {
 """Source: domain rules 4.4, the states of 配送明细 (10 已提交未验收, 20 验收中, 30 验收入库完成, 01 已作废)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shipment:
     """A shipment's own row: goods of one distributor for one order."""
 
@@ -47,7 +48,7 @@ class Shipment:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShipmentLine:
     """Goods of one lot; the two quantities are None until they are received."""
 
@@ -84,7 +85,7 @@ class ShipmentLine:
         return self.product_code, self.lot_number
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Load:
     """A shipment with its lines, in their order."""
 

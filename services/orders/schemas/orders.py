@@ -1,7 +1,6 @@
 """What is said about orders over HTTP."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
@@ -23,6 +22,7 @@ from services.orders.schemas.fields import MOST_LINES
 from services.orders.schemas.lines import LineView
 from shared.http import Amount, Code, Command, Name, Price, Reason, View
 from shared.http.invalid import InvalidRequest
+from shared.values import frozen
 
 AnyQuantity = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": LARGEST_QUANTITY})]
 """Read as whatever was sent, so that the rules report a wrong one together with every other fault of the line."""
@@ -62,7 +62,7 @@ class PlaceOrder(Command):
     institution_code: Code | None = Field(None, description="for the operator, who acts for an institution")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnreadableOrder:
     """An order that is not of the expected form: why, and the lines that can be judged all the same, by their place."""
 

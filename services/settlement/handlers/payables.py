@@ -5,7 +5,6 @@ comes second finds what the first has left, since both lock the line's row of co
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -31,11 +30,12 @@ from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 from shared.inbox import Received
 from shared.policy import Policy
+from shared.values import frozen
 
 CLOSE_MONTH = "close_month"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Terms:
     """What the policy of a region says on the day of acceptance."""
 

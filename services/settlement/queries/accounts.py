@@ -1,7 +1,6 @@
 """Reads receiving accounts: of a supplier and region for handlers, of sheets for payment runs."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +12,9 @@ from services.settlement.queries.scope import seen_by
 from services.settlement.rules.accounts import CONFIRMED, NAMED, Account
 from services.settlement.tables import accounts, sheets
 from shared.db import Tx
+from shared.values import names_of
 
-COLUMNS = tuple(field.name for field in fields(Account))
+COLUMNS = names_of(Account)
 _ALL = sa.select(*(accounts.c[name] for name in COLUMNS))
 
 _IS_OPEN = sa.or_(accounts.c.state == NAMED, accounts.c.state == CONFIRMED)

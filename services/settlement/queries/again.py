@@ -14,11 +14,12 @@ from services.settlement.rules.payments import Payment
 from services.settlement.rules.sheets import Sheet
 from services.settlement.tables import payables, payments, sheets
 from shared.db import Record, Tx
+from shared.values import names_of
 
 T = TypeVar("T", Payable, Payment, Sheet)
 
 _FIRST = UUID(int=0)
-_OF_BOOKED = tuple(field.name for field in fields(Booked))
+_OF_BOOKED = names_of(Booked)
 
 
 def _walk(table: sa.Table, into: type[Payable | Payment | Sheet], *said: sa.ColumnElement[bool]) -> sa.Executable:

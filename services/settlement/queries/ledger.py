@@ -1,7 +1,7 @@
 """Books what happens to whole sheets, and derives every balance from the entries alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,7 @@ from services.settlement.tables import payables, transfers
 from shared import clock, telemetry
 from shared.db import Record, Tx
 from shared.identity import Caller
+from shared.values import frozen
 
 _PAID_SIGN = {Posting.PAID: 1, Posting.BOUNCED: -1}
 
@@ -60,7 +61,7 @@ FROM lines ORDER BY payment_id, id
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Booked:
     """A payable that a payment moved: by how much now, what is paid of it in all, and at which step of its ledger."""
 

@@ -1,7 +1,6 @@
 """Reads payables: locked for handlers, with the sheet they stand on for people; keeps the projection of coverage."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -18,11 +17,12 @@ from services.settlement.rules.sheets import PAID, Sheet, closing_at, next_month
 from services.settlement.tables import payables, recalled_lots, sheet_lines, sheets
 from shared import clock
 from shared.db import Record, Tx
+from shared.values import names_of
 
-COLUMNS = tuple(field.name for field in fields(Payable))
+COLUMNS = names_of(Payable)
 _ALL = sa.select(*(payables.c[name] for name in COLUMNS))
-_OF_SHEET = tuple(field.name for field in fields(Sheet))
-OF_RECALL = tuple(field.name for field in fields(RecalledLot))
+_OF_SHEET = names_of(Sheet)
+OF_RECALL = names_of(RecalledLot)
 RECALL = (
     sa.select(*(recalled_lots.c[name] for name in OF_RECALL))
     .where(

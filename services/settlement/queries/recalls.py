@@ -1,7 +1,6 @@
 """Keeps which lots are recalled, and finds lines of them that would go to the bank."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -14,6 +13,7 @@ from services.settlement.rules.payables import Payable
 from services.settlement.rules.recalls import RecalledLot
 from services.settlement.tables import payables, recalled_lots, sheet_lines
 from shared.db import Tx
+from shared.values import frozen
 
 # What is known of a recall is never unlearnt: its end may arrive before its beginning.
 _FILL = (
@@ -47,7 +47,7 @@ _ON_SHEETS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecalledLine:
     """A line of a sheet whose lot is recalled: the payable, and how much of it stands on that sheet."""
 

@@ -1,7 +1,7 @@
 """Reads sheets, and issues them: one statement sums up everything of a month that is released and on no sheet yet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -18,6 +18,7 @@ from services.settlement.rules.sheets import Disputed, Sheet
 from services.settlement.tables import payables, sheet_lines, sheets
 from shared import telemetry
 from shared.db import Record, Tx
+from shared.values import frozen
 
 COLUMNS = tuple(field.name for field in fields(Sheet) if field.name in sheets.c)
 _ALL = sa.select(
@@ -100,7 +101,7 @@ _QUANTITY = sa.func.coalesce(
 """What a line pays for; of one that an earlier version issued, what its amount makes at the price: exact above 2 fen."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """A payable on a sheet: by how much, and why it left if it was disputed."""
 

@@ -4,7 +4,7 @@ Nobody confirms his own. What was confirmed never changes: another account is an
 until the agency has confirmed that one.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 from services.settlement.errors import AccountNotOpen, OwnAccount
 from shared.errors import Said
 from shared.next_steps import NextStep, agency, day_over, distributor
+from shared.values import frozen
 
 NAMED, CONFIRMED, REFUSED, REPLACED = STATES = ("named", "confirmed", "refused", "replaced")
 """Of one supplier and region at most one is named and one confirmed."""
@@ -24,7 +25,7 @@ NEXT = {(NAMED, "confirm"): CONFIRMED, (NAMED, "refuse"): REFUSED}
 SHOWN_DIGITS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """An account as it was named; `region_prefix` is what the code of every region begins with whose sheets it is for."""
 

@@ -3,11 +3,12 @@
 A transfer is one row with both sides, so it cannot but sum to zero; `docs/ledger.md` tells the whole.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
+
+from shared.values import frozen
 
 
 class Account(StrEnum):
@@ -54,7 +55,7 @@ SIDES = {
 """Debit and credit of each posting; the database allows no other pair."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transfer:
     """One transaction of the ledger: so much from the credit side to the debit side. `step` counts within the payable."""
 
@@ -73,7 +74,7 @@ class Transfer:
     region: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Balance:
     """What stands on one account: debits less credits over all its entries."""
 

@@ -3,7 +3,7 @@
 What was released is a total that never falls: round(quantity released × price), so that steps sum exactly to the amount.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -15,6 +15,7 @@ from services.settlement.rules.sheets import IN_RUN, Sheet
 from shared import money
 from shared.errors import Said
 from shared.next_steps import PLATFORM, NextStep, day_over, hospital, recall_step
+from shared.values import frozen
 
 AWAITING_CODES, RELEASED, SHEETED, HELD, PAID = ("awaiting_codes", "released", "sheeted", "held", "paid")
 RECALLED = "recalled"
@@ -28,7 +29,7 @@ STATE_SQL = (
 """The state is computed by the database from the amounts, so that the two cannot disagree."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Payable:
     """One accepted line as it is owed; `entries` counts its rows in the ledger, `version` its events."""
 
@@ -79,7 +80,7 @@ class Payable:
         return self.quantity - self.quantity_released + self.quantity_uncovered if self.codes_required else 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """A payable together with the sheet on which it waits, or stood last, and the open recall of its lot, as people are shown it.
 

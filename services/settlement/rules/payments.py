@@ -3,7 +3,7 @@
 A payment's id is the key under which the bank is asked, again and again, and pays at most once.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -14,6 +14,7 @@ from services.settlement.rules.ledger import Posting
 from services.settlement.rules.sheets import PAYING, REVIEWED, Paying
 from shared.errors import Said
 from shared.next_steps import NextStep, agency, day_over
+from shared.values import frozen
 
 PLANNED, SENDING, PAID, FAILED, WITHDRAWN = STATES = ("planned", "sending", "paid", "failed", "withdrawn")
 
@@ -46,7 +47,7 @@ SAID_BEFORE = {(PAID, Verdict.PAID), (FAILED, Verdict.REFUSED), (FAILED, Verdict
 """The same answer again, which changes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Payment:
     """One payment for one sheet; `version` counts its events, 0 before the bank was asked."""
 
@@ -80,7 +81,7 @@ class Payment:
     """of the sheet; not kept in the payment's own row"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BankAnswer:
     """What the bank says of one payment."""
 

@@ -4,12 +4,13 @@ What a recall does is read from the recalls that stand, never written into a pay
 coverage come to the same in whichever order they arrive.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from shared.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class RecalledLot:
     """One lot of a recall; `opened_at` is None while only its end has arrived, `opened_by` where that was not told."""
 

@@ -1,16 +1,16 @@
 """What the payables say against what the ledger says: two counts of the same yuan, which must agree."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
 from services.settlement.errors import PeriodRefused
 from services.settlement.rules.ledger import Account
 from shared.errors import Fault, Said
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Totals:
     """What was accepted in a time, counted from the payables: how many of them, and how much, have come how far."""
 

@@ -1,6 +1,6 @@
 """A payment run: one person makes it over reviewed sheets, another approves it; nobody does both."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from services.settlement.errors import RunNotOpen, SamePerson
 from shared.errors import Said
 from shared.next_steps import BANK, NextStep, agency, day_over
+from shared.values import frozen
 
 MADE, APPROVED, DONE, REJECTED = STATES = ("made", "approved", "done", "rejected")
 
@@ -18,7 +19,7 @@ NEXT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """A run as it stands; `made_by` and `decided_by` are persons of organisations."""
 

@@ -4,7 +4,7 @@ A sheet is the sum of its lines that are not disputed; nothing enters it once it
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +15,7 @@ from services.settlement.rules import accounts
 from shared import clock
 from shared.errors import Said
 from shared.next_steps import BANK, PLATFORM, Actor, NextStep, agency, day_over, distributor, hospital
+from shared.values import frozen
 
 ISSUED, DISPUTED, CONFIRMED, REVIEWED, IN_RUN, PAID, EMPTY = STATES = (
     "issued",
@@ -53,7 +54,7 @@ class Paying(StrEnum):
     """the bank was asked"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Disputed:
     """A line that left a sheet and is still held: which goods, how much, and why."""
 
@@ -66,7 +67,7 @@ class Disputed:
     resolve_by: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sheet:
     """What one institution owes one distributor for a month; `version` is raised by every change."""
 

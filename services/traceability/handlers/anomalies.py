@@ -1,7 +1,7 @@
 """Writes down what documents bring to light, and what becomes of it: explained, closed, or solved by knowledge."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,9 +18,10 @@ from shared.db import Tx
 from shared.events.traceability import CodeCleared, CodeFlagged
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Where:
     """Whose document brought it to light, and for which line; without a document, the line itself is what is wrong."""
 

@@ -6,7 +6,6 @@ bills of a call together, so that fifty thousand codes cost as many statements a
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -33,12 +32,13 @@ from shared.db import Tx
 from shared.errors import ServiceError
 from shared.history import Parties
 from shared.identity import Caller
+from shared.values import frozen
 
 SHOWN_CODES = 10
 """Refused codes that a line's timeline names; the bill's answer has them all."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Sorted:
     """The bills of a call: those to work on, and by place what stands for each in the answer."""
 

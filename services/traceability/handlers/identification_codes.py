@@ -5,7 +5,7 @@ nobody can read yet leaves the same deadline: whichever commits last is seen, so
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from services.traceability.handlers import receipts as receipt_handlers
 from services.traceability.handlers.anomalies import Where, close_unknown, flag
@@ -28,9 +28,10 @@ from shared.deadlines import Deadline
 from shared.errors import Said, ServiceError
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Said:
     meaning: Meaning
     manufacturer_code: str

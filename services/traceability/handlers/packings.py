@@ -40,9 +40,10 @@ from shared.deadlines import Deadline
 from shared.errors import Fault, Said, ServiceError
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Read:
     parent: TraceCode
     children: list[TraceCode]

@@ -4,7 +4,7 @@ Natural key: the shipment line. Facts are learnt once, so a repeated event, or e
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -31,6 +31,7 @@ from shared.events.traceability import CoverageShort, CoverageVerified, ReceiptE
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 from shared.inbox import Received
+from shared.values import names_of
 
 Shipment = ShipmentDispatched | ShipmentCancelled | DeliveryAccepted | DeliveryRejected
 Change = Callable[[Receipt], Receipt]
@@ -40,7 +41,7 @@ EDITED = (
     *("packs_captured", "quantity_covered", "exempt", "withdrawn"),
 )
 """Of a receipt, what its deeds tell from and to."""
-_KEPT = {field.name for field in fields(Receipt)} - {
+_KEPT = set(names_of(Receipt)) - {
     "shipment_line_id",
     "order_id",
     "institution_code",

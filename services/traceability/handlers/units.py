@@ -1,7 +1,6 @@
 """Looks codes up and receives them: what a case holds is received in its place, and no code is in stock twice, anywhere."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from services.traceability.queries.identification_codes import meanings
@@ -19,12 +18,13 @@ from shared import clock, deadlines
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import Said
+from shared.values import frozen
 
 SMALLEST = 1
 OPEN_CASES = "open_cases"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Knowledge:
     """What is known for the codes of a call: meanings, lots under recall, and cases nobody has told the content of."""
 

@@ -5,7 +5,6 @@ the hospital, whether they are sold, is not its to know.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -15,9 +14,10 @@ from services.traceability.queries.scope import scope_of, seen
 from services.traceability.rules.receipts import Receipt
 from services.traceability.tables import documents, movements, receipts, refusals, units
 from shared.db import Tx
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Receiving:
     """Where a code is: by which document it came, for which line, and what became of it."""
 
@@ -38,7 +38,7 @@ class Receiving:
     sold_quantity: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Content:
     """What came of a case by one document: so many of the codes in it are in stock, sold, written off."""
 
@@ -56,7 +56,7 @@ class Content:
     written_off: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Movement:
     """One move of a code, or of a case it lies in, after it was received, or before."""
 
@@ -71,7 +71,7 @@ class Movement:
     received_document_id: UUID | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """A scan of the code that did not land, and why."""
 

@@ -1,7 +1,6 @@
 """Reads documents: by number for handlers, by id and paged for people."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,9 +11,10 @@ from services.traceability.errors import DocumentNotFound
 from services.traceability.queries.scope import scope_of, seen
 from services.traceability.tables import documents
 from shared.db import Tx
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Document:
     """A captured bill with the answer it was given."""
 

@@ -1,7 +1,6 @@
 """Reads what identification codes mean, and which are awaited: scanned by somebody, uploaded by nobody."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,12 +9,13 @@ from services.traceability.queries.scope import scope_of, seen
 from services.traceability.rules.identification_codes import Meaning
 from services.traceability.tables import documents, identification_codes, products, receipts, units
 from shared.db import Tx
+from shared.values import frozen
 
 _MEANINGS = sa.select(*(identification_codes.c[name] for name in Meaning.__annotations__))
 _BY_IDENTS = _MEANINGS.where(identification_codes.c.ident == sa.any_(sa.bindparam("idents", type_=sa.ARRAY(sa.Text))))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Uploaded(Meaning):
     """An identification code with who uploaded it, and when."""
 
@@ -23,7 +23,7 @@ class Uploaded(Meaning):
     uploaded_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Awaited:
     """An identification code in the queue of unknown ones, with how many codes wait for it."""
 

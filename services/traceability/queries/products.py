@@ -1,15 +1,15 @@
 """Reads what listings said of products."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from services.traceability.tables import products
 from shared.db import Tx
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Product:
     """What traceability needs of a product."""
 

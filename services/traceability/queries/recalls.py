@@ -1,7 +1,6 @@
 """Reads recalls, and who received goods of a recalled lot."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,6 +10,7 @@ from services.traceability.rules.recalls import Recall
 from services.traceability.rules.units import Lots
 from services.traceability.tables import recalls
 from shared.db import Tx
+from shared.values import frozen
 
 _ALL = sa.select(*(recalls.c[name] for name in Recall.__annotations__))
 _BY_ID = _ALL.where(recalls.c.id == sa.bindparam("id"))
@@ -31,7 +31,7 @@ GROUP BY c.id, r.institution_code ORDER BY 1, 2
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecalledStock:
     """An institution that received goods of a recalled lot; `packs` sale units were accepted."""
 

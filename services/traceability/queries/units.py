@@ -5,15 +5,15 @@ Plans are made once, maybe while the table is empty, so each statement names its
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from services.traceability.rules.identification_codes import Meaning
 from services.traceability.rules.units import Unit
 from shared.db import Tx
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arrival:
     """A code to be received; it counts for `packs` sale units, or for none until `awaiting_ident` has a meaning.
 
@@ -28,7 +28,7 @@ class Arrival:
     came_in: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holder:
     """Where a code is already; the institution is for telling own from foreign, never for showing."""
 
@@ -36,7 +36,7 @@ class Holder:
     sold: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recognised:
     """A waiting code whose meaning is known now: it counts, or it is of another product than its line."""
 
@@ -113,7 +113,7 @@ WHERE units.code = ANY($1::text[]) AND units.code = n.code
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """A case that was received whole, and is now known by what lies in it."""
 

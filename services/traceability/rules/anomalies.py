@@ -4,7 +4,7 @@ Source: domain rules 1.4, 1.5: two sales of one box, or goods never received, me
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 from services.traceability.errors import AnomalyNotOpen
 from services.traceability.rules.documents import Refused
 from shared.errors import Said
+from shared.values import frozen
 
 
 class AnomalyState(StrEnum):
@@ -47,7 +48,7 @@ HELD_RECALLED = "recalled_lot_held"
 SURPLUS = "surplus"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Anomaly:
     """Codes where they should not be; `code` is the first of `codes` of them."""
 
@@ -76,7 +77,7 @@ class Anomaly:
     captured_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What one document brings to light; without a code it is about a line."""
 

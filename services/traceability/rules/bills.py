@@ -9,9 +9,10 @@ from uuid import UUID
 from services.traceability.rules.documents import BillType, Item, Refused
 from services.traceability.rules.receipts import Receipt
 from services.traceability.rules.units import Goods
+from shared.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Landed:
     """A code that was taken; it counts for `packs` sale units, or later, when `awaiting_ident` has a meaning."""
 
@@ -26,7 +27,7 @@ SHOWN_IDENTS = 20
 """Unknown identification codes that an answer names; `awaiting` counts every code."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Maker:
     """Who makes the product of a bill."""
 

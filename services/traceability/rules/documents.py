@@ -5,7 +5,6 @@ Source of types and limits: domain rules 1.3 (the dominant platform's bills), 1.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from services.traceability.settings import CLOCK_SKEW, CODES_PER_DOCUMENT
 from shared.codes import CodeRefused, Family, classify
 from shared.errors import Fault, Said
+from shared.values import frozen
 
 
 class Move(StrEnum):
@@ -27,7 +27,7 @@ class Move(StrEnum):
     WRITE_OFF = "write_off"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BillType:
     """A type of bill: its move, who writes it, and whether it asks for a line, a reason, or two witnesses."""
 
@@ -54,7 +54,7 @@ BILL_TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Item:
     """One code of a bill in its normal form; `quantity`: so many preparation units of an opened pack (拆零).
 
@@ -71,7 +71,7 @@ NO_CODE = {"unreadable", "placeholder"}
 """Reasons for which there is no code to tell the life of."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """A code that did not land: `reason` is a stable word, `rule` a sentence with the numbers."""
 
@@ -86,7 +86,7 @@ class Refused:
         return {"code": self.code, "reason": self.reason, "rule": str(rule), "said": [rule.sentence, values]}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """The codes of a bill as they were read."""
 

@@ -4,11 +4,11 @@ Source: domain rules 1.2 (三码合一映射库, each package level has its own 
 """
 
 import re
-from dataclasses import dataclass
 
 from services.traceability.errors import IdentRefused, IdentTaken
 from shared.codes import CodeRefused, Family, classify, to_gtin14
 from shared.errors import Fault
+from shared.values import frozen
 
 IDENT_LENGTH = 7
 GTIN14_LENGTH = 14
@@ -18,7 +18,7 @@ _DIGITS = re.compile(r"[0-9]+")
 _ALLOWED = "7 digits, a GTIN of 14 digits, or one code of the maker's own standard in full"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Meaning:
     """What an identification code means; `packs_per_unit` sale units are in one package of its level."""
 

@@ -1,11 +1,12 @@
 """Recalls of lots: open until closed, and closed for good."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from services.traceability.errors import RecallNotOpen
+from shared.values import frozen
 
 
 class RecallState(StrEnum):
@@ -16,7 +17,7 @@ class RecallState(StrEnum):
 NEXT = {(RecallState.OPEN, "close"): RecallState.CLOSED}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recall:
     """Lots of one product that may not be received, used or sold while it is open."""
 

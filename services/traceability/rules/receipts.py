@@ -3,13 +3,14 @@
 What is known once is never overwritten, so that a fact that comes twice, or after one that builds on it, changes nothing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from services.traceability.settings import CLOCK_SKEW, ON_ITS_WAY
+from shared.values import frozen
 
 
 class ReceiptState(StrEnum):
@@ -26,7 +27,7 @@ CLOSED = {ReceiptState.REJECTED, ReceiptState.WITHDRAWN}
 """Nothing is received for these."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Receipt:
     """A shipment line at a hospital. None: not learnt yet. `version` counts the events said of it."""
 

@@ -4,7 +4,7 @@ Source: domain rules 1.2 (states A, I, O, C), 1.4 (one box, one sale), 1.5 (spli
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 from services.traceability.rules.documents import Item, Move, Refused
 from services.traceability.rules.identification_codes import Meaning
 from shared.errors import Said
+from shared.values import frozen
 
 
 class UnitState(StrEnum):
@@ -32,7 +33,7 @@ NEXT = {
 """What a whole package becomes; None: it leaves, and may be received elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Goods:
     """What a bill is about: the day it was captured, and the line's product and lot where it has one."""
 
@@ -42,7 +43,7 @@ class Goods:
     expires_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unit:
     """A package an institution holds or has sold. `awaiting_ident`: it counts when that code's meaning is known."""
 
@@ -60,7 +61,7 @@ class Unit:
     expires_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lots:
     """The lots under recall, by product."""
 
@@ -70,7 +71,7 @@ class Lots:
         return product_code is not None and lot_number in self.recalled.get(product_code, frozenset())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Receiving:
     """Whether codes may be received as these goods; whether one is received already is the table's to say."""
 
