@@ -38,14 +38,18 @@ async def main(names: list[str]) -> int:
         console.print(f"No benchmark {', '.join(sorted(unknown))}; there are {', '.join(every)}.")
         return 2
     figures: list[Figure] = []
+    took: dict[str, float] = {}
     async with ground(int(os.environ.get("N", "100000"))) as servers:
         for name in names or BENCHES:
             began = time.perf_counter()
             measured = await every[name](servers)
             figures += measured
-            console.print(f"{name}: {time.perf_counter() - began:.0f} s", style="dim")
+            took[name] = time.perf_counter() - began
             tell(console, measured)
-    return int(any(one.met is False for one in figures))
+    missed = [one.name for one in figures if one.met is False]
+    console.print(f"{sum(one.met is True for one in figures)} goals met, {len(missed)} missed", *missed, sep="\n  ")
+    console.print(", ".join(f"{name} {seconds:.0f} s" for name, seconds in took.items()), style="dim")
+    return int(bool(missed))
 
 
 if __name__ == "__main__":
