@@ -30,6 +30,7 @@ EXPECTED = Told(
     alert="resolved",
     problem="closed",
 )
+POSTGRESQL_IS_BACK = "PostgreSQL has ended by itself; it is started again.\nPostgreSQL answers again"
 
 
 def url_of(running: Running) -> Callable[[str], str]:
@@ -49,11 +50,31 @@ async def test_the_story_ends_the_same_in_one_process_and_in_ten(start: Callable
     assert running.end(signal.SIGTERM) == 0
 
 
-@pytest.mark.parametrize("command", ["run", "up"])
-async def test_a_postgresql_that_dies_is_started_again_and_the_console_says_so(
-    start: Callable[..., Running], command: str
+async def test_a_postgresql_that_dies_is_started_again_and_the_console_says_so(start: Callable[..., Running]) -> None:
+    running = start("run", "--no-story")
+    await _kill_postgresql(running)
+    assert running.end(signal.SIGTERM) == 0
+    assert POSTGRESQL_IS_BACK in running.farewell
+
+
+async def test_servers_that_are_killed_under_ten_processes_are_started_again_and_the_story_goes_on(
+    start: Callable[..., Running],
 ) -> None:
-    running = start(command, "--no-story")
+    running = start("up", "--no-story")
+    await _kill_postgresql(running)
+    telling = asyncio.create_task(story.tell(running.addresses, running.token_for))
+    await _until_accepted(running, telling)
+    (broker,) = (one for one in psutil.Process(running.child.pid).children() if "kafka.Kafka" in one.cmdline())
+    broker.kill()
+    assert await telling == EXPECTED
+    assert (await inspect(url_of(running))).whole
+    assert running.end(signal.SIGTERM) == 0
+    assert POSTGRESQL_IS_BACK in running.farewell
+    assert "Kafka has ended by itself; it is started again.\nKafka answers again" in running.farewell
+
+
+async def _kill_postgresql(running: Running) -> None:
+    """Ends it at once, and returns when orders answers again."""
     postmaster = int((running.folder / "postgres" / "postmaster.pid").read_text().partition("\n")[0])
     psutil.Process(postmaster).kill()
     api = running.addresses["orders"].api
@@ -66,8 +87,13 @@ async def test_a_postgresql_that_dies_is_started_again_and_the_console_says_so(
 
         while psutil.pid_exists(postmaster) or not await answers():  # noqa: ASYNC110
             await asyncio.sleep(0.2)
-    assert running.end(signal.SIGTERM) == 0
-    assert "PostgreSQL has ended by itself; it is started again.\nPostgreSQL answers again" in running.farewell
+
+
+async def _until_accepted(running: Running, telling: asyncio.Task[Told]) -> None:
+    """Waits for the middle of the story: a delivery is accepted, and nothing that follows from it is done for certain."""
+    async with asyncio.timeout(120):
+        while (await inspect(url_of(running))).accepted == 0 and not telling.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def test_the_first_start_tells_the_story_and_the_second_keeps_what_came_of_it(
@@ -85,13 +111,7 @@ async def test_the_first_start_tells_the_story_and_the_second_keeps_what_came_of
 async def test_killed_in_the_middle_the_story_can_be_told_on_and_the_sums_hold(start: Callable[..., Running]) -> None:
     first = start("run", "--no-story")
     telling = asyncio.create_task(story.tell(first.addresses, first.token_for))
-    database = url_of(first)
-
-    async def until_accepted() -> None:
-        while (await inspect(database)).accepted == 0 and not telling.done():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-
-    await asyncio.wait_for(until_accepted(), 120)
+    await _until_accepted(first, telling)
     first.end(signal.SIGKILL)
     telling.cancel()
     await asyncio.gather(telling, return_exceptions=True)
