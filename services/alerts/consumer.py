@@ -57,8 +57,8 @@ async def on_lines_confirmed(tx: Tx, events: Sequence[Received[LineConfirmed]]) 
 
 async def on_lines_refused(tx: Tx, events: Sequence[Received[LineRefused]]) -> None:
     """A refusal answers its own order, and is trouble."""
-    await order_lines.on_lines_refused(tx, events)
-    await troubles.raise_refused(tx, events)
+    lines = await order_lines.on_lines_refused(tx, events)
+    await troubles.raise_refused(tx, events, {line.line_id: line.manufacturer_code for line in lines})
 
 
 async def on_payments_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None:

@@ -46,6 +46,7 @@ async def raise_alerts(tx: Tx, causes: Sequence[Cause]) -> list[Alert]:
             "detail": cause.detail,
             "evidence": cause.evidence,
             "happened_at": cause.happened_at,
+            "manufacturer_code": cause.manufacturer_code,
         }
         for cause in once.values()
     ]
@@ -101,6 +102,7 @@ async def acknowledge_alert(
             "institution_code": alert.institution_code,
             "supplier_code": alert.supplier_code,
             "region": alert.region,
+            "manufacturer_code": alert.manufacturer_code,
         },
     )
     seen_by = [one.organisation_code for one in known]
@@ -161,5 +163,5 @@ def _raised(alert: Alert) -> AlertRaised:
 
 
 def _note(tx: Tx, who: Caller, alert: Alert, action: str, detail: dict[str, Any]) -> None:
-    parties = Parties(alert.institution_code, alert.supplier_code, alert.region)
+    parties = Parties(alert.institution_code, alert.supplier_code, alert.region, alert.manufacturer_code)
     history.note(tx, who, alert.id, action, parties, detail)

@@ -71,8 +71,8 @@ async def on_lines_confirmed(tx: Tx, events: Sequence[Received[LineConfirmed]]) 
     await _resolve_answered(tx, lines)
 
 
-async def on_lines_refused(tx: Tx, events: Sequence[Received[LineRefused]]) -> None:
-    """A refusal is an answer too; the trouble that it means is raised in `troubles`."""
+async def on_lines_refused(tx: Tx, events: Sequence[Received[LineRefused]]) -> list[WatchedLine]:
+    """A refusal is an answer too; the trouble that it means is raised in `troubles`. Returns the lines as they are known."""
     lines = await queries.fill_lines(
         tx,
         [
@@ -86,6 +86,7 @@ async def on_lines_refused(tx: Tx, events: Sequence[Received[LineRefused]]) -> N
         ],
     )
     await _resolve_answered(tx, lines)
+    return lines
 
 
 async def on_orders_cancelled(tx: Tx, events: Sequence[Received[OrderCancelled]]) -> None:

@@ -4,8 +4,9 @@ A trouble and its remedy are different subjects and come in any order: both tell
 by its own time decides. A trouble that was remedied before it arrived is raised and resolved together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from uuid import UUID
 
 from services.alerts.handlers.alerts import add_evidence, raise_alerts, resolve_alerts
 from services.alerts.queries import watches
@@ -21,9 +22,9 @@ from shared.events.traceability import CodeCleared, CodeFlagged, RecallClosed, R
 from shared.inbox import Received
 
 
-async def raise_refused(tx: Tx, events: Sequence[Received[LineRefused]]) -> None:
-    """Supply trouble: raised at once."""
-    await _raise(tx, [refused(event.data, event.id, event.time) for event in events])
+async def raise_refused(tx: Tx, events: Sequence[Received[LineRefused]], makers: Mapping[UUID, str | None]) -> None:
+    """Supply trouble: raised at once. `makers`: of each line, as far as they are known."""
+    await _raise(tx, [refused(one.data, one.id, one.time, makers.get(one.data.line_id)) for one in events])
 
 
 async def remedy_refused(tx: Tx, events: Sequence[Received[LineConfirmed]]) -> None:

@@ -19,13 +19,13 @@ _ALERT = ", ".join(map(str, alerts.c))
 # Whatever stands in the way, the cause was told before, or an alert of this kind about this thing is open already.
 _RAISE = f"""
 INSERT INTO alerts (id, kind, about, about_id, cause, remedy_key, state, institution_code, supplier_code, region,
-  product_code, detail, evidence, happened_at, raised_at, version)
+  product_code, detail, evidence, happened_at, manufacturer_code, raised_at, version)
 SELECT id, kind, about, about_id, cause, remedy_key, 'open', institution_code, supplier_code, region,
-  product_code, detail, evidence, happened_at, $14, 1
+  product_code, detail, evidence, happened_at, manufacturer_code, $15, 1
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-  $10::text[], $11::text[], $12::jsonb[], $13::timestamptz[])
+  $10::text[], $11::text[], $12::jsonb[], $13::timestamptz[], $14::text[])
   AS u(id, kind, about, about_id, cause, remedy_key, institution_code, supplier_code, region, product_code, detail,
-    evidence, happened_at)
+    evidence, happened_at, manufacturer_code)
 ORDER BY kind, about_id
 ON CONFLICT DO NOTHING RETURNING {_ALERT}
 """  # noqa: S608  names are declared
@@ -141,7 +141,7 @@ class Count:
 async def insert_new(tx: Tx, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Alert]:
     """Those of the rows that raised an alert; the others were told before."""
     names = ("id", "kind", "about", "about_id", "cause", "remedy_key", "institution_code", "supplier_code", "region",
-             "product_code", "detail", "evidence", "happened_at")  # fmt: skip
+             "product_code", "detail", "evidence", "happened_at", "manufacturer_code")  # fmt: skip
     return [Alert(**row) for row in await tx.sql(_RAISE, *([row[name] for row in rows] for name in names), now)]
 
 

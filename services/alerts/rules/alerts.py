@@ -82,6 +82,7 @@ class Alert:
     resolved_at: datetime | None
     resolution: str | None
     version: int
+    manufacturer_code: str | None = None
 
 
 @frozen
@@ -100,6 +101,8 @@ class Cause:
     happened_at: datetime
     detail: str
     evidence: dict[str, Any]
+    manufacturer_code: str | None = None
+    """of a product that does not come, or is recalled: its maker must see to it, and sees the alert"""
 
 
 @frozen
@@ -118,7 +121,9 @@ def check_acknowledgement(alert: Alert, organisation: str, *, agency: bool) -> N
     """Raises AlertNotOpen, NotConcerned: the parties acknowledge, and the agency what it must pay."""
     _check_open(alert)
     pays = ACTS[Kind(alert.kind)][0] == Role.AGENCY
-    if organisation not in (alert.institution_code, alert.supplier_code) and not (agency and pays):
+    if organisation not in (alert.institution_code, alert.supplier_code, alert.manufacturer_code) and not (
+        agency and pays
+    ):
         raise NotConcerned(
             "A {kind} alert of {whose} does not ask for you.",
             kind=alert.kind,

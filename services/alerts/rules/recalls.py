@@ -74,4 +74,5 @@ def _cause(lot: RecalledLot, about: About, about_id: str, goods: HeldLot | None)
             "opened_at": lot.opened_at,
             "events": [str(lot.opened_event)],
         },
+        manufacturer_code=lot.manufacturer_code,
     )

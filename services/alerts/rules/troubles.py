@@ -20,8 +20,8 @@ def supply_key(institution_code: str, product_code: str) -> str:
     return f"{institution_code}/{product_code}"
 
 
-def refused(event: LineRefused, event_id: UUID, at: datetime) -> Cause:
-    """Supply trouble at an institution."""
+def refused(event: LineRefused, event_id: UUID, at: datetime, manufacturer_code: str | None) -> Cause:
+    """Supply trouble at an institution; the line's maker was told when the order was placed."""
     return Cause(
         kind=Kind.LINE_REFUSED,
         about=About.ORDER_LINE,
@@ -46,6 +46,7 @@ def refused(event: LineRefused, event_id: UUID, at: datetime) -> Cause:
             "reason": event.reason,
             "events": [str(event_id)],
         },
+        manufacturer_code=manufacturer_code,
     )
 
 

@@ -262,6 +262,7 @@ def overdue_deliveries(lines: Sequence[WatchedLine], now: datetime) -> list[Caus
                 **_shown(line),
                 "events": [str(line.confirmed_event)],
             },
+            manufacturer_code=line.manufacturer_code,
         )
         for line in lines
         if line.deliver_by is not None and line.deliver_by <= now and not line.delivered

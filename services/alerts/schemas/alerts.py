@@ -51,6 +51,9 @@ class AlertView(View):
     state: State
     institution_code: str | None
     supplier_code: str | None
+    manufacturer_code: str | None = Field(
+        description="whose product does not come or is recalled; null where that is not its maker's to see to"
+    )
     region: str
     product_code: str | None
     detail: str

@@ -7,7 +7,7 @@ from services.alerts.rules.alerts import Kind
 from services.alerts.tables.base import metadata
 from shared.db import private
 
-OWN = ("institution_code", "supplier_code")
+OWN = ("institution_code", "supplier_code", "manufacturer_code")
 
 alerts = sa.Table(
     "alerts",
@@ -30,6 +30,7 @@ alerts = sa.Table(
     sa.Column("resolved_at", sa.DateTime(timezone=True)),
     sa.Column("resolution", sa.Text),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("manufacturer_code", sa.Text),
     sa.UniqueConstraint("kind", "about_id", "cause"),
     sa.CheckConstraint(f"kind IN ({', '.join(repr(str(kind)) for kind in Kind)})", name="kind"),
     sa.CheckConstraint("region ~ '^[0-9]{6}$'", name="region"),
@@ -42,6 +43,7 @@ sa.Index("uq_alerts_open", alerts.c.kind, alerts.c.about_id, unique=True, postgr
 sa.Index("ix_alerts_remedy", alerts.c.kind, alerts.c.remedy_key, postgresql_where=alerts.c.state == "open")
 sa.Index("ix_alerts_institution", alerts.c.institution_code, alerts.c.id)
 sa.Index("ix_alerts_supplier", alerts.c.supplier_code, alerts.c.id)
+sa.Index("ix_alerts_manufacturer", alerts.c.manufacturer_code, alerts.c.id)
 sa.Index("ix_alerts_region", alerts.c.region, alerts.c.id)
 
 acknowledgements = sa.Table(
@@ -55,6 +57,7 @@ acknowledgements = sa.Table(
     sa.Column("institution_code", sa.Text),
     sa.Column("supplier_code", sa.Text),
     sa.Column("region", sa.Text, nullable=False),
+    sa.Column("manufacturer_code", sa.Text),
     info=private(OWN, "region"),
 )
 

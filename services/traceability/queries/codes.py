@@ -1,7 +1,7 @@
 """Tells the whole life of a code, as far as the caller may see it: its own rows, and those of the cases it lies in.
 
-The distributor of a line learns that the code came for it, and why scans for it were refused; what becomes of the goods in
-the hospital, whether they are sold, is not its to know.
+The distributor of a line learns where a code came for it, and why scans for it were refused; a maker, who must supply and
+recall, where its codes arrived and went on from there. What a hospital uses, whether goods are sold, is neither's to know.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from services.traceability.queries.identification_codes import meanings
+from services.traceability.queries.products import own_among
 from services.traceability.queries.scope import scope_of, seen
+from services.traceability.rules.identification_codes import ident_in
 from services.traceability.rules.receipts import Receipt
-from services.traceability.tables import documents, movements, receipts, refusals, units
+from services.traceability.tables import documents, movements, organisations, receipts, refusals, units
 from shared.db import Tx
 from shared.values import frozen
 
@@ -36,6 +39,30 @@ class Receiving:
     came_in: str | None
     state: str
     sold_quantity: int
+
+
+@frozen
+class CodeArrival:
+    """So many of some codes are at an institution, by one bill: what their maker and the line's distributor may know."""
+
+    institution_code: str
+    institution_name: str | None
+    bill_number: str
+    bill_type: str
+    captured_at: datetime
+    shipment_line_id: UUID | None
+    product_code: str | None
+    lot_number: str | None
+    codes: int
+    packs: int
+
+
+@frozen
+class OwnCodes:
+    """The codes among some that are of products of the caller's, and these products."""
+
+    codes: list[str]
+    products: list[str]
 
 
 @frozen
@@ -135,6 +162,51 @@ _MOVEMENTS = (
     .where(movements.c.code == sa.any_(_CODES), seen(movements))
     .order_by(documents.c.captured_at, documents.c.id)
 )
+_OWN_CODES = sa.bindparam("own_codes", type_=sa.ARRAY(sa.Text))
+_SCOPE_REACH, _SCOPE_ORGANISATION = (
+    sa.bindparam(name, type_=sa.Text) for name in ("scope_reach", "scope_organisation")
+)
+# Both are asked over the wall, so the second wall is said here: what is own of codes was asked behind it.
+_OF_OWN_LINE = sa.and_(
+    sa.or_(_SCOPE_REACH == "all", documents.c.supplier_code == _SCOPE_ORGANISATION),
+    documents.c.supplier_code == sa.func.current_setting("app.org"),
+)
+_OF_OWN_PRODUCT = sa.and_(
+    units.c.code == sa.any_(_OWN_CODES),
+    sa.or_(
+        receipts.c.product_code.is_(None),
+        receipts.c.product_code == sa.any_(sa.bindparam("own_products", type_=sa.ARRAY(sa.Text))),
+    ),
+)
+_ARRIVED = (
+    units.c.institution_code,
+    organisations.c.name.label("institution_name"),
+    *_BILL,
+    documents.c.shipment_line_id,
+    *(receipts.c[name] for name in ("product_code", "lot_number")),
+)
+_ARRIVALS = (
+    sa.select(*_ARRIVED, sa.func.count().label("codes"), sa.func.sum(units.c.packs).label("packs"))
+    .join_from(units, documents, documents.c.id == units.c.document_id)
+    .outerjoin(receipts, receipts.c.id == documents.c.receipt_id)
+    .outerjoin(organisations, organisations.c.code == units.c.institution_code)
+    .where(units.c.code == sa.any_(_CODES), sa.or_(_OF_OWN_PRODUCT, _OF_OWN_LINE))
+    .group_by(*_ARRIVED, documents.c.id)
+    .order_by(documents.c.captured_at, documents.c.id)
+)
+_WAY = sa.literal(["ship", "send_back", "pass_on", "write_off"], sa.ARRAY(sa.Text))
+"""The moves that say where a code went, and nothing of use."""
+_WAY_OF_OWN = (
+    sa.select(
+        *(movements.c[name] for name in ("code", "organisation_code", "document_id", "move", "quantity")),
+        movements.c.received_document_id,
+        *_BILL,
+    )
+    .join_from(movements, documents, documents.c.id == movements.c.document_id)
+    .where(
+        movements.c.code == sa.any_(_CODES), movements.c.code == sa.any_(_OWN_CODES), movements.c.move == sa.any_(_WAY)
+    )
+)
 _REFUSALS = (
     sa.select(
         *(refusals.c[name] for name in ("organisation_code", "document_id", "reason", "rule")),
@@ -175,9 +247,40 @@ async def contents_of(tx: Tx, inside: Sequence[str]) -> list[Content]:
     return await tx.all(Content, _CONTENTS, codes=list(inside), **scope_of(tx)) if inside else []
 
 
-async def movements_of(tx: Tx, codes: Sequence[str]) -> list[Movement]:
-    """Every move of these codes that the caller may see, oldest first."""
-    return await tx.all(Movement, _MOVEMENTS, codes=list(codes), **scope_of(tx))
+async def own_codes(tx: Tx, codes: Sequence[str]) -> OwnCodes:
+    """Which of these codes are of products of the caller's: a case may hold another maker's too."""
+    idents = {code: ident_in(code) for code in codes}
+    known = await meanings(tx, idents.values())
+    own = await own_among(tx, (meaning.product_code for meaning in known.values()))
+    return OwnCodes(
+        [code for code, ident in idents.items() if ident in known and known[ident].product_code in own], sorted(own)
+    )
+
+
+async def arrivals_of(tx: Tx, codes: Sequence[str], own: OwnCodes) -> list[CodeArrival]:
+    """Where these codes are, if the caller makes them or delivered them for a line of its; oldest first. It looks over the
+    wall on purpose: the rows are hospitals', and only where, when, by which bill and of which lot may be told."""
+    async with tx.over_the_wall():
+        return await tx.all(
+            CodeArrival,
+            _ARRIVALS,
+            codes=list(codes),
+            own_codes=own.codes,
+            own_products=own.products,
+            scope_reach=tx.scope.reach,
+            scope_organisation=tx.scope.organisation,
+        )
+
+
+async def movements_of(tx: Tx, codes: Sequence[str], own: OwnCodes) -> list[Movement]:
+    """Every move of these codes that the caller may see, oldest first; of its own products the way that they went, over the
+    wall on purpose, as above."""
+    found = await tx.all(Movement, _MOVEMENTS, codes=list(codes), **scope_of(tx))
+    if own.codes:
+        async with tx.over_the_wall():
+            found += await tx.all(Movement, _WAY_OF_OWN, codes=list(codes), own_codes=own.codes)
+    once = {(move.code, move.document_id): move for move in found}
+    return sorted(once.values(), key=lambda move: (move.captured_at, move.document_id))
 
 
 async def refusals_of(tx: Tx, code: str) -> list[Refusal]:

@@ -29,7 +29,7 @@ _REACH = sa.func.current_setting("app.reach")
 _ORGANISATION = sa.func.current_setting("app.org")
 # Products are public, so no row-level security stands behind the first wall: the second is said here.
 _OWN = sa.select(products.c.product_code).where(
-    products.c.product_code == sa.bindparam("code"),
+    products.c.product_code == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text))),
     sa.or_(
         sa.bindparam("scope_reach", type_=sa.Text) == "all",
         *(maker == sa.bindparam("scope_organisation", type_=sa.Text) for maker in _MAKERS),
@@ -58,10 +58,11 @@ async def find_product(tx: Tx, code: str) -> Product | None:
     return (await products_by_code(tx, [code])).get(code)
 
 
-async def is_own(tx: Tx, product: Product) -> bool:
-    """Whether the caller makes the product, is its maker's agent, or sees all."""
+async def own_among(tx: Tx, codes: Iterable[str]) -> set[str]:
+    """Those of the products that the caller makes, or whose maker's agent it is; all of them for who sees all."""
+    wanted = sorted(set(codes))
     scope = {"scope_reach": tx.scope.reach, "scope_organisation": tx.scope.organisation}
-    return await tx.row(_OWN, code=product.product_code, **scope) is not None
+    return {row["product_code"] for row in await tx.rows(_OWN, codes=wanted, **scope)} if wanted else set()
 
 
 async def tell_products(tx: Tx, columns: list[list[object]]) -> None:

@@ -6,12 +6,21 @@ from fastapi import APIRouter
 
 from services.traceability.errors import CodeNotFound, CodeUnreadable
 from services.traceability.queries.anomalies import anomalies_of_codes
-from services.traceability.queries.codes import contents_of, find_receiving, lines_of_codes, movements_of, refusals_of
+from services.traceability.queries.codes import (
+    arrivals_of,
+    contents_of,
+    find_receiving,
+    lines_of_codes,
+    movements_of,
+    own_codes,
+    refusals_of,
+)
 from services.traceability.queries.identification_codes import meanings
 from services.traceability.queries.packings import count_children, leaves_of, packages_around
-from services.traceability.queries.products import find_product, is_own
+from services.traceability.queries.products import find_product
 from services.traceability.schemas.codes import (
     CodeAnomalyView,
+    CodeArrivalView,
     CodeView,
     ContentView,
     LineCoverageView,
@@ -29,8 +38,9 @@ router = APIRouter(route_class=Edge, prefix="/codes", tags=["codes"])
 @router.get("/{code:path}")
 async def get_code(code: str, tx: TxHere) -> CodeView:
     """The whole life of a code: meaning, packing, where received and by which case, scans refused, moved, sold, what was
-    found. A manufacturer sees the codes of its products; a distributor the line that a code came for (`coverage`) and why
-    scans for it were refused. 404 if not yours."""
+    found. A manufacturer sees of its products where codes are (`arrivals`) and how they went on (`movements`), a distributor
+    where those of its lines are, how far the lines are covered and why scans for them were refused; neither sees what was
+    sold. 404 if not yours."""
     trace = _read(code)
     ident = trace.ident or trace.code
     meaning = (await meanings(tx, [ident])).get(ident)
@@ -41,12 +51,13 @@ async def get_code(code: str, tx: TxHere) -> CodeView:
     if receiving is not None and receiving.code != trace.code:
         receiving = replace(receiving, came_in=receiving.code)
     contents = await contents_of(tx, inside)
-    moves = await movements_of(tx, [trace.code, *around])
+    own = await own_codes(tx, [trace.code, *around, *inside])
+    arrivals = await arrivals_of(tx, [trace.code, *around, *inside], own)
+    moves = await movements_of(tx, [trace.code, *around], own)
     refused = await refusals_of(tx, trace.code)
     found = await anomalies_of_codes(tx, [trace.code, *around])
-    own = product is not None and await is_own(tx, product)
     lines = await lines_of_codes(tx, [trace.code, *around, *inside])
-    if not (own or receiving or contents or moves or refused or found or lines):
+    if not (trace.code in own.codes or receiving or contents or arrivals or moves or refused or found or lines):
         raise CodeNotFound(
             "{code} was not received, shipped, sold or refused by you or for a line of yours, nor is it of your products.",
             code=trace.code,
@@ -63,6 +74,7 @@ async def get_code(code: str, tx: TxHere) -> CodeView:
         lies_in=around,
         holds=await count_children(tx, trace.code),
         received=ReceivingView.model_validate(receiving) if receiving else None,
+        arrivals=[CodeArrivalView.model_validate(one) for one in arrivals],
         contents=[ContentView.model_validate(one) for one in contents],
         coverage=[LineCoverageView.of(receipt) for receipt in lines],
         movements=[MovementView.model_validate(move) for move in moves],

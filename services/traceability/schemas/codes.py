@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic import Field
+
 from shared.http import View
 
 
@@ -27,6 +29,21 @@ class ReceivingView(View):
     came_in: str | None
     state: str
     sold_quantity: int
+
+
+class CodeArrivalView(View):
+    """Where the code is, the case it lies in, or what lies in it: so many `codes` by one bill; nothing of what was used."""
+
+    institution_code: str
+    institution_name: str | None
+    bill_number: str
+    bill_type: str
+    captured_at: datetime
+    shipment_line_id: UUID | None
+    product_code: str | None
+    lot_number: str | None
+    codes: int
+    packs: int
 
 
 class ContentView(View):
@@ -120,6 +137,9 @@ class CodeView(View):
     lies_in: list[str]
     holds: int
     received: ReceivingView | None
+    arrivals: list[CodeArrivalView] = Field(
+        description="for the maker of the codes and the distributor of their line: at which institution they are, of which lot"
+    )
     contents: list[ContentView]
     coverage: list[LineCoverageView]
     movements: list[MovementView]

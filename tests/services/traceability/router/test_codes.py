@@ -12,12 +12,14 @@ from tests.services.traceability.scenes import (
     OTHER_HOSPITAL,
     OTHER_IDENT,
     OTHER_MAKER,
+    OTHER_PRODUCT,
     PRODUCT,
     Desk,
     Line,
     bill,
     box,
     boxes,
+    listed,
 )
 
 CASE = box(1, CASE_IDENT)
@@ -101,15 +103,67 @@ async def test_a_refused_scan_is_told_to_whom_it_concerns_alone(desk: Desk, line
     assert both["received"]["institution_code"] == HOSPITAL  # type: ignore[index]
 
 
-async def test_a_maker_sees_what_its_codes_mean_and_how_they_are_packed_and_no_hospital(
-    desk: Desk, opened: str
+HIDDEN = ("received", "contents", "coverage", "refused", "anomalies")
+"""Of a code's life, what is the hospital's alone or the line's."""
+
+
+def arrived(told: dict[str, object]) -> list[tuple[object, ...]]:
+    names = ("institution_code", "bill_number", "lot_number", "codes", "packs")
+    return [tuple(one[name] for name in names) for one in told["arrivals"]]  # type: ignore[attr-defined]
+
+
+async def test_a_maker_sees_where_its_codes_are_and_nothing_of_what_was_used(
+    desk: Desk, line: Line, opened: str
 ) -> None:
     told = await life(desk, box(2), MAKER)
     assert (told["product_code"], told["manufacturer_code"], told["lies_in"]) == (PRODUCT, MAKER, [opened])
-    assert [told[name] for name in ("received", "contents", "coverage", "movements", "refused", "anomalies")] == [
-        None, [], [], [], [], [],
-    ]  # fmt: skip
-    assert (await life(desk, opened, MAKER))["holds"] == 4
+    assert arrived(told) == [(HOSPITAL, "B1", "240101", 1, 1)]
+    assert (told["arrivals"][0]["shipment_line_id"], told["movements"]) == (str(line.id), [])  # type: ignore[index]
+    assert not any(told[name] for name in HIDDEN)
+    whole = await life(desk, opened, MAKER)
+    assert (whole["holds"], arrived(whole), whole["movements"]) == (4, [(HOSPITAL, "B1", "240101", 4, 4)], [])
+    assert not any(whole[name] for name in HIDDEN)
+    assert "321" not in str(whole) + str(told)  # the sale
+
+
+async def test_a_maker_sees_the_way_that_its_code_went(desk: Desk, line: Line, worker: WorkerInHand) -> None:
+    elsewhere = Line(10, hospital=OTHER_HOSPITAL)
+    await worker.deliver(elsewhere.dispatched(), elsewhere.accepted())
+    await desk.capture(line.bill([box(1)], "X1", "201"), who=DISTRIBUTOR)
+    await desk.capture(
+        line.bill([box(1)]), bill([box(1)], "S1"), bill([box(1)], "T1", "116", reason_code="1", reason="退药")
+    )
+    await desk.capture(bill([box(1)], "D1", "209"))
+    await desk.capture(elsewhere.bill([box(1)], "E1"), who=OTHER_HOSPITAL)
+    told = await life(desk, box(1), MAKER)
+    assert [(move["move"], move["bill_number"]) for move in told["movements"]] == [("ship", "X1"), ("pass_on", "D1")]  # type: ignore[attr-defined]
+    assert arrived(told) == [(OTHER_HOSPITAL, "E1", "240101", 1, 1)]
+    assert [move["move"] for move in (await life(desk, box(1)))["movements"]] == ["sell", "take_back", "pass_on"]  # type: ignore[attr-defined]
+
+
+async def test_of_a_case_with_boxes_of_two_makers_each_sees_its_own_boxes_and_their_agent_both(
+    desk: Desk, line: Line, worker: WorkerInHand
+) -> None:
+    agent = "91330100MA2QHXY019"
+    desk.roles[agent] = ("manufacturer", agent, "330100")
+    theirs = Line(10, product_code=OTHER_PRODUCT)
+    await worker.deliver(listed(agent_code=agent), listed(OTHER_PRODUCT, OTHER_MAKER, agent_code=agent))
+    await worker.deliver(theirs.dispatched(), theirs.accepted())
+    await desk.codes(CASE_IDENT, level=3, packs=2)
+    packed = await desk.post(agent, "/packings/bulk", [{"parent": CASE, "children": [box(1), box(1, OTHER_IDENT)]}])
+    assert packed.json()["succeeded"] == 1
+    await desk.capture(line.bill([box(1)]), theirs.bill([box(1, OTHER_IDENT)], "B2"))
+    assert arrived(await life(desk, CASE, MAKER)) == [(HOSPITAL, "B1", "240101", 1, 1)]
+    assert len(arrived(await life(desk, CASE, agent))) == 2
+
+
+async def test_who_says_that_a_strange_code_is_its_own_does_not_see_where_it_came_for_another_s_line(
+    desk: Desk, line: Line
+) -> None:
+    unknown = "8100000"
+    await desk.capture(line.bill([box(1, unknown)]))
+    await desk.codes(unknown, OTHER_PRODUCT, who=OTHER_MAKER)
+    assert (await life(desk, box(1, unknown), OTHER_MAKER))["arrivals"] == []
 
 
 @pytest.mark.parametrize("code", [box(2), CASE], ids=["box", "case"])
@@ -118,6 +172,8 @@ async def test_a_distributor_sees_the_line_its_code_came_for_and_not_what_became
 ) -> None:
     told = await life(desk, code, DISTRIBUTOR)
     assert [(one["shipment_line_id"], one["quantity_covered"]) for one in told["coverage"]] == [(str(line.id), 4)]  # type: ignore[attr-defined]
+    packs = 1 if code == box(2) else 4
+    assert arrived(told) == [(HOSPITAL, "B1", "240101", packs, packs)]
     assert (told["product_code"], told["received"], told["contents"], told["movements"]) == (PRODUCT, None, [], [])
 
 
