@@ -152,6 +152,16 @@ def month_end(day: date) -> date:
     return next_month(day) - timedelta(days=1)
 
 
+def next_month_to_close(accepted_month: date, close_day: int, at: datetime) -> date:
+    """The first month, not before that of the acceptance, that is summed up after an instant."""
+    return max(accepted_month, month_of(at - timedelta(days=close_day)))
+
+
+def closing_at(month: date, close_day: int) -> datetime:
+    """When a month is summed up: so many days after its end, at midnight in Shanghai."""
+    return start_of_day(next_month(month) + timedelta(days=close_day))
+
+
 def is_working_day(day: date) -> bool:
     """Whether the State Council's holiday notices make `day` a working day, make-up Saturdays included.
 

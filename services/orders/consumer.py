@@ -76,6 +76,6 @@ PROJECTIONS = {
         {"listing": ("enterprises", "institutions", "listings", "distributions")},
     ),
     "payments": Projection((line_payments,), {"settlement": ("payments",)}),
-    "payables": Projection((payables, sheets), {"settlement": ("payables", "sheets")}),
+    "payables": Projection((payables, sheets), {"settlement": ("payables", "sheets", "payments")}),
     "recalls": Projection((recalled_lots,), {"traceability": ("recalls",)}),
 }

@@ -30,12 +30,19 @@ class PayableOpened(Event, frozen=True, kw_only=True):
     codes_required: bool
 
 
+class SheetPart(Value, frozen=True, kw_only=True):
+    """A sheet on which a part of a payable stands, paid or not, and by how much."""
+
+    sheet_id: UUID
+    amount_yuan: Decimal
+
+
 @event("cn.jicai.settlement.payable.released.v1", subject="payable_id")
 class PayableReleased(Event, frozen=True, kw_only=True):
     """So much of the payable may be paid now; `complete` when it is all of it.
 
     `quantity_uncovered` of it were released for codes that do not count any more; `disputed` is why the hospital disputes a
-    part of it, None when it does not.
+    part of it, None when it does not, to be settled by `resolve_by`; `on_sheets`: where parts of it stand already.
     """
 
     payable_id: UUID
@@ -50,11 +57,14 @@ class PayableReleased(Event, frozen=True, kw_only=True):
     complete: bool
     quantity_uncovered: int = 0
     disputed: str | None = None
+    resolve_by: date | None = None
+    on_sheets: tuple[SheetPart, ...] = ()
 
 
 @event("cn.jicai.settlement.payable.held.v1", subject="payable_id")
 class PayableHeld(Event, frozen=True, kw_only=True):
-    """The payable left its sheet and is not paid for now, and why; `disputed` as in its release: None after a recall alone."""
+    """A part of the payable left its sheet and is not paid for now, and why; `disputed` as in its release: None after a recall
+    alone; `on_sheets`: where other parts of it stand."""
 
     payable_id: UUID
     shipment_line_id: UUID
@@ -65,11 +75,14 @@ class PayableHeld(Event, frozen=True, kw_only=True):
     region: str
     reason: str
     disputed: str | None = None
+    resolve_by: date | None = None
+    on_sheets: tuple[SheetPart, ...] = ()
 
 
 @event("cn.jicai.settlement.sheet.issued.v1", subject="sheet_id")
 class SheetIssued(Event, frozen=True, kw_only=True):
-    """The month of a hospital and a supplier is summed up; the hospital confirms or disputes by `confirm_by`."""
+    """The month of a hospital and a supplier is summed up; the hospital confirms or disputes by `confirm_by`; `due_on`: when
+    the first of its money is due."""
 
     sheet_id: UUID
     institution_code: str
@@ -79,6 +92,7 @@ class SheetIssued(Event, frozen=True, kw_only=True):
     amount_yuan: Decimal
     line_count: int
     confirm_by: date
+    due_on: date | None = None
 
 
 @event("cn.jicai.settlement.sheet.confirmed.v1", subject="sheet_id")
@@ -148,7 +162,7 @@ class PaidLine(Value, frozen=True, kw_only=True):
 
 @event("cn.jicai.settlement.payment.paid.v1", subject="payment_id")
 class PaymentPaid(Event, frozen=True, kw_only=True):
-    """The bank paid. Said in parts of at most 1,000 lines; `amount_yuan` is this part's."""
+    """The bank paid the sheet of a month. Said in parts of at most 1,000 lines; `amount_yuan` is this part's."""
 
     payment_id: UUID
     run_id: UUID
@@ -159,6 +173,7 @@ class PaymentPaid(Event, frozen=True, kw_only=True):
     amount_yuan: Decimal
     paid_at: datetime
     lines: tuple[PaidLine, ...]
+    month: date | None = None
 
 
 @event("cn.jicai.settlement.payment.failed.v1", subject="payment_id")
@@ -178,3 +193,4 @@ class PaymentFailed(Event, frozen=True, kw_only=True):
     reason: str
     returned: bool = False
     lines: tuple[PaidLine, ...] = ()
+    month: date | None = None

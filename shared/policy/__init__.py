@@ -104,6 +104,12 @@ class Policy:
         hours = self.integer("alerts.coverage_hours", region, clock.local_date(accepted_at))
         return accepted_at + timedelta(hours=hours)
 
+    def sheet_by(self, region: str, accepted_at: datetime) -> datetime:
+        """When the next month closes whose sheet may hold what is free of goods: the same on payables, orders and alerts."""
+        now = clock.now()
+        days = self.integer("settlement.close_day", region, clock.local_date(now))
+        return clock.closing_at(clock.next_month_to_close(clock.month_of(accepted_at), days, now), days)
+
     def values(self) -> list[PolicyValue]:
         """Every value, to show."""
         return [value for same in self._by_key.values() for value in same]

@@ -118,9 +118,7 @@ async def on_payables_released(tx: Tx, events: Sequence[Received[PayableReleased
                 "released_yuan": event.data.amount_released_yuan,
                 "released": event.data.complete,
                 "released_version": event.sequence,
-                "disputed": event.data.disputed,
-                "moved_at": event.time,
-                "disputed_version": event.sequence,
+                **_moved(event),
             }
             for event in events
         ],
@@ -137,9 +135,7 @@ async def on_payables_held(tx: Tx, events: Sequence[Received[PayableHeld]]) -> N
             {
                 **_receipt(event),
                 "payable_id": event.data.payable_id,
-                "disputed": event.data.disputed,
-                "moved_at": event.time,
-                "disputed_version": event.sequence,
+                **_moved(event),
             }
             for event in sorted(events, key=lambda event: event.sequence)
         ],
@@ -256,6 +252,17 @@ def _receipt(event: _Told) -> Mapping[str, Any]:
         "institution_code": event.data.institution_code,
         "supplier_code": event.data.distributor_code,
         "region": event.data.region,
+    }
+
+
+def _moved(event: Received[PayableReleased] | Received[PayableHeld]) -> Mapping[str, Any]:
+    """Where the money of a payable stands since it was released, set free or taken off a sheet."""
+    return {
+        "disputed": event.data.disputed,
+        "resolve_by": event.data.resolve_by,
+        "on_sheets": {str(part.sheet_id): str(part.amount_yuan) for part in event.data.on_sheets},
+        "moved_at": event.time,
+        "disputed_version": event.sequence,
     }
 
 

@@ -11,17 +11,25 @@ from uuid import UUID
 from services.alerts.handlers.alerts import raise_alerts, resolve_alerts
 from services.alerts.queries import watches as queries
 from services.alerts.rules.alerts import Kind, Remedy
-from services.alerts.rules.watches import WatchedSheet, silent_sheets
+from services.alerts.rules.sheets import WatchedSheet, silent_sheets
 from shared import clock, deadlines
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import number_of
-from shared.events.settlement import SheetConfirmed, SheetDisputed, SheetIssued, SheetReturned
+from shared.events.settlement import (
+    PaymentFailed,
+    PaymentPaid,
+    SheetConfirmed,
+    SheetDisputed,
+    SheetIssued,
+    SheetReturned,
+)
 from shared.inbox import Received
 from shared.next_steps import day_over
 
 _Asked = Received[SheetIssued] | Received[SheetReturned]
-_Told = _Asked | Received[SheetConfirmed] | Received[SheetDisputed]
+_Paid = Received[PaymentPaid] | Received[PaymentFailed]
+_Told = _Asked | Received[SheetConfirmed] | Received[SheetDisputed] | _Paid
 
 
 async def on_sheets_issued(tx: Tx, events: Sequence[Received[SheetIssued]]) -> None:
@@ -34,6 +42,7 @@ async def on_sheets_issued(tx: Tx, events: Sequence[Received[SheetIssued]]) -> N
                 "amount_yuan": event.data.amount_yuan,
                 "line_count": event.data.line_count,
                 "confirm_by": event.data.confirm_by,
+                "due_on": event.data.due_on,
                 "issued_at": event.time,
                 "issued_event": event.id,
             }
@@ -73,6 +82,13 @@ async def on_sheets_disputed(tx: Tx, events: Sequence[Received[SheetDisputed]]) 
     ]
     await queries.fill_sheets(tx, [{**_sheet(event), "answered_at": event.time} for event in events])
     await _resolve(tx, told)
+
+
+async def on_payments_answered(tx: Tx, events: Sequence[_Paid]) -> None:
+    """The bank paid sheets, or did not, or took back what it had paid."""
+    when = {PaymentPaid: "paid_at", PaymentFailed: "unpaid_at"}
+    of_month = [event for event in sorted(events, key=lambda event: event.time) if event.data.month is not None]
+    await queries.fill_sheets(tx, [{**_sheet(event), when[type(event.data)]: event.time} for event in of_month])
 
 
 async def when_sheets_unconfirmed(tx: Tx, due: Sequence[Deadline]) -> None:

@@ -14,7 +14,8 @@ from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
 from services.alerts.queries.scope import within
 from services.alerts.rules.recalls import HeldLot, RecalledLot
-from services.alerts.rules.watches import WatchedLine, WatchedReceipt, WatchedSheet, unconfirmed_key
+from services.alerts.rules.sheets import WatchedSheet
+from services.alerts.rules.watches import WatchedLine, WatchedReceipt, unconfirmed_key
 from services.alerts.tables import order_lines, organisations, recalled_lots, receipts, sheets
 from shared.db import Tx, lock_number
 
@@ -31,6 +32,8 @@ VERSIONED = {
     "released_yuan": "released_version",
     "released_version": "released_version",
     "disputed": "disputed_version",
+    "resolve_by": "disputed_version",
+    "on_sheets": "disputed_version",
     "moved_at": "disputed_version",
     "disputed_version": "disputed_version",
     "name": "version",
@@ -45,8 +48,8 @@ one thing: told again, it fills what was not kept at first."""
 PAID = ("paid_step", "paid_yuan")
 """A total and the step of the payable's money that it is of: the newest step holds, and of one step the largest total."""
 
-LAST = ("answered_at", "confirmed_at", "returned_at")
-"""Of a sheet, which the agency may send back: the last time counts."""
+LAST = ("answered_at", "confirmed_at", "returned_at", "paid_at", "unpaid_at")
+"""Of a sheet, which the agency may send back and whose payment may fail: the last time counts."""
 
 RECALLS = lock_number("alerts:recalls")
 TURN = lock_number("alerts:turn")

@@ -15,7 +15,9 @@ from services.alerts.queries.problems import names_of
 from services.alerts.queries.watches import recalls_of_receipts, receipts_of_payables, sheets_between
 from services.alerts.rules.alerts import About, Alert, Kind, State
 from services.alerts.rules.next_steps import Around, alert_steps
-from services.alerts.rules.watches import as_known
+from services.alerts.rules.recalls import RecalledLot
+from services.alerts.rules.sheets import WatchedSheet
+from services.alerts.rules.watches import WatchedReceipt, as_known
 from services.alerts.schemas.alerts import (
     Acknowledge,
     AcknowledgementView,
@@ -137,13 +139,23 @@ async def now_of(tx: Tx, found: Sequence[Alert]) -> dict[UUID, Now]:
     if receipts:
         recalls = await recalls_of_receipts(tx, list(receipts.values()))
         sheets = await sheets_between(tx, list(receipts.values()))
-        around = {about_id: Around(receipt, recalls, sheets) for about_id, receipt in receipts.items()}
+        around = {about_id: _around(tx, receipt, recalls, sheets) for about_id, receipt in receipts.items()}
     standing = {alert.id: Now(alert, []) for alert in found}
     for alert in waiting:
         known = around.get(alert.about_id)
         shown_as = alert if known is None else as_known(alert, known.receipt)
         standing[alert.id] = Now(shown_as, alert_steps(alert, names, known))
     return standing
+
+
+def _around(tx: Tx, receipt: WatchedReceipt, recalls: Sequence[RecalledLot], sheets: Sequence[WatchedSheet]) -> Around:
+    """What is about a payable, with the terms that settlement tells for it too."""
+    if receipt.accepted_at is None:
+        return Around(receipt, recalls, sheets)
+    codes_by, sheet_by = (
+        term(receipt.region, receipt.accepted_at) for term in (tx.policy.codes_by, tx.policy.sheet_by)
+    )
+    return Around(receipt, recalls, sheets, codes_by, sheet_by)
 
 
 def shown(now: Now, known: list[queries.Acknowledgement]) -> AlertView:

@@ -1,12 +1,15 @@
 """Who acts next on an alert and on a direct report; what is about a payable waits for whom the payable itself waits for."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 
 from services.alerts.rules.alerts import ACTS, Alert, Kind, State
 from services.alerts.rules.problems import WHAT, Problem
 from services.alerts.rules.problems import State as ProblemState
 from services.alerts.rules.recalls import RecalledLot
-from services.alerts.rules.watches import WatchedReceipt, WatchedSheet
+from services.alerts.rules.sheets import WatchedSheet
+from services.alerts.rules.watches import WatchedReceipt
 from shared import clock, money
 from shared.errors import Said
 from shared.next_steps import (
@@ -31,12 +34,14 @@ MISSED = frozenset({Kind.ORDER_UNCONFIRMED, Kind.DELIVERY_OVERDUE, Kind.SHEET_UN
 
 @frozen
 class Around:
-    """What is known of the goods that a payable is about: its receipt, open recalls, and sheets of its parties, the oldest
-    month first."""
+    """What is known of the goods that a payable is about: its receipt, open recalls, sheets of its parties, the oldest month
+    first, when its codes are late, and when the next sheet is issued that may hold its money."""
 
     receipt: WatchedReceipt
     recalls: Sequence[RecalledLot] = ()
     sheets: Sequence[WatchedSheet] = ()
+    codes_by: datetime | None = None
+    sheet_by: datetime | None = None
 
     @property
     def recall(self) -> RecalledLot | None:
@@ -44,19 +49,23 @@ class Around:
         lot = (self.receipt.product_code, self.receipt.lot_number)
         return next((one for one in self.recalls if (one.product_code, one.lot_number) == lot), None)
 
-    @property
-    def own_sheet(self) -> WatchedSheet | None:
-        """The one on which the money stands, as settlement fills sheets: the first between its parties, of the month of
-        acceptance or a later one, that was issued after the money was last released or taken off another."""
+    def oldest_unpaid(self) -> tuple[WatchedSheet | None, Decimal]:
+        """The oldest sheet on which money waits, None before it is issued, and how much waits. Settlement tells on which sheets
+        parts stood when the money moved last; what moved then stands on the first between the parties, of the month of acceptance
+        or a later one, that was issued after."""
         receipt = self.receipt
-        if receipt.moved_at is None or receipt.accepted_at is None:
-            return None
-        month, moved_at = clock.month_of(receipt.accepted_at), receipt.moved_at
         parties = (receipt.institution_code, receipt.supplier_code, receipt.region)
         between = [one for one in self.sheets if (one.institution_code, one.supplier_code, one.region) == parties]
-        return next(
-            (one for one in between if one.month >= month and one.issued_at and one.issued_at >= moved_at), None
-        )
+        parts = receipt.on_sheets or {}
+        for sheet in between:
+            if (part := parts.get(str(sheet.sheet_id))) and not sheet.paid:
+                return sheet, Decimal(part)
+        if receipt.moved_at is None or receipt.accepted_at is None:
+            return None, receipt.payable_yuan
+        month, moved_at = clock.month_of(receipt.accepted_at), receipt.moved_at
+        unnamed = (one for one in between if str(one.sheet_id) not in parts and one.month >= month)
+        later = (one for one in unnamed if one.issued_at and one.issued_at >= moved_at)
+        return next(later, None), receipt.payable_yuan
 
 
 def alert_steps(alert: Alert, names: Names, around: Around | None) -> list[NextStep]:
@@ -76,32 +85,44 @@ def _payable_steps(alert: Alert, names: Names, around: Around) -> Iterator[NextS
     if around.recall is not None:
         yield recall_step(around.recall, receipt.unpaid_yuan)
         return
-    by = day_over(receipt.due_on)
-    if alert.kind == Kind.PAYMENT_OVERDUE and receipt.payable_yuan > 0:
-        role, what = _payment(around)
+    if alert.kind == Kind.PAYMENT_OVERDUE and (step := _payment(around)) is not None:
+        role, what, by = step
         yield NextStep(who=_party(alert, role, names), what=what, by=by)
     if not receipt.codes_complete:
-        yield NextStep(who=_party(alert, Role.HOSPITAL, names), what=_missing(receipt), by=by)
+        yield NextStep(who=_party(alert, Role.HOSPITAL, names), what=_missing(receipt), by=around.codes_by)
 
 
-def _payment(around: Around) -> tuple[Role, Said]:
-    """Who moves money that codes hold no more: the month closes, the hospital confirms its sheet, the agency pays."""
-    receipt, sheet = around.receipt, around.own_sheet
-    yuan = Said("{yuan} yuan", yuan=money.amount_text(receipt.payable_yuan))
-    if receipt.disputed is not None:
-        what = Said("settle the dispute: {reason}; {yuan} are not paid until then", reason=receipt.disputed, yuan=yuan)
-        return Role.HOSPITAL, what
+def _payment(around: Around) -> tuple[Role, Said, datetime | None] | None:
+    """Who moves money that codes hold no more, on what and by when: the month closes, the hospital confirms its sheet, the
+    agency pays. None when no money waits."""
+    receipt = around.receipt
+    if receipt.disputed is not None and receipt.payable_yuan > 0:
+        what = Said(
+            "settle the dispute: {reason}; {yuan} are not paid until then",
+            reason=receipt.disputed,
+            yuan=_yuan(receipt.payable_yuan),
+        )
+        return Role.HOSPITAL, what, day_over(receipt.resolve_by or receipt.due_on)
+    sheet, unpaid = around.oldest_unpaid()
+    if unpaid <= 0:
+        return None
+    yuan = _yuan(unpaid)
     if sheet is None:
-        return Role.PLATFORM, Said("issue the sheet when the month has closed; {yuan} wait for it", yuan=yuan)
+        what = Said("issue the sheet when the month has closed; {yuan} wait for it", yuan=yuan)
+        return Role.PLATFORM, what, around.sheet_by
     if not sheet.confirmed:
         what = Said(
             "confirm the sheet of {month:%Y-%m}, or dispute lines of it; {yuan} wait for it",
             month=sheet.month,
             yuan=yuan,
         )
-        return Role.HOSPITAL, what
+        return Role.HOSPITAL, what, day_over(sheet.confirm_by)
     role, what = ACTS[Kind.PAYMENT_OVERDUE]
-    return role, Said("{what}: {yuan}", what=what, yuan=yuan)
+    return role, Said("{what}: {yuan}", what=what, yuan=yuan), day_over(sheet.due_on or receipt.due_on)
+
+
+def _yuan(amount: Decimal) -> Said:
+    return Said("{yuan} yuan", yuan=money.amount_text(amount))
 
 
 def _missing(receipt: WatchedReceipt) -> Said:

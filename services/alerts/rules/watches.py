@@ -13,7 +13,6 @@ from uuid import UUID
 from services.alerts.rules.alerts import About, Alert, Cause, Kind
 from shared import clock, money
 from shared.errors import number_of
-from shared.next_steps import day_over
 from shared.values import frozen
 
 SHOWN_LINES = 50
@@ -94,6 +93,9 @@ class WatchedReceipt:
     paid_step: int | None
     opened_event: UUID | None
     disputed: str | None
+    resolve_by: date | None
+    on_sheets: dict[str, str] | None
+    """the yuan on each sheet, by its id, on which a part of the money stood when it moved last"""
     moved_at: datetime | None
     """since when the money stands as it does: released, or off its sheet"""
     disputed_version: int | None
@@ -122,77 +124,6 @@ class WatchedReceipt:
     def paid(self) -> bool:
         """Whether the whole amount was paid; nothing is owed for an amount of zero."""
         return self.amount_yuan is not None and (self.paid_yuan or Decimal(0)) >= self.amount_yuan
-
-
-@frozen
-class WatchedSheet:
-    """A month's sheet as far as it is known here; `issued_at` is None while only a later deed has arrived; `answered_at`: the
-    hospital confirmed it, or disputed lines of it; `confirmed_at`: it confirmed what was left; `returned_at`: the agency sent
-    it back. Each of the three is the last time."""
-
-    sheet_id: UUID
-    institution_code: str
-    supplier_code: str
-    region: str
-    month: date
-    amount_yuan: Decimal | None
-    line_count: int | None
-    confirm_by: date | None
-    issued_at: datetime | None
-    answered_at: datetime | None
-    confirmed_at: datetime | None
-    returned_at: datetime | None
-    issued_event: UUID | None
-
-    @property
-    def answered(self) -> bool:
-        """Whether the hospital has confirmed or disputed it since it was asked last."""
-        return self.answered_at is not None and not self._sent_back_since(self.answered_at)
-
-    @property
-    def confirmed(self) -> bool:
-        """Whether the hospital stands by it."""
-        return self.confirmed_at is not None and not self._sent_back_since(self.confirmed_at)
-
-    def _sent_back_since(self, at: datetime) -> bool:
-        return self.returned_at is not None and self.returned_at > at
-
-
-def silent_sheets(sheets: Sequence[WatchedSheet], now: datetime) -> list[Cause]:
-    """One cause per sheet that the hospital neither confirmed nor disputed by the end of its day."""
-    return [_silent(sheet, late) for sheet in sheets if (late := _late_from(sheet)) and late <= now]
-
-
-def _late_from(sheet: WatchedSheet) -> datetime | None:
-    return None if sheet.answered else day_over(sheet.confirm_by)
-
-
-def _silent(sheet: WatchedSheet, late_from: datetime) -> Cause:
-    return Cause(
-        kind=Kind.SHEET_UNCONFIRMED,
-        about=About.SHEET,
-        about_id=str(sheet.sheet_id),
-        cause=f"confirm_by, returned {sheet.returned_at.isoformat()}" if sheet.returned_at else "confirm_by",
-        remedy_key=str(sheet.sheet_id),
-        institution_code=sheet.institution_code,
-        supplier_code=sheet.supplier_code,
-        region=sheet.region,
-        product_code=None,
-        happened_at=late_from,
-        detail=(
-            f"{sheet.institution_code} neither confirmed nor disputed the sheet of {sheet.month:%Y-%m} over"
-            f" {_yuan(sheet.amount_yuan)} yuan by {sheet.confirm_by}."
-        ),
-        evidence={
-            "sheet_id": str(sheet.sheet_id),
-            "month": f"{sheet.month:%Y-%m}",
-            "amount_yuan": _yuan(sheet.amount_yuan),
-            "line_count": sheet.line_count,
-            "confirm_by": sheet.confirm_by,
-            "returned_at": sheet.returned_at,
-            "events": [str(sheet.issued_event)],
-        },
-    )
 
 
 def unconfirmed_key(order_id: UUID, supplier_code: str | None) -> str:
@@ -328,7 +259,7 @@ def _of_receipt(receipt: WatchedReceipt, kind: Kind, cause: str, happened_at: da
             "order_line_id": str(receipt.order_line_id),
             "accepted_at": receipt.accepted_at,
             "quantity_accepted": receipt.quantity_accepted,
-            "amount_yuan": _yuan(receipt.amount_yuan),
+            "amount_yuan": yuan_text(receipt.amount_yuan),
             "due_on": receipt.due_on,
             **_moving(receipt),
             "events": [str(receipt.opened_event)],
@@ -351,8 +282,8 @@ def _moving(receipt: WatchedReceipt) -> dict[str, Any]:
         "quantity_covered": receipt.quantity_covered,
         "quantity_released": receipt.quantity_released,
         "quantity_uncovered": receipt.quantity_uncovered,
-        "released_yuan": _yuan(receipt.released_yuan),
-        "paid_yuan": _yuan(receipt.paid_yuan or Decimal("0.00")),
+        "released_yuan": yuan_text(receipt.released_yuan),
+        "paid_yuan": yuan_text(receipt.paid_yuan or Decimal("0.00")),
     }
 
 
@@ -372,8 +303,8 @@ def _lost_words(receipt: WatchedReceipt) -> str:
 
 def _overdue_words(receipt: WatchedReceipt) -> str:
     return (
-        f"{_yuan(receipt.amount_yuan)} yuan were due on {receipt.due_on},"
-        f" {_yuan(receipt.paid_yuan or Decimal('0.00'))} are paid."
+        f"{yuan_text(receipt.amount_yuan)} yuan were due on {receipt.due_on},"
+        f" {yuan_text(receipt.paid_yuan or Decimal('0.00'))} are paid."
     )
 
 
@@ -392,5 +323,6 @@ def _minute(instant: datetime | None) -> str:
     return "?" if instant is None else instant.astimezone(clock.SHANGHAI).strftime("%Y-%m-%d %H:%M (Shanghai)")
 
 
-def _yuan(amount: Decimal | None) -> str | None:
+def yuan_text(amount: Decimal | None) -> str | None:
+    """An amount as it is told, where it is known."""
     return None if amount is None else money.amount_text(amount)

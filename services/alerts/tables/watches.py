@@ -4,6 +4,7 @@ Natural keys: organisations by code, order lines and receipts by the ids orders 
 """
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from services.alerts.tables.base import metadata
 from shared.db import private
@@ -82,6 +83,8 @@ receipts = sa.Table(
     sa.Column("paid_step", sa.Integer),
     sa.Column("opened_event", sa.Uuid),
     sa.Column("disputed", sa.Text),
+    sa.Column("resolve_by", sa.Date),
+    sa.Column("on_sheets", JSONB),  # sheet_id: yuan of it, as a text
     sa.Column("moved_at", INSTANT),
     sa.Column("disputed_version", sa.Integer),
     info=private(OWN, "region"),
@@ -104,6 +107,9 @@ sheets = sa.Table(
     sa.Column("answered_at", INSTANT),
     sa.Column("confirmed_at", INSTANT),
     sa.Column("returned_at", INSTANT),
+    sa.Column("due_on", sa.Date),
+    sa.Column("paid_at", INSTANT),
+    sa.Column("unpaid_at", INSTANT),
     sa.Column("issued_event", sa.Uuid),
     info=private(OWN, "region"),
 )

@@ -45,6 +45,8 @@ async def on_payables_moved(tx: Tx, events: Sequence[Moved]) -> None:
         {
             **_row(event, lines[event.data.shipment_line_id]),
             "disputed": event.data.disputed,
+            "resolve_by": event.data.resolve_by,
+            "on_sheets": {str(part.sheet_id): str(part.amount_yuan) for part in event.data.on_sheets},
             "moved_at": event.time,
             "version": event.sequence,
         }
@@ -55,17 +57,22 @@ async def on_payables_moved(tx: Tx, events: Sequence[Moved]) -> None:
 
 async def on_sheets_issued(tx: Tx, events: Sequence[Received[SheetIssued]]) -> None:
     """The hospital has a sheet to confirm; everything of its month and before that was free stands on it."""
-    await queries.fill_sheets(tx, [(event.data, event.data.confirm_by, event.time, None, None) for event in events])
+    told = [
+        (one.data, {"confirm_by": one.data.confirm_by, "due_on": one.data.due_on, "issued_at": one.time})
+        for one in events
+    ]
+    await queries.fill_sheets(tx, told)
 
 
 async def on_sheets_confirmed(tx: Tx, events: Sequence[Received[SheetConfirmed]]) -> None:
     """The hospital stands by a sheet: the agency pays."""
-    await queries.fill_sheets(tx, [(event.data, None, None, event.time, None) for event in events])
+    await queries.fill_sheets(tx, [(one.data, {"confirmed_at": one.time}) for one in events])
 
 
 async def on_sheets_returned(tx: Tx, events: Sequence[Received[SheetReturned]]) -> None:
     """The agency sent a sheet back: the hospital confirms it anew, by another day."""
-    await queries.fill_sheets(tx, [(event.data, event.data.confirm_by, None, None, event.time) for event in events])
+    told = [(one.data, {"confirm_by": one.data.confirm_by, "returned_at": one.time}) for one in events]
+    await queries.fill_sheets(tx, told)
 
 
 def _row(event: Received[PayableOpened] | Moved, line: Record) -> dict[str, object]:

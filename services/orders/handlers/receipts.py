@@ -11,6 +11,7 @@ from uuid import UUID
 
 from services.orders.errors import ShipmentNotFound
 from services.orders.queries.lines import pay
+from services.orders.queries.payables import fill_sheets
 from services.orders.queries.shipments import cover, lock_shipment_lines
 from shared import history
 from shared.db import Record, Tx
@@ -61,6 +62,9 @@ async def on_payment(tx: Tx, events: Sequence[Received[PaymentPaid] | Received[P
     told = [newest[payable_id] for payable_id in sorted(newest)]
     news = await pay(tx, [_row(one, lines[one.line.shipment_line_id]) for one in told])
     _note_payments(tx, [one for one in told if one.line.payable_id in news], news, lines)
+    of_month = [event for event in sorted(events, key=lambda event: event.time) if event.data.month is not None]
+    when = {PaymentPaid: "paid_at", PaymentFailed: "unpaid_at"}
+    await fill_sheets(tx, [(event.data, {when[type(event.data)]: event.time}) for event in of_month])
 
 
 def _row(told: _Told, line: Record) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,35 +15,39 @@ from services.orders.rules.payables import Known, Sent, Sheet
 from services.orders.rules.shipments import CANCELLED
 from services.orders.tables import line_payments, order_lines, payables, sheets, shipment_lines, shipments
 from shared.db import Tx
-from shared.events.settlement import SheetConfirmed, SheetIssued, SheetReturned
+from shared.events.settlement import PaymentFailed, PaymentPaid, SheetConfirmed, SheetIssued, SheetReturned
 from shared.values import names_of
 
+OfSheet = SheetIssued | SheetConfirmed | SheetReturned | PaymentPaid | PaymentFailed
+
 _PAYABLE = ("shipment_line_id", "payable_id", "institution_code", "distributor_code", "manufacturer_code", "region")
+MOVING = ("disputed", "resolve_by", "on_sheets", "moved_at", "version")
 _OPEN = f"""
 INSERT INTO payables ({", ".join(_PAYABLE)}, due_on)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::date[]) ORDER BY 1
 ON CONFLICT (shipment_line_id) DO UPDATE SET due_on = excluded.due_on
 """  # noqa: S608  names are declared
-# The newest version counts: one that comes late changes nothing.
+# The newest version counts: one that comes late changes nothing, and one told again fills what was not kept at first.
 _MOVE = f"""
-INSERT INTO payables ({", ".join(_PAYABLE)}, disputed, moved_at, version)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],
-    $9::int[]) ORDER BY 1
-ON CONFLICT (shipment_line_id) DO UPDATE
-SET disputed = excluded.disputed, moved_at = excluded.moved_at, version = excluded.version
-WHERE payables.version < excluded.version
+INSERT INTO payables ({", ".join(_PAYABLE)}, {", ".join(MOVING)})
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::date[],
+    $9::jsonb[], $10::timestamptz[], $11::int[]) ORDER BY 1
+ON CONFLICT (shipment_line_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in MOVING)}
+WHERE payables.version <= excluded.version
 """  # noqa: S608  names are declared
 # What is known of a sheet is never unlearnt: that it was confirmed may arrive before that it was issued.
-_FILL_SHEETS = """
-INSERT INTO sheets AS t (sheet_id, institution_code, distributor_code, region, month, confirm_by, issued_at, confirmed_at,
-    returned_at)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[], $7::timestamptz[],
-    $8::timestamptz[], $9::timestamptz[]) ORDER BY 1
+_TOLD = ("confirm_by", "due_on", "issued_at", "confirmed_at", "returned_at", "paid_at", "unpaid_at")
+_FILL_SHEETS = f"""
+INSERT INTO sheets AS t (sheet_id, institution_code, distributor_code, region, month, {", ".join(_TOLD)})
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[], $7::date[], $8::timestamptz[],
+    $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[]) ORDER BY 1
 ON CONFLICT (sheet_id) DO UPDATE SET issued_at = coalesce(t.issued_at, excluded.issued_at),
+    due_on = coalesce(t.due_on, excluded.due_on), paid_at = greatest(t.paid_at, excluded.paid_at),
+    unpaid_at = greatest(t.unpaid_at, excluded.unpaid_at),
     confirm_by = CASE WHEN excluded.returned_at > coalesce(t.returned_at, '-infinity') THEN excluded.confirm_by
         ELSE coalesce(t.confirm_by, excluded.confirm_by) END,
     confirmed_at = greatest(t.confirmed_at, excluded.confirmed_at), returned_at = greatest(t.returned_at, excluded.returned_at)
-"""
+"""  # noqa: S608  names are declared
 
 _ACCEPTED = sa.func.coalesce(shipment_lines.c.quantity_accepted, 0)
 _COVERED = sa.func.least(shipment_lines.c.quantity_traced, _ACCEPTED)
@@ -60,24 +64,26 @@ async def open_payables(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 async def move_payables(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Keeps since when the money for shipment lines, which are locked already, stands as it does, and what is disputed."""
-    await tx.sql(_MOVE, *([row[name] for row in rows] for name in (*_PAYABLE, "disputed", "moved_at", "version")))
+    """Keeps since when the money for shipment lines, which are locked already, stands as it does, where, and what is disputed."""
+    await tx.sql(_MOVE, *([row[name] for row in rows] for name in (*_PAYABLE, *MOVING)))
 
 
-async def fill_sheets(
-    tx: Tx,
-    told: Sequence[
-        tuple[
-            SheetIssued | SheetConfirmed | SheetReturned, date | None, datetime | None, datetime | None, datetime | None
-        ]
-    ],
-) -> None:
-    """Keeps what one kind of event tells of sheets: by when to confirm it; when it was issued, confirmed, sent back."""
+async def fill_sheets(tx: Tx, told: Sequence[tuple[OfSheet, Mapping[str, Any]]]) -> None:
+    """Keeps what one kind of event, the newest last, tells of sheets: by when to confirm and to pay it; when it was issued,
+    confirmed, sent back, paid, and paid no more."""
     rows = {
-        one.sheet_id: (one.sheet_id, one.institution_code, one.distributor_code, one.region, one.month, *more)
-        for one, *more in told
+        one.sheet_id: (
+            one.sheet_id,
+            one.institution_code,
+            one.distributor_code,
+            one.region,
+            one.month,
+            *(more.get(name) for name in _TOLD),
+        )
+        for one, more in told
     }
-    await tx.sql(_FILL_SHEETS, *(list(column) for column in zip(*rows.values(), strict=True)))
+    if rows:
+        await tx.sql(_FILL_SHEETS, *(list(column) for column in zip(*rows.values(), strict=True)))
 
 
 @lru_cache
@@ -101,7 +107,7 @@ def _sent(reach: Reach) -> sa.Executable:
             _yuan(_ACCEPTED).label("amount_yuan"),
             _yuan(sa.case((shipment_lines.c.codes_required, _COVERED), else_=_ACCEPTED)).label("payable_yuan"),
             sa.func.coalesce(line_payments.c.amount_yuan, 0).label("paid_yuan"),
-            *(payables.c[name] for name in ("due_on", "disputed", "moved_at")),
+            *(payables.c[name] for name in ("due_on", "disputed", "resolve_by", "on_sheets", "moved_at")),
         )
         .select_from(source)
         .where(order_lines.c.order_id == sa.bindparam("order_id"), of_party(reach, order_lines))
@@ -127,7 +133,8 @@ def _sheets(reach: Reach) -> sa.Executable:
 async def known_of(tx: Tx, book: Book) -> Known:
     """What became of the goods that were sent for an order, as far as they are within reach."""
     reach, order = reach_of(tx), book.order
-    sent = await tx.all(Sent, _sent(reach), order_id=order.id, **scoped(tx))
+    found = await tx.all(Sent, _sent(reach), order_id=order.id, **scoped(tx))
+    sent = [_with_terms(tx, order.region, one) for one in found]
     lots = {one.lot for one in sent}
     recalls = await recalls_of(tx, {product for product, _ in lots}, {number for _, number in lots}) if lots else []
     distributors = {line.distributor_code for line in book.lines}
@@ -135,7 +142,14 @@ async def known_of(tx: Tx, book: Book) -> Known:
     by_distributor: dict[str, list[Sheet]] = defaultdict(list, {code: [] for code in seen})
     if sent and seen:
         parties = {"institution_code": order.institution_code, "region": order.region}
-        found = await tx.all(Sheet, _sheets(reach), distributor_codes=sorted(seen), **parties, **scoped(tx))
-        for sheet in found:
+        for sheet in await tx.all(Sheet, _sheets(reach), distributor_codes=sorted(seen), **parties, **scoped(tx)):
             by_distributor[sheet.distributor_code].append(sheet)
     return Known(tuple(sent), tuple(recalls), by_distributor)
+
+
+def _with_terms(tx: Tx, region: str, sent: Sent) -> Sent:
+    """The goods with the terms that settlement tells for them too."""
+    if sent.received_at is None:
+        return sent
+    codes_by, sheet_by = (term(region, sent.received_at) for term in (tx.policy.codes_by, tx.policy.sheet_by))
+    return replace(sent, codes_by=codes_by, sheet_by=sheet_by)

@@ -1,7 +1,7 @@
 """Whom the money for accepted goods waits for, and until when, as far as the other services have told.
 
-Settlement names no sheet to a payable: it stands on the first sheet of its parties, of its month or a later one, that was issued
-after its money was last released or taken off another.
+Settlement tells on which sheets parts of a payable stood when its money moved last. What moved then stands on the first sheet of
+its parties, of its month or a later one, that was issued after. The oldest sheet that is not paid is the one that is told.
 """
 
 from collections import defaultdict
@@ -11,6 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import IntEnum
 from typing import NamedTuple
+from uuid import UUID
 
 from services.orders.rules.lines import Line, goods_of
 from services.orders.rules.recalls import Lot, Recalled, RecalledLot, open_now
@@ -41,8 +42,15 @@ class Sent:
     paid_yuan: Decimal
     due_on: date | None
     disputed: str | None
+    resolve_by: date | None
+    on_sheets: Mapping[str, str] | None
+    """the yuan on each sheet, by its id, on which a part of the money stood when it moved last"""
     moved_at: datetime | None
     """since when the money stands as it does: released, or off its sheet"""
+    codes_by: datetime | None = None
+    """when the codes of it are late"""
+    sheet_by: datetime | None = None
+    """when the next sheet is issued that may hold it"""
 
     @property
     def lot(self) -> Lot:
@@ -59,17 +67,28 @@ class Sent:
 class Sheet:
     """A month's sheet of a hospital and a distributor; `issued_at` is None while only its confirmation has arrived."""
 
+    sheet_id: UUID
     distributor_code: str
     month: date
     confirm_by: date | None
     issued_at: datetime | None
     confirmed_at: datetime | None
     returned_at: datetime | None = None
+    due_on: date | None = None
+    """when the first of its money is due"""
+    paid_at: datetime | None = None
+    unpaid_at: datetime | None = None
+    """when its payment failed or came back last"""
 
     @property
     def confirmed(self) -> bool:
         """Whether the hospital stands by it: it was not sent back since."""
         return self.confirmed_at is not None and not (self.returned_at and self.returned_at > self.confirmed_at)
+
+    @property
+    def paid(self) -> bool:
+        """Whether the bank has paid it, and no payment of it failed or came back since."""
+        return self.paid_at is not None and not (self.unpaid_at and self.unpaid_at >= self.paid_at)
 
 
 @frozen
@@ -101,56 +120,70 @@ class _Wait(NamedTuple):
     about: RecalledLot | Sheet | str | None = None
 
 
+class _Part(NamedTuple):
+    """Goods that wait for something, and the money for them that does."""
+
+    sent: Sent
+    yuan: Decimal = Decimal(0)
+
+
 def money_steps(line: Line, buyer: Actor, known: Known) -> list[NextStep]:
     """Who must act on accepted goods of a line until they are paid."""
-    waiting: dict[_Wait, list[Sent]] = defaultdict(list)
+    waiting: dict[_Wait, list[_Part]] = defaultdict(list)
     sheets, recalled = known.sheets.get(line.distributor_code), known.recalled
     for sent in known.sent:
         if sent.line_number == line.line_number and sent.quantity_accepted and sent.codes_required is not None:
-            for wait in _waits(sent, recalled.get(sent.lot), sheets):
-                waiting[wait].append(sent)
+            for wait, yuan in _waits(sent, recalled.get(sent.lot), sheets):
+                waiting[wait].append(_Part(sent, yuan))
     return [_step(line, buyer, wait, waiting[wait]) for wait in sorted(waiting, key=lambda wait: wait.ask)]
 
 
-def _waits(sent: Sent, recall: RecalledLot | None, sheets: Sequence[Sheet] | None) -> Iterator[_Wait]:
-    by = day_over(sent.due_on)
+def _waits(sent: Sent, recall: RecalledLot | None, sheets: Sequence[Sheet] | None) -> Iterator[tuple[_Wait, Decimal]]:
+    """Each thing that goods wait for, with the money that waits for it."""
     if sent.disputed is not None:
-        yield _Wait(_Ask.DISPUTE, by, sent.disputed)
+        yield _Wait(_Ask.DISPUTE, day_over(sent.resolve_by or sent.due_on), sent.disputed), Decimal(0)
     if recall is not None:
-        if sent.amount_yuan > sent.paid_yuan:
-            yield _Wait(_Ask.RECALL, None, recall)
+        if (unpaid := sent.amount_yuan - sent.paid_yuan) > 0:
+            yield _Wait(_Ask.RECALL, None, recall), unpaid
         return
     if sent.missing > 0:
-        yield _Wait(_Ask.CAPTURE, by)
-    if sent.payable_yuan <= sent.paid_yuan or sent.disputed is not None:
+        yield _Wait(_Ask.CAPTURE, sent.codes_by), Decimal(0)
+    if sent.disputed is not None or sent.paid_yuan >= sent.amount_yuan:
+        return
+    sheet, yuan = _sheet_of(sent, sheets or ())
+    if yuan <= 0:
         return
     if sheets is None:
-        yield _Wait(_Ask.PAY_LATER, by)
-    elif (sheet := _sheet_of(sent, sheets)) is None:
-        yield _Wait(_Ask.ISSUE, by)
+        yield _Wait(_Ask.PAY_LATER, day_over(sent.due_on)), yuan
+    elif sheet is None:
+        yield _Wait(_Ask.ISSUE, sent.sheet_by), yuan
     elif not sheet.confirmed:
-        yield _Wait(_Ask.CONFIRM, day_over(sheet.confirm_by), sheet)
+        yield _Wait(_Ask.CONFIRM, day_over(sheet.confirm_by), sheet), yuan
     else:
-        yield _Wait(_Ask.PAY, by)
+        yield _Wait(_Ask.PAY, day_over(sheet.due_on or sent.due_on)), yuan
 
 
-def _sheet_of(sent: Sent, sheets: Sequence[Sheet]) -> Sheet | None:
-    """The sheet on which the money stands; `sheets` the oldest month first."""
+def _sheet_of(sent: Sent, sheets: Sequence[Sheet]) -> tuple[Sheet | None, Decimal]:
+    """The oldest sheet on which money waits, None before it is issued, and how much waits; `sheets` the oldest month first."""
+    parts = sent.on_sheets or {}
+    for sheet in sheets:
+        if (part := parts.get(str(sheet.sheet_id))) and not sheet.paid:
+            return sheet, Decimal(part)
+    unpaid = sent.payable_yuan - sent.paid_yuan
     if sent.moved_at is None or sent.received_at is None:
-        return None
+        return None, unpaid
     month = clock.month_of(sent.received_at)
-    return next(
-        (one for one in sheets if one.month >= month and one.issued_at and one.issued_at >= sent.moved_at), None
-    )
+    unnamed = (one for one in sheets if str(one.sheet_id) not in parts and one.month >= month)
+    return next((one for one in unnamed if one.issued_at and one.issued_at >= sent.moved_at), None), unpaid
 
 
-def _step(line: Line, buyer: Actor, wait: _Wait, goods: Sequence[Sent]) -> NextStep:
-    unpaid = sum((one.payable_yuan - one.paid_yuan for one in goods), Decimal(0))
+def _step(line: Line, buyer: Actor, wait: _Wait, parts: Sequence[_Part]) -> NextStep:
+    unpaid = sum((part.yuan for part in parts), Decimal(0))
     yuan = Said("{yuan} yuan for line {line}", yuan=money.amount_text(unpaid), line=line.line_number)
     who = buyer
     match wait.ask, wait.about:
         case _, RecalledLot() as recall:
-            return recall_step(recall, sum((one.amount_yuan - one.paid_yuan for one in goods), Decimal(0)))
+            return recall_step(recall, unpaid)
         case _Ask.DISPUTE, reason:
             what = Said("settle the dispute over line {line}: {reason}", line=line.line_number, reason=reason)
         case _, Sheet() as sheet:
@@ -160,7 +193,8 @@ def _step(line: Line, buyer: Actor, wait: _Wait, goods: Sequence[Sent]) -> NextS
                 yuan=yuan,
             )
         case _Ask.CAPTURE, _:
-            missing, accepted = sum(one.missing for one in goods), sum(one.quantity_accepted for one in goods)
+            missing = sum(part.sent.missing for part in parts)
+            accepted = sum(part.sent.quantity_accepted for part in parts)
             what = Said("capture codes of {missing} of {goods}", missing=missing, goods=goods_of(line, accepted))
         case _Ask.ISSUE, _:
             who, what = PLATFORM, Said("issue the sheet when the month has closed; {yuan} wait for it", yuan=yuan)

@@ -5,6 +5,7 @@ Natural keys: one payable per shipment line, and the sheet's own id.
 """
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from services.orders.tables.base import metadata
 from services.orders.tables.lines import PARTIES
@@ -22,6 +23,8 @@ payables = sa.Table(
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("due_on", sa.Date),
     sa.Column("disputed", sa.Text),
+    sa.Column("resolve_by", sa.Date),
+    sa.Column("on_sheets", JSONB),  # sheet_id: yuan of it, as a text
     sa.Column("moved_at", sa.DateTime(timezone=True)),
     sa.Column("version", sa.Integer, nullable=False, server_default="0"),
     info=private(PARTIES, "region"),
@@ -36,9 +39,12 @@ sheets = sa.Table(
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("month", sa.Date, nullable=False),
     sa.Column("confirm_by", sa.Date),
+    sa.Column("due_on", sa.Date),
     sa.Column("issued_at", sa.DateTime(timezone=True)),
     sa.Column("confirmed_at", sa.DateTime(timezone=True)),
     sa.Column("returned_at", sa.DateTime(timezone=True)),
+    sa.Column("paid_at", sa.DateTime(timezone=True)),
+    sa.Column("unpaid_at", sa.DateTime(timezone=True)),
     sa.Index("ix_sheets_parties", "institution_code", "distributor_code", "month"),
     info=private(("institution_code", "distributor_code"), "region"),
 )

@@ -5,6 +5,7 @@ late is known for one. A sheet tells what history has of it, for its figures cha
 is said at the time of its last deed, so that whoever asks which sheets came later is told the same as at first.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,13 +16,14 @@ from services.settlement.handlers.payments import answer_fact, parts_of, sent_fa
 from services.settlement.handlers.sheets import held_fact, returned_fact
 from services.settlement.queries.again import booked_for, deeds_of, payables_after, payments_after, sheets_after
 from services.settlement.queries.ledger import Booked
+from services.settlement.queries.payables import parts_on_sheets
 from services.settlement.rules import payments as rules
 from services.settlement.rules.ledger import Posting
 from services.settlement.rules.payables import Payable
 from services.settlement.rules.payments import Payment
 from services.settlement.rules.sheets import Sheet
 from shared.db import Record, Tx
-from shared.events.settlement import SheetConfirmed, SheetDisputed, SheetIssued, SheetReturned
+from shared.events.settlement import SheetConfirmed, SheetDisputed, SheetIssued, SheetPart, SheetReturned
 from shared.republish import Again, Page
 
 SAID_OF_PAYABLES = ("opened", "released", "coverage_changed", "held", "recalled", "resolved")
@@ -35,7 +37,9 @@ async def payables_again(tx: Tx, after: str, rows: int) -> Page:
     found, last = await payables_after(tx, after, rows)
     deeds = await deeds_of(tx, [payable.id for payable in found], SAID_OF_PAYABLES)
     moved_at = {deed["about"]: deed["at"] for deed in deeds}
-    return Page([fact for payable in found for fact in _of_payable(payable, moved_at.get(payable.id))], last)
+    parts = await parts_on_sheets(tx, found, moved_at)
+    facts = [_of_payable(payable, moved_at.get(payable.id), parts.get(payable.id, ())) for payable in found]
+    return Page([fact for own in facts for fact in own], last)
 
 
 async def sheets_again(tx: Tx, after: str, rows: int) -> Page:
@@ -55,13 +59,13 @@ async def payments_again(tx: Tx, after: str, rows: int) -> Page:
     return Page([fact for payment in found for fact in _of_payment(payment, booked)], last)
 
 
-def _of_payable(payable: Payable, moved_at: datetime | None) -> list[Again]:
+def _of_payable(payable: Payable, moved_at: datetime | None, on_sheets: Sequence[SheetPart]) -> list[Again]:
     """`moved_at`: when it was last released, held or set free, as history has it."""
     said = [Again(opened_fact(payable), payable.version)]
     if payable.quantity_released:
-        said.append(Again(released_fact(payable), payable.version, moved_at))
+        said.append(Again(released_fact(payable, on_sheets), payable.version, moved_at))
     if payable.held_reason is not None:
-        said.append(Again(held_fact(payable, payable.held_reason), payable.version, moved_at))
+        said.append(Again(held_fact(payable, payable.held_reason, on_sheets), payable.version, moved_at))
     return said
 
 
@@ -81,7 +85,7 @@ def _of_sheet(sheet: Sheet, deed: Record) -> Again:
                 "amount_yuan": Decimal(detail["amount_yuan"]),
                 "line_count": detail["line_count"],
             }
-            fact = SheetIssued(**same, **figures, confirm_by=sheet.confirm_by)
+            fact = SheetIssued(**same, **figures, confirm_by=sheet.confirm_by, due_on=sheet.due_on)
         case "disputed":
             disputed = tuple(UUID(line["payable_id"]) for line in detail["disputed"])
             fact = SheetDisputed(**same, payable_ids=disputed, reason=detail["reason"])

@@ -15,7 +15,6 @@ from services.settlement.queries import payables as queries
 from services.settlement.rules import payables as rules
 from services.settlement.rules.ledger import SIDES, Posting
 from services.settlement.rules.payables import Payable, Seen
-from services.settlement.rules.sheets import closing_at
 from services.settlement.schemas.payables import ResolveDisputeOf
 from services.settlement.tables import payables, transfers
 from shared import clock, history, ids, money, outbox
@@ -24,7 +23,7 @@ from shared.db import Tx
 from shared.deadlines import deadlines
 from shared.errors import ServiceError
 from shared.events.orders import AcceptedLine, DeliveryAccepted
-from shared.events.settlement import PayableOpened, PayableReleased
+from shared.events.settlement import PayableOpened, PayableReleased, SheetPart
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
@@ -103,7 +102,7 @@ def _owed(
 def promise_closing(tx: Tx, region: str, month: date) -> None:
     """Sets the deadline that sums up a region's month, unless it stands already."""
     after = clock.next_month(month)
-    due_at = closing_at(month, tx.policy.integer("settlement.close_day", region, after))
+    due_at = clock.closing_at(month, tx.policy.integer("settlement.close_day", region, after))
     tx.add(deadlines, {"kind": CLOSE_MONTH, "about": f"{region}/{month}", "due_at": due_at}, skip_repeated=True)
 
 
@@ -239,6 +238,7 @@ async def _cover(tx: Tx, events: Sequence[Received[CoverageVerified]] | Sequence
             newest[event.data.shipment_line_id] = event
     kept = await queries.store_coverage(tx, [_coverage_row(event) for event in newest.values()])
     payable_of = {payable.shipment_line_id: payable for payable in await queries.payables_of_lines(tx, list(kept))}
+    parts = await queries.parts_on_sheets(tx, payable_of.values())
     now = clock.now()
     rows: list[dict[str, Any]] = []
     for event in events:
@@ -246,7 +246,7 @@ async def _cover(tx: Tx, events: Sequence[Received[CoverageVerified]] | Sequence
         if payable is not None and newest[payable.shipment_line_id] is event:
             after = rules.released(payable, kept[payable.shipment_line_id])
             if after is not payable:
-                rows.append(_release(tx, payable, after, now))
+                rows.append(_release(tx, payable, after, now, parts.get(payable.id, ())))
     await tx.change(payables, rows)
 
 
@@ -256,7 +256,7 @@ def _coverage_row(event: Received[Any]) -> tuple[UUID, str, str, str, int, int]:
     return (fact.shipment_line_id, *parties, fact.quantity_covered, event.sequence)
 
 
-def _release(tx: Tx, before: Payable, after: Payable, now: datetime) -> dict[str, Any]:
+def _release(tx: Tx, before: Payable, after: Payable, now: datetime, on_sheets: Sequence[SheetPart]) -> dict[str, Any]:
     """Books and says one step of a release; returns the columns that it changes."""
     yuan = after.released_yuan - before.released_yuan
     entries = after.entries + bool(yuan)
@@ -266,7 +266,7 @@ def _release(tx: Tx, before: Payable, after: Payable, now: datetime) -> dict[str
     detail = {"amount_yuan": yuan, "changes": moved}
     action = "released" if after.quantity_released > before.quantity_released else "coverage_changed"
     history.note(tx, BY_ITSELF, after.id, action, history_parties(after), detail)
-    say_released(tx, after)
+    outbox.record(tx, released_fact(after, on_sheets), after.version)
     return {
         "id": after.id,
         "quantity_released": after.quantity_released,
@@ -280,6 +280,7 @@ def _release(tx: Tx, before: Payable, after: Payable, now: datetime) -> dict[str
 async def resolve_disputes(tx: Tx, caller: Caller, items: Sequence[ResolveDisputeOf]) -> list[Seen | ServiceError]:
     """Lets held payables go into a later sheet; the answer to each stands at its place."""
     known = await queries.payables_to_change(tx, [item.payable_id for item in items])
+    parts = await queries.parts_on_sheets(tx, known.values())
     now = clock.now()
     outcomes: list[UUID | ServiceError] = []
     changed: dict[UUID, dict[str, Any]] = {}
@@ -304,7 +305,7 @@ async def resolve_disputes(tx: Tx, caller: Caller, items: Sequence[ResolveDisput
         moved = history.changes(payable, after, "held_yuan", "held_reason")
         detail = {"reason": item.reason, "amount_yuan": payable.held_yuan, "changes": moved}
         history.note(tx, caller, payable_id, "resolved", history_parties(after), detail)
-        say_released(tx, after)
+        outbox.record(tx, released_fact(after, parts.get(payable_id, ())), after.version)
         promise_closing(tx, after.region, clock.month_of(now))
         outcomes.append(payable_id)
     await tx.change(payables, list(changed.values()))
@@ -340,11 +341,6 @@ def history_parties(payable: Payable) -> Parties:
     return Parties(payable.institution_code, payable.distributor_code, payable.region)
 
 
-def say_released(tx: Tx, payable: Payable) -> None:
-    """Says how much of the payable may be paid now, in total."""
-    outbox.record(tx, released_fact(payable), payable.version)
-
-
 def opened_fact(payable: Payable) -> PayableOpened:
     """That a line is owed for, and since when."""
     return PayableOpened(
@@ -363,8 +359,8 @@ def opened_fact(payable: Payable) -> PayableOpened:
     )
 
 
-def released_fact(payable: Payable) -> PayableReleased:
-    """How much of the payable may be paid now, in total."""
+def released_fact(payable: Payable, on_sheets: Sequence[SheetPart]) -> PayableReleased:
+    """How much of the payable may be paid now, in total, and where parts of it stand."""
     return PayableReleased(
         payable_id=payable.id,
         shipment_line_id=payable.shipment_line_id,
@@ -376,4 +372,6 @@ def released_fact(payable: Payable) -> PayableReleased:
         complete=payable.quantity_released == payable.quantity,
         quantity_uncovered=payable.quantity_uncovered,
         disputed=payable.held_reason,
+        resolve_by=payable.resolve_by,
+        on_sheets=tuple(on_sheets),
     )

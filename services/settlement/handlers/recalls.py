@@ -10,16 +10,15 @@ from decimal import Decimal
 from uuid import UUID
 
 from services.settlement.handlers.payables import book, history_parties, parties_of, promise_closing
-from services.settlement.handlers.sheets import held_fact, parties_of_sheet, store_left
+from services.settlement.handlers.sheets import leave_sheets, parties_of_sheet
 from services.settlement.queries.recalls import RecalledLine, fill_recalled_lots, recalled_lines
-from services.settlement.queries.sheets import take_lines_off
 from services.settlement.rules import payables as payable_rules
 from services.settlement.rules import sheets as sheet_rules
 from services.settlement.rules.ledger import Posting
 from services.settlement.rules.payables import Payable
 from services.settlement.rules.recalls import RecalledLot
 from services.settlement.rules.sheets import Sheet
-from shared import clock, history, outbox
+from shared import clock, history
 from shared.db import Tx
 from shared.events.traceability import RecallClosed, RecallOpened
 from shared.identity import Caller
@@ -70,11 +69,11 @@ async def leave_recalled_out(tx: Tx, caller: Caller, chosen: Sequence[Sheet]) ->
     payable = [sheet for sheet in chosen if len(lines[sheet.id]) < sheet.line_count]
     leaving = [line for sheet in payable for line in lines[sheet.id]]
     moved: dict[UUID, Payable] = {}
+    held: list[tuple[Payable, str]] = []
     for line in leaving:
-        moved[line.payable.id] = _leave(tx, caller, moved.get(line.payable.id, line.payable), line)
-    off = [(line.sheet_id, line.payable.id, str(recall_words(line.recall))) for line in leaving]
-    await take_lines_off(tx, off, clock.now())
-    await store_left(tx, list(moved.values()))
+        after = moved[line.payable.id] = _leave(tx, caller, moved.get(line.payable.id, line.payable), line)
+        held.append((after, _reason(line)))
+    await leave_sheets(tx, [(line.sheet_id, line.payable.id, _reason(line)) for line in leaving], held)
     for region in sorted({one.region for one in moved.values()}):
         promise_closing(tx, region, clock.month_of(clock.now()))
     return [_without(tx, caller, sheet, lines[sheet.id]) if lines[sheet.id] else sheet for sheet in payable]
@@ -83,11 +82,14 @@ async def leave_recalled_out(tx: Tx, caller: Caller, chosen: Sequence[Sheet]) ->
 def _leave(tx: Tx, caller: Caller, payable: Payable, line: RecalledLine) -> Payable:
     after = payable_rules.off_sheet(payable, line.yuan)
     book(tx, after.id, after.entries, Posting.RECALLED, line.yuan, clock.now(), parties_of(after), line.sheet_id)
-    reason = str(recall_words(line.recall))  # kept and told in English, whoever asks
-    detail = {"reason": reason, "sheet_id": line.sheet_id, "amount_yuan": line.yuan}
+    detail = {"reason": _reason(line), "sheet_id": line.sheet_id, "amount_yuan": line.yuan}
     history.note(tx, caller, after.id, "recalled", history_parties(after), detail)
-    outbox.record(tx, held_fact(after, reason), after.version)
     return after
+
+
+def _reason(line: RecalledLine) -> str:
+    """Kept and told in English, whoever asks."""
+    return str(recall_words(line.recall))
 
 
 def _without(tx: Tx, caller: Caller, sheet: Sheet, lines: Sequence[RecalledLine]) -> Sheet:

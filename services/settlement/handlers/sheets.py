@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 from services.settlement.errors import DisputeRefused, NotTheInstitution, SheetChanged, SheetNotFound
 from services.settlement.handlers.payables import book, history_parties, parties_of, promise_closing
 from services.settlement.queries import sheets as queries
+from services.settlement.queries.payables import parts_on_sheets
 from services.settlement.rules import payables as payable_rules
 from services.settlement.rules import sheets as rules
 from services.settlement.rules.ledger import SIDES, Posting
@@ -26,7 +27,7 @@ from shared.clock import DueRule
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import Fault, Said, ServiceError
-from shared.events.settlement import PayableHeld, SheetConfirmed, SheetDisputed, SheetIssued, SheetReturned
+from shared.events.settlement import PayableHeld, SheetConfirmed, SheetDisputed, SheetIssued, SheetPart, SheetReturned
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 from shared.next_steps import day_over
@@ -125,6 +126,7 @@ def _say_issued(tx: Tx, sheet: Sheet) -> None:
         amount_yuan=sheet.amount_yuan,
         line_count=sheet.line_count,
         confirm_by=sheet.confirm_by,
+        due_on=sheet.due_on,
     )
     outbox.record(tx, issued, sheet.version)
 
@@ -245,6 +247,7 @@ async def dispute_sheets(tx: Tx, caller: Caller, items: Sequence[DisputeSheetOf]
     pairs = [(item.sheet_id, line.payable_id) for item in items for line in item.lines]
     loaded, yuan = await queries.lines_to_dispute(tx, pairs)
     left: list[tuple[UUID, UUID, str]] = []
+    held: list[tuple[Payable, str]] = []
     outcomes: list[Sheet | ServiceError] = []
     for item in items:
         try:
@@ -260,11 +263,11 @@ async def dispute_sheets(tx: Tx, caller: Caller, items: Sequence[DisputeSheetOf]
             part = yuan.pop((item.sheet_id, line.payable_id))
             loaded[line.payable_id] = _hold(tx, caller, loaded[line.payable_id], item.sheet_id, part, line.reason)
             left.append((item.sheet_id, line.payable_id, line.reason))
+            held.append((loaded[line.payable_id], line.reason))
         known[after.id] = after
         outcomes.append(after)
         _say_disputed(tx, caller, sheet, after, item, loaded)
-    await queries.take_lines_off(tx, left, clock.now())
-    await store_left(tx, [loaded[payable_id] for _, payable_id, _ in left])
+    await leave_sheets(tx, left, held)
     await store(tx, [sheet for sheet in outcomes if isinstance(sheet, Sheet)])
     return outcomes
 
@@ -304,12 +307,20 @@ def _hold(tx: Tx, caller: Caller, payable: Payable, sheet_id: UUID, yuan: Decima
     moved = history.changes(payable, after, "sheeted_yuan", "held_yuan", "held_reason", "resolve_by")
     detail = {"reason": reason, "sheet_id": sheet_id, "amount_yuan": yuan, "changes": moved}
     history.note(tx, caller, after.id, "held", history_parties(after), detail)
-    outbox.record(tx, held_fact(after, reason), after.version)
     return after
 
 
-def held_fact(payable: Payable, reason: str) -> PayableHeld:
-    """That the payable is not paid for now, and why."""
+async def leave_sheets(tx: Tx, left: Sequence[tuple[UUID, UUID, str]], held: Sequence[tuple[Payable, str]]) -> None:
+    """Writes and says that lines (sheet, payable, reason) left sheets, of payables as each of them made it and why."""
+    await queries.take_lines_off(tx, left, clock.now())
+    await _store_left(tx, list({payable.id: payable for payable, _ in held}.values()))
+    parts = await parts_on_sheets(tx, [payable for payable, _ in held])
+    for payable, reason in held:
+        outbox.record(tx, held_fact(payable, reason, parts.get(payable.id, ())), payable.version)
+
+
+def held_fact(payable: Payable, reason: str, on_sheets: Sequence[SheetPart]) -> PayableHeld:
+    """That a part of the payable is not paid for now, and why, and where others stand."""
     return PayableHeld(
         payable_id=payable.id,
         shipment_line_id=payable.shipment_line_id,
@@ -318,11 +329,12 @@ def held_fact(payable: Payable, reason: str) -> PayableHeld:
         **parties_of(payable),
         reason=reason,
         disputed=payable.held_reason,
+        resolve_by=payable.resolve_by,
+        on_sheets=tuple(on_sheets),
     )
 
 
-async def store_left(tx: Tx, changed: Sequence[Payable]) -> None:
-    """Writes payables that left a sheet, in one statement."""
+async def _store_left(tx: Tx, changed: Sequence[Payable]) -> None:
     names = ("sheeted_yuan", "held_yuan", "held_reason", "resolve_by", "sheet_id", "entries", "version")
     latest = {payable.id: payable for payable in changed}
     rows: list[dict[str, Any]] = [

@@ -1,6 +1,7 @@
 """Reads payables: locked for handlers, with the sheet they stand on for people; keeps the projection of coverage."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -13,10 +14,11 @@ from services.settlement.queries.payments import FAILED_FOR, FAILED_TO, IN_DOUBT
 from services.settlement.queries.scope import parties
 from services.settlement.rules.payables import AWAITING_CODES, RECALLED, RELEASED, Payable, Seen
 from services.settlement.rules.recalls import RecalledLot
-from services.settlement.rules.sheets import PAID, Sheet, closing_at, next_month_to_close
+from services.settlement.rules.sheets import PAID, Sheet
 from services.settlement.tables import payables, recalled_lots, sheet_lines, sheets
 from shared import clock
 from shared.db import Record, Tx
+from shared.events.settlement import SheetPart
 from shared.values import names_of
 
 COLUMNS = names_of(Payable)
@@ -75,6 +77,11 @@ _STATE = sa.case(
 )
 """The state that people are shown, as `Seen.state`."""
 
+_PARTS = (
+    "SELECT l.payable_id, l.sheet_id, l.amount_yuan FROM unnest($1::uuid[], $2::timestamptz[]) AS u(payable_id, moved_at)"
+    " JOIN sheet_lines AS l USING (payable_id) JOIN sheets AS s ON s.id = l.sheet_id"
+    " WHERE l.disputed_at IS NULL AND s.issued_at <= u.moved_at ORDER BY l.payable_id, l.sheet_id"
+)
 _KNOWN = "SELECT shipment_line_id FROM payables WHERE shipment_line_id = ANY($1::uuid[])"
 _COVERED_SO_FAR = (
     "INSERT INTO coverage (shipment_line_id, institution_code, distributor_code, region, quantity_covered, version)"
@@ -134,6 +141,19 @@ async def payables_to_change(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Payable]
         .with_for_update()
     )
     return {found.id: found for found in await tx.all(Payable, wanted, ids=sorted(set(ids)))}
+
+
+async def parts_on_sheets(
+    tx: Tx, of: Iterable[Payable], moved_at: Mapping[UUID, datetime] | None = None
+) -> Mapping[UUID, list[SheetPart]]:
+    """The sheets on which parts of these payables stand, paid or not, that were issued before their money moved, now
+    or at an instant of each. What has just left a sheet is written before."""
+    parts: dict[UUID, list[SheetPart]] = defaultdict(list)
+    now = clock.now()
+    if ids := [payable.id for payable in of if payable.sheeted_yuan]:
+        for row in await tx.sql(_PARTS, ids, [(moved_at or {}).get(payable_id, now) for payable_id in ids]):
+            parts[row["payable_id"]].append(SheetPart(sheet_id=row["sheet_id"], amount_yuan=row["amount_yuan"]))
+    return parts
 
 
 async def get_payable(tx: Tx, payable_id: UUID) -> Seen:
@@ -198,12 +218,5 @@ def _seen(tx: Tx, found: Record) -> Seen:
         Sheet(**sheet) if sheet["id"] is not None else None,
         RecalledLot(**recall) if recall["recall_id"] is not None else None,
         codes_by=tx.policy.codes_by(payable.region, payable.accepted_at),
-        closes_at=_closes_at(tx, payable),
+        closes_at=tx.policy.sheet_by(payable.region, payable.accepted_at),
     )
-
-
-def _closes_at(tx: Tx, payable: Payable) -> datetime:
-    """When what is released of the payable now goes onto a sheet."""
-    now = clock.now()
-    days = tx.policy.integer("settlement.close_day", payable.region, clock.local_date(now))
-    return closing_at(next_month_to_close(payable.accepted_month, days, now), days)

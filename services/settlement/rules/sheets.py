@@ -5,14 +5,13 @@ A sheet is the sum of its lines that are not disputed; nothing enters it once it
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
 from services.settlement.errors import SheetNotOpen
 from services.settlement.rules import accounts
-from shared import clock
 from shared.errors import Said
 from shared.next_steps import BANK, PLATFORM, Actor, NextStep, agency, day_over, distributor, hospital
 from shared.values import frozen
@@ -241,13 +240,3 @@ def dispute_step(sheet: Sheet, line: Disputed) -> NextStep:
     )
     by = day_over(line.resolve_by or sheet.due_on)
     return NextStep(who=hospital(sheet.institution_code, sheet.institution_name), what=what, by=by)
-
-
-def next_month_to_close(accepted_month: date, close_day: int, now: datetime) -> date:
-    """The first month, not before that of the acceptance, that is summed up after now."""
-    return max(accepted_month, clock.month_of(now - timedelta(days=close_day)))
-
-
-def closing_at(month: date, close_day: int) -> datetime:
-    """When a month is summed up: so many days after its end, at midnight in Shanghai."""
-    return clock.start_of_day(clock.next_month(month) + timedelta(days=close_day))

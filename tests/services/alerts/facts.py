@@ -171,7 +171,7 @@ class Story:
             codes_required=codes_required,
         )
 
-    def released(self, quantity: int | None = None, uncovered: int = 0) -> PayableReleased:
+    def released(self, quantity: int | None = None, uncovered: int = 0, **more: Any) -> PayableReleased:
         quantity = self.quantity if quantity is None else quantity
         return self._of_receipt(
             PayableReleased,
@@ -180,6 +180,7 @@ class Story:
             amount_released_yuan=Decimal("12.34") * quantity,
             complete=quantity == self.quantity,
             quantity_uncovered=uncovered,
+            **more,
         )
 
     def covered(self) -> CoverageVerified:
@@ -231,10 +232,10 @@ class Story:
     def _of_sheet(self, kind: type[Any], **fields: Any) -> Any:
         return made(kind, **({"sheet_id": self.sheet_id, "month": date(2026, 3, 1)} | fields))
 
-    def returned(self, step: int, amount: str = "0.00") -> PaymentFailed:
+    def returned(self, step: int, amount: str = "0.00", **fields: Any) -> PaymentFailed:
         """The money came back; so much of the payable is still paid."""
         line = self._of_receipt(PaidLine, payable_id=self.payable_id, amount_yuan=Decimal(amount), step=step)
-        return replace(self.failed(), returned=True, lines=(line,))
+        return replace(self.failed(), returned=True, lines=(line,), **fields)
 
 
 def flagged(kind: str, anomaly_id: UUID | None = None, **more: Any) -> CodeFlagged:

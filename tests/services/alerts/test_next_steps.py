@@ -1,9 +1,11 @@
 """Who acts next on an alert of each kind and on a direct report in each state: who, what, and by when."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from uuid_utils.compat import uuid7
@@ -12,7 +14,8 @@ from services.alerts.rules.alerts import Alert, Kind
 from services.alerts.rules.next_steps import Around, alert_steps, problem_step
 from services.alerts.rules.problems import State
 from services.alerts.rules.recalls import RecalledLot
-from services.alerts.rules.watches import WatchedReceipt, WatchedSheet
+from services.alerts.rules.sheets import WatchedSheet
+from services.alerts.rules.watches import WatchedReceipt
 from shared import clock
 from shared.next_steps import PLATFORM, Actor, NextStep, Role, agency, authority, day_over, distributor, hospital
 from tests.services.alerts.facts import DUE_ON, HOSPITAL, NOON, PRODUCT, REGION, SUPPLIER
@@ -21,6 +24,8 @@ from tests.services.alerts.test_problem_rules import ASSIGNEE, REPORTER, problem
 NAMES = {HOSPITAL: "市第一医院", SUPPLIER: "医药公司"}
 H, S, OFFICE = hospital(HOSPITAL, "市第一医院"), distributor(SUPPLIER, "医药公司"), agency(REGION)
 DUE, MONTH = day_over(DUE_ON), clock.month_of(NOON)
+CODES_BY, SHEET_BY = NOON + timedelta(hours=72), NOON + timedelta(days=20)
+CONFIRM_ON, SHEET_DUE_ON, RESOLVE_ON = (NOON.date() + timedelta(days=days) for days in (25, 28, 30))
 PARTIES = {"institution_code": HOSPITAL, "supplier_code": SUPPLIER, "region": REGION}
 
 
@@ -101,8 +106,8 @@ def codes(missing: int) -> str:
 def test_an_overdue_payment_waits_for_the_hospital_while_codes_are_missing(
     known: dict[str, Any], who: Actor, what: str
 ) -> None:
-    steps = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(receipt(**known), (), [sheet()]))
-    assert steps == [NextStep(who=who, what=what, by=DUE)]
+    steps = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, around(receipt(**known), sheet()))
+    assert steps == [NextStep(who=who, what=what, by=CODES_BY if who == H else DUE)]
 
 
 PART: dict[str, Any] = {"quantity_covered": 6, "quantity_released": 6, "released_yuan": Decimal("74.04")}
@@ -111,31 +116,45 @@ PART: dict[str, Any] = {"quantity_covered": 6, "quantity_released": 6, "released
 @pytest.mark.parametrize(
     ("known", "money"),
     [
-        ({}, (OFFICE, "pay what is released: 74.04 yuan")),
-        ({"paid_yuan": Decimal("50.00")}, (OFFICE, "pay what is released: 24.04 yuan")),
-        ({"disputed": "数量不符"}, (H, "settle the dispute: 数量不符; 74.04 yuan are not paid until then")),
+        ({}, (OFFICE, "pay what is released: 74.04 yuan", DUE)),
+        ({"paid_yuan": Decimal("50.00")}, (OFFICE, "pay what is released: 24.04 yuan", DUE)),
+        ({"disputed": "数量不符"}, (H, "settle the dispute: 数量不符; 74.04 yuan are not paid until then", DUE)),
+        (
+            {"disputed": "数量不符", "resolve_by": RESOLVE_ON},
+            (H, "settle the dispute: 数量不符; 74.04 yuan are not paid until then", day_over(RESOLVE_ON)),
+        ),
         (
             {"moved_at": NOON + timedelta(hours=1)},
-            (PLATFORM, "issue the sheet when the month has closed; 74.04 yuan wait for it"),
+            (PLATFORM, "issue the sheet when the month has closed; 74.04 yuan wait for it", SHEET_BY),
         ),
         ({"paid_yuan": Decimal("74.04")}, None),
         ({"quantity_uncovered": 2, "quantity_released": 8}, None),
     ],
 )
 def test_an_overdue_payment_waits_also_for_who_moves_the_part_that_is_released(
-    known: dict[str, Any], money: tuple[Actor, str] | None
+    known: dict[str, Any], money: tuple[Actor, str, datetime] | None
 ) -> None:
-    around = Around(receipt(**PART | known), (), [sheet()])
-    steps = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, around)
-    assert [(step.who, step.what) for step in steps] == [*([money] if money else []), (H, codes(4))]
-    assert {step.by for step in steps} == {DUE}
-    assert [step.what for step in alert_steps(alert(Kind.COVERAGE_SHORT), NAMES, around)] == [codes(4)]
+    goods = around(receipt(**PART | known), sheet())
+    steps = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, goods)
+    asked = NextStep(who=H, what=codes(4), by=CODES_BY)
+    assert [(step.who, step.what, step.by) for step in steps[:-1]] == ([money] if money else [])
+    assert steps[-1] == asked
+    assert alert_steps(alert(Kind.COVERAGE_SHORT), NAMES, goods) == [asked]
+
+
+def around(goods: WatchedReceipt, *sheets: WatchedSheet, recalls: Sequence[RecalledLot] = ()) -> Around:
+    return Around(goods, recalls, sheets, CODES_BY, SHEET_BY)
 
 
 def sheet(month: date = MONTH, confirmed_at: datetime | None = NOON, **fields: Any) -> WatchedSheet:
     unknown: dict[str, Any] = dict.fromkeys(WatchedSheet.__dataclass_fields__)
-    told = {"month": month, "issued_at": NOON, "confirmed_at": confirmed_at}
+    told: dict[str, Any] = {"sheet_id": sheet_id(month), "month": month, "issued_at": NOON}
+    told |= {"confirmed_at": confirmed_at, "confirm_by": CONFIRM_ON}
     return WatchedSheet(**{**unknown, **PARTIES, **told, **fields})
+
+
+def sheet_id(month: date) -> UUID:
+    return UUID(int=month.month)
 
 
 BEFORE, AFTER = clock.month_of(NOON - timedelta(days=40)), clock.next_month(MONTH)
@@ -164,6 +183,37 @@ def test_an_overdue_payment_waits_for_whom_its_sheet_waits_for(sheets: list[Watc
     assert "123.40 yuan" in step.what
 
 
+OLD, NEW = ({str(sheet_id(month)): yuan} for month, yuan in ((MONTH, "70.00"), (AFTER, "53.40")))
+PAID = {"paid_at": NOON + timedelta(hours=2)}
+BACK = {**PAID, "unpaid_at": NOON + timedelta(hours=3)}
+LATER = {"issued_at": NOON + timedelta(hours=4)}
+
+
+@pytest.mark.parametrize(
+    ("on_sheets", "sheets", "paid", "expected"),
+    [
+        (OLD, [sheet(confirmed_at=None)], "0.00", (H, "70.00", day_over(CONFIRM_ON))),
+        (OLD, [sheet(due_on=SHEET_DUE_ON)], "0.00", (OFFICE, "70.00", day_over(SHEET_DUE_ON))),
+        (OLD, [sheet(**PAID)], "70.00", (PLATFORM, "53.40", SHEET_BY)),
+        (OLD, [sheet(issued_at=NOON + timedelta(hours=1), **PAID)], "70.00", (PLATFORM, "53.40", SHEET_BY)),
+        (OLD, [sheet(**BACK), sheet(AFTER, None, **LATER)], "0.00", (OFFICE, "70.00", DUE)),
+        (OLD, [sheet(), sheet(AFTER, **LATER, **PAID)], "53.40", (OFFICE, "70.00", DUE)),
+        (OLD, [sheet(**PAID), sheet(AFTER, None, **LATER)], "70.00", (H, "53.40", day_over(CONFIRM_ON))),
+        (OLD | NEW, [sheet(**PAID), sheet(AFTER, None)], "70.00", (H, "53.40", day_over(CONFIRM_ON))),
+        (OLD, [sheet(supplier_code="another")], "0.00", (PLATFORM, "123.40", SHEET_BY)),
+    ],
+)
+def test_an_overdue_payment_waits_for_the_oldest_sheet_that_is_not_paid(
+    on_sheets: dict[str, str], sheets: list[WatchedSheet], paid: str, expected: tuple[Actor, str, datetime]
+) -> None:
+    moved_at = NOON + timedelta(hours=1)
+    goods = receipt(covered=True, on_sheets=on_sheets, paid_yuan=Decimal(paid), moved_at=moved_at)
+    (step,) = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, around(goods, *sheets))
+    who, yuan, by = expected
+    assert (step.who, step.by) == (who, by)
+    assert f"{yuan} yuan" in step.what
+
+
 def test_an_overdue_payment_that_is_disputed_waits_for_the_hospital() -> None:
     disputed = receipt(covered=True, disputed="数量不符")
     (step,) = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(disputed, (), [sheet()]))
@@ -190,8 +240,9 @@ def test_money_for_a_recalled_lot_waits_for_who_opened_the_recall(kind: Kind, op
 
 
 def test_the_recall_of_another_lot_keeps_nobody_from_capturing() -> None:
-    steps = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, Around(receipt(), [recall("L2", MAKER)], [sheet()]))
-    assert steps == [NextStep(who=H, what=codes(10), by=DUE)]
+    goods = around(receipt(), sheet(), recalls=[recall("L2", MAKER)])
+    steps = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, goods)
+    assert steps == [NextStep(who=H, what=codes(10), by=CODES_BY)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from shared import clock
+from shared.events.settlement import SheetPart
 from tests.house import WorkerInHand
 from tests.services.alerts.facts import DUE_ON, HOSPITAL, NOON, REGION, Story
 
@@ -58,6 +60,33 @@ async def test_money_on_a_confirmed_sheet_waits_for_the_agency_while_a_newer_she
         fact, at, sequence = told[place]
         await worker.deliver(fact, sequence=sequence, at=at)
     assert asked(await overdue()) == [("agency", "pay what is released: 123.40 yuan")]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(5))), ids=str)
+async def test_money_on_two_sheets_waits_for_the_older_until_it_is_paid_in_every_order(
+    worker: WorkerInHand, overdue: Overdue, order: tuple[int, ...]
+) -> None:
+    story, newer, april, march = Story(), uuid7(), date(2026, 4, 1), date(2026, 3, 1)
+    part = SheetPart(sheet_id=story.sheet_id, amount_yuan=Decimal("100.00"))
+    await worker.deliver(story.opened(codes_required=False), sequence=1, at=NOON)
+    told: list[tuple[Any, datetime, int]] = [
+        (story.issued(due_on=date(2026, 3, 25)), NOON + 2 * DAY, 1),
+        (story.sheet_confirmed(), NOON + 3 * DAY, 2),
+        (story.released(on_sheets=(part,)), NOON + 4 * DAY, 3),
+        (story.issued(sheet_id=newer, month=april), NOON + 5 * DAY, 1),
+        (story.returned(2, month=march), NOON + 6 * DAY, 2),
+    ]
+    for place in (*order, *order):
+        fact, at, sequence = told[place]
+        await worker.deliver(fact, sequence=sequence, at=at)
+    (step,) = (await overdue())["next"]
+    assert (step["who"]["role"], step["what"]) == ("agency", "pay what is released: 100.00 yuan")
+    assert step["by"] == "2026-03-25T16:00:00Z"
+    await worker.deliver(story.paid("100.00", step=3, month=march), sequence=1, at=NOON + 7 * DAY)
+    ((who, what),) = asked(await overdue())
+    assert (who, what.endswith("2026-04, or dispute lines of it; 23.40 yuan wait for it")) == ("hospital", True)
+    await worker.deliver(story.returned(4, month=march), sequence=3, at=NOON + 8 * DAY)
+    assert asked(await overdue()) == [("agency", "pay what is released: 100.00 yuan")]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)

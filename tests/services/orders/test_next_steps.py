@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from uuid_utils.compat import uuid7
@@ -118,6 +119,7 @@ def test_lines_of_one_distributor_are_asked_for_together() -> None:
 FUND, MAKER = agency("330102"), "91350200MA31E12PXF"
 DUE_ON, CONFIRM_ON = date(2026, 4, 1), date(2026, 4, 8)
 DUE = day_over(DUE_ON)
+CODES_BY, SHEET_BY, SHEET_DUE_ON = NOW + timedelta(days=3), NOW + timedelta(days=29), date(2026, 3, 30)
 DONE = line("fulfilled", quantity_confirmed=100, quantity_shipped=100, quantity_accepted=100)
 RECALL = RecalledLot(uuid7(), "A1", "X", "含量不符", MAKER, "药厂", MAKER, NOW)
 RECALLED = f"lot A1 is recalled: 含量不符 (recall {RECALL.recall_id})"
@@ -142,13 +144,20 @@ def sent(accepted: int = 100, traced: int = 100, paid: str = "0.00", **more: Any
         "paid_yuan": Decimal(paid),
         "due_on": DUE_ON,
         "disputed": None,
+        "resolve_by": None,
+        "on_sheets": None,
         "moved_at": NOW,
+        "codes_by": CODES_BY,
+        "sheet_by": SHEET_BY,
     }
     return Sent(**{**values, **more})
 
 
-def sheet(month: int = 3, confirmed: bool = False, issued_at: datetime | None = NOW + timedelta(days=30)) -> Sheet:
-    return Sheet(DONE.distributor_code, date(2026, month, 1), CONFIRM_ON, issued_at, NOW if confirmed else None)
+def sheet(
+    month: int = 3, confirmed: bool = False, issued_at: datetime | None = NOW + timedelta(days=30), **more: Any
+) -> Sheet:
+    known = {"confirm_by": CONFIRM_ON, "issued_at": issued_at, "confirmed_at": NOW if confirmed else None}
+    return Sheet(UUID(int=month), DONE.distributor_code, date(2026, month, 1), **{**known, **more})
 
 
 def steps(*goods: Sent, sheets: tuple[Sheet, ...] | None = (), recalls: tuple[RecalledLot, ...] = ()) -> list[NextStep]:
@@ -157,11 +166,11 @@ def steps(*goods: Sent, sheets: tuple[Sheet, ...] | None = (), recalls: tuple[Re
 
 
 def capture(missing: int, accepted: int = 100) -> NextStep:
-    return NextStep(who=BUYER, what=f"capture codes of {missing} of {accepted} 盒 of line 1", by=DUE)
+    return NextStep(who=BUYER, what=f"capture codes of {missing} of {accepted} 盒 of line 1", by=CODES_BY)
 
 
-def pay(yuan: str) -> NextStep:
-    return NextStep(who=FUND, what=f"pay {yuan} yuan for line 1", by=DUE)
+def pay(yuan: str, by: datetime | None = DUE) -> NextStep:
+    return NextStep(who=FUND, what=f"pay {yuan} yuan for line 1", by=by)
 
 
 @pytest.mark.parametrize(
@@ -184,13 +193,13 @@ def test_accepted_goods_say_who_captures_and_who_pays(goods: list[Sent], expecte
 
 
 ISSUE = NextStep(
-    who=PLATFORM, what="issue the sheet when the month has closed; 100.00 yuan for line 1 wait for it", by=DUE
+    who=PLATFORM, what="issue the sheet when the month has closed; 100.00 yuan for line 1 wait for it", by=SHEET_BY
 )
-CONFIRM = NextStep(
-    who=BUYER,
-    what="confirm the sheet of 2026-03, or dispute lines of it; 100.00 yuan for line 1 wait for it",
-    by=day_over(CONFIRM_ON),
-)
+
+
+def confirm(yuan: str = "100.00", month: int = 3) -> NextStep:
+    what = f"confirm the sheet of 2026-0{month}, or dispute lines of it; {yuan} yuan for line 1 wait for it"
+    return NextStep(who=BUYER, what=what, by=day_over(CONFIRM_ON))
 
 
 @pytest.mark.parametrize(
@@ -199,11 +208,12 @@ CONFIRM = NextStep(
         ([], NOW, ISSUE),
         ([sheet(2)], NOW, ISSUE),
         ([sheet(issued_at=NOW - timedelta(seconds=1))], NOW, ISSUE),
-        ([sheet(issued_at=NOW)], NOW, CONFIRM),
+        ([sheet(issued_at=NOW)], NOW, confirm()),
         ([sheet()], None, ISSUE),
         ([sheet(issued_at=None, confirmed=True)], NOW, ISSUE),
-        ([sheet(), sheet(4)], NOW, CONFIRM),
+        ([sheet(), sheet(4)], NOW, confirm()),
         ([sheet(confirmed=True), sheet(4)], NOW, pay("100.00")),
+        ([sheet(confirmed=True, due_on=SHEET_DUE_ON)], NOW, pay("100.00", day_over(SHEET_DUE_ON))),
         (None, NOW, NextStep(who=FUND, what="pay 100.00 yuan for line 1, when their sheet is confirmed", by=DUE)),
     ],
 )
@@ -211,6 +221,53 @@ def test_money_waits_for_the_first_sheet_that_came_after_it_was_free(
     sheets: list[Sheet] | None, moved_at: datetime | None, expected: NextStep
 ) -> None:
     assert steps(sent(moved_at=moved_at), sheets=None if sheets is None else tuple(sheets)) == [expected]
+
+
+MARCH, APRIL = ({str(UUID(int=month)): yuan} for month, yuan in ((3, "30.00"), (4, "50.00")))
+LATER, PAID = NOW + timedelta(days=40), {"paid_at": NOW + timedelta(days=41)}
+UNPAID = {**PAID, "unpaid_at": NOW + timedelta(days=42)}
+
+
+@pytest.mark.parametrize(
+    ("on_sheets", "sheets", "paid", "expected"),
+    [
+        (MARCH, [sheet()], "0.00", confirm("30.00")),
+        (MARCH, [sheet(confirmed=True)], "0.00", pay("30.00")),
+        (MARCH, [sheet(confirmed=True, **PAID)], "30.00", ISSUE),
+        (MARCH, [sheet(confirmed=True, issued_at=NOW + timedelta(days=35), **PAID)], "30.00", ISSUE),
+        (MARCH, [sheet(confirmed=True, **PAID), sheet(4, issued_at=LATER)], "30.00", confirm("70.00", 4)),
+        (MARCH, [sheet(confirmed=True, **UNPAID), sheet(4, issued_at=LATER)], "0.00", pay("30.00")),
+        (MARCH, [sheet(confirmed=True), sheet(4, True, issued_at=LATER, **PAID)], "70.00", pay("30.00")),
+        (MARCH | APRIL, [sheet(), sheet(4)], "0.00", confirm("30.00")),
+        (MARCH | APRIL, [sheet(confirmed=True, **PAID), sheet(4)], "30.00", confirm("50.00", 4)),
+        (
+            MARCH | APRIL,
+            [sheet(3, True, **PAID), sheet(4, **PAID), sheet(5, issued_at=LATER)],
+            "80.00",
+            confirm("20.00", 5),
+        ),
+        (MARCH | APRIL, [sheet(4)], "0.00", confirm("50.00", 4)),  # that of March has not arrived yet
+        (MARCH | APRIL, [sheet(), sheet(4)], "100.00", None),
+    ],
+)
+def test_money_on_several_sheets_waits_for_the_oldest_that_is_not_paid(
+    on_sheets: dict[str, str], sheets: list[Sheet], paid: str, expected: NextStep | None
+) -> None:
+    goods = sent(on_sheets=on_sheets, paid=paid, moved_at=NOW + timedelta(days=35))
+    if expected is ISSUE:
+        expected = ISSUE.model_copy(update={"what": str(ISSUE.what).replace("100.00", "70.00")})
+    assert steps(goods, sheets=tuple(sheets)) == ([expected] if expected else [])
+
+
+def test_a_part_on_a_sheet_is_paid_though_codes_were_lost_since() -> None:
+    lost = sent(traced=80, on_sheets={str(UUID(int=3)): "100.00"}, moved_at=LATER)
+    assert steps(lost, sheets=(sheet(confirmed=True),)) == [capture(20), pay("100.00")]
+
+
+@pytest.mark.parametrize(("resolve_by", "by"), [(None, DUE), (SHEET_DUE_ON, day_over(SHEET_DUE_ON))])
+def test_a_dispute_is_settled_by_its_own_day(resolve_by: date | None, by: datetime) -> None:
+    (settle,) = steps(sent(disputed="数量不符", resolve_by=resolve_by))
+    assert settle.by == by
 
 
 def test_what_is_disputed_waits_for_the_hospital_and_codes_are_still_asked_for() -> None:

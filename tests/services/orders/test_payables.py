@@ -14,6 +14,7 @@ from shared.events.settlement import (
     PayableReleased,
     SheetConfirmed,
     SheetIssued,
+    SheetPart,
     SheetReturned,
 )
 from tests.house import WorkerInHand
@@ -24,7 +25,9 @@ from tests.services.orders.test_receipts import accepted, coverage, failure, pay
 DUE_ON, CONFIRM_BY = date(2026, 4, 1), date(2026, 4, 8)
 DUE, CONFIRM = "2026-04-01T16:00:00Z", "2026-04-08T16:00:00Z"
 PARTIES = {"institution_code": HOSPITAL, "distributor_code": DISTRIBUTOR, "region": "330102"}
-MARCH = date(2026, 3, 1)
+CODES_BY, MONTH_OVER = "2026-03-05T01:00:00Z", "2026-03-31T16:00:00Z"
+MARCH, APRIL = date(2026, 3, 1), date(2026, 4, 1)
+SHEET_OF_APRIL = uuid5(SPACE, "sheet of April")
 SHEET = uuid5(SPACE, "sheet of March")
 
 
@@ -52,20 +55,20 @@ def opened(line: Any, shipment: Any, required: bool) -> PayableOpened:
     )
 
 
-def released(line: Any, shipment: Any, disputed: str | None = None) -> PayableReleased:
+def released(line: Any, shipment: Any, **more: Any) -> PayableReleased:
     quantity, yuan = line["quantity"], Decimal("1.00")
     return PayableReleased(
-        **about(line, shipment), quantity_released=quantity, amount_released_yuan=yuan, complete=True, disputed=disputed
+        **about(line, shipment), quantity_released=quantity, amount_released_yuan=yuan, complete=True, **more
     )
 
 
-def held(line: Any, shipment: Any, reason: str, disputed: str | None) -> PayableHeld:
-    return PayableHeld(**about(line, shipment), reason=reason, disputed=disputed)
+def held(line: Any, shipment: Any, reason: str, disputed: str | None, **more: Any) -> PayableHeld:
+    return PayableHeld(**about(line, shipment), reason=reason, disputed=disputed, **more)
 
 
-def issued(sheet_id: UUID = SHEET, month: date = MARCH) -> SheetIssued:
+def issued(sheet_id: UUID = SHEET, month: date = MARCH, due_on: date | None = None) -> SheetIssued:
     figures: dict[str, Any] = {"amount_yuan": Decimal("1.00"), "line_count": 1, "confirm_by": CONFIRM_BY}
-    return SheetIssued(sheet_id=sheet_id, month=month, **PARTIES, **figures)
+    return SheetIssued(sheet_id=sheet_id, month=month, **PARTIES, **figures, due_on=due_on)
 
 
 def confirmed(sheet_id: UUID = SHEET, month: date = MARCH) -> SheetConfirmed:
@@ -81,11 +84,11 @@ async def next_of(hand: Hand, shipment: Any, *who: str) -> list[tuple[str, str, 
 
 
 def issue(yuan: str) -> tuple[str, str, str]:
-    return "platform", f"issue the sheet when the month has closed; {yuan} yuan for line 1 wait for it", DUE
+    return "platform", f"issue the sheet when the month has closed; {yuan} yuan for line 1 wait for it", MONTH_OVER
 
 
-def confirm(yuan: str) -> tuple[str, str, str]:
-    what = f"confirm the sheet of 2026-03, or dispute lines of it; {yuan} yuan for line 1 wait for it"
+def confirm(yuan: str, month: int = 3) -> tuple[str, str, str]:
+    what = f"confirm the sheet of 2026-0{month}, or dispute lines of it; {yuan} yuan for line 1 wait for it"
     return "hospital", what, CONFIRM
 
 
@@ -109,7 +112,7 @@ async def test_codes_and_money_that_are_missing_are_told_with_their_day_in_every
     for place in (*order, *order):
         fact, sequence = told[place]
         await worker.deliver(fact, sequence=sequence)
-    capture = ("hospital", f"capture codes of 40 of 60 {coded['unit']} of line 1", DUE)
+    capture = ("hospital", f"capture codes of 40 of 60 {coded['unit']} of line 1", CODES_BY)
     assert await next_of(hand, shipment) == [capture, issue("740.70")]
     assert await worker.dead_letters() == []
 
@@ -203,10 +206,40 @@ async def test_what_is_disputed_says_why_and_stays_so_when_more_codes_come(
     shipment = await accepted(hand)
     line = shipment["lines"][0]
     await worker.deliver(opened(line, shipment, True), coverage(line, shipment, 60))
-    facts = [(held(line, shipment, "数量不符", "数量不符"), 3), (released(line, shipment, "数量不符"), 4)]
+    disputed: dict[str, Any] = {"disputed": "数量不符", "resolve_by": date(2026, 3, 20)}
+    facts = [(held(line, shipment, "数量不符", **disputed), 3), (released(line, shipment, **disputed), 4)]
     for fact, sequence in reversed(facts) if later_first else facts:
         await worker.deliver(fact, sequence=sequence)
-    assert await next_of(hand, shipment) == [("hospital", "settle the dispute over line 1: 数量不符", DUE)]
+    settle = ("hospital", "settle the dispute over line 1: 数量不符", "2026-03-20T16:00:00Z")
+    assert await next_of(hand, shipment) == [settle]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(5))), ids=str)
+async def test_the_older_of_two_sheets_is_told_until_it_is_paid_in_every_order(
+    hand: Hand, worker: WorkerInHand, order: tuple[int, ...]
+) -> None:
+    shipment = await accepted(hand)
+    line = shipment["lines"][0]
+    part = SheetPart(sheet_id=SHEET, amount_yuan=Decimal("700.00"))
+    await worker.deliver(opened(line, shipment, False))
+    await worker.deliver(released(line, shipment), sequence=2, at=NOW)
+    facts: list[tuple[Any, int, timedelta]] = [
+        (issued(due_on=date(2026, 3, 29)), 1, timedelta(days=30)),
+        (confirmed(), 2, timedelta(days=31)),
+        (released(line, shipment, on_sheets=(part,)), 3, timedelta(days=32)),
+        (issued(SHEET_OF_APRIL, APRIL), 1, timedelta(days=60)),
+        (failure(shipment, {0: "0.00"}, step=3, sheet_id=SHEET, month=MARCH), 2, timedelta(days=61)),
+    ]
+    for place in (*order, *order):
+        fact, sequence, after = facts[place]
+        await worker.deliver(fact, sequence=sequence, at=NOW + after)
+    assert await next_of(hand, shipment) == [("agency", "pay 700.00 yuan for line 1", "2026-03-29T16:00:00Z")]
+    paid = payment(shipment, {0: "700.00"}, step=5, sheet_id=SHEET, month=MARCH)
+    await worker.deliver(paid, sequence=2, at=NOW + timedelta(days=62))
+    assert await next_of(hand, shipment) == [confirm("40.70", 4)]
+    bounced = failure(shipment, {0: "0.00"}, step=6, sheet_id=SHEET, month=MARCH)
+    await worker.deliver(bounced, sequence=3, at=NOW + timedelta(days=63))
+    assert await next_of(hand, shipment) == [("agency", "pay 700.00 yuan for line 1", "2026-03-29T16:00:00Z")]
 
 
 async def test_a_maker_sees_no_sheet_and_is_told_what_the_agency_waits_for(hand: Hand, worker: WorkerInHand) -> None:

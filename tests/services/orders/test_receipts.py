@@ -43,30 +43,36 @@ def coverage(line: Any, shipment: Any, covered: int) -> CoverageShort | Coverage
     return CoverageVerified(**fields, verified_at=AT)
 
 
-def payment(shipment: Any, amounts: dict[int, str], payment_id: UUID | None = None, step: int = 0) -> PaymentPaid:
+def payment(
+    shipment: Any, amounts: dict[int, str], payment_id: UUID | None = None, step: int = 0, **of_sheet: Any
+) -> PaymentPaid:
     """What settlement says of the lines of a shipment, by their place."""
     lines = paid_lines(shipment, amounts, step)
     return PaymentPaid(
         payment_id=payment_id or uuid4(),
         run_id=uuid4(),
-        sheet_id=uuid4(),
         institution_code=HOSPITAL,
         distributor_code=DISTRIBUTOR,
         region="330102",
         amount_yuan=sum((line.amount_yuan for line in lines), Decimal(0)),
         paid_at=AT,
         lines=lines,
+        **{"sheet_id": uuid4(), **of_sheet},
     )
 
 
 def failure(
-    shipment: Any, amounts: dict[int, str], payment_id: UUID | None = None, step: int = 0, returned: bool = True
+    shipment: Any,
+    amounts: dict[int, str],
+    payment_id: UUID | None = None,
+    step: int = 0,
+    returned: bool = True,
+    **of_sheet: Any,
 ) -> PaymentFailed:
     """The bank paid nothing, or took back what it had paid; the amounts are what is paid now."""
     return PaymentFailed(
         payment_id=payment_id or uuid4(),
         run_id=uuid4(),
-        sheet_id=uuid4(),
         institution_code=HOSPITAL,
         distributor_code=DISTRIBUTOR,
         region="330102",
@@ -74,6 +80,7 @@ def failure(
         reason="账户已销户",
         returned=returned,
         lines=paid_lines(shipment, amounts, step),
+        **{"sheet_id": uuid4(), **of_sheet},
     )
 
 

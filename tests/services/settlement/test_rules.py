@@ -16,7 +16,7 @@ from services.settlement.rules.payments import BankAnswer, Payment, Verdict
 from services.settlement.rules.reconciliation import Totals, differences
 from services.settlement.rules.runs import Run
 from services.settlement.rules.sheets import Sheet
-from shared import money
+from shared import clock, money
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 ZERO = Decimal("0.00")
@@ -209,7 +209,7 @@ def test_a_term_by_day_runs_to_the_midnight_that_ends_it() -> None:
     ],
 )
 def test_a_month_closes_at_midnight_in_shanghai(month: date, close_day: int, at: datetime) -> None:
-    assert sheets.closing_at(month, close_day) == at
+    assert clock.closing_at(month, close_day) == at
 
 
 @pytest.mark.parametrize("state", payments.STATES)

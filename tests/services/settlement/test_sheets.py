@@ -144,7 +144,9 @@ async def test_disputed_lines_leave_the_sheet_and_return_in_a_later_one(stage: S
     assert (named["payable_id"], named["product_name"], named["reason"]) == (wrong, "阿莫西林胶囊", "数量不符")
     await stage.ledger_agrees()
     said = await stage.worker.said()
-    assert [type(fact) for fact in said[-2:]] == [PayableHeld, SheetDisputed]
+    assert [type(fact) for fact in said[-2:]] == [SheetDisputed, PayableHeld]
+    assert isinstance(said[-1], PayableHeld)
+    assert (str(said[-1].resolve_by), said[-1].on_sheets) == (held["resolve_by"], ())
 
     confirmed = await stage.post(f"{path}/confirmation", HOSPITAL, **{"if-match": '"2"'})
     assert confirmed["amount_yuan"] == "49.36"

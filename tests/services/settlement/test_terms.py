@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from services.settlement.rules.payments import Verdict
-from services.settlement.rules.sheets import closing_at, next_month_to_close
 from shared import clock, money
+from shared.events.settlement import PayableReleased, PaymentFailed, PaymentPaid, SheetIssued, SheetPart
 
 from .conftest import (
     AGENCY_A,
@@ -153,9 +153,9 @@ async def test_codes_and_the_sheet_have_their_own_terms_and_not_that_of_the_mone
 )
 def test_the_next_month_to_close_is_the_first_that_closes_after_now(close_day: int, now: str, month: str) -> None:
     accepted, at = date(2026, 3, 1), datetime.fromisoformat(now)
-    found = next_month_to_close(accepted, close_day, at)
+    found = clock.next_month_to_close(accepted, close_day, at)
     assert found.isoformat() == month
-    assert closing_at(found, close_day) > at
+    assert clock.closing_at(found, close_day) > at
 
 
 async def test_an_account_that_was_named_is_decided_on_within_three_working_days(stage: Stage) -> None:
@@ -209,16 +209,24 @@ async def test_an_older_part_that_is_not_paid_is_told_though_the_newer_one_is(st
         await stage.post(f"/sheets/{sheet['id']}/confirmation", HOSPITAL, **{"if-match": '"1"'})
         await stage.post(f"/sheets/{sheet['id']}/review", AGENCY_A, **{"if-match": '"2"'})
         sheets.append(sheet["id"])
+    said = await stage.worker.said()
+    stood = [fact.on_sheets for fact in said if isinstance(fact, PayableReleased)]
+    assert stood == [(), (SheetPart(sheet_id=UUID(sheets[0]), amount_yuan=Decimal("172.09")),)]
+    issued = [(fact.sheet_id, fact.due_on) for fact in said if isinstance(fact, SheetIssued)]
+    assert issued == [(UUID(sheet_id), date(2026, 4, 4)) for sheet_id in sheets]
     stage.bank.script = {UUID(sheets[0]): [Verdict.REFUSED]}
     run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
     await stage.post(f"/payment-runs/{run['id']}/approval", AGENCY_B, status=202)
     await stage.worker.do_jobs()
+    said = await stage.worker.said()
     (payable,) = (await stage.get("/payables"))["items"]
     assert (payable["paid_yuan"], payable["sheet_id"]) == ("101.23", sheets[1])
     steps = (await stage.get(f"/sheets/{sheets[0]}/timeline"))["next"]
     assert steps[0]["what"].startswith("take the sheet into another payment run; the bank did not pay")
     assert payable["next"] == steps
     assert payable["waits_for"] == steps[0]
+    months = {fact.sheet_id: fact.month for fact in said if isinstance(fact, PaymentFailed | PaymentPaid)}
+    assert months == {UUID(sheet_id): date(2026, month, 1) for month, sheet_id in enumerate(sheets, 3)}
     for sheet_id in sheets:
         on_it = (await stage.get(f"/payables?sheet_id={sheet_id}"))["items"]
         assert [one["id"] for one in on_it] == [payable["id"]]
