@@ -89,7 +89,7 @@ def _exact(given: str | Decimal, unit: Decimal, maximum: Decimal, allowed: str) 
 
 
 def _text(yuan: Decimal, unit: Decimal, places: int) -> str:
-    return f"{_held(yuan, unit, places):.{places}f}"
+    return str(_held(yuan, unit, places))  # of a number with places never with an exponent
 
 
 def _held(yuan: Decimal, unit: Decimal, places: int) -> Decimal:

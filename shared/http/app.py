@@ -1,7 +1,7 @@
 """Makes the HTTP face of a service: its routes behind the edge, problems, health, metrics, the id of each request."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import cache
 from urllib.parse import urlsplit
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
+from starlette.routing import BaseRoute
 
 from shared import clock
 from shared.access import Access
@@ -60,6 +61,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
         version="1",
         redirect_slashes=False,  # a redirect would lead to whatever host the caller names
         lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # the service tells its own
         responses={422: {"model": problems.Problem}},  # which refusals there are, contract.py says
         generate_unique_id_function=lambda route: route.name,
     )
@@ -69,8 +71,7 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
         app.include_router(router)
     _operations(app, settings)
     known = list(routes_of([app.router]))
-    tags = {str(tag) for route in known if isinstance(route, APIRoute) for tag in route.tags}
-    app.openapi_tags = [{"name": tag} for tag in sorted(tags)]
+    app.openapi_tags = _tags(known)
     at_the_edge = [route for route in known if isinstance(route, Edge)]
     access.check_complete(route.name for route in at_the_edge)
     app.add_middleware(Straight, routes=at_the_edge)
@@ -78,6 +79,11 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     if settings.allowed_origins:
         app.add_middleware(Origins, allow_origins=settings.allowed_origins)
     return app
+
+
+def _tags(routes: Iterable[BaseRoute]) -> list[dict[str, str]]:
+    tags = {str(tag) for route in routes if isinstance(route, APIRoute) for tag in route.tags}
+    return [{"name": tag} for tag in sorted(tags)]
 
 
 def _cursor_secret(service: str, settings: ServiceSettings) -> bytes:

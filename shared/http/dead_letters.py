@@ -57,7 +57,7 @@ async def list_dead_letters(tx: TxHere, paging: PagingHere) -> Page[DeadLetterVi
     """Open dead letters, the oldest first."""
     after = int(paging.after[0]) if paging.after else 0
     found = await tx.all(dead_letters.DeadLetter, dead_letters.OPEN, after=after, rows=paging.rows)
-    return paging.page(found, DeadLetterView.model_validate, key=lambda letter: [letter.id])
+    return paging.page_of(DeadLetterView, found, key=lambda letter: [letter.id])
 
 
 @router.get("/{letter_id}")

@@ -4,10 +4,12 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import Depends, Query, Request
+from pydantic import TypeAdapter
 
 from shared.errors import BadRequest, Fault, Said, Unprocessable
 from shared.http.schemas import Page
@@ -47,9 +49,20 @@ class Paging:
 
     def page(self, found: Sequence[R], show: Callable[[R], V], key: Callable[[R], Sequence[Any]]) -> Page[V]:
         """The page of what was found (at most `rows`), with the cursor of its last row."""
+        return self._page([show(row) for row in found[: self.limit]], found, key)
+
+    def page_of(self, view: type[V], found: Sequence[R], key: Callable[[R], Sequence[Any]]) -> Page[V]:
+        """The page of what has the fields of its view: all of it is looked at together, which costs a third."""
+        return self._page(_views(view).validate_python(found[: self.limit], from_attributes=True), found, key)  # type: ignore[arg-type]
+
+    def _page(self, shown: list[V], found: Sequence[R], key: Callable[[R], Sequence[Any]]) -> Page[V]:
         more = len(found) > self.limit
-        here = found[: self.limit]
-        return Page(items=[show(row) for row in here], next=_seal(key(here[-1]), self.secret) if more else None)
+        return Page(items=shown, next=_seal(key(found[self.limit - 1]), self.secret) if more else None)
+
+
+@cache
+def _views(view: type) -> TypeAdapter[Any]:
+    return TypeAdapter(list[view])  # type: ignore[valid-type]
 
 
 def _seal(key: Sequence[Any], secret: bytes) -> str:

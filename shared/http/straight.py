@@ -7,7 +7,6 @@ to FastAPI: the contract, its pages, a wrong path or method.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
 from typing import Any
 
 from starlette._utils import get_route_path
@@ -17,6 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared.http import problems
 from shared.http.calls import Endpoint
 from shared.http.edge import Edge
+
+EXPECTED = tuple(problems.EXPECTED)
 
 
 class Straight:
@@ -39,13 +40,11 @@ class Straight:
         route, parameters = found
         scope.update(path_params=parameters, endpoint=route.endpoint, route=route)
         request = Request(scope, receive, send)
-        async with AsyncExitStack() as stack:
-            scope["fastapi_inner_astack"] = scope["fastapi_function_astack"] = stack
-            try:
-                answer = await self._answers[route.name](request)
-            except tuple(problems.EXPECTED) as error:
-                answer = await problems.expected(request, error)
-            await answer(scope, receive, send)
+        try:
+            answer = await self._answers[route.name](request)
+        except EXPECTED as error:
+            answer = await problems.expected(request, error)
+        await answer(scope, receive, send)
 
     def find(self, scope: Scope) -> tuple[Edge, dict[str, Any]] | None:
         """The route that answers a request, and what stands in its path for the parameters."""

@@ -92,7 +92,7 @@ async def list_distributions(
         after=UUID(paging.after[0]) if paging.after else None,
         rows=paging.rows,
     )
-    return paging.page(found, DistributionView.model_validate, key=lambda row: [row.id])
+    return paging.page_of(DistributionView, found, key=lambda row: [row.id])
 
 
 @router.get("/{distribution_id}")

@@ -48,7 +48,7 @@ async def list_enterprises(
     """Enterprises in the order of registration."""
     after = UUID(paging.after[0]) if paging.after else None
     found = await queries.enterprises_page(tx, code=code, name=name, kind=kind, after=after, rows=paging.rows)
-    return paging.page(found, EnterpriseView.model_validate, key=lambda row: [row.id])
+    return paging.page_of(EnterpriseView, found, key=lambda row: [row.id])
 
 
 @router.get("/{enterprise_id}")

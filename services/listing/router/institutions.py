@@ -57,7 +57,7 @@ async def list_institutions(
         after=UUID(paging.after[0]) if paging.after else None,
         rows=paging.rows,
     )
-    return paging.page(found, InstitutionView.model_validate, key=lambda row: [row.id])
+    return paging.page_of(InstitutionView, found, key=lambda row: [row.id])
 
 
 @router.get("/{institution_id}")

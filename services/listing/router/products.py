@@ -50,7 +50,7 @@ async def list_all_products(
     found = await queries.products_page(
         tx, code=code, name=name, manufacturer=manufacturer, after=after, rows=paging.rows
     )
-    return paging.page(found, ProductView.model_validate, key=lambda row: [row.id])
+    return paging.page_of(ProductView, found, key=lambda row: [row.id])
 
 
 @router.get("/{product_id}")

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -17,8 +18,29 @@ from services.orders.rules.lines import ACTIVE, CANCELLED, PENDING, Line
 from services.orders.rules.orders import COUNTS, Book, Order
 from services.orders.tables import order_lines, orders
 from shared.db import Record, Tx
+from shared.values import frozen, names_of
 
 OrderState = Literal["placed", "confirmed", "closed", "cancelled"]
+
+
+@frozen
+class OrderHead:
+    """An order without its lines; the counts are of those within reach."""
+
+    id: UUID
+    order_number: str
+    institution_code: str
+    institution_name: str
+    region: str
+    delivery_point: str | None
+    placed_at: datetime
+    confirm_by: datetime
+    state: str
+    line_count: int
+    lines_pending: int
+    lines_active: int
+    lines_cancelled: int
+
 
 _IN_STATE: dict[OrderState, sa.ColumnElement[bool]] = {
     "placed": orders.c.lines_pending > 0,
@@ -32,8 +54,7 @@ _ALL = sa.select(orders)
 _IDS = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
 
 
-_OF_ORDER = {column.name: f"of_{column.name}" for column in orders.c}
-_OF_LINE = tuple(column.name for column in SHOWN)
+_OF_ORDER = tuple(orders.c[name].label(f"of_{name}") for name in names_of(Order))
 
 
 @lru_cache
@@ -41,7 +62,7 @@ def _whole(reach: Reach) -> sa.Executable:
     """Orders with their lines, a row a line; one row without a line where none is within reach."""
     of_order = sa.and_(order_lines.c.order_id == orders.c.id, of_party(reach, order_lines))
     return (
-        sa.select(*(orders.c[name].label(label) for name, label in _OF_ORDER.items()), *SHOWN)
+        sa.select(*_OF_ORDER, *SHOWN)
         .select_from(orders.outerjoin(order_lines, of_order))
         .where(orders.c.id == sa.any_(_IDS), of_party(reach, orders))
         .order_by(orders.c.id, order_lines.c.line_number)
@@ -108,10 +129,8 @@ async def books(tx: Tx, ids: Collection[UUID]) -> dict[UUID, Book]:
 
 
 def _book(rows: Sequence[Record]) -> Book:
-    order = dict(zip(_OF_ORDER, rows[0], strict=False))  # the order's columns come first
-    order |= {name: tuple(value) for name, value in order.items() if isinstance(value, list)}
-    lines = (dict(zip(_OF_LINE, tuple(row)[len(_OF_ORDER) :], strict=True)) for row in rows if row["id"] is not None)
-    return Book(Order(**order), tuple(Line(**line) for line in lines))
+    head: list[Any] = [tuple(one) if isinstance(one, list) else one for one in tuple(rows[0])[: len(_OF_ORDER)]]
+    return Book(Order(*head), tuple(Line(*tuple(row)[len(_OF_ORDER) :]) for row in rows if row["id"] is not None))
 
 
 async def get_book(tx: Tx, order_id: UUID) -> Book:
@@ -155,13 +174,13 @@ async def _with_lines(tx: Tx, found: Sequence[Order]) -> dict[UUID, Book]:
     return {order.id: Book(order, tuple(by_order[order.id])) for order in found}
 
 
-async def heads_page(tx: Tx, *, state: OrderState | None, rows: int, **asked: Any) -> list[Record]:
+async def heads_page(tx: Tx, *, state: OrderState | None, rows: int, **asked: Any) -> list[OrderHead]:
     """Up to `rows` heads of orders, the newest first, with counts of the lines within reach.
 
     `asked`: the filters of _FILTERS, None where nothing is asked.
     """
     given = {name: value for name, value in asked.items() if value is not None}
-    return await tx.rows(_heads(reach_of(tx), state, frozenset(given)), rows=rows, **given, **scoped(tx))
+    return await tx.all(OrderHead, _heads(reach_of(tx), state, frozenset(given)), rows=rows, **given, **scoped(tx))
 
 
 @lru_cache
@@ -199,19 +218,7 @@ def _has_product(reach: Reach) -> sa.ColumnElement[bool]:
     return lines.exists()
 
 
-_HEAD = tuple(
-    orders.c[name]
-    for name in (
-        "id",
-        "order_number",
-        "institution_code",
-        "institution_name",
-        "region",
-        "delivery_point",
-        "placed_at",
-        "confirm_by",
-    )
-)
+_HEAD = tuple(orders.c[name] for name in names_of(OrderHead) if name in orders.c and name not in COUNTS)
 _STATE = sa.case(*((condition, name) for name, condition in _IN_STATE.items())).label("state")
 _FILTERS: dict[str, Callable[[Reach], sa.ColumnElement[bool]]] = {
     "product_code": _has_product,

@@ -57,7 +57,7 @@ async def list_orders(
         placed_before=clock.start_of_day(placed_to + timedelta(days=1)) if placed_to else None,
         after=UUID(paging.after[0]) if paging.after else None,
     )
-    return paging.page(found, lambda head: OrderHeadView.model_validate(dict(head)), key=lambda head: [head["id"]])
+    return paging.page_of(OrderHeadView, found, key=lambda head: [head.id])
 
 
 @router.get("/by-number/{order_number:path}")

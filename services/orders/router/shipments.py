@@ -43,7 +43,7 @@ async def list_shipments(
     """Shipments, the newest first; `state=dispatched` is what the hospital awaits."""
     after = UUID(paging.after[0]) if paging.after else None
     found = await queries.shipments_page(tx, state=state, order_id=order_id, after=after, rows=paging.rows)
-    return paging.page(found, ShipmentHeadView.model_validate, key=lambda shipment: [shipment.id])
+    return paging.page_of(ShipmentHeadView, found, key=lambda shipment: [shipment.id])
 
 
 @router.get("/by-number/{shipment_number:path}")

@@ -79,7 +79,7 @@ async def list_sheet_lines(sheet_id: UUID, tx: TxHere, paging: PagingHere) -> Pa
     await queries.get_sheet(tx, sheet_id)
     after = UUID(paging.after[0]) if paging.after else None
     found = await queries.lines_page(tx, sheet_id, after=after, rows=paging.rows)
-    return paging.page(found, LineView.model_validate, key=lambda line: [line.payable_id])
+    return paging.page_of(LineView, found, key=lambda line: [line.payable_id])
 
 
 @router.get("/{sheet_id}/timeline")

@@ -53,7 +53,7 @@ async def list_anomalies(
         after=after,
         rows=paging.rows,
     )
-    return paging.page(found, AnomalyView.model_validate, key=lambda row: [row.id])
+    return paging.page_of(AnomalyView, found, key=lambda row: [row.id])
 
 
 @router.get("/{anomaly_id}")

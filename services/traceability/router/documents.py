@@ -40,7 +40,7 @@ async def list_documents(
     found = await queries.documents_page(
         tx, bill_number=bill_number, bill_type=bill_type, receipt_id=receipt_id, after=after, rows=paging.rows
     )
-    return paging.page(found, DocumentSummary.model_validate, key=lambda row: [row.id])
+    return paging.page_of(DocumentSummary, found, key=lambda row: [row.id])
 
 
 @router.get("/{document_id}")

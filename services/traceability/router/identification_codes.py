@@ -36,7 +36,7 @@ async def list_identification_codes(
     """Identification codes in their order; public, as 三码合一映射库 is."""
     after = str(paging.after[0]) if paging.after else None
     found = await queries.identification_codes_page(tx, product_code=product_code, after=after, rows=paging.rows)
-    return paging.page(found, UploadedView.model_validate, key=lambda row: [row.ident])
+    return paging.page_of(UploadedView, found, key=lambda row: [row.ident])
 
 
 @router.get("/unknown-codes")
@@ -46,4 +46,4 @@ async def list_unknown_codes(caller: CallerHere, tx: TxHere, paging: PagingHere)
     after = str(paging.after[0]) if paging.after else None
     page = queries.awaited_of_maker if "manufacturer" in caller.roles else queries.awaited_page
     found = await page(tx, after=after, rows=paging.rows)
-    return paging.page(found, AwaitedView.model_validate, key=lambda row: [row.ident])
+    return paging.page_of(AwaitedView, found, key=lambda row: [row.ident])

@@ -49,7 +49,7 @@ async def list_recalls(
     """Recalls in the order of their opening; public."""
     after = UUID(paging.after[0]) if paging.after else None
     found = await queries.recalls_page(tx, state=state, product_code=product_code, after=after, rows=paging.rows)
-    return paging.page(found, RecallView.model_validate, key=lambda row: [row.id])
+    return paging.page_of(RecallView, found, key=lambda row: [row.id])
 
 
 @router.get("/{recall_id}")

@@ -39,7 +39,7 @@ async def list_receipts(
         after=after,
         rows=paging.rows,
     )
-    return paging.page(found, ReceiptView.model_validate, key=lambda row: [row.id])
+    return paging.page_of(ReceiptView, found, key=lambda row: [row.id])
 
 
 @router.get("/by-shipment-line/{shipment_line_id}")
