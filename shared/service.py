@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from fastapi import APIRouter
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 
 from shared.deadlines import Deadlines
 from shared.inbox import Handlers
@@ -28,6 +28,8 @@ class Service:
     jobs: Jobs = field(default_factory=dict)
     republish: Republish = field(default_factory=dict)
     projections: Mapping[str, Projection] = field(default_factory=dict)
+    organisations: Table | None = None
+    """where it knows enterprises by the `code` they trade under and their `uscc`"""
 
     @property
     def tags(self) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 from services.alerts import consumer
 from services.alerts.router import routers
 from services.alerts.settings import AlertsSettings
-from services.alerts.tables import metadata
+from services.alerts.tables import metadata, organisations
 from shared.service import Service
 
 service = Service(
@@ -15,4 +15,5 @@ service = Service(
     handlers=consumer.HANDLERS,
     deadlines=consumer.DEADLINES,
     projections=consumer.PROJECTIONS,
+    organisations=organisations,
 )

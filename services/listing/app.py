@@ -3,7 +3,7 @@
 from services.listing import consumer
 from services.listing.router import routers
 from services.listing.settings import ListingSettings
-from services.listing.tables import metadata
+from services.listing.tables import enterprises, metadata
 from shared.service import Service
 
 service = Service(
@@ -16,4 +16,5 @@ service = Service(
     deadlines=consumer.DEADLINES,
     jobs=consumer.JOBS,
     republish=consumer.REPUBLISH,
+    organisations=enterprises,
 )

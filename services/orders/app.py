@@ -3,7 +3,7 @@
 from services.orders import consumer
 from services.orders.router import routers
 from services.orders.settings import OrdersSettings
-from services.orders.tables import metadata
+from services.orders.tables import enterprises, metadata
 from shared.service import Service
 
 service = Service(
@@ -16,4 +16,5 @@ service = Service(
     deadlines=consumer.DEADLINES,
     republish=consumer.REPUBLISH,
     projections=consumer.PROJECTIONS,
+    organisations=enterprises,
 )

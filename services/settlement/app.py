@@ -3,7 +3,7 @@
 from services.settlement import consumer
 from services.settlement.router import routers
 from services.settlement.settings import SettlementSettings
-from services.settlement.tables import metadata
+from services.settlement.tables import metadata, organisations
 from shared.service import Service
 
 service = Service(
@@ -17,4 +17,5 @@ service = Service(
     jobs=consumer.JOBS,
     republish=consumer.REPUBLISH,
     projections=consumer.PROJECTIONS,
+    organisations=organisations,
 )

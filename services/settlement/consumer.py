@@ -4,8 +4,10 @@ from functools import partial
 
 from services.settlement.gateways import open_bank
 from services.settlement.handlers import again, payables, payments, recalls, sheets
-from services.settlement.tables import coverage, recalled_lots
+from services.settlement.handlers.organisations import on_enterprises_registered
+from services.settlement.tables import coverage, organisations, recalled_lots
 from shared.deadlines import Deadlines
+from shared.events.listing import EnterpriseRegistered
 from shared.events.orders import DeliveryAccepted
 from shared.events.traceability import CoverageShort, CoverageVerified, RecallClosed, RecallOpened
 from shared.inbox import Handlers
@@ -13,6 +15,7 @@ from shared.jobs import Jobs
 from shared.republish import Projection, Republish
 
 HANDLERS: Handlers = {
+    EnterpriseRegistered: on_enterprises_registered,
     DeliveryAccepted: payables.on_deliveries_accepted,
     CoverageVerified: payables.on_coverage_verified,
     CoverageShort: payables.on_coverage_short,
@@ -32,5 +35,6 @@ REPUBLISH: Republish = {
 }
 PROJECTIONS = {
     "coverage": Projection((coverage,), {"traceability": ("receipts",)}),
+    "organisations": Projection((organisations,), {"listing": ("enterprises",)}),
     "recalls": Projection((recalled_lots,), {"traceability": ("recalls",)}),
 }

@@ -3,7 +3,7 @@
 from services.traceability import consumer
 from services.traceability.router import routers
 from services.traceability.settings import TraceabilitySettings
-from services.traceability.tables import metadata
+from services.traceability.tables import metadata, organisations
 from shared.service import Service
 
 service = Service(
@@ -16,4 +16,5 @@ service = Service(
     deadlines=consumer.DEADLINES,
     republish=consumer.REPUBLISH,
     projections=consumer.PROJECTIONS,
+    organisations=organisations,
 )

@@ -20,6 +20,7 @@ from shared.http.door import Door
 from shared.http.edge import Edge, Runtime
 from shared.http.paths import routes_of
 from shared.http.rates import Rates
+from shared.http.standing import Standing
 from shared.http.straight import Straight
 from shared.http.turns import Turns
 from shared.identity import Verifier, trusted
@@ -36,24 +37,13 @@ def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.cursor_secret = _cursor_secret(service.name, settings)
-        policy = Policy.load(settings.policy_files)
-        verifier = Verifier(trusted(settings), service.name, settings.limits)
-        database = await _database(service, settings, policy)
-        app.state.runtime = Runtime(
-            settings=settings,
-            policy=policy,
-            access=access,
-            verifier=verifier,
-            database=database,
-            rates=Rates(settings.limits.requests_per_second, settings.limits.requests_burst),
-            turns=Turns(settings.limits),
-        )
+        runtime = app.state.runtime = await _runtime(service, settings, access)
         clock.allow_driving(settings.driven_clock, settings.clock_file)
         try:
             yield
         finally:
-            await verifier.close()
-            await database.close()
+            await runtime.verifier.close()
+            await runtime.database.close()
 
     app = FastAPIOffline(  # /docs with its assets, for places without the network
         title=service.title,
@@ -106,6 +96,21 @@ def _cursor_secret(service: str, settings: ServiceSettings) -> bytes:
 def _slowly(password: str, service: str) -> bytes:
     """Takes so long that nobody finds the password by trying, with a cursor and its signature in hand."""
     return hashlib.scrypt(password.encode(), salt=f"cursors of {service}".encode(), n=2**14, r=8, p=1)
+
+
+async def _runtime(service: Service, settings: ServiceSettings, access: Access) -> Runtime:
+    """What the edge has in hand from the start to the end of the app."""
+    policy = Policy.load(settings.policy_files)
+    return Runtime(
+        settings=settings,
+        policy=policy,
+        access=access,
+        verifier=Verifier(trusted(settings), service.name, settings.limits),
+        database=await _database(service, settings, policy),
+        rates=Rates(settings.limits.requests_per_second, settings.limits.requests_burst),
+        turns=Turns(settings.limits),
+        standing=Standing(service.organisations),
+    )
 
 
 async def _database(service: Service, settings: ServiceSettings, policy: Policy) -> Database:

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from shared import idempotency
 from shared.access import Access, RoleMayNot, ScopeTooNarrow
 from shared.errors import Unavailable
-from shared.http import door, links, openapi, rates, turns, uploads, words
+from shared.http import door, links, openapi, rates, standing, turns, uploads, words
 from shared.http.body import TooManyItems, UnreadableBody
 from shared.http.edge import READS, Busy, Edge, KeyEmpty, KeyRepeated, NotJson, UnknownParameter, ValueNotStorable
 from shared.http.invalid import InvalidRequest
@@ -142,6 +142,8 @@ def _on_the_way(route: APIRoute, access: Access, *, body: bool) -> set[Refusal]:
     if not isinstance(route, Edge):
         return found
     found |= ADMITTED
+    if access.matrix[route.name].keys() & standing.ENTERPRISES:
+        found.add(standing.TradesUnderOtherCode)
     if access.matrix[route.name].keys() >= set(ROLES):
         found.remove(RoleMayNot)
     if route.body_field:

@@ -37,6 +37,7 @@ from shared.http.calls import Endpoint, call_of
 from shared.http.door import UPLOADS
 from shared.http.rates import Rates
 from shared.http.schemas import UNCLEAN
+from shared.http.standing import Standing
 from shared.http.turns import Turns
 from shared.identity import Caller, Verifier
 from shared.policy import Policy
@@ -111,6 +112,7 @@ class Runtime:
     database: Database
     rates: Rates
     turns: Turns
+    standing: Standing
 
 
 class Edge(APIRoute):
@@ -139,6 +141,7 @@ class Edge(APIRoute):
             _known_parameters(request, parameters)
             _storable(request)
             with runtime.turns.under_way(caller.organisation):
+                await runtime.standing.check(caller, runtime.database, runtime.turns)
                 if takes_json:
                     request = await _read(request)
                 if not writes:

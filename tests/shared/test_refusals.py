@@ -236,7 +236,7 @@ def test_a_read_answers_no_word_of_bodies_keys_or_versions() -> None:
     assert refusals("orders", "get_order") == {
         **ADMITTED,
         "400": {"unknown_parameter"},
-        "403": {"scope_too_narrow"},  # every role may
+        "403": {"scope_too_narrow", "trades_under_other_code"},  # every role may, enterprises among them
         "404": {"order_not_found"},
         "422": {"invalid_request", "value_not_storable"},
     }
@@ -289,7 +289,7 @@ def test_a_step_answers_what_its_own_party_can_be_refused_for() -> None:
     assigned, escalated = refusals("alerts", "assign_problem"), refusals("alerts", "escalate_problem")
     assert (assigned["403"], escalated["403"]) == ({*MAY_NOT, "not_your_level"}, {*MAY_NOT, "not_your_level"})
     assert escalated["409"] - assigned["409"] == {"no_level_above"}
-    assert refusals("alerts", "reply_to_problem")["403"] == {*MAY_NOT, "not_your_turn"}
+    assert refusals("alerts", "reply_to_problem")["403"] == {*MAY_NOT, "trades_under_other_code", "not_your_turn"}
     assert refusals("listing", "submit_listing")["422"] == asked
     assert refusals("listing", "delist_listing")["422"] == asked | {"selected_stays", "listing_refused"}
 

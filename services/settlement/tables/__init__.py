@@ -1,8 +1,10 @@
-"""The rows settlement owns, one module per aggregate; all but recalls are private to their parties and their region."""
+"""The rows settlement owns, one module per aggregate; private to their parties and their region, but for recalls and
+organisations."""
 
 from services.settlement.tables.accounts import accounts
 from services.settlement.tables.base import metadata
 from services.settlement.tables.ledger import transfers
+from services.settlement.tables.organisations import organisations
 from services.settlement.tables.payables import coverage, payables
 from services.settlement.tables.payments import payments
 from services.settlement.tables.recalls import recalled_lots
@@ -13,6 +15,7 @@ __all__ = [
     "accounts",
     "coverage",
     "metadata",
+    "organisations",
     "payables",
     "payment_runs",
     "payments",

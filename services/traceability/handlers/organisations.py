@@ -10,9 +10,10 @@ from shared.inbox import Received
 
 async def on_enterprises_registered(tx: Tx, events: Sequence[Received[EnterpriseRegistered]]) -> None:
     """The newest version of an enterprise holds."""
-    await keep_names(tx, [(event.data.enterprise_code, event.data.name, event.sequence) for event in events])
+    told = [(one.data.enterprise_code, one.data.name, one.sequence, one.data.uscc) for one in events]
+    await keep_names(tx, told)
 
 
 async def on_institutions_registered(tx: Tx, events: Sequence[Received[InstitutionRegistered]]) -> None:
     """The newest version of an institution holds."""
-    await keep_names(tx, [(event.data.institution_code, event.data.name, event.sequence) for event in events])
+    await keep_names(tx, [(one.data.institution_code, one.data.name, one.sequence, None) for one in events])

@@ -6,17 +6,18 @@ from shared.db import Tx
 from shared.next_steps import NextStep
 
 _KEEP = """
-INSERT INTO organisations (code, name, version) SELECT * FROM unnest($1::text[], $2::text[], $3::int[]) ORDER BY 1
-ON CONFLICT (code) DO UPDATE SET name = excluded.name, version = excluded.version
-WHERE organisations.version < excluded.version
+INSERT INTO organisations (code, name, version, uscc)
+SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[]) ORDER BY 1
+ON CONFLICT (code) DO UPDATE SET name = excluded.name, version = excluded.version, uscc = excluded.uscc
+WHERE organisations.version <= excluded.version
 """
 _NAMES = "SELECT code, name FROM organisations WHERE code = ANY($1::text[])"
 
 
-async def keep_names(tx: Tx, told: Iterable[tuple[str, str, int]]) -> None:
-    """Keeps (code, name, version); of one organisation the newest version holds."""
-    newest = {code: (code, name, version) for code, name, version in sorted(told, key=lambda one: one[2])}
-    await tx.sql(_KEEP, *([one[place] for one in newest.values()] for place in range(3)))
+async def keep_names(tx: Tx, told: Iterable[tuple[str, str, int, str | None]]) -> None:
+    """Keeps (code, name, version, uscc); of one organisation the newest version holds, which fills what was not kept at first."""
+    newest = {one[0]: one for one in sorted(told, key=lambda one: one[2])}
+    await tx.sql(_KEEP, *([one[place] for one in newest.values()] for place in range(4)))
 
 
 async def names_of(tx: Tx, codes: Iterable[str | None]) -> dict[str, str]:
