@@ -37,6 +37,10 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
+_BY_KEYS = "set_config('enable_seqscan', 'off', true)"
+"""A transaction finds rows by their keys. Plans are kept, and one made while a table was empty would read all of it when it has
+grown, comparing each row with each key; a table without an index for it is read from end to end all the same."""
+
 MUCH = 500
 """Rows that take the database so long to write that it is worth not to wait for it at once."""
 
@@ -82,12 +86,12 @@ class Scope:
         return self.reach, self.organisation, self.region_prefix
 
     def opening(self) -> str:
-        """The first words of a transaction: BEGIN and the settings that row-level security reads."""
+        """The first words of a transaction: BEGIN, how it finds rows, and the settings that row-level security reads."""
         settings = (
             f"set_config('{name}', {quoted(value)}, true)"
             for name, value in zip(WALL_SETTINGS, self.settings(), strict=True)
         )
-        return f"BEGIN; SELECT {', '.join(settings)}"
+        return f"BEGIN; SELECT {_BY_KEYS}, {', '.join(settings)}"
 
 
 _REACH = f"SELECT set_config('{WALL_SETTINGS[0]}', $1, true)"

@@ -42,10 +42,6 @@ inbox = sa.Table(
 
 _ACCEPT = "INSERT INTO inbox (event_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id"
 
-_FIRST_WORDS = f"SET LOCAL enable_seqscan = off; {dead_letters.ANY_OPEN}"
-"""Handlers find many rows by their keys. Plans are kept, and one made while a table was empty would read all of it when it
-has grown, comparing each row with each key."""
-
 
 @frozen
 class Received(Generic[E]):
@@ -182,7 +178,7 @@ class Consumer:
     async def _together(self, items: Sequence[Item]) -> None:
         began = clock.elapsed()
         outcomes: dict[str, list[Item]] = {"applied": [], "repeated": [], "waiting": [], "dead": []}
-        async with self.database.transaction(EVERYTHING, ask=_FIRST_WORDS) as tx:
+        async with self.database.transaction(EVERYTHING, ask=dead_letters.ANY_OPEN) as tx:
             free = await self._free(tx, items, outcomes)
             fresh = await accept(tx, free) if free else []
             crash.at("consumer: after inbox")

@@ -16,7 +16,7 @@ from services.orders.handlers.shipments import CallingBack, cancel_shipments, di
 from services.orders.schemas.lines import ConfirmLinesOf
 from services.orders.schemas.orders import PlaceOrder
 from services.orders.schemas.shipments import AcceptShipmentOf, DispatchShipment
-from shared.db import Database, Scope, Tx
+from shared.db import Database, Record, Scope, Tx
 from shared.errors import ServiceError
 from shared.identity import Caller
 from shared.service import Service
@@ -50,8 +50,8 @@ async def test_placing_reads_once_and_writes_once(hand: Hand, begin: Begin, coun
         assert (again, [book.order.id for book in same]) == (2, [book.order.id for book in placed])
 
 
-@pytest.mark.parametrize("count", [1, 20])
-async def test_each_call_costs_the_same_for_one_and_for_many(hand: Hand, database: Database, count: int) -> None:
+async def costs_of_calls(database: Database, count: int) -> dict[str, int]:
+    """What each call of many costs, from placing to the end of what was placed."""
     costs = {}
     own, seller = Scope("own", HOSPITAL), Scope("own", DISTRIBUTOR)
 
@@ -84,7 +84,31 @@ async def test_each_call_costs_the_same_for_one_and_for_many(hand: Hand, databas
     await does("accept", own, accept_shipments, BUYER, accepting)
     await does("close", own, close_lines, BUYER, [Closing(order_id, 1, "x") for order_id in ids])
     await does("cancel", own, cancel_orders, BUYER, [Cancelling(order_id, "x") for order_id in ids])
-    assert costs == {"place": 2, "confirm": 4, "ship": 6, "call back": 6, "accept": 7, "close": 4, "cancel": 4}
+    return costs
+
+
+@pytest.mark.parametrize("count", [1, 20])
+async def test_each_call_costs_the_same_for_one_and_for_many(hand: Hand, database: Database, count: int) -> None:
+    expected = {"place": 2, "confirm": 4, "ship": 6, "call back": 6, "accept": 7, "close": 4, "cancel": 4}
+    assert await costs_of_calls(database, count) == expected
+
+
+async def test_no_call_of_many_reads_a_table_from_end_to_end_also_when_it_was_empty_at_first(
+    hand: Hand, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, tuple[Any, ...]] = {}
+    sql = Tx.sql
+
+    async def heard(tx: Tx, text: str, *values: Any) -> list[Record]:
+        asked[text] = values
+        return await sql(tx, text, *values)
+
+    monkeypatch.setattr(Tx, "sql", heard)
+    await costs_of_calls(database, 2)
+    async with database.transaction() as tx:
+        plans = {text: await sql(tx, f"EXPLAIN {text}", *values) for text, values in asked.items()}
+    assert len(plans) > 5
+    assert [text for text, plan in plans.items() if any("Seq Scan" in line[0] for line in plan)] == []
 
 
 @pytest.mark.parametrize("count", [1, 20])
