@@ -28,7 +28,7 @@ USCC = "91330100000000001C"
 
 def example(contract: type[Event]) -> bytes:
     """The bytes of one event of this class."""
-    fact = msgspec.convert(_value(inspect.type_info(contract), "", contract.TYPE), contract, strict=False)
+    fact = fact_of(contract, contract.TYPE)
     return seal(
         event_id=uuid5(NAMESPACE_URL, contract.TYPE),
         source="/" + contract.TYPE.split(".")[2],
@@ -40,6 +40,11 @@ def example(contract: type[Event]) -> bytes:
         request_id="0197a0f0-9a3c-7d41-8a51-5d1d6b1c2f10",
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     )
+
+
+def fact_of(contract: type[Event], world: str) -> Event:
+    """A fact of this class; all of one world speak of the same things, for ids follow from the names of their fields."""
+    return msgspec.convert(_value(inspect.type_info(contract), "", world), contract, strict=False)
 
 
 def _value(kind: inspect.Type, name: str, seed: str) -> Any:
@@ -56,22 +61,24 @@ def _value(kind: inspect.Type, name: str, seed: str) -> Any:
 
 def _plain(kind: inspect.Type, name: str, seed: str) -> Any:
     plain: dict[type[inspect.Type], Any] = {
-        inspect.StrType: _word(name),
+        inspect.StrType: word_of(name),
         inspect.IntType: 20,
         inspect.BoolType: True,
         inspect.DecimalType: Decimal("12.50"),
-        inspect.UUIDType: _id(name, seed),
+        inspect.UUIDType: id_of(name, seed),
         inspect.DateType: date(2026, 3, 31),
         inspect.DateTimeType: SAID_AT,
     }
     return plain[type(kind)]
 
 
-def _word(name: str) -> str:
+def word_of(name: str) -> str:
+    """What stands in a text of this name."""
     if name in WORDS:
         return WORDS[name]
     return USCC if name.endswith("_code") else name.replace("_", " ")
 
 
-def _id(name: str, seed: str) -> UUID:
+def id_of(name: str, seed: str) -> UUID:
+    """What stands in an id of this name."""
     return uuid5(uuid5(NAMESPACE_URL, seed), name)
