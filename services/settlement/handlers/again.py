@@ -102,7 +102,7 @@ def _of_payment(payment: Payment, booked: dict[tuple[UUID, str], list[Booked]]) 
     if payment.state == rules.SENDING:
         return [Again(sent_fact(payment), payment.version, payment.sent_at)]
     for posting in ANSWERS.get(payment.state, ()):
-        if lines := booked.get((payment.id, posting.value)):
+        if lines := list({each.payable_id: each for each in booked.get((payment.id, posting.value), ())}.values()):
             facts = (answer_fact(posting, payment, part) for part in parts_of(lines)[payment.id])
             return [Again(fact, payment.version, payment.answered_at) for fact in facts]
     return []

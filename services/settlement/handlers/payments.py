@@ -40,7 +40,17 @@ from shared.jobs import Job
 
 ORDERS_A_CALL = 500
 LINES_AN_EVENT = 1_000
-CHANGING = ("state", "reason", "sent_at", "answered_at", "paid_at", "version")
+CHANGING = (
+    "state",
+    "reason",
+    "sent_at",
+    "answered_at",
+    "paid_at",
+    "contradicted_at",
+    "answers",
+    "bank_reference",
+    "version",
+)
 
 
 async def send_run(bank_of: Callable[[], Bank], job: Job) -> dict[str, Any]:
@@ -77,7 +87,7 @@ async def reserve(tx: Tx, run_id: UUID, after: UUID) -> list[Payment]:
         for payment in waiting
         if payment.state == rules.PLANNED
     ]
-    await _store(tx, fresh)
+    await store_payments(tx, fresh)
     await book_sheets(tx, BY_ITSELF, Posting.SENT, [(payment.sheet_id, payment.id) for payment in fresh])
     for payment in fresh:
         detail = {"amount_yuan": payment.amount_yuan, "changes": {"state": [rules.PLANNED, payment.state]}}
@@ -123,7 +133,7 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
         try:
             after, posting = _answered(payment, answer, now, booking)
         except PaymentNotOpen as contradiction:
-            await _doubt(tx, who, payment, answer, contradiction.detail)
+            known[payment.id] = await _doubt(tx, who, payment, answer, contradiction.detail)
             outcomes.append(contradiction)
             continue
         known[payment.id] = after
@@ -131,18 +141,21 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
         if posting:
             booking[posting][payment.id] = after
     if booking:
-        await _settle(tx, who, before, booking)
+        await settle(tx, who, before, booking)
     return outcomes
 
 
-async def _doubt(tx: Tx, who: Caller, payment: Payment, answer: BankAnswer, detail: str) -> None:
+async def _doubt(tx: Tx, who: Caller, payment: Payment, answer: BankAnswer, detail: str) -> Payment:
     """Keeps what the bank said against its own word; one that it calls paid after all keeps the sheet from being paid again."""
     said = {"detail": detail, "answer": answer.verdict, "paid_at": answer.paid_at, "reason": answer.reason}
     history.note(tx, who, payment.id, "contradicted", parties_of_payment(payment), said)
+    after = rules.heard(payment, answer)
     if (payment.state, answer.verdict) == (rules.FAILED, Verdict.PAID):
         about_sheet = {"payment_id": payment.id, **said}
         history.note(tx, who, payment.sheet_id, "payment_contradicted", parties_of_payment(payment), about_sheet)
-        await tx.change(payments, [{"id": payment.id, "contradicted_at": clock.now()}])
+        after = replace(after, contradicted_at=clock.now())
+    await tx.change(payments, [{"id": after.id, "answers": after.answers, "contradicted_at": after.contradicted_at}])
+    return after
 
 
 def _answered(
@@ -157,29 +170,31 @@ def _answered(
     return after, posting
 
 
-async def _settle(
-    tx: Tx, who: Caller, before: Mapping[UUID, Payment], booking: dict[Posting, dict[UUID, Payment]]
+async def settle(
+    tx: Tx, who: Caller, before: Mapping[UUID, Payment], booking: Mapping[Posting, dict[UUID, Payment]]
 ) -> None:
-    """Everything the answers bring about: payments, sheets, payables, ledger, events, runs that are done."""
+    """Everything that answers of the bank bring about: payments, sheets, payables, ledger, events, runs that are done."""
     settled = [payment for by_id in booking.values() for payment in by_id.values()]
     sheets = await sheet_queries.sheets_to_change(tx, [payment.sheet_id for payment in settled])
     stood = dict(sheets)
     said: list[Payment] = []
     for posting, by_id in sorted(booking.items()):
         booked = await book_sheets(tx, who, posting, [(each.sheet_id, each.id) for each in by_id.values()])
-        verb = "pay" if posting is Posting.PAID else "fail"
         for payment in by_id.values():
+            verb = sheet_rules.AFTER[before[payment.id].state, payment.state]
             sheets[payment.sheet_id] = sheet_rules.moved(sheets[payment.sheet_id], verb)
         said += _say(tx, by_id, booked, partial(answer_fact, posting))
     for payment in said:
         detail = {"amount_yuan": payment.amount_yuan, "reason": payment.reason}
+        if payment.bank_reference:
+            detail["bank_reference"] = payment.bank_reference
         moved = history.changes(before[payment.id], payment, "state")
         history.note(tx, who, payment.id, payment.state, parties_of_payment(payment), {**detail, "changes": moved})
         moved = history.changes(stood[payment.sheet_id], sheets[payment.sheet_id], "state")
         about_sheet = {"payment_id": payment.id, **detail, "changes": moved}
         action = "paid" if payment.state == rules.PAID else "payment_failed"
         history.note(tx, who, payment.sheet_id, action, parties_of_sheet(sheets[payment.sheet_id]), about_sheet)
-    await _store(tx, said)
+    await store_payments(tx, said)
     await store(tx, list(sheets.values()))
     done = await run_queries.finish_runs(tx, [payment.run_id for payment in said])
     for run_id, agency_code, region in done:
@@ -249,7 +264,8 @@ def _said(payment: Payment) -> dict[str, Any]:
     }
 
 
-async def _store(tx: Tx, changed: Sequence[Payment]) -> None:
+async def store_payments(tx: Tx, changed: Sequence[Payment]) -> None:
+    """Writes payments as they were decided, in one statement."""
     await tx.change(payments, [{"id": each.id, **{name: getattr(each, name) for name in CHANGING}} for each in changed])
 
 

@@ -65,7 +65,7 @@ async def make_run(tx: Tx, caller: Caller, command: MakePaymentRun) -> Run:
     history.note(tx, caller, run.id, "made", parties_of_run(run), detail)
     account_of = await accounts_of_sheets(tx, [sheet.id for sheet in chosen])
     for sheet in chosen:
-        planned = _planned(run, sheet, account_of[sheet.id])
+        planned = _planned(run, sheet, account_of[sheet.id], doubt_known=sheet.in_doubt)
         tx.add(payments, planned)
         about = {"run_id": run.id, "sheet_id": sheet.id, "amount_yuan": sheet.amount_yuan}
         history.note(tx, caller, planned["id"], "planned", parties_of_sheet(sheet), about)
@@ -84,7 +84,7 @@ async def _move(tx: Tx, caller: Caller, sheets: Iterable[Sheet], verb: str, acti
     await store(tx, moved)
 
 
-def _planned(run: Run, sheet: Sheet, account: Account) -> dict[str, Any]:
+def _planned(run: Run, sheet: Sheet, account: Account, *, doubt_known: bool) -> dict[str, Any]:
     """A payment with the account as it is confirmed now: what the bank is told does not change with it."""
     copied = ("institution_code", "institution_name", "distributor_code", "distributor_name", "region", "month")
     return {
@@ -96,6 +96,7 @@ def _planned(run: Run, sheet: Sheet, account: Account) -> dict[str, Any]:
         "account_id": account.id,
         "amount_yuan": sheet.amount_yuan,
         "state": PLANNED,
+        "doubt_known": doubt_known,
         "version": 0,
     }
 
@@ -203,7 +204,7 @@ async def _check_accounts(tx: Tx, run_id: UUID) -> None:
 
 async def _check_doubts(tx: Tx, run: Run) -> None:
     """Raises RunNotOpen for a run over sheets that, as the bank has said since it was made, may be paid already."""
-    if count := await payment_queries.count_doubted(tx, run.id, run.made_at):
+    if count := await payment_queries.count_doubted(tx, run.id):
         raise RunNotOpen(
             "Run {run_id} holds {count:#sheet} of which the bank has said paid since it was made; ask the bank, reject the"
             " run and make another.",

@@ -10,14 +10,39 @@ import sqlalchemy as sa
 from services.settlement.errors import PaymentNotFound
 from services.settlement.queries.scope import parties
 from services.settlement.rules.accounts import CONFIRMED
-from services.settlement.rules.payments import FAILED, PLANNED, SENDING, Payment
+from services.settlement.rules.payments import FAILED, PAID, PLANNED, SENDING, Payment
 from services.settlement.rules.sheets import REVIEWED, Paying
 from services.settlement.tables import accounts, payments, sheets
 from shared.db import Tx
 
 _APPROVED = sa.and_(payments.c.state == PLANNED, payments.c.approved_at.is_not(None))
+_PLANNED, _FAILED = payments.alias("planned"), payments.alias("failed")
+_DOUBTED = sa.and_(
+    sa.exists().where(
+        _FAILED.c.sheet_id == _PLANNED.c.sheet_id, _FAILED.c.state == FAILED, _FAILED.c.contradicted_at.is_not(None)
+    ),
+    _PLANNED.c.doubt_known.is_not(True),
+)
+"""Whether the bank has said paid of a sheet that stands in a run, and who made the run did not know it."""
+BARRED = (
+    sa.select(_PLANNED.c.run_id)
+    .select_from(_PLANNED.outerjoin(accounts, accounts.c.id == _PLANNED.c.account_id))
+    .where(
+        _PLANNED.c.state == PLANNED,
+        _PLANNED.c.approved_at.is_(None),
+        sa.or_(accounts.c.state.is_distinct_from(CONFIRMED), _DOUBTED),
+    )
+)
+"""The open runs that cannot be approved, within what the caller sees. Recalls come and go: the approval looks at them."""
+_IS_BARRED = sa.and_(payments.c.state == PLANNED, payments.c.approved_at.is_(None), payments.c.run_id.in_(BARRED))
 PAYING = (
-    sa.select(sa.case((_APPROVED, sa.literal(Paying.APPROVED.value)), else_=payments.c.state))
+    sa.select(
+        sa.case(
+            (_APPROVED, sa.literal(Paying.APPROVED.value)),
+            (_IS_BARRED, sa.literal(Paying.BARRED.value)),
+            else_=payments.c.state,
+        )
+    )
     .where(payments.c.sheet_id == sheets.c.id, sa.or_(payments.c.state == PLANNED, payments.c.state == SENDING))
     .scalar_subquery()
     .label("paying")
@@ -47,7 +72,10 @@ _SHEET_STATE = (
 )
 _DUE_ON = sa.select(sheets.c.due_on).where(sheets.c.id == payments.c.sheet_id).scalar_subquery().label("due_on")
 _ALL = sa.select(
-    *(payments.c[field.name] for field in fields(Payment) if field.name in payments.c), _SHEET_STATE, _DUE_ON
+    *(payments.c[field.name] for field in fields(Payment) if field.name in payments.c),
+    _IS_BARRED.label("barred"),
+    _SHEET_STATE,
+    _DUE_ON,
 )
 _APPROVE = "UPDATE payments SET approved_at = $2 WHERE run_id = $1 AND state = 'planned'"
 _TO_SEND = (
@@ -79,9 +107,14 @@ _ELSEWHERE = (
     )
     .order_by(payments.c.distributor_code)
 )
-_DOUBTED = (
-    "SELECT count(DISTINCT p.sheet_id) FROM payments AS p JOIN payments AS f ON f.sheet_id = p.sheet_id"
-    " WHERE p.run_id = $1 AND p.state = 'planned' AND f.state = 'failed' AND f.contradicted_at >= $2"
+_COUNT_DOUBTED = (
+    sa.select(sa.func.count())
+    .select_from(_PLANNED)
+    .where(_PLANNED.c.run_id == sa.bindparam("run_id"), _PLANNED.c.state == PLANNED, _DOUBTED)
+)
+_ON_SHEET = _ALL.where(
+    payments.c.sheet_id == sa.bindparam("sheet_id"),
+    sa.or_(payments.c.state == PLANNED, payments.c.state == SENDING, payments.c.state == PAID),
 )
 FIRST = UUID(int=0)
 
@@ -109,11 +142,15 @@ async def paid_elsewhere(tx: Tx, run_id: UUID) -> list[str]:
     return [row[0] for row in await tx.rows(_ELSEWHERE, run_id=run_id)]
 
 
-async def count_doubted(tx: Tx, run_id: UUID, since: datetime) -> int:
-    """How many sheets of a planned run have an earlier payment of which the bank has said paid since an instant."""
-    found = await tx.sql(_DOUBTED, run_id, since)
-    count: int = found[0][0]
+async def count_doubted(tx: Tx, run_id: UUID) -> int:
+    """How many sheets of a planned run have an earlier payment of which the bank has said paid, unknown to who made the run."""
+    count: int = await tx.value(_COUNT_DOUBTED, run_id=run_id)
     return count
+
+
+async def find_payment_on(tx: Tx, sheet_id: UUID) -> Payment | None:
+    """The payment of a sheet that is made or on its way; at most one is."""
+    return await tx.one(Payment, _ON_SHEET, sheet_id=sheet_id)
 
 
 async def approve_payments(tx: Tx, run_id: UUID, at: datetime) -> None:

@@ -7,9 +7,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.settlement.errors import RunNotFound
+from services.settlement.queries.payments import BARRED
 from services.settlement.queries.scope import seen_by
 from services.settlement.rules.payments import FAILED, PLANNED, SENDING
-from services.settlement.rules.runs import Run
+from services.settlement.rules.runs import MADE, Run
 from services.settlement.rules.sheets import REVIEWED
 from services.settlement.tables import payment_runs, payments, sheets
 from shared.db import Tx
@@ -27,10 +28,17 @@ _DUE_ON = sa.select(sa.func.min(sheets.c.due_on)).select_from(_OF_SHEETS).where(
 _FAILED = (
     sa.select(sa.func.count()).select_from(_OF_SHEETS).where(_UNPAID, payments.c.state == FAILED).scalar_subquery()
 )
+_IN_DOUBT = (
+    sa.select(sa.func.count())
+    .where(payments.c.run_id == payment_runs.c.id, payments.c.state == FAILED, payments.c.contradicted_at.is_not(None))
+    .scalar_subquery()
+)
 _ALL = sa.select(
     *(payment_runs.c[field.name] for field in fields(Run) if field.name in payment_runs.c),
     _DUE_ON.label("due_on"),
     _FAILED.label("failed"),
+    _IN_DOUBT.label("in_doubt"),
+    sa.and_(payment_runs.c.state == MADE, payment_runs.c.id.in_(BARRED)).label("barred"),
 )
 _FINISH = (
     "UPDATE payment_runs AS r SET state = 'done', version = r.version + 1"

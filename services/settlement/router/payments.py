@@ -5,12 +5,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from services.settlement.handlers import doubts
 from services.settlement.queries import payments as queries
 from services.settlement.router.payables import steps
-from services.settlement.schemas.payments import PaymentView
+from services.settlement.schemas.payments import ConfirmPayment, DismissDoubt, PaymentView
 from shared import history
 from shared.history import TimelineView
-from shared.http import Edge, Page, PagingHere, TxHere
+from shared.http import CallerHere, Edge, Page, PagingHere, TxHere
 
 router = APIRouter(route_class=Edge, prefix="/payments", tags=["payments"])
 
@@ -42,3 +43,16 @@ async def get_payment_timeline(payment_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a payment so far, and whom it waits for."""
     payment = await queries.get_payment(tx, payment_id)
     return await history.timeline(tx, payment_id, payment.state, steps(PaymentView.of(payment).waits_for))
+
+
+@router.post("/{payment_id}/confirmation")
+async def confirm_payment(payment_id: UUID, command: ConfirmPayment, caller: CallerHere, tx: TxHere) -> PaymentView:
+    """The agency found out that the bank made a payment that it had called failed, and later paid: it is booked as paid. 409
+    while its sheet stands in a run, or when it was paid otherwise."""
+    return PaymentView.of(await doubts.confirm_payment(tx, caller, payment_id, command))
+
+
+@router.post("/{payment_id}/dismissal")
+async def dismiss_doubt(payment_id: UUID, command: DismissDoubt, caller: CallerHere, tx: TxHere) -> PaymentView:
+    """The agency found out that the bank did not make such a payment: it stays failed, and its sheet may be paid again."""
+    return PaymentView.of(await doubts.dismiss_doubt(tx, caller, payment_id, command))

@@ -3,15 +3,16 @@
 A payment's id is the key under which the bank is asked, again and again, and pays at most once.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
 from services.settlement.errors import PaymentNotOpen
 from services.settlement.rules.ledger import Posting
-from services.settlement.rules.sheets import PAYING, REVIEWED, Paying
+from services.settlement.rules.sheets import PAYING, REVIEWED, Paying, doubt_step
 from shared.errors import Said
 from shared.next_steps import NextStep, agency, day_over
 from shared.values import frozen
@@ -34,6 +35,9 @@ class Verdict(StrEnum):
     PENDING = "pending"
     UNKNOWN = "unknown"
 
+
+Words = dict[str, str | None]
+"""What the bank answered of one payment: verdict, time and reason."""
 
 NEXT = {
     (SENDING, Verdict.PAID): (PAID, Posting.PAID),
@@ -75,10 +79,21 @@ class Payment:
     account_number: str | None = None
     """the account as it was confirmed when the payment was planned; None of what earlier versions planned"""
     contradicted_at: datetime | None = None
-    """when the bank said paid after it had said that it was not: the money may have gone out"""
+    """when the bank said paid after it had said that it was not, until the agency has found out whether it was"""
+    answers: Sequence[Words] = ()
+    """what the bank has answered, the oldest first"""
+    bank_reference: str | None = None
+    """what the bank knows a payment by that the agency booked as made after all"""
+    barred: bool = False
+    """whether its run is open and cannot be approved; not kept in the payment's own row"""
     sheet_state: str | None = None
     due_on: date | None = None
     """of the sheet; not kept in the payment's own row"""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the bank has said both that it failed and that it was made, and nobody has found out yet."""
+        return self.state == FAILED and self.contradicted_at is not None
 
 
 @frozen
@@ -90,12 +105,21 @@ class BankAnswer:
     reason: str | None = None
     paid_at: datetime | None = None
 
+    @property
+    def words(self) -> Words:
+        """What it says, to be kept and compared."""
+        paid_at = None if self.paid_at is None else self.paid_at.astimezone(UTC).isoformat()
+        return {"verdict": self.verdict.value, "paid_at": paid_at, "reason": self.reason}
+
 
 def answered(payment: Payment, answer: BankAnswer, at: datetime) -> tuple[Payment, Posting | None]:
-    """The payment after an answer, and what to book; unchanged and None when the answer says nothing new.
+    """The payment after an answer, and what to book; unchanged and None when the answer says nothing new, or was given before in
+    the same words: a result file of yesterday tells nothing of today.
 
     Raises PaymentNotOpen for an answer that contradicts what is known: a person must look at it.
     """
+    if answer.words in payment.answers:
+        return payment, None
     step = NEXT.get((payment.state, answer.verdict))
     if step is not None:
         state, posting = step
@@ -106,7 +130,7 @@ def answered(payment: Payment, answer: BankAnswer, at: datetime) -> tuple[Paymen
             answered_at=at,
             paid_at=(answer.paid_at or at) if state == PAID else payment.paid_at,
         )
-        return after, posting
+        return heard(after, answer), posting
     says_nothing = answer.verdict in {Verdict.PENDING, Verdict.UNKNOWN} and payment.state == SENDING
     if says_nothing or (payment.state, answer.verdict) in SAID_BEFORE:
         return payment, None
@@ -121,6 +145,43 @@ def answered(payment: Payment, answer: BankAnswer, at: datetime) -> tuple[Paymen
     )
 
 
+def heard(payment: Payment, answer: BankAnswer) -> Payment:
+    """The payment with what the bank has said of it kept."""
+    return replace(payment, answers=[*payment.answers, answer.words])
+
+
+def confirmed(payment: Payment, bank_reference: str, reason: str, at: datetime) -> Payment:
+    """The payment made after all, when the bank said that it was; raises PaymentNotOpen."""
+    _check_in_doubt(payment, "confirmed")
+    said = [answer["paid_at"] for answer in payment.answers if answer["verdict"] == Verdict.PAID]
+    return replace(
+        payment,
+        state=PAID,
+        reason=reason,
+        answered_at=at,
+        paid_at=datetime.fromisoformat(said[-1]) if said and said[-1] else payment.contradicted_at,
+        contradicted_at=None,
+        bank_reference=bank_reference,
+    )
+
+
+def dismissed(payment: Payment) -> Payment:
+    """The payment failed for good: the agency found that it was not made; raises PaymentNotOpen."""
+    _check_in_doubt(payment, "dismissed")
+    return replace(payment, contradicted_at=None)
+
+
+def _check_in_doubt(payment: Payment, verb: str) -> None:
+    if not payment.in_doubt:
+        raise PaymentNotOpen(
+            "Payment {id} is {state}, and nothing about it is in doubt; what the bank called paid after it had failed can be"
+            " {verb}.",
+            id=payment.id,
+            state=payment.state,
+            verb=verb,
+        )
+
+
 def ask_again_after(asked_times: int) -> timedelta:
     """How long to wait before asking once more: doubled each time, up to a bound."""
     doubled = ASK_AGAIN_FIRST_SECONDS * 2 ** min(asked_times, 20)
@@ -128,12 +189,19 @@ def ask_again_after(asked_times: int) -> timedelta:
 
 
 def next_step(payment: Payment) -> NextStep | None:
-    """Whom a payment waits for; one that failed waits only until its sheet stands in another run."""
+    """Whom a payment waits for; one that failed waits only until its sheet stands in another run, unless it is in doubt."""
+    if payment.in_doubt:
+        return doubt_step(payment.region, payment.due_on)
     if payment.state in (PLANNED, SENDING):
-        approved = payment.state == PLANNED and payment.approved_at is not None
-        who, what = PAYING[Paying.APPROVED if approved else Paying(payment.state)](payment.region)
+        who, what = PAYING[_how_far(payment)](payment.region)
         return NextStep(who=who, what=what, by=day_over(payment.due_on))
     if payment.state == FAILED and payment.sheet_state == REVIEWED:
         what = Said("mend the cause ({reason}) and take the sheet into another run", reason=payment.reason)
         return NextStep(who=agency(payment.region), what=what, by=day_over(payment.due_on))
     return None
+
+
+def _how_far(payment: Payment) -> Paying:
+    if payment.state == PLANNED and payment.approved_at is not None:
+        return Paying.APPROVED
+    return Paying.BARRED if payment.barred else Paying(payment.state)

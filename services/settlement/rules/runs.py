@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from services.settlement.errors import RunNotOpen, SamePerson
+from services.settlement.rules.sheets import PAYING, Paying
 from shared.errors import Said
 from shared.next_steps import BANK, NextStep, agency, day_over
 from shared.values import frozen
@@ -43,6 +44,10 @@ class Run:
     """the earliest day on which a sheet is due that it has not paid yet; not kept in the run's own row"""
     failed: int = 0
     """its payments that failed and whose sheets stand in no other run; not kept in the run's own row"""
+    in_doubt: int = 0
+    """its payments that the bank has called paid after they had failed; not kept in the run's own row"""
+    barred: bool = False
+    """whether it is open and cannot be approved; not kept in the run's own row"""
 
 
 def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, reason: str | None = None) -> Run:
@@ -79,18 +84,27 @@ def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, r
 def next_step(run: Run) -> NextStep | None:
     """Whom a run waits for."""
     by = day_over(run.due_on)
+    office = agency(run.region, run.agency_code)
     match run.state:
+        case "made" if run.barred:
+            return NextStep(who=office, what=PAYING[Paying.BARRED](run.region)[1], by=by)
         case "made":
             what = Said(
                 "another person than {made_by} approves or rejects the run of {count:#payment}",
                 made_by=run.made_by,
                 count=run.payment_count,
             )
-            return NextStep(who=agency(run.region, run.agency_code), what=what, by=by)
+            return NextStep(who=office, what=what, by=by)
         case "approved":
             what = Said("pay, and answer for each of {count:#payment}", count=run.payment_count)
             return NextStep(who=BANK, what=what, by=by)
+        case "done" if run.in_doubt:
+            what = Said(
+                "find out with the bank whether {count:#payment} of the run were made, which it called failed, and later paid",
+                count=run.in_doubt,
+            )
+            return NextStep(who=office, what=what, by=by)
         case "done" if run.failed:
             what = Said("see why {count:#payment} failed, and take the sheets into another run", count=run.failed)
-            return NextStep(who=agency(run.region, run.agency_code), what=what, by=by)
+            return NextStep(who=office, what=what, by=by)
     return None

@@ -38,8 +38,17 @@ NEXT = {
     (IN_RUN, "pay"): PAID,
     (IN_RUN, "fail"): REVIEWED,
     (PAID, "fail"): REVIEWED,
+    (REVIEWED, "pay_after_all"): PAID,
 }
 """A sheet that loses its last line to a dispute is `empty`, which is an end."""
+
+AFTER = {
+    ("sending", "paid"): "pay",
+    ("sending", "failed"): "fail",
+    ("paid", "failed"): "fail",
+    ("failed", "paid"): "pay_after_all",
+}
+"""What a payment that goes from state to state does to its sheet."""
 
 
 class Paying(StrEnum):
@@ -47,6 +56,8 @@ class Paying(StrEnum):
 
     PLANNED = "planned"
     """another person has not approved the run"""
+    BARRED = "barred"
+    """nobody can approve the run"""
     APPROVED = "approved"
     """it will be sent"""
     SENDING = "sending"
@@ -152,6 +163,8 @@ def without(sheet: Sheet, yuan: Decimal, lines: int) -> Sheet:
 def next_step(sheet: Sheet) -> NextStep | None:
     """Whom a sheet waits for; None when nobody has to act any more."""
     office = agency(sheet.region)
+    if sheet.in_doubt and sheet.state in (REVIEWED, PAID):
+        return doubt_step(sheet.region, sheet.due_on)
     match sheet.state:
         case "issued" | "disputed":
             who = hospital(sheet.institution_code, sheet.institution_name)
@@ -180,13 +193,7 @@ def next_steps(sheet: Sheet) -> list[NextStep]:
 
 
 def _paying(sheet: Sheet) -> Said:
-    """What the agency does with a reviewed sheet: the first time, after a payment that failed, and after one in doubt."""
-    if sheet.in_doubt:
-        return Said(
-            "ask the bank whether the sheet is paid: it said that its payment failed ({reason}), and later that it was"
-            " made; only a payment run that names the sheet takes it",
-            reason=sheet.failed_for,
-        )
+    """What the agency does with a reviewed sheet: the first time, and after a payment that failed."""
     if sheet.failed_for:
         return Said("take the sheet into another payment run; the bank did not pay: {reason}", reason=sheet.failed_for)
     return Said("take the sheet into a payment run")
@@ -218,8 +225,24 @@ def account_step(sheet: Sheet) -> NextStep | None:
     return NextStep(who=who, what=what, by=day_over(sheet.due_on))
 
 
+def doubt_step(region: str, due_on: date | None) -> NextStep:
+    """Who finds out whether the bank has made a payment of which it has said both."""
+    what = Said(
+        "find out with the bank whether the payment was made: it said that it had failed, and later that it was made; then"
+        " confirm it as made, or dismiss the doubt"
+    )
+    return NextStep(who=agency(region), what=what, by=day_over(due_on))
+
+
 PAYING: Mapping[Paying, Callable[[str], tuple[Actor, Said]]] = {
     Paying.PLANNED: lambda region: (agency(region), Said("another person than its maker approves the payment run")),
+    Paying.BARRED: lambda region: (
+        agency(region),
+        Said(
+            "reject the payment run, which cannot be approved: the bank has said paid of a sheet in it, or an account in it"
+            " is not the confirmed one any more; then make another"
+        ),
+    ),
     Paying.APPROVED: lambda _: (PLATFORM, Said("send the payment to the bank")),
     Paying.SENDING: lambda _: (BANK, Said("pay and answer; it is asked again under the same key")),
 }

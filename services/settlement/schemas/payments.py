@@ -4,14 +4,33 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from services.settlement.rules.accounts import masked
 from services.settlement.rules.payments import Payment, next_step
 from services.settlement.schemas.sheets import Month
-from shared.http import Amount, View
+from shared.http import Amount, Command, Name, Reason, View
 from shared.http.problems import FaultView
 from shared.next_steps import NextStep
+
+
+class ConfirmPayment(Command):
+    """The agency has found out with the bank that a payment in doubt was made."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"bank_reference": "2026040800012345", "reason": "银行回单证实已于4月8日入账"}]}
+    )
+
+    bank_reference: Name = Field(description="what the bank knows the payment by (银行流水号), from its receipt")
+    reason: Reason
+
+
+class DismissDoubt(Command):
+    """The agency has found out with the bank that a payment in doubt was not made."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "银行确认未扣款, 回单为误发"}]})
+
+    reason: Reason
 
 
 class PaymentView(View):
@@ -33,7 +52,11 @@ class PaymentView(View):
     answered_at: datetime | None
     paid_at: datetime | None
     contradicted_at: datetime | None = Field(
-        description="when the bank said paid of it after it had failed: the money may have gone out, ask the bank"
+        description="when the bank said paid of it after it had failed, until the agency has found out whether it was: then the"
+        " payment is paid after all, or the doubt is dismissed"
+    )
+    bank_reference: str | None = Field(
+        description="what the bank knows the payment by, of one that was booked as made after all"
     )
     account_id: UUID | None = Field(description="the account that was confirmed when the payment was planned")
     holder_name: str | None

@@ -1,6 +1,7 @@
 """Payments, at most one open or made per sheet; the id is the key under which the bank is asked."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from services.settlement.rules.payments import STATES
 from services.settlement.tables.base import PARTIES, YUAN, metadata, one_of, party_columns
@@ -29,8 +30,14 @@ payments = sa.Table(
     sa.Column("bank_name", sa.Text),
     sa.Column("cnaps_code", sa.Text),
     sa.Column("account_number", sa.Text),
-    # When the bank said that it was paid after it had said that it was not.
+    # When the bank said that it was paid after it had said that it was not; until the agency has found out.
     sa.Column("contradicted_at", sa.DateTime(timezone=True)),
+    # What the bank has answered, word by word: the same again is nothing new.
+    sa.Column("answers", JSONB, nullable=False, server_default="[]"),
+    # What the bank knows a payment by that the agency has booked as made after all.
+    sa.Column("bank_reference", sa.Text),
+    # The run was made over a sheet that was in doubt already, by somebody who named it.
+    sa.Column("doubt_known", sa.Boolean),
     sa.CheckConstraint(one_of("state", STATES), name="state"),
     sa.CheckConstraint("amount_yuan > 0", name="positive"),
     sa.CheckConstraint("state NOT IN ('sending', 'paid', 'failed') OR sent_at IS NOT NULL", name="sent"),
@@ -42,6 +49,11 @@ payments = sa.Table(
     info=PARTIES,
 )
 sa.Index("ix_payments_run", payments.c.run_id, payments.c.id)
+sa.Index(
+    "ix_payments_planned",
+    payments.c.run_id,
+    postgresql_where=sa.and_(payments.c.state == "planned", payments.c.approved_at.is_(None)),
+)
 sa.Index(
     "uq_payments_sheet",
     payments.c.sheet_id,

@@ -23,6 +23,14 @@ PAYABLE_DUE = datetime(2026, 5, 1, 16, tzinfo=UTC)
 CODES_BY = datetime(2026, 4, 4, tzinfo=UTC)
 CLOSES_AT = datetime(2026, 4, 30, 16, tzinfo=UTC)
 APPROVE = "another person than its maker approves the payment run"
+REJECT = (
+    "reject the payment run, which cannot be approved: the bank has said paid of a sheet in it, or an account in it is not the"
+    " confirmed one any more; then make another"
+)
+FIND_OUT = (
+    "find out with the bank whether the payment was made: it said that it had failed, and later that it was made; then"
+    " confirm it as made, or dismiss the doubt"
+)
 ANSWER = "pay and answer; it is asked again under the same key"
 
 OF_SHEETS = [
@@ -31,6 +39,7 @@ OF_SHEETS = [
     ("confirmed", None, OFFICE, "review the sheet, or send it back", REVIEW_BY),
     ("reviewed", None, OFFICE, "take the sheet into a payment run", SHEET_DUE),
     ("in_run", Paying.PLANNED, OFFICE, APPROVE, SHEET_DUE),
+    ("in_run", Paying.BARRED, OFFICE, REJECT, SHEET_DUE),
     ("in_run", Paying.APPROVED, PLATFORM, "send the payment to the bank", SHEET_DUE),
     ("in_run", Paying.SENDING, BANK, ANSWER, SHEET_DUE),
 ]
@@ -64,6 +73,15 @@ def test_a_sheet_that_cannot_be_paid_to_an_account_says_so_from_the_beginning(
     assert sheets.next_steps(ready) == [missing]
     assert payables.next_steps(Seen(payable(released=10, state="sheeted"), ready)) == [missing]
     assert sheets.next_steps(replace(sheet("in_run"), receiving=receiving))[1:] == []
+
+
+@pytest.mark.parametrize("state", ["reviewed", "paid"])
+def test_a_sheet_in_doubt_waits_for_who_finds_out_with_the_bank(state: str) -> None:
+    one = replace(sheet(state), receiving="confirmed", failed_for="账户不存在", failed_to="confirmed", in_doubt=True)
+    assert sheets.next_steps(one) == [NextStep(who=OFFICE, what=FIND_OUT, by=SHEET_DUE)]
+    again = sheets.next_step(replace(one, state="in_run", paying=Paying.PLANNED))
+    assert again is not None
+    assert again.what == APPROVE
 
 
 @pytest.mark.parametrize("state", ["paid", "empty"])
@@ -139,6 +157,20 @@ def test_a_payment_says_whom_it_waits_for(
         due_on=date(2026, 4, 30),
     )
     assert payments.next_step(one) == (expected and expected.model_copy(update={"by": SHEET_DUE}))
+
+
+@pytest.mark.parametrize("sheet_state", ["reviewed", "in_run", "paid"])
+def test_a_payment_in_doubt_waits_for_who_finds_out_whatever_became_of_its_sheet(sheet_state: str) -> None:
+    due = {"sheet_state": sheet_state, "due_on": date(2026, 4, 30)}
+    one = replace(payment("failed"), reason="账户不存在", contradicted_at=NOW, **due)
+    assert payments.next_step(one) == NextStep(who=OFFICE, what=FIND_OUT, by=SHEET_DUE)
+
+
+def test_a_run_that_cannot_be_approved_is_to_be_rejected_and_so_are_its_payments() -> None:
+    barred = {"barred": True, "due_on": date(2026, 4, 30)}
+    assert payments.next_step(replace(payment("planned"), **barred)) == NextStep(who=OFFICE, what=REJECT, by=SHEET_DUE)
+    one = replace(run("made"), **barred)
+    assert runs.next_step(one) == NextStep(who=agency(one.region, one.agency_code), what=REJECT, by=SHEET_DUE)
 
 
 def test_a_run_says_whom_it_waits_for() -> None:

@@ -224,7 +224,9 @@ async def test_a_bounced_payment_is_taken_back_and_may_be_paid_again(stage: Stag
     (payable,) = (await stage.get("/payables"))["items"]
     assert (payable["state"], payable["paid_yuan"]) == ("sheeted", "0.00")
     await stage.ledger_agrees()
-    contradiction = (await send(stage, run["id"], f"{RESULTS}{key},paid,,\n")).json()
+    yesterday = (await send(stage, run["id"], f"{RESULTS}{key},paid,,\n")).json()
+    assert (yesterday["unchanged"], yesterday["refused"]) == (1, [])
+    contradiction = (await send(stage, run["id"], f"{RESULTS}{key},paid,2025-03-31 10:00:00,\n")).json()
     assert contradiction["refused"][0]["code"] == "payment_not_open"
     assert (await stage.get(f"/payments/{key}/timeline"))["deeds"][-1]["action"] == "contradicted"
     stage.drive(clock.now() + timedelta(hours=1))
