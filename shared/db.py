@@ -255,6 +255,7 @@ class Database:
         self.silence = silence
         self.policy = policy
         self.limits = limits
+        self._at_hand = sessions.AtHand(pool)
         self.wake: Callable[[], None] = lambda: None
         """Called after a commit that recorded events; whoever runs the relay puts its bell here."""
 
@@ -287,6 +288,8 @@ class Database:
 
     async def close(self) -> None:
         """Gives the connections back, waiting for those in use."""
+        while connection := self._at_hand.take():
+            await self.pool.release(connection)
         await self.pool.close()
 
     async def trouble(self) -> str | None:
@@ -326,7 +329,7 @@ class Database:
                 await self._roll_back(tx.connection)
                 raise
         finally:
-            await self.pool.release(tx.connection)
+            await self._give_back(tx.connection)
         if tx.wakes_relay:
             self.wake()
 
@@ -348,7 +351,7 @@ class Database:
             end(tx.connection)
             raise
         finally:
-            await self.pool.release(tx.connection)
+            await self._give_back(tx.connection)
 
     async def _begun(self, scope: Scope, ask: str = "", *, reads_only: bool = False) -> Tx:
         """A transaction whose first words were answered; raises Unavailable, `pool_wait_seconds` + `answer_seconds` at most."""
@@ -368,6 +371,8 @@ class Database:
 
     async def _connection(self) -> "asyncpg.pool.PoolConnectionProxy[Record]":
         """Raises TimeoutError, or Unavailable where the database refuses."""
+        if connection := self._at_hand.take():
+            return connection
         waits = None if self.pool.get_idle_size() else self.limits.pool_wait_seconds  # a bound on the wait costs a task
         try:
             return await self.pool.acquire(timeout=waits)
@@ -375,6 +380,10 @@ class Database:
             raise
         except (*TRANSIENT, asyncpg.PostgresError) as error:  # it may also not know our role yet
             raise away() from error
+
+    async def _give_back(self, connection: "asyncpg.pool.PoolConnectionProxy[Record]") -> None:
+        if not self._at_hand.keep(connection):
+            await self.pool.release(connection)
 
     async def _roll_back(self, connection: Any) -> None:
         """Undone, or the connection is ended: nobody waits a second time for a database that does not answer."""

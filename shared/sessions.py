@@ -76,3 +76,37 @@ async def _tidy(connection: asyncpg.Connection) -> None:
     """Leaves nothing of one use to the next; cheaper than the four statements of asyncpg's own reset."""
     if connection.is_in_transaction():
         await connection.execute("ROLLBACK")
+
+
+class AtHand:
+    """Connections that wait for who comes next instead of in the pool, whose way in takes a task of its own each time.
+
+    At most KEPT, and never the last of the pool, for who asks the pool itself.
+    """
+
+    KEPT = 2
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._most = min(self.KEPT, pool.get_max_size() - 1)
+        self._kept: list[asyncpg.pool.PoolConnectionProxy[asyncpg.Record]] = []
+
+    def take(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | None":
+        """The one kept last, or None; one that was lost meanwhile has left the pool by itself."""
+        while self._kept:
+            if _is_idle(connection := self._kept.pop()):
+                return connection
+        return None
+
+    def keep(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> bool:
+        """Whether it is kept; else it goes back to the pool."""
+        kept = len(self._kept) < self._most and _is_idle(connection)
+        if kept:
+            self._kept.append(connection)
+        return kept
+
+
+def _is_idle(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> bool:
+    try:
+        return not connection.is_closed() and not connection.is_in_transaction()
+    except asyncpg.InterfaceError:  # the pool has taken it away, for it was lost
+        return False

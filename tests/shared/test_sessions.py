@@ -1,0 +1,72 @@
+"""Connections kept at hand: used again at once, never when they were lost, and never all that there are."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from shared.db import Database
+from shared.policy import Policy
+from shared.sessions import AtHand
+from shared.settings import Limits
+from tests.house import House
+from tests.toy import toy
+
+
+async def database(house: House, **limits: int) -> Database:
+    return await Database.open(house.url(toy), policy=Policy([]), limits=Limits(**limits))
+
+
+async def backend(of: Database) -> int:
+    async with of.transaction() as tx:
+        return int((await tx.sql("SELECT pg_backend_pid() AS pid"))[0]["pid"])
+
+
+async def test_the_next_one_has_the_connection_of_the_last(house: House) -> None:
+    here = await database(house)
+    assert await backend(here) == await backend(here)
+    assert here.pool.get_idle_size() == 0  # it waits at hand, not in the pool
+    await here.close()
+
+
+async def test_a_connection_that_was_lost_meanwhile_is_not_used_again(house: House) -> None:
+    here = await database(house)
+    lost = await backend(here)
+    other = await asyncpg.connect(house.url(toy))
+    await other.fetch("SELECT pg_terminate_backend($1, 5000)", lost)
+    await other.close()
+    while here.pool.get_size():  # noqa: ASYNC110  until this process has heard of it
+        await asyncio.sleep(0.01)
+    assert await backend(here) != lost
+    await here.close()
+
+
+async def test_more_than_are_kept_go_back_to_the_pool(house: House) -> None:
+    here = await database(house, pool_connections=5)
+    once = asyncio.Barrier(5)
+
+    async def meet() -> None:
+        async with here.transaction() as tx:
+            await tx.sql("SELECT 1")
+            await once.wait()
+
+    await asyncio.gather(*(meet() for _ in range(5)))
+    assert here.pool.get_idle_size() == 5 - AtHand.KEPT
+    await here.close()
+
+
+async def test_the_only_connection_stays_in_the_pool_for_who_asks_whether_it_answers(house: House) -> None:
+    here = await database(house, pool_connections=1)
+    await backend(here)
+    async with asyncio.timeout(5):
+        assert await here.trouble() is None
+    await here.close()
+
+
+async def test_what_a_failed_transaction_leaves_is_clean(house: House) -> None:
+    here = await database(house)
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        async with here.transaction() as tx:
+            await tx.sql("SELECT 1 / 0")
+    assert await backend(here) == await backend(here)
+    await here.close()
