@@ -2,7 +2,7 @@
 
 NotFound       EnterpriseNotFound  InstitutionNotFound  ProductNotFound  ListingNotFound  DistributionNotFound
                TimelineNotFound
-Conflict       EnterpriseKnown  ListingExists  ListingNotOpen  NoPriceAsked
+Conflict       EnterpriseKnown  GtinTaken  ListingExists  ListingNotOpen  NoPriceAsked
                DistributionExists  DistributionNotOpen
 Forbidden      NotYourEnterprise  NotYourInstitution  NotYourProduct  NotYourListing  NotYourDistribution
 Unprocessable  EnterpriseRefused  InstitutionRefused  ProductRefused  ListingRefused  DistributionRefused
@@ -39,6 +39,12 @@ class DistributionNotFound(NotFound):
 
 class EnterpriseKnown(Conflict):
     title = "An enterprise with this code takes part already"
+
+
+class GtinTaken(Conflict):
+    """Give the product the GTIN of its own package, or none; whose the GTIN is, its own maker can change."""
+
+    title = "The GTIN belongs to another product"
 
 
 class ListingExists(Conflict):

@@ -5,6 +5,7 @@ import re
 from stdnum import ean
 
 from shared.codes.refused import CodeRefused, code_text
+from shared.errors import Said
 from shared.values import frozen
 
 _ALLOWED = "8, 12, 13 or 14 digits, the last a GS1 mod-10 check digit"
@@ -25,8 +26,8 @@ def parse_gtin(text: str) -> Gtin:
     code = code_text(text, _ALLOWED)
     if not _FORM.fullmatch(code):
         raise CodeRefused(text, "a GTIN is 8, 12, 13 or 14 digits", _ALLOWED)
-    if not check_digit_ok(code):
-        raise CodeRefused(text, "the check digit of the GTIN is wrong", _ALLOWED)
+    if wrong := wrong_check_digit(code):
+        raise CodeRefused(text, wrong, _ALLOWED)
     return Gtin(code, code.zfill(_GTIN14_LENGTH))
 
 
@@ -38,3 +39,15 @@ def to_gtin14(text: str) -> str:
 def check_digit_ok(digits: str) -> bool:
     """GS1 mod-10 over ASCII digits, the last of which is the check digit."""
     return bool(ean.calc_check_digit(digits[:-1]) == digits[-1])
+
+
+def wrong_check_digit(gtin: str) -> Said | None:
+    """What is wrong with the last digit of a GTIN; None: nothing."""
+    if check_digit_ok(gtin):
+        return None
+    expected = ean.calc_check_digit(gtin[:-1])
+    return Said(
+        "the check digit of the GTIN is wrong: {given} stands where {expected} should",
+        given=gtin[-1],
+        expected=expected,
+    )

@@ -6,7 +6,7 @@ from enum import StrEnum
 from biip import ParseError
 from biip.gs1_messages import GS1Message
 
-from shared.codes.gtin import check_digit_ok
+from shared.codes.gtin import wrong_check_digit
 from shared.codes.refused import (
     LONGEST_CODE_CHARS,
     CodeRefused,
@@ -55,10 +55,10 @@ def classify(text: str) -> TraceCode:
 
     The placeholder of split packs comes first. The last 4 of 20 digits are the issuer's secret and not
     checked here. A GS1 code keeps GTIN and serial only and is written `(01)…(21)…`; without a serial it counts as
-    the maker's own, for a person to look at, and so does a bare row of digits that only happens to begin like one.
+    the maker's own, for a person to look at.
     Source: NHSA Q&A 2024-12, NMPAB/T 1002; domain rules 1.1 and 1.5. Raises CodeRefused for an empty text,
     one over LONGEST_CODE_CHARS, control and invisible characters, numbers a spreadsheet has changed, and a GTIN with a
-    wrong check digit in a code that says it is GS1 by its brackets, its symbology mark or a group separator.
+    wrong check digit in what is GS1 element strings as a whole, with brackets or without: a misread code, not another family.
     """
     if _TWENTY_DIGITS.fullmatch(text):
         return _of_twenty_digits(text)
@@ -90,9 +90,8 @@ def _normal(text: str) -> str:
 
 def _of_gs1(text: str, code: str) -> TraceCode | None:
     message = _SYMBOLOGY.sub("", code, count=1).strip(_GROUP_SEPARATOR)
-    says_so = message != code or "(" in message or _GROUP_SEPARATOR in message
     if match := _TWO_PARTS.fullmatch(message):
-        return _of_parts(text, match[1] or match[2], match[3], says_so=says_so)
+        return _of_parts(text, match[1] or match[2], match[3])
     try:
         if _BRACKETED.fullmatch(message):
             parts = GS1Message.parse_hri(message).element_strings
@@ -103,17 +102,13 @@ def _of_gs1(text: str, code: str) -> TraceCode | None:
     except ParseError:
         return None
     gtin, serial = parts.get(ai="01"), parts.get(ai="21")
-    if gtin is None or serial is None:
-        return None
-    return _of_parts(text, gtin.value, serial.value, says_so=says_so)
+    return None if gtin is None else _of_parts(text, gtin.value, serial.value if serial else None)
 
 
-def _of_parts(text: str, gtin14: str, serial: str, *, says_so: bool) -> TraceCode | None:
-    if not check_digit_ok(gtin14):
-        if says_so:
-            raise CodeRefused(text, "the check digit of the GTIN is wrong", _GTIN_ALLOWED)
-        return None
-    return TraceCode(f"(01){gtin14}(21){serial}", Family.GS1, gtin14, serial)
+def _of_parts(text: str, gtin14: str, serial: str | None) -> TraceCode | None:
+    if wrong := wrong_check_digit(gtin14):
+        raise CodeRefused(text, wrong, _GTIN_ALLOWED)
+    return None if serial is None else TraceCode(f"(01){gtin14}(21){serial}", Family.GS1, gtin14, serial)
 
 
 def _of_own(text: str, code: str) -> TraceCode:

@@ -52,6 +52,8 @@ class Desk:
             for listing in self.listings.values()
             if listing.state in LIVE
         }
+        self.gtins: dict[str, str] = {}
+        """The codes of the products that have these GTINs, as far as they were looked up."""
         self._products = dict(self.products)
         self._listings = dict(self.listings)
         self._notices: list[Deadline] = []
@@ -65,6 +67,8 @@ class Desk:
         """A new product, or one that changed; its traded listings are said again, for they carry it whole."""
         before = self.products.get(after.code)
         self.products[after.code] = after
+        if after.gtin is not None:
+            self.gtins.setdefault(after.gtin, after.code)
         action = "registered" if before is None else "changed"
         history.note(self.tx, self.caller, after.id, action, self._parties(after, after.region), detail)
         if before is None:

@@ -6,15 +6,15 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.listing.errors import NotYourProduct, ProductRefused
+from services.listing.errors import GtinTaken, NotYourProduct, ProductRefused
 from services.listing.handlers.desk import Desk
 from services.listing.handlers.parties import normal_code, party_named
 from services.listing.queries.enterprises import Directory, directory
 from services.listing.queries.listings import live_listings_of
-from services.listing.queries.products import certificates_of, get_product, products_by_code
+from services.listing.queries.products import certificates_of, get_product, holders_of_gtins, products_by_code
 from services.listing.queries.visible import as_row
 from services.listing.rules.faults import Faults
-from services.listing.rules.products import Certificate, Product, checked_codes, difference
+from services.listing.rules.products import Certificate, Product, checked_codes, difference, gtin_of
 from services.listing.schemas.products import AddCertificate, RegisterProduct
 from services.listing.tables import certificates
 from shared import history
@@ -46,13 +46,15 @@ async def open_desk(tx: Tx, caller: Caller, commands: Sequence[RegisterProduct])
     known = await directory(tx, named, [command.manufacturer_name for command in commands])
     products = await products_by_code(tx, codes, locked=True)
     held = await live_listings_of(tx, codes)
-    return Desk(tx, caller, products.values(), held), known
+    desk = Desk(tx, caller, products.values(), held)
+    desk.gtins |= await holders_of_gtins(tx, [gtin for one in commands if (gtin := gtin_of(one.gtin)) is not None])
+    return desk, known
 
 
 def product_of(desk: Desk, known: Directory, command: RegisterProduct) -> Product:
     """The product as the command describes it; the known value itself when it says nothing new.
 
-    Raises NotYourProduct, which comes before all else that may be wrong, and ProductRefused with every fault.
+    Raises NotYourProduct, which comes before all else that may be wrong, ProductRefused with every fault, and GtinTaken.
     """
     faults = Faults()
     codes = checked_codes(
@@ -64,6 +66,9 @@ def product_of(desk: Desk, known: Directory, command: RegisterProduct) -> Produc
     agent = party_named(faults, known, "agent", command.agent_code, None) if command.agent_code else None
     before = desk.products.get(codes.code)
     _check_own(desk, codes.code, before, maker.code if maker else None, normal_code(command.agent_code))
+    taken = _taken(desk, codes.code, codes.gtin, before)
+    if faults.found and taken:
+        faults.found.append(taken)
     faults.refuse(ProductRefused)
     assert maker is not None  # noqa: S101  a fault otherwise
     after = Product(
@@ -88,9 +93,12 @@ def product_of(desk: Desk, known: Directory, command: RegisterProduct) -> Produc
         region=before.region if before else desk.caller.region,
         version=before.version if before else 1,
     )
+    if before is not None:
+        _check_changes(desk, before, after)
+    if taken is not None:
+        raise GtinTaken("{pointer}: {rule}.", faults=[taken], pointer=taken.pointer, rule=taken.rule)
     if before is None:
         return after
-    _check_changes(desk, before, after)
     return replace(after, version=before.version + 1) if difference(before, after) else before
 
 
@@ -106,6 +114,16 @@ def _check_own(desk: Desk, code: str, before: Product | None, maker: str | None,
             manufacturer_code=maker,
             organisation=scope.organisation,
         )
+
+
+def _taken(desk: Desk, code: str, gtin: str | None, before: Product | None) -> Fault | None:
+    """A GTIN names one package of one product (GS1); what a product has had beside another's from before, it keeps."""
+    holder = desk.gtins.get(gtin or "")
+    if holder in {None, code} or (before is not None and before.gtin == gtin):
+        return None
+    return Fault(
+        "/gtin", gtin, Said("product {code} has this GTIN", code=holder), Said("the GTIN of its own package, or none")
+    )
 
 
 def _check_changes(desk: Desk, before: Product, after: Product) -> None:

@@ -31,6 +31,11 @@ _BY_CODES = _ALL.join(_WANTED, _WANTED.c.code == products.c.code).order_by(produ
 _BY_CODES_LOCKED = _BY_CODES.with_for_update(of=products)
 _BY_ID = _ALL.where(products.c.id == sa.bindparam("id"))
 _BY_ID_LOCKED = _BY_ID.with_for_update(of=products)
+_OF_GTINS = (
+    sa.select(products.c.gtin, products.c.code)
+    .where(products.c.gtin == sa.any_(sa.bindparam("gtins", type_=sa.ARRAY(sa.Text))))
+    .order_by(products.c.id.desc())
+)
 _CERTIFICATES = (
     sa.select(*(certificates.c[name] for name in names_of(Certificate)))
     .where(certificates.c.product_code == sa.bindparam("code"))
@@ -42,6 +47,12 @@ async def products_by_code(tx: Tx, codes: Collection[str], *, locked: bool) -> d
     """The known ones among the codes."""
     found = await tx.all(Product, _BY_CODES_LOCKED if locked else _BY_CODES, codes=sorted(set(codes)))
     return {product.code: product for product in found}
+
+
+async def holders_of_gtins(tx: Tx, gtins: Collection[str]) -> dict[str, str]:
+    """By GTIN in 14 digits: the code of the product that has it, the oldest where it is doubled."""
+    found = await tx.rows(_OF_GTINS, gtins=sorted(set(gtins))) if gtins else []
+    return {row["gtin"]: row["code"] for row in found}
 
 
 async def get_product(tx: Tx, product_id: UUID, *, locked: bool = False) -> Product:

@@ -9,7 +9,7 @@ from datetime import date
 from uuid import UUID
 
 from services.listing.rules.faults import Faults
-from shared.codes import parse_approval, parse_gtin, parse_product, parse_standard
+from shared.codes import CodeRefused, parse_approval, parse_gtin, parse_product, parse_standard
 from shared.values import frozen
 
 
@@ -83,6 +83,14 @@ def checked_codes(
         standard_code=standard.code if standard else None,
         gtin=package.gtin14 if package else None,
     )
+
+
+def gtin_of(given: str | None) -> str | None:
+    """A GTIN as it is kept; None where it is none."""
+    try:
+        return given and parse_gtin(given).gtin14
+    except CodeRefused:
+        return None
 
 
 CHANGEABLE = (

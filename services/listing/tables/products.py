@@ -28,8 +28,16 @@ products = sa.Table(
     sa.Column("agent_code", sa.Text, sa.ForeignKey(enterprises.c.code)),
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    # The GTIN that it had beside an older product when that began to be refused: it keeps it, and takes no other such one.
+    sa.Column("gtin_doubled", sa.Text),
     sa.CheckConstraint("kind IN ('western', 'patent_chinese', 'granule', 'slice', 'consumable')", name="kind"),
     sa.CheckConstraint("units_per_pack > 0", name="units_per_pack"),
+)
+sa.Index(
+    "uq_products_gtin",
+    products.c.gtin,
+    unique=True,
+    postgresql_where=products.c.gtin.is_distinct_from(products.c.gtin_doubled),
 )
 sa.Index("ix_products_grams", products.c.grams, postgresql_using="gin")
 sa.Index("ix_products_manufacturer_code", products.c.manufacturer_code)

@@ -75,8 +75,8 @@ def test_a_gs1_code_of_twenty_digits_keeps_its_family_in_normal_form() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "010692456188407521A",
         f"(01){GTIN}",
+        "01069245618840759",
         f"(01){GTIN}(10)L7",
         "(21)A",
         f"(01){GTIN}(21)",
@@ -108,7 +108,12 @@ def test_a_serial_of_twenty_characters_is_gs1() -> None:
         ("\ud800", "control"),
         ("A\x1dB", "group separator"),
         ("8.38579300008797e+19", "changed by a spreadsheet"),
-        ("(01)06924561884075(21)A", "check digit"),
+        ("(01)06924561884075(21)A", "5 stands where 4 should"),
+        ("(01)06924561884075(10)L7", "check digit"),
+        ("010692456188407521A", "5 stands where 4 should"),
+        ("010692456188407521123456", "check digit"),
+        ("01069245618840751725123110L7", "check digit"),
+        ("01069245618840751725123110L7\x1d21aB12", "check digit"),
         ("(01)06924561884075(17)251231(10)L7(21)A", "check digit"),
         ("]d2010692456188407521A", "check digit"),
         ("\x1d010692456188407521A", "check digit"),

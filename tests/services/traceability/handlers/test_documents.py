@@ -203,11 +203,11 @@ async def test_an_unknown_identification_code_is_kept_and_counts_when_it_is_uplo
     assert {one["state"] for one in anomalies} == {"closed"}
 
 
-async def test_a_gs1_code_with_a_wrong_check_digit_is_refused_for_it(desk: Desk, line: Line) -> None:
-    wrong = "(01)06924561884075(21)Z9"
+@pytest.mark.parametrize("wrong", ["(01)06924561884075(21)Z9", "010692456188407521Z9"])
+async def test_a_gs1_code_with_a_wrong_check_digit_is_refused_for_it(desk: Desk, line: Line, wrong: str) -> None:
     (answer,) = await desk.capture(line.bill([wrong, box(1)]))
     assert (answer["accepted"], reasons(answer)) == (1, {wrong: "unreadable"})
-    assert "the check digit of the GTIN is wrong" in answer["refused"][0]["rule"]
+    assert "the check digit of the GTIN is wrong: 5 stands where 4 should" in answer["refused"][0]["rule"]
     asked = await desk.get(HOSPITAL, f"/codes/{wrong}")
     assert (asked.status_code, asked.json()["code"]) == (422, "code_unreadable")
 
