@@ -1,7 +1,7 @@
 """Deliveries as orders says them: three lines each unless told, of one hospital and one distributor among many."""
 
 import random
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
@@ -13,7 +13,6 @@ from shared.events.orders import AcceptedLine, DeliveryAccepted
 
 LINES = 3
 HOSPITALS, DISTRIBUTORS = 200, 50
-ACCEPTED_AT = datetime(2026, 3, 5, 2, tzinfo=UTC)
 _random = random.Random(4)
 
 
@@ -28,7 +27,7 @@ def delivery(lines: int = LINES) -> DeliveryAccepted:
         distributor_code=f"913301000000{distributor:05}C",
         distributor_name=f"华东医药{distributor}",
         region="330100",
-        accepted_at=ACCEPTED_AT,
+        accepted_at=clock.now(),  # in a month that is over, its sheets would be made anew for each batch
         lines=tuple(_line() for _ in range(lines)),
     )
 

@@ -57,7 +57,8 @@ async def growth(servers: Ground) -> list[Figure]:
             each.append((time.perf_counter() - began) / BATCH)
     few, many = (percentile(each[2:], 0.1) * 1000 for each in seconds)  # those that nobody else disturbed
     name = f"cost of an event among {ROWS:,} rows of inbox, payables and history, against {FEW:,}"
-    return [at_most(name, many, few, 1.2, "ms")]
+    middle = percentile(seconds[1][2:], 0.5) / percentile(seconds[0][2:], 0.5)
+    return [at_most(name, many, few, 1.2, "ms"), told(f"{name}, in the middle of all batches", middle, "×")]
 
 
 async def _standing(servers: Ground, name: str, rows: int) -> Consumer:
