@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
-from shared.db import Database
+from shared.db import EVERYTHING, Database
 from shared.history import history, history_heads
 from shared.reach import seen
 from shared.values import frozen
@@ -53,7 +53,7 @@ class Finding:
 
 async def check(database: Database) -> Finding:
     """Walks every chain and compares every day with its head."""
-    async with database.transaction() as tx:
+    async with database.reading(EVERYTHING) as tx:
         (count,) = await tx.sql(
             "SELECT (SELECT count(*) FROM history) AS rows, (SELECT count(*) FROM history_heads) AS heads"
         )
