@@ -69,7 +69,10 @@ class KafkaBus:
         except (KafkaError, OSError) as error:
             await producer.stop()
             raise BusAway(await reason(self._connection) or f"the broker does not answer: {error}") from error
-        self._producer = producer
+        if self._producer is None:
+            self._producer = producer
+        else:  # somebody else has opened one meanwhile
+            await producer.stop()
 
     async def stop(self) -> None:
         """Sends what is buffered and leaves; gives up after a while, for what was not sent is in the outbox."""
@@ -164,22 +167,28 @@ class KafkaBus:
         return self._lanes.held if self._lanes is not None else {}
 
     async def away(self) -> str | None:
-        """Asks the broker; None when it answers."""
-        if not self.listens:
-            return self._refused or "the broker has not let this worker into its group yet"
+        """Asks the broker; None when it answers and this worker is in its group."""
+        if not self.listens and self._refused:
+            return self._refused
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 if self._consumer is not None:
                     await self._consumer.topics()
-                elif self._producer is not None:
-                    await self._producer.client.fetch_all_metadata()
-                else:
-                    await self.start()
+                elif missing := await self._missing():
+                    return f"the broker has no topic {', '.join(missing)}; `jicai topics` makes it"
         except BusAway as away:
             return str(away)
         except (KafkaError, OSError) as error:  # a TimeoutError is an OSError
             return f"the broker does not answer: {type(error).__name__}"
-        return None
+        return None if self.listens else "the broker has not let this worker into its group yet"
+
+    async def _missing(self) -> list[str]:
+        """The topics to listen to that were not made; a consumer waits for all of them before it joins."""
+        if self._producer is None:
+            await self.start()
+        assert self._producer is not None  # noqa: S101  start() has set it
+        cluster = await self._producer.client.fetch_all_metadata()
+        return sorted(set(self._topics) - cluster.topics())
 
     async def lag(self) -> int:
         """Messages of the topics listened to that the group has not applied; 1 while nothing is known. Also a metric."""

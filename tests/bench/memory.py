@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 
 from deploy.environment import Embedded
+from deploy.services import NAMES
 from services.settlement.app import service as settlement
 from shared.bus import ensure_topics
 from tests.bench.deliveries import sealed
@@ -22,9 +23,7 @@ AHEAD = 20_000
 async def bench(servers: Ground) -> list[Figure]:
     """A worker of settlement in a process of its own, fed with deliveries of one line."""
     await servers.house.empty(settlement)
-    await ensure_topics(
-        ["orders", "traceability", "settlement"], partitions=2, bootstrap_servers=servers.kafka.bootstrap
-    )
+    await ensure_topics(NAMES, partitions=2, bootstrap_servers=servers.kafka.bootstrap)
     owner = await servers.house.database(settlement)
     embedded = Embedded(
         servers.house.data_dir, {"settlement": servers.house.url(settlement)}, kafka_bootstrap=servers.kafka.bootstrap

@@ -146,6 +146,11 @@ async def test_a_worker_waits_for_its_broker_and_one_that_ends_finishes_its_batc
         workers.start("first")
         await workers.until("first", "degraded", f"nobody answers at {workers.bootstrap}")
         with EmbeddedKafka.start(folder, int(workers.bootstrap.rpartition(":")[2])):
+            await workers.until(
+                "first",
+                "degraded",
+                "the broker has no topic listing, settlement, traceability; `jicai topics` makes it",
+            )
             topics = told(TopicSettings, kafka_bootstrap=workers.bootstrap)
             await asyncio.to_thread(make_topics, NAMES, topics, print)
             await workers.until("first", "ready")

@@ -139,13 +139,15 @@ async def test_without_a_broker_a_consumer_says_so_and_stops_at_once() -> None:
     await bus.stop()
 
 
-async def test_a_stop_while_the_topic_is_missing_is_a_stop(kafka: EmbeddedKafka) -> None:
+async def test_a_topic_that_is_missing_is_named_and_a_stop_meanwhile_is_a_stop(kafka: EmbeddedKafka) -> None:
     stop = asyncio.Event()
     bus = KafkaBus(client_id="x", bootstrap_servers=kafka.bootstrap)
     going = asyncio.create_task(bus.consume("x", ["nowhere"], _nothing, stop))
     await asyncio.sleep(0.5)
+    assert await bus.away() == "the broker has no topic nowhere; `jicai topics` makes it"
     stop.set()
     await asyncio.wait_for(going, 10)
+    await bus.stop()
 
 
 async def _nothing(_: Sequence[Message]) -> None:
