@@ -129,6 +129,16 @@ def recall_step(recall: RecallOfLot, unpaid_yuan: Decimal) -> NextStep:
     return NextStep(who=who, what=what)
 
 
+def account_step(*, named: bool, supplier: Actor, region: str, by: datetime | None) -> NextStep:
+    """Who sees to it that a supplier has an account that can be paid to in a region: the supplier names one, or the agency
+    confirms the one that is named."""
+    if named:
+        what = Said("confirm or refuse the receiving account of {supplier}", supplier=supplier.name or supplier.code)
+        return NextStep(who=agency(region), what=what, by=by)
+    what = Said("name a receiving account for region {region} or one around it; nothing is paid without", region=region)
+    return NextStep(who=supplier, what=what, by=by)
+
+
 def day_over(day: date | None) -> datetime | None:
     """The instant from which something due on a day is late: the midnight in Shanghai that ends it."""
     return None if day is None else clock.start_of_day(day + timedelta(days=1))

@@ -10,6 +10,7 @@ from services.alerts.handlers import order_lines, organisations, problems, recei
 from services.alerts.handlers.problems import STEP
 from services.alerts.queries.watches import take_turn
 from services.alerts.rules.alerts import Kind
+from services.alerts.tables import accounts as known_accounts
 from services.alerts.tables import order_lines as watched_lines
 from services.alerts.tables import organisations as known_organisations
 from services.alerts.tables import recalled_lots, remedies
@@ -32,6 +33,7 @@ from shared.events.settlement import (
     PayableReleased,
     PaymentFailed,
     PaymentPaid,
+    ReceivingAccountChanged,
     SheetConfirmed,
     SheetDisputed,
     SheetIssued,
@@ -103,6 +105,7 @@ HANDLERS: Handlers = {
     SheetConfirmed: in_turn(sheets.on_sheets_confirmed),
     SheetDisputed: in_turn(sheets.on_sheets_disputed),
     SheetReturned: in_turn(sheets.on_sheets_returned),
+    ReceivingAccountChanged: in_turn(sheets.on_accounts_changed),
     CoverageVerified: in_turn(receipts.on_coverages_verified),
     CoverageShort: in_turn(receipts.on_coverages_short),
     CodeFlagged: in_turn(troubles.on_codes_flagged),
@@ -121,10 +124,10 @@ DEADLINES: Deadlines = {
 PROJECTIONS = {
     "organisations": Projection((known_organisations,), {"listing": ("enterprises", "institutions")}),
     "watches": Projection(
-        (watched_lines, watched_receipts, watched_sheets, recalled_lots, remedies),
+        (watched_lines, watched_receipts, watched_sheets, known_accounts, recalled_lots, remedies),
         {
             "orders": ("orders", "shipments"),
-            "settlement": ("payables", "sheets", "payments"),
+            "settlement": ("accounts", "payables", "sheets", "payments"),
             "traceability": ("receipts", "recalls", "anomalies"),
         },
     ),

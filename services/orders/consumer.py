@@ -3,6 +3,7 @@
 from services.orders.handlers import again, market, recalls, receipts
 from services.orders.handlers import payables as money
 from services.orders.tables import (
+    accounts,
     distribution_ends,
     distributions,
     enterprises,
@@ -34,6 +35,7 @@ from shared.events.settlement import (
     PayableReleased,
     PaymentFailed,
     PaymentPaid,
+    ReceivingAccountChanged,
     SheetConfirmed,
     SheetIssued,
     SheetReturned,
@@ -62,6 +64,7 @@ HANDLERS: Handlers = {
     SheetIssued: money.on_sheets_issued,
     SheetConfirmed: money.on_sheets_confirmed,
     SheetReturned: money.on_sheets_returned,
+    ReceivingAccountChanged: money.on_accounts_changed,
     PaymentPaid: receipts.on_payment,
     PaymentFailed: receipts.on_payment,
     RecallOpened: recalls.on_recalls_opened,
@@ -76,6 +79,8 @@ PROJECTIONS = {
         {"listing": ("enterprises", "institutions", "listings", "distributions")},
     ),
     "payments": Projection((line_payments,), {"settlement": ("payments",)}),
-    "payables": Projection((payables, sheets), {"settlement": ("payables", "sheets", "payments")}),
+    "payables": Projection(
+        (payables, sheets, accounts), {"settlement": ("accounts", "payables", "sheets", "payments")}
+    ),
     "recalls": Projection((recalled_lots,), {"traceability": ("recalls",)}),
 }

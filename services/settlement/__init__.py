@@ -5,5 +5,6 @@ Owns      payables, sheets and their lines, receiving accounts, payment runs, pa
 Serves    hospitals (confirm or dispute sheets), suppliers (name their accounts, see when they are paid), the agency (confirm
           accounts, review, run, approve)
 Emits     payable.opened/held/released  sheet.issued/confirmed/disputed/returned  payment.sent/paid/failed
+          receiving_account.changed
 Consumes  listing: enterprise.registered; orders: delivery.accepted; traceability: coverage.verified/short, recall.opened/closed
 """

@@ -29,6 +29,7 @@ DEADLINES: Deadlines = {
 }
 JOBS: Jobs = {"send_run": partial(payments.send_run, open_bank)}
 REPUBLISH: Republish = {
+    "accounts": again.accounts_again,
     "payables": again.payables_again,
     "sheets": again.sheets_again,
     "payments": again.payments_again,

@@ -134,6 +134,17 @@ class SheetReturned(Event, frozen=True, kw_only=True):
     confirm_by: date
 
 
+@event("cn.jicai.settlement.receiving_account.changed.v1", subject="account_id")
+class ReceivingAccountChanged(Event, frozen=True, kw_only=True):
+    """A supplier's receiving account for a region and those within it: `named`, `confirmed` (it is paid to), `refused`, or
+    `replaced` by another. Its number is told to nobody."""
+
+    account_id: UUID
+    supplier_code: str
+    region: str
+    state: str
+
+
 @event("cn.jicai.settlement.payment.sent.v1", subject="payment_id")
 class PaymentSent(Event, frozen=True, kw_only=True):
     """The bank was asked to pay a supplier for one sheet."""

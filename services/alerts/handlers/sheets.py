@@ -13,12 +13,14 @@ from services.alerts.queries import watches as queries
 from services.alerts.rules.alerts import Kind, Remedy
 from services.alerts.rules.sheets import WatchedSheet, silent_sheets
 from shared import clock, deadlines
+from shared.codes import region_prefix
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import number_of
 from shared.events.settlement import (
     PaymentFailed,
     PaymentPaid,
+    ReceivingAccountChanged,
     SheetConfirmed,
     SheetDisputed,
     SheetIssued,
@@ -89,6 +91,21 @@ async def on_payments_answered(tx: Tx, events: Sequence[_Paid]) -> None:
     when = {PaymentPaid: "paid_at", PaymentFailed: "unpaid_at"}
     of_month = [event for event in sorted(events, key=lambda event: event.time) if event.data.month is not None]
     await queries.fill_sheets(tx, [{**_sheet(event), when[type(event.data)]: event.time} for event in of_month])
+
+
+async def on_accounts_changed(tx: Tx, events: Sequence[Received[ReceivingAccountChanged]]) -> None:
+    """A supplier has named an account, or the agency has confirmed or refused it."""
+    rows = [
+        {
+            "account_id": event.data.account_id,
+            "supplier_code": event.data.supplier_code,
+            "region_prefix": region_prefix(event.data.region),
+            "state": event.data.state,
+            "version": event.sequence,
+        }
+        for event in events
+    ]
+    await queries.fill_accounts(tx, rows)
 
 
 async def when_sheets_unconfirmed(tx: Tx, due: Sequence[Deadline]) -> None:

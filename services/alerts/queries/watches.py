@@ -14,9 +14,9 @@ from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
 from services.alerts.queries.scope import within
 from services.alerts.rules.recalls import HeldLot, RecalledLot
-from services.alerts.rules.sheets import WatchedSheet
+from services.alerts.rules.sheets import CONFIRMED, NAMED, WatchedSheet
 from services.alerts.rules.watches import WatchedLine, WatchedReceipt, unconfirmed_key
-from services.alerts.tables import order_lines, organisations, recalled_lots, receipts, sheets
+from services.alerts.tables import accounts, order_lines, organisations, recalled_lots, receipts, sheets
 from shared.db import Tx, lock_number
 
 T = TypeVar("T")
@@ -36,14 +36,15 @@ VERSIONED = {
     "on_sheets": "disputed_version",
     "moved_at": "disputed_version",
     "disputed_version": "disputed_version",
+    "state": "version",
     "name": "version",
     "region": "version",
     "active": "version",
     "uscc": "version",
     "version": "version",
 }
-"""Columns that follow the newest version, and which column tells it; `organisations` alone has a plain version. One version says
-one thing: told again, it fills what was not kept at first."""
+"""Columns that follow the newest version, and which column tells it; `organisations` and `accounts` have a plain version. One
+version says one thing: told again, it fills what was not kept at first."""
 
 PAID = ("paid_step", "paid_yuan")
 """A total and the step of the payable's money that it is of: the newest step holds, and of one step the largest total."""
@@ -86,6 +87,18 @@ _SHEETS = (
     .order_by(sheets.c.sheet_id)
     .with_for_update()
 )
+_RECEIVING = (
+    sa.select(
+        sa.case(
+            (sa.func.bool_or(accounts.c.state == CONFIRMED), CONFIRMED),
+            (sa.func.bool_or(accounts.c.state == NAMED), NAMED),
+        )
+    )
+    .where(accounts.c.supplier_code == sheets.c.supplier_code, sheets.c.region.op("^@")(accounts.c.region_prefix))
+    .scalar_subquery()
+    .label("receiving")
+)
+"""How far the account is that the supplier of a sheet is paid to, as settlement finds it; None before one is named."""
 _ANSWERED_ORDERS = (
     sa.select(order_lines.c.order_id, order_lines.c.supplier_code)
     .where(order_lines.c.order_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
@@ -171,6 +184,11 @@ async def fill_organisations(tx: Tx, rows: Sequence[Row]) -> None:
     await _filled(tx, organisations, sorted(rows, key=lambda row: row["version"]), dict)
 
 
+async def fill_accounts(tx: Tx, rows: Sequence[Row]) -> None:
+    """Adds receiving accounts, or what the newest version says of them."""
+    await _filled(tx, accounts, sorted(rows, key=lambda row: row["version"]), dict)
+
+
 async def lines_of_orders(tx: Tx, order_ids: Sequence[UUID]) -> list[WatchedLine]:
     """All lines of these orders, locked."""
     return await tx.all(WatchedLine, _LINES_OF_ORDERS, ids=order_ids)
@@ -204,7 +222,7 @@ async def receipts_of_payables(tx: Tx, payable_ids: Sequence[UUID]) -> dict[str,
 async def sheets_between(tx: Tx, receipts: Sequence[WatchedReceipt]) -> list[WatchedSheet]:
     """The sheets within reach of the parties of these receipts, the oldest month first."""
     wanted = (
-        sa.select(sheets)
+        sa.select(*sheets.c, _RECEIVING)
         .where(
             sheets.c.institution_code == sa.any_(sa.bindparam("hospitals", type_=sa.ARRAY(sa.Text))),
             sheets.c.supplier_code == sa.any_(sa.bindparam("suppliers", type_=sa.ARRAY(sa.Text))),

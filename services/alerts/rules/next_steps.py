@@ -8,7 +8,7 @@ from services.alerts.rules.alerts import ACTS, Alert, Kind, State
 from services.alerts.rules.problems import WHAT, Problem
 from services.alerts.rules.problems import State as ProblemState
 from services.alerts.rules.recalls import RecalledLot
-from services.alerts.rules.sheets import WatchedSheet
+from services.alerts.rules.sheets import CONFIRMED, NAMED, WatchedSheet
 from services.alerts.rules.watches import WatchedReceipt
 from shared import clock, money
 from shared.errors import Said
@@ -17,6 +17,7 @@ from shared.next_steps import (
     Actor,
     NextStep,
     Role,
+    account_step,
     agency,
     authority,
     day_over,
@@ -85,40 +86,47 @@ def _payable_steps(alert: Alert, names: Names, around: Around) -> Iterator[NextS
     if around.recall is not None:
         yield recall_step(around.recall, receipt.unpaid_yuan)
         return
-    if alert.kind == Kind.PAYMENT_OVERDUE and (step := _payment(around)) is not None:
-        role, what, by = step
-        yield NextStep(who=_party(alert, role, names), what=what, by=by)
+    if alert.kind == Kind.PAYMENT_OVERDUE:
+        yield from _payment(alert, names, around)
     if not receipt.codes_complete:
         yield NextStep(who=_party(alert, Role.HOSPITAL, names), what=_missing(receipt), by=around.codes_by)
 
 
-def _payment(around: Around) -> tuple[Role, Said, datetime | None] | None:
-    """Who moves money that codes hold no more, on what and by when: the month closes, the hospital confirms its sheet, the
-    agency pays. None when no money waits."""
+def _payment(alert: Alert, names: Names, around: Around) -> Iterator[NextStep]:
+    """Who moves money that codes hold no more: the month closes, the hospital confirms its sheet, the agency pays, to an account
+    that the supplier has named and the agency confirmed."""
     receipt = around.receipt
+    buyer = _party(alert, Role.HOSPITAL, names)
     if receipt.disputed is not None and receipt.payable_yuan > 0:
         what = Said(
             "settle the dispute: {reason}; {yuan} are not paid until then",
             reason=receipt.disputed,
             yuan=_yuan(receipt.payable_yuan),
         )
-        return Role.HOSPITAL, what, day_over(receipt.resolve_by or receipt.due_on)
+        yield NextStep(who=buyer, what=what, by=day_over(receipt.resolve_by or receipt.due_on))
+        return
     sheet, unpaid = around.oldest_unpaid()
     if unpaid <= 0:
-        return None
+        return
     yuan = _yuan(unpaid)
     if sheet is None:
         what = Said("issue the sheet when the month has closed; {yuan} wait for it", yuan=yuan)
-        return Role.PLATFORM, what, around.sheet_by
+        yield NextStep(who=PLATFORM, what=what, by=around.sheet_by)
+        return
+    due = day_over(sheet.due_on or receipt.due_on)
     if not sheet.confirmed:
         what = Said(
             "confirm the sheet of {month:%Y-%m}, or dispute lines of it; {yuan} wait for it",
             month=sheet.month,
             yuan=yuan,
         )
-        return Role.HOSPITAL, what, day_over(sheet.confirm_by)
-    role, what = ACTS[Kind.PAYMENT_OVERDUE]
-    return role, Said("{what}: {yuan}", what=what, yuan=yuan), day_over(sheet.due_on or receipt.due_on)
+        yield NextStep(who=buyer, what=what, by=day_over(sheet.confirm_by))
+    elif sheet.receiving == CONFIRMED:
+        role, pay = ACTS[Kind.PAYMENT_OVERDUE]
+        yield NextStep(who=_party(alert, role, names), what=Said("{what}: {yuan}", what=pay, yuan=yuan), by=due)
+    if sheet.receiving != CONFIRMED:
+        supplier = _party(alert, Role.DISTRIBUTOR, names)
+        yield account_step(named=sheet.receiving == NAMED, supplier=supplier, region=alert.region, by=due)
 
 
 def _yuan(amount: Decimal) -> Said:

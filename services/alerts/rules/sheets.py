@@ -10,6 +10,9 @@ from services.alerts.rules.watches import yuan_text
 from shared.next_steps import day_over
 from shared.values import frozen
 
+NAMED, CONFIRMED = "named", "confirmed"
+"""How far a supplier's receiving account is; an account that was refused or replaced is none."""
+
 
 @frozen
 class WatchedSheet:
@@ -33,6 +36,8 @@ class WatchedSheet:
     paid_at: datetime | None
     unpaid_at: datetime | None
     issued_event: UUID | None
+    receiving: str | None = None
+    """how far the account is that its supplier is paid to: `named`, `confirmed`; None before one is named; not of its own row"""
 
     @property
     def answered(self) -> bool:

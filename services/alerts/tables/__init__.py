@@ -3,9 +3,10 @@
 from services.alerts.tables.alerts import acknowledgements, alerts, remedies
 from services.alerts.tables.base import metadata
 from services.alerts.tables.problems import problems, replies
-from services.alerts.tables.watches import order_lines, organisations, recalled_lots, receipts, sheets
+from services.alerts.tables.watches import accounts, order_lines, organisations, recalled_lots, receipts, sheets
 
 __all__ = [
+    "accounts",
     "acknowledgements",
     "alerts",
     "metadata",

@@ -115,6 +115,18 @@ sheets = sa.Table(
 )
 sa.Index("ix_sheets_parties", sheets.c.institution_code, sheets.c.supplier_code)
 
+# Public: that a supplier has an account, and none of what a bank is told.
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("account_id", sa.Uuid, primary_key=True),
+    sa.Column("supplier_code", sa.Text, nullable=False),
+    sa.Column("region_prefix", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Index("ix_accounts_supplier", "supplier_code"),
+)
+
 # Public: whom a recall concerns is said by the alerts it raises.
 recalled_lots = sa.Table(
     "recalled_lots",

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from services.orders.handlers.receipts import known_shipment_lines
 from services.orders.queries import payables as queries
 from services.orders.queries.shipments import ask_codes
+from shared.codes import region_prefix
 from shared.db import Record, Tx
 from shared.events.settlement import (
     PayableHeld,
     PayableOpened,
     PayableReleased,
+    ReceivingAccountChanged,
     SheetConfirmed,
     SheetIssued,
     SheetReturned,
@@ -73,6 +75,16 @@ async def on_sheets_returned(tx: Tx, events: Sequence[Received[SheetReturned]]) 
     """The agency sent a sheet back: the hospital confirms it anew, by another day."""
     told = [(one.data, {"confirm_by": one.data.confirm_by, "returned_at": one.time}) for one in events]
     await queries.fill_sheets(tx, told)
+
+
+async def on_accounts_changed(tx: Tx, events: Sequence[Received[ReceivingAccountChanged]]) -> None:
+    """A supplier has named an account, or the agency has confirmed or refused it: the newest version counts."""
+    newest = {one.data.account_id: one for one in sorted(events, key=lambda event: event.sequence)}
+    rows = [
+        (one.data.account_id, one.data.supplier_code, region_prefix(one.data.region), one.data.state, one.sequence)
+        for one in newest.values()
+    ]
+    await queries.keep_accounts(tx, rows)
 
 
 def _row(event: Received[PayableOpened] | Moved, line: Record) -> dict[str, object]:

@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from services.orders.queries.recalls import recalls_of
 from services.orders.queries.scope import Reach, of_party, reach_of, scoped
 from services.orders.rules.orders import Book
-from services.orders.rules.payables import Known, Sent, Sheet
+from services.orders.rules.payables import CONFIRMED, NAMED, Known, Sent, Sheet
 from services.orders.rules.shipments import CANCELLED
-from services.orders.tables import line_payments, order_lines, payables, sheets, shipment_lines, shipments
+from services.orders.tables import accounts, line_payments, order_lines, payables, sheets, shipment_lines, shipments
 from shared.db import Tx
 from shared.events.settlement import PaymentFailed, PaymentPaid, SheetConfirmed, SheetIssued, SheetReturned
 from shared.values import names_of
@@ -49,6 +50,24 @@ ON CONFLICT (sheet_id) DO UPDATE SET issued_at = coalesce(t.issued_at, excluded.
     confirmed_at = greatest(t.confirmed_at, excluded.confirmed_at), returned_at = greatest(t.returned_at, excluded.returned_at)
 """  # noqa: S608  names are declared
 
+_KEEP_ACCOUNTS = """
+INSERT INTO accounts AS t (account_id, supplier_code, region_prefix, state, version)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[]) ORDER BY 1
+ON CONFLICT (account_id) DO UPDATE SET state = excluded.state, version = excluded.version WHERE t.version < excluded.version
+"""
+_RECEIVING = (
+    sa.select(
+        sa.case(
+            (sa.func.bool_or(accounts.c.state == CONFIRMED), CONFIRMED),
+            (sa.func.bool_or(accounts.c.state == NAMED), NAMED),
+        )
+    )
+    .where(accounts.c.supplier_code == sheets.c.distributor_code, sheets.c.region.op("^@")(accounts.c.region_prefix))
+    .scalar_subquery()
+    .label("receiving")
+)
+"""How far the account is that the supplier of a sheet is paid to, as settlement finds it; None before one is named."""
+
 _ACCEPTED = sa.func.coalesce(shipment_lines.c.quantity_accepted, 0)
 _COVERED = sa.func.least(shipment_lines.c.quantity_traced, _ACCEPTED)
 _OF_SHEET = names_of(Sheet)
@@ -66,6 +85,11 @@ async def open_payables(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
 async def move_payables(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     """Keeps since when the money for shipment lines, which are locked already, stands as it does, where, and what is disputed."""
     await tx.sql(_MOVE, *([row[name] for row in rows] for name in (*_PAYABLE, *MOVING)))
+
+
+async def keep_accounts(tx: Tx, rows: Sequence[tuple[UUID, str, str, str, int]]) -> None:
+    """Keeps what the newest version says of accounts, one row each: supplier, where it is for, state, version."""
+    await tx.sql(_KEEP_ACCOUNTS, *(list(column) for column in zip(*rows, strict=True)))
 
 
 async def fill_sheets(tx: Tx, told: Sequence[tuple[OfSheet, Mapping[str, Any]]]) -> None:
@@ -119,7 +143,7 @@ def _sent(reach: Reach) -> sa.Executable:
 def _sheets(reach: Reach) -> sa.Executable:
     """Those that are no longer to come, the oldest first."""
     return (
-        sa.select(*(sheets.c[name] for name in _OF_SHEET))
+        sa.select(*(sheets.c[name] for name in _OF_SHEET if name in sheets.c), _RECEIVING)
         .where(
             sheets.c.institution_code == sa.bindparam("institution_code"),
             sheets.c.distributor_code == sa.any_(sa.bindparam("distributor_codes", type_=sa.ARRAY(sa.Text))),

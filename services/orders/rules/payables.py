@@ -17,8 +17,11 @@ from services.orders.rules.lines import Line, goods_of
 from services.orders.rules.recalls import Lot, Recalled, RecalledLot, open_now
 from shared import clock, money
 from shared.errors import Said
-from shared.next_steps import PLATFORM, Actor, NextStep, agency, day_over, recall_step
+from shared.next_steps import PLATFORM, Actor, NextStep, account_step, agency, day_over, distributor, recall_step
 from shared.values import frozen
+
+NAMED, CONFIRMED = "named", "confirmed"
+"""How far a supplier's receiving account is; an account that was refused or replaced is none."""
 
 
 @frozen
@@ -79,6 +82,8 @@ class Sheet:
     paid_at: datetime | None = None
     unpaid_at: datetime | None = None
     """when its payment failed or came back last"""
+    receiving: str | None = None
+    """how far the account is that its distributor is paid to: `named`, `confirmed`; None before one is named"""
 
     @property
     def confirmed(self) -> bool:
@@ -109,7 +114,7 @@ class Known:
 class _Ask(IntEnum):
     """What is asked for, in the order in which it is told."""
 
-    DISPUTE, RECALL, CAPTURE, ISSUE, CONFIRM, PAY, PAY_LATER = range(7)
+    DISPUTE, RECALL, CAPTURE, ISSUE, CONFIRM, PAY, ACCOUNT, PAY_LATER = range(8)
 
 
 class _Wait(NamedTuple):
@@ -151,16 +156,23 @@ def _waits(sent: Sent, recall: RecalledLot | None, sheets: Sequence[Sheet] | Non
     if sent.disputed is not None or sent.paid_yuan >= sent.amount_yuan:
         return
     sheet, yuan = _sheet_of(sent, sheets or ())
-    if yuan <= 0:
-        return
-    if sheets is None:
-        yield _Wait(_Ask.PAY_LATER, day_over(sent.due_on)), yuan
+    if yuan > 0:
+        yield from ((wait, yuan) for wait in _moving(sent, sheet, seen=sheets is not None))
+
+
+def _moving(sent: Sent, sheet: Sheet | None, *, seen: bool) -> Iterator[_Wait]:
+    """Who moves money that codes hold no more; `seen`: the caller may see the sheets."""
+    due = day_over((sheet and sheet.due_on) or sent.due_on)
+    if not seen:
+        yield _Wait(_Ask.PAY_LATER, due)
     elif sheet is None:
-        yield _Wait(_Ask.ISSUE, sent.sheet_by), yuan
+        yield _Wait(_Ask.ISSUE, sent.sheet_by)
     elif not sheet.confirmed:
-        yield _Wait(_Ask.CONFIRM, day_over(sheet.confirm_by), sheet), yuan
-    else:
-        yield _Wait(_Ask.PAY, day_over(sheet.due_on or sent.due_on)), yuan
+        yield _Wait(_Ask.CONFIRM, day_over(sheet.confirm_by), sheet)
+    elif sheet.receiving == CONFIRMED:
+        yield _Wait(_Ask.PAY, due)
+    if sheet is not None and sheet.receiving != CONFIRMED:
+        yield _Wait(_Ask.ACCOUNT, due, sheet.receiving)
 
 
 def _sheet_of(sent: Sent, sheets: Sequence[Sheet]) -> tuple[Sheet | None, Decimal]:
@@ -184,6 +196,9 @@ def _step(line: Line, buyer: Actor, wait: _Wait, parts: Sequence[_Part]) -> Next
     match wait.ask, wait.about:
         case _, RecalledLot() as recall:
             return recall_step(recall, unpaid)
+        case _Ask.ACCOUNT, receiving:
+            supplier = distributor(line.distributor_code, line.distributor_name)
+            return account_step(named=receiving == NAMED, supplier=supplier, region=line.region, by=wait.by)
         case _Ask.DISPUTE, reason:
             what = Said("settle the dispute over line {line}: {reason}", line=line.line_number, reason=reason)
         case _, Sheet() as sheet:

@@ -11,11 +11,12 @@ from services.orders.tables.market import (
     listings,
 )
 from services.orders.tables.orders import orders
-from services.orders.tables.payables import payables, sheets
+from services.orders.tables.payables import accounts, payables, sheets
 from services.orders.tables.recalls import recalled_lots
 from services.orders.tables.shipments import shipment_lines, shipments
 
 __all__ = [
+    "accounts",
     "distribution_ends",
     "distributions",
     "enterprises",

@@ -1,7 +1,7 @@
 """What settlement says of accepted goods beside payments: until when they are to be paid, what became of the money last, and
-the sheets on which it stands.
+the sheets on which it stands, and the accounts that suppliers are paid to.
 
-Natural keys: one payable per shipment line, and the sheet's own id.
+Natural keys: one payable per shipment line, and the sheet's and the account's own id.
 """
 
 import sqlalchemy as sa
@@ -28,6 +28,18 @@ payables = sa.Table(
     sa.Column("moved_at", sa.DateTime(timezone=True)),
     sa.Column("version", sa.Integer, nullable=False, server_default="0"),
     info=private(PARTIES, "region"),
+)
+
+# Public: that a supplier has an account, and none of what a bank is told.
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("account_id", sa.Uuid, primary_key=True),
+    sa.Column("supplier_code", sa.Text, nullable=False),
+    sa.Column("region_prefix", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Index("ix_accounts_supplier", "supplier_code"),
 )
 
 sheets = sa.Table(

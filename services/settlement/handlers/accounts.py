@@ -17,11 +17,12 @@ from services.settlement.rules import accounts as rules
 from services.settlement.rules.accounts import CONFIRMED, DETAILS, NAMED, Account
 from services.settlement.schemas.accounts import ConfirmAccount, NameAccount
 from services.settlement.tables import accounts
-from shared import clock, history
+from shared import clock, history, outbox
 from shared.clock import DueRule
 from shared.codes import region_prefix
 from shared.db import Tx
 from shared.errors import ServiceError
+from shared.events.settlement import ReceivingAccountChanged
 from shared.history import Parties
 from shared.identity import Caller
 
@@ -59,6 +60,7 @@ async def name_account(tx: Tx, caller: Caller, command: NameAccount) -> Account:
         return confirmed
     tx.add(accounts, asdict(account))
     history.note(tx, caller, account.id, "named", _parties(account), {"changes": rules.changes(confirmed, account)})
+    outbox.record(tx, changed_fact(account), account.version)
     return account
 
 
@@ -128,7 +130,16 @@ def _note(tx: Tx, caller: Caller, action: str, before: Account, after: Account, 
     history.note(tx, caller, after.id, action, _parties(after), detail)
 
 
+def changed_fact(account: Account) -> ReceivingAccountChanged:
+    """What an account is now."""
+    return ReceivingAccountChanged(
+        account_id=account.id, supplier_code=account.supplier_code, region=account.region, state=account.state
+    )
+
+
 async def _store(tx: Tx, changed: Sequence[Account]) -> None:
+    for one in changed:
+        outbox.record(tx, changed_fact(one), one.version)
     await tx.change(accounts, [{"id": one.id, **{name: getattr(one, name) for name in DECIDED}} for one in changed])
 
 

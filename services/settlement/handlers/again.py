@@ -1,4 +1,4 @@
-"""Says again what settlement has said of payables, sheets and payments, as they stand now.
+"""Says again what settlement has said of accounts, payables, sheets and payments, as they stand now.
 
 A payment tells what was paid of each payable when the bank answered, with the step of the ledger: an older total that comes
 late is known for one. A sheet tells what history has of it, for its figures change with every dispute. What became of a payable
@@ -11,10 +11,18 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from services.settlement.handlers.accounts import changed_fact
 from services.settlement.handlers.payables import opened_fact, released_fact
 from services.settlement.handlers.payments import answer_fact, parts_of, sent_fact
 from services.settlement.handlers.sheets import held_fact, returned_fact
-from services.settlement.queries.again import booked_for, deeds_of, payables_after, payments_after, sheets_after
+from services.settlement.queries.again import (
+    accounts_after,
+    booked_for,
+    deeds_of,
+    payables_after,
+    payments_after,
+    sheets_after,
+)
 from services.settlement.queries.ledger import Booked
 from services.settlement.queries.payables import parts_on_sheets
 from services.settlement.rules import payments as rules
@@ -30,6 +38,12 @@ SAID_OF_PAYABLES = ("opened", "released", "coverage_changed", "held", "recalled"
 SAID_OF_SHEETS = ("issued", "disputed", "confirmed", "returned")
 ANSWERS = {rules.PAID: (Posting.PAID,), rules.FAILED: (Posting.BOUNCED, Posting.REFUSED)}
 """What the ledger has of a payment in each state that the bank has answered for; money that came back came last."""
+
+
+async def accounts_again(tx: Tx, after: str, rows: int) -> Page:
+    """Every receiving account: named, confirmed, refused or replaced."""
+    found, last = await accounts_after(tx, after, rows)
+    return Page([Again(changed_fact(account), account.version) for account in found], last)
 
 
 async def payables_again(tx: Tx, after: str, rows: int) -> Page:

@@ -1,5 +1,5 @@
-"""Walks through payables, sheets and payments in the order of ids, so that they can be said again; what it hands out is locked
-until the end of the transaction. What a payment has moved is read from the ledger alone."""
+"""Walks through accounts, payables, sheets and payments in the order of ids, so that they can be said again; what it hands out
+is locked until the end of the transaction. What a payment has moved is read from the ledger alone."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -9,25 +9,29 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.settlement.queries.ledger import Booked
+from services.settlement.rules.accounts import Account
 from services.settlement.rules.payables import Payable
 from services.settlement.rules.payments import Payment
 from services.settlement.rules.sheets import Sheet
-from services.settlement.tables import payables, payments, sheets
+from services.settlement.tables import accounts, payables, payments, sheets
 from shared.db import Record, Tx
 from shared.values import names_of
 
-T = TypeVar("T", Payable, Payment, Sheet)
+T = TypeVar("T", Account, Payable, Payment, Sheet)
 
 _FIRST = UUID(int=0)
 _OF_BOOKED = names_of(Booked)
 
 
-def _walk(table: sa.Table, into: type[Payable | Payment | Sheet], *said: sa.ColumnElement[bool]) -> sa.Executable:
+def _walk(
+    table: sa.Table, into: type[Account | Payable | Payment | Sheet], *said: sa.ColumnElement[bool]
+) -> sa.Executable:
     columns = (table.c[field.name] for field in fields(into) if field.name in table.c)
     wanted = sa.select(*columns).where(table.c.id > sa.bindparam("after"), *said)
     return wanted.order_by(table.c.id).limit(sa.bindparam("rows")).with_for_update()
 
 
+_ACCOUNTS = _walk(accounts, Account)
 _PAYABLES = _walk(payables, Payable)
 _SHEETS = _walk(sheets, Sheet)
 _PAYMENTS = _walk(payments, Payment, payments.c.version > 0)
@@ -46,6 +50,11 @@ SELECT payment_id, payable_id, shipment_line_id, order_id, order_line_id, amount
 ) AS steps
 WHERE payment_id = ANY($1::uuid[]) AND kind IN ('paid', 'refused', 'bounced') ORDER BY payment_id, payable_id, step
 """
+
+
+async def accounts_after(tx: Tx, after: str, rows: int) -> tuple[list[Account], str | None]:
+    """The next accounts, and where to go on; None: these were the last."""
+    return _page(await tx.all(Account, _ACCOUNTS, after=UUID(after) if after else _FIRST, rows=rows), rows)
 
 
 async def payables_after(tx: Tx, after: str, rows: int) -> tuple[list[Payable], str | None]:

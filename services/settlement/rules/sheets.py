@@ -13,7 +13,7 @@ from uuid import UUID
 from services.settlement.errors import SheetNotOpen
 from services.settlement.rules import accounts
 from shared.errors import Said
-from shared.next_steps import BANK, PLATFORM, Actor, NextStep, agency, day_over, distributor, hospital
+from shared.next_steps import BANK, PLATFORM, Actor, NextStep, account_step, agency, day_over, distributor, hospital
 from shared.values import frozen
 
 ISSUED, DISPUTED, CONFIRMED, REVIEWED, IN_RUN, PAID, EMPTY = STATES = (
@@ -176,7 +176,7 @@ def next_step(sheet: Sheet) -> NextStep | None:
             what = Said("review the sheet, or send it back")
             return NextStep(who=office, what=what, by=day_over(sheet.review_by))
         case "reviewed":
-            return account_step(sheet) or NextStep(who=office, what=_paying(sheet), by=day_over(sheet.due_on))
+            return _account_step(sheet) or NextStep(who=office, what=_paying(sheet), by=day_over(sheet.due_on))
         case "in_run":
             who, what = PAYING[sheet.paying or Paying.PLANNED](sheet.region)
             return NextStep(who=who, what=what, by=day_over(sheet.due_on))
@@ -188,7 +188,7 @@ def next_steps(sheet: Sheet) -> list[NextStep]:
     first = next_step(sheet)
     own = [] if first is None else [first]
     before_a_run = sheet.state in (ISSUED, DISPUTED, CONFIRMED)
-    account = account_step(sheet) if before_a_run else _other_account_step(sheet)
+    account = _account_step(sheet) if before_a_run else _other_account_step(sheet)
     return own if account is None else [*own, account]
 
 
@@ -208,21 +208,13 @@ def _other_account_step(sheet: Sheet) -> NextStep | None:
     return NextStep(who=who, what=what, by=day_over(sheet.due_on))
 
 
-def account_step(sheet: Sheet) -> NextStep | None:
+def _account_step(sheet: Sheet) -> NextStep | None:
     """Who sees to it that the supplier has an account that can be paid to; None when it has."""
-    match sheet.receiving:
-        case accounts.CONFIRMED:
-            return None
-        case accounts.NAMED:
-            who = agency(sheet.region)
-            what = Said("confirm or refuse the receiving account of {supplier}", supplier=sheet.distributor_name)
-        case _:
-            who = distributor(sheet.distributor_code, sheet.distributor_name)
-            what = Said(
-                "name a receiving account for region {region} or one around it; nothing is paid without",
-                region=sheet.region,
-            )
-    return NextStep(who=who, what=what, by=day_over(sheet.due_on))
+    if sheet.receiving == accounts.CONFIRMED:
+        return None
+    supplier = distributor(sheet.distributor_code, sheet.distributor_name)
+    named = sheet.receiving == accounts.NAMED
+    return account_step(named=named, supplier=supplier, region=sheet.region, by=day_over(sheet.due_on))
 
 
 def doubt_step(region: str, due_on: date | None) -> NextStep:

@@ -28,6 +28,7 @@ from shared.events.settlement import (
     PayableReleased,
     PaymentFailed,
     PaymentPaid,
+    ReceivingAccountChanged,
     SheetConfirmed,
     SheetDisputed,
     SheetIssued,
@@ -73,6 +74,9 @@ def made(fact: type[Any], /, **fields: Any) -> Any:
     }
     names = fact.__struct_fields__
     return fact(**{name: value for name, value in common.items() if name in names} | fields)
+
+
+ACCOUNT = uuid7()
 
 
 class Story:
@@ -236,6 +240,10 @@ class Story:
         """The money came back; so much of the payable is still paid."""
         line = self._of_receipt(PaidLine, payable_id=self.payable_id, amount_yuan=Decimal(amount), step=step)
         return replace(self.failed(), returned=True, lines=(line,), **fields)
+
+
+def account(state: str) -> ReceivingAccountChanged:
+    return ReceivingAccountChanged(account_id=ACCOUNT, supplier_code=SUPPLIER, region="330000", state=state)
 
 
 def flagged(kind: str, anomaly_id: UUID | None = None, **more: Any) -> CodeFlagged:

@@ -21,6 +21,7 @@ from tests.services.alerts.facts import (
     REGION,
     SUPPLIER,
     Story,
+    account,
     flagged,
 )
 
@@ -148,7 +149,7 @@ async def test_the_agency_acknowledges_what_it_must_pay_and_nothing_else(
     refusal = await post(f"/alerts/{unconfirmed['id']}/acknowledgement", FUND, {"note": "x"})
     assert (refusal.status_code, refusal.json()["code"]) == (403, "not_concerned")
     story = Story()
-    await worker.deliver(story.opened(codes_required=False), story.released())
+    await worker.deliver(account("confirmed"), story.opened(codes_required=False), story.released())
     clock.drive(clock.start_of_day(DUE_ON + timedelta(days=1)))
     await worker.meet_deadlines()
     for fact, role in ((story.issued(), "platform"), (story.sheet_confirmed(), "hospital")):

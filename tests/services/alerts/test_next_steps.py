@@ -149,7 +149,7 @@ def around(goods: WatchedReceipt, *sheets: WatchedSheet, recalls: Sequence[Recal
 def sheet(month: date = MONTH, confirmed_at: datetime | None = NOON, **fields: Any) -> WatchedSheet:
     unknown: dict[str, Any] = dict.fromkeys(WatchedSheet.__dataclass_fields__)
     told: dict[str, Any] = {"sheet_id": sheet_id(month), "month": month, "issued_at": NOON}
-    told |= {"confirmed_at": confirmed_at, "confirm_by": CONFIRM_ON}
+    told |= {"confirmed_at": confirmed_at, "confirm_by": CONFIRM_ON, "receiving": "confirmed"}
     return WatchedSheet(**{**unknown, **PARTIES, **told, **fields})
 
 
@@ -212,6 +212,22 @@ def test_an_overdue_payment_waits_for_the_oldest_sheet_that_is_not_paid(
     who, yuan, by = expected
     assert (step.who, step.by) == (who, by)
     assert f"{yuan} yuan" in step.what
+
+
+NAME = f"name a receiving account for region {REGION} or one around it; nothing is paid without"
+CHECK = "confirm or refuse the receiving account of 医药公司"
+
+
+@pytest.mark.parametrize(("receiving", "who", "what"), [(None, S, NAME), ("named", OFFICE, CHECK)])
+def test_an_overdue_payment_without_an_account_to_pay_to_waits_for_who_sees_to_it(
+    receiving: str | None, who: Actor, what: str
+) -> None:
+    missing = NextStep(who=who, what=what, by=DUE)
+    goods = receipt(covered=True)
+    agreed, asked = (sheet(confirmed_at=at, receiving=receiving) for at in (NOON, None))
+    assert alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, around(goods, agreed)) == [missing]
+    first, second = alert_steps(alert(Kind.PAYMENT_OVERDUE), NAMES, around(goods, asked))
+    assert (first.who, first.what.split()[0], second) == (H, "confirm", missing)
 
 
 def test_an_overdue_payment_that_is_disputed_waits_for_the_hospital() -> None:

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from shared import clock
 from shared.events.settlement import SheetPart
 from tests.house import WorkerInHand
-from tests.services.alerts.facts import DUE_ON, HOSPITAL, NOON, REGION, Story
+from tests.services.alerts.facts import DUE_ON, HOSPITAL, NOON, REGION, Story, account
 
 LATE = clock.start_of_day(DUE_ON + timedelta(days=1))
 DAY = timedelta(days=1)
@@ -55,7 +55,7 @@ async def test_money_on_a_confirmed_sheet_waits_for_the_agency_while_a_newer_she
         (story.sheet_confirmed(), NOON + 3 * DAY, 2),
         (story.issued(sheet_id=newer, month=date(2026, 4, 1)), NOON + 4 * DAY, 1),
     ]
-    await worker.deliver(story.opened(codes_required=False), sequence=1, at=NOON)
+    await worker.deliver(story.opened(codes_required=False), account("confirmed"), sequence=1, at=NOON)
     for place in (*order, *order):
         fact, at, sequence = told[place]
         await worker.deliver(fact, sequence=sequence, at=at)
@@ -68,7 +68,7 @@ async def test_money_on_two_sheets_waits_for_the_older_until_it_is_paid_in_every
 ) -> None:
     story, newer, april, march = Story(), uuid7(), date(2026, 4, 1), date(2026, 3, 1)
     part = SheetPart(sheet_id=story.sheet_id, amount_yuan=Decimal("100.00"))
-    await worker.deliver(story.opened(codes_required=False), sequence=1, at=NOON)
+    await worker.deliver(story.opened(codes_required=False), account("confirmed"), sequence=1, at=NOON)
     told: list[tuple[Any, datetime, int]] = [
         (story.issued(due_on=date(2026, 3, 25)), NOON + 2 * DAY, 1),
         (story.sheet_confirmed(), NOON + 3 * DAY, 2),
@@ -94,7 +94,8 @@ async def test_money_that_was_taken_off_a_sheet_waits_for_the_next(
     worker: WorkerInHand, overdue: Overdue, order: tuple[int, ...]
 ) -> None:
     story = Story()
-    await worker.deliver(story.opened(codes_required=False), story.issued(), story.sheet_confirmed(), at=NOON + DAY)
+    first = (story.opened(codes_required=False), account("confirmed"), story.issued(), story.sheet_confirmed())
+    await worker.deliver(*first, at=NOON + DAY)
     told = [
         (story.released(), NOON + DAY, 2),
         (story.held(), NOON + 2 * DAY, 3),
@@ -113,6 +114,7 @@ async def test_what_settlement_says_again_tells_where_money_stands_that_was_kept
     worker: WorkerInHand, overdue: Overdue
 ) -> None:
     story = Story()
+    await worker.deliver(account("confirmed"))
     told = [(story.opened(), 1, NOON), (story.released(6), 2, NOON + DAY), (story.issued(), 1, NOON + 2 * DAY)]
     for fact, sequence, at in told:
         await worker.deliver(fact, sequence=sequence, at=at)
@@ -122,6 +124,23 @@ async def test_what_settlement_says_again_tells_where_money_stands_that_was_kept
         await worker.deliver(fact, sequence=sequence, at=at)
     assert [role for role, _ in asked(await overdue())] == ["hospital", "hospital"]
     assert asked(await overdue())[0][1].endswith("; 74.04 yuan wait for it")
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+async def test_money_without_an_account_waits_for_its_supplier_and_then_for_the_agency_in_every_order(
+    worker: WorkerInHand, overdue: Overdue, order: tuple[int, ...]
+) -> None:
+    story = Story()
+    told = [(story.issued(), 1), (story.sheet_confirmed(), 2), (account("named"), 1), (account("refused"), 2)]
+    await worker.deliver(story.opened(codes_required=False), at=NOON)
+    await worker.deliver(story.released(), sequence=2, at=NOON + DAY)
+    for place in (*order, *order):
+        fact, sequence = told[place]
+        await worker.deliver(fact, sequence=sequence, at=NOON + 2 * DAY)
+    ((who, what),) = asked(await overdue())
+    assert (who, what.split(" for ")[0]) == ("distributor", "name a receiving account")
+    await worker.deliver(account("confirmed"), sequence=4)
+    assert asked(await overdue()) == [("agency", "pay what is released: 123.40 yuan")]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)

@@ -157,6 +157,7 @@ def sheet(
     month: int = 3, confirmed: bool = False, issued_at: datetime | None = NOW + timedelta(days=30), **more: Any
 ) -> Sheet:
     known = {"confirm_by": CONFIRM_ON, "issued_at": issued_at, "confirmed_at": NOW if confirmed else None}
+    known["receiving"] = "confirmed"
     return Sheet(UUID(int=month), DONE.distributor_code, date(2026, month, 1), **{**known, **more})
 
 
@@ -262,6 +263,20 @@ def test_money_on_several_sheets_waits_for_the_oldest_that_is_not_paid(
 def test_a_part_on_a_sheet_is_paid_though_codes_were_lost_since() -> None:
     lost = sent(traced=80, on_sheets={str(UUID(int=3)): "100.00"}, moved_at=LATER)
     assert steps(lost, sheets=(sheet(confirmed=True),)) == [capture(20), pay("100.00")]
+
+
+NAME = "name a receiving account for region 330102 or one around it; nothing is paid without"
+CHECK = "confirm or refuse the receiving account of 医药公司"
+
+
+@pytest.mark.parametrize(("receiving", "who", "what"), [(None, SELLER, NAME), ("named", FUND, CHECK)])
+def test_money_without_an_account_to_pay_to_waits_for_who_sees_to_it(
+    receiving: str | None, who: Actor, what: str
+) -> None:
+    missing = NextStep(who=who, what=what, by=DUE)
+    assert steps(sent(), sheets=(sheet(receiving=receiving),)) == [confirm(), missing]
+    assert steps(sent(), sheets=(sheet(receiving=receiving, confirmed=True),)) == [missing]
+    assert steps(sent(), sheets=()) == [ISSUE]
 
 
 @pytest.mark.parametrize(("resolve_by", "by"), [(None, DUE), (SHEET_DUE_ON, day_over(SHEET_DUE_ON))])

@@ -12,6 +12,7 @@ from shared.events.settlement import (
     PayableHeld,
     PayableOpened,
     PayableReleased,
+    ReceivingAccountChanged,
     SheetConfirmed,
     SheetIssued,
     SheetPart,
@@ -75,6 +76,16 @@ def confirmed(sheet_id: UUID = SHEET, month: date = MARCH) -> SheetConfirmed:
     return SheetConfirmed(sheet_id=sheet_id, month=month, **PARTIES, amount_yuan=Decimal("1.00"))
 
 
+def account(state: str, name: str = "first", region: str = "330000") -> ReceivingAccountChanged:
+    account_id = uuid5(SPACE, f"account {name} {region}")
+    return ReceivingAccountChanged(account_id=account_id, supplier_code=DISTRIBUTOR, region=region, state=state)
+
+
+@pytest.fixture
+async def account_confirmed(worker: WorkerInHand) -> None:
+    await worker.deliver(account("confirmed"))
+
+
 async def next_of(hand: Hand, shipment: Any, *who: str) -> list[tuple[str, str, str | None]]:
     """Who acts next on the order of a shipment, on what and by when; each line of it says the same."""
     timeline = await hand.see(f"/orders/{shipment['order_id']}/timeline", *who)
@@ -117,6 +128,7 @@ async def test_codes_and_money_that_are_missing_are_told_with_their_day_in_every
     assert await worker.dead_letters() == []
 
 
+@pytest.mark.usefixtures("account_confirmed")
 @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
 async def test_release_sheet_and_confirmation_come_to_the_agency_in_every_order(
     hand: Hand, worker: WorkerInHand, driven_clock: Any, order: tuple[int, ...]
@@ -137,6 +149,36 @@ async def test_release_sheet_and_confirmation_come_to_the_agency_in_every_order(
     assert await worker.dead_letters() == []
 
 
+@pytest.mark.parametrize("order", list(permutations(range(5))), ids=str)
+async def test_the_account_of_a_supplier_is_seen_to_before_the_agency_pays_in_every_order(
+    hand: Hand, worker: WorkerInHand, order: tuple[int, ...]
+) -> None:
+    shipment = await accepted(hand)
+    line = shipment["lines"][0]
+    await worker.deliver(opened(line, shipment, False))
+    await worker.deliver(released(line, shipment), sequence=2, at=NOW)
+    facts: list[tuple[Any, int]] = [
+        (issued(), 1),
+        (confirmed(), 2),
+        (account("refused"), 2),
+        (account("named"), 1),
+        (account("confirmed", region="440000"), 2),
+    ]
+    for place in (*order, *order):
+        fact, sequence = facts[place]
+        await worker.deliver(fact, sequence=sequence, at=NOW + timedelta(days=30 + place))
+    name = "name a receiving account for region 330102 or one around it; nothing is paid without"
+    assert await next_of(hand, shipment) == [("distributor", name, DUE)]
+    await worker.deliver(account("named", "another"), sequence=1)
+    ((role, what, by),) = await next_of(hand, shipment)
+    assert (role, what.startswith("confirm or refuse the receiving account of"), by) == ("agency", True, DUE)
+    await worker.deliver(account("confirmed", "another"), sequence=2)
+    assert await next_of(hand, shipment) == [pay("740.70")]
+    await worker.deliver(account("named", "a third"), sequence=1)
+    assert await next_of(hand, shipment) == [pay("740.70")]
+
+
+@pytest.mark.usefixtures("account_confirmed")
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 async def test_a_sheet_that_was_sent_back_waits_for_the_hospital_again_in_every_order(
     hand: Hand, worker: WorkerInHand, order: tuple[int, ...]
@@ -158,6 +200,7 @@ async def test_a_sheet_that_was_sent_back_waits_for_the_hospital_again_in_every_
     assert await next_of(hand, shipment) == [pay("740.70")]
 
 
+@pytest.mark.usefixtures("account_confirmed")
 async def test_the_money_for_a_line_goes_from_sheet_to_hospital_to_agency_and_back_when_it_bounces(
     hand: Hand, worker: WorkerInHand
 ) -> None:
@@ -176,6 +219,7 @@ async def test_the_money_for_a_line_goes_from_sheet_to_hospital_to_agency_and_ba
     assert await next_of(hand, shipment) == [pay("740.70")]
 
 
+@pytest.mark.usefixtures("account_confirmed")
 @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
 async def test_a_dispute_and_its_end_come_to_the_same_in_every_order(
     hand: Hand, worker: WorkerInHand, order: tuple[int, ...]
@@ -214,6 +258,7 @@ async def test_what_is_disputed_says_why_and_stays_so_when_more_codes_come(
     assert await next_of(hand, shipment) == [settle]
 
 
+@pytest.mark.usefixtures("account_confirmed")
 @pytest.mark.parametrize("order", list(permutations(range(5))), ids=str)
 async def test_the_older_of_two_sheets_is_told_until_it_is_paid_in_every_order(
     hand: Hand, worker: WorkerInHand, order: tuple[int, ...]
@@ -242,6 +287,7 @@ async def test_the_older_of_two_sheets_is_told_until_it_is_paid_in_every_order(
     assert await next_of(hand, shipment) == [("agency", "pay 700.00 yuan for line 1", "2026-03-29T16:00:00Z")]
 
 
+@pytest.mark.usefixtures("account_confirmed")
 async def test_a_maker_sees_no_sheet_and_is_told_what_the_agency_waits_for(hand: Hand, worker: WorkerInHand) -> None:
     shipment = await accepted(hand)
     line = shipment["lines"][0]

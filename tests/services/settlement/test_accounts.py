@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from services.settlement.gateways import FileBank
 from services.settlement.tables import payments
+from shared.events.settlement import ReceivingAccountChanged
 from shared.imports import open_sheet
 from tests.house import WorkerInHand
 
@@ -66,6 +67,23 @@ async def test_an_account_is_named_by_its_supplier_and_confirmed_by_the_agency(s
     first, second = timeline["deeds"]
     assert (first["action"], first["detail"]["changes"]["account_number"]) == ("named", [None, "***************2345"])
     assert (second["action"], second["detail"]["changes"]) == ("confirmed", {"state": ["named", "confirmed"]})
+
+
+async def test_every_change_of_an_account_is_told_without_its_number(stage: Stage) -> None:
+    first = await confirms(stage, await names(stage))
+    second = await names(stage, account_number="1202021509900054321")
+    third = await names(stage, account_number="1202021509900099999")
+    await confirms(stage, third)
+    told = [fact for fact in await stage.worker.said() if isinstance(fact, ReceivingAccountChanged)]
+    assert {(fact.supplier_code, fact.region) for fact in told} == {(SUPPLIER_CODE, "330000")}
+    lives: dict[str, list[str]] = {str(fact.account_id): [] for fact in told}
+    for fact in told:
+        lives[str(fact.account_id)].append(fact.state)
+    assert lives == {
+        first["id"]: ["named", "confirmed", "replaced"],
+        second["id"]: ["named", "replaced"],
+        third["id"]: ["named", "confirmed"],
+    }
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from shared.events.settlement import (
     PayableReleased,
     PaymentPaid,
     PaymentSent,
+    ReceivingAccountChanged,
     SheetConfirmed,
     SheetIssued,
 )
@@ -50,6 +51,7 @@ async def test_an_accepted_delivery_is_paid_in_the_end(stage: Stage, bank: Scrip
 async def _said_everything(stage: Stage) -> None:
     said = await stage.worker.said()
     assert [type(fact) for fact in said] == [
+        ReceivingAccountChanged, ReceivingAccountChanged,
         PayableOpened, PayableReleased, PayableOpened, PayableReleased, SheetIssued, SheetConfirmed, PaymentSent,
         PaymentPaid,
     ]  # fmt: skip

@@ -1,0 +1,29 @@
+"""receiving accounts, as settlement tells them: `jicai republish settlement accounts` tells of those named before.
+
+Revision 0008, after 0007.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "accounts",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("supplier_code", sa.Text(), nullable=False),
+        sa.Column("region_prefix", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_accounts")),
+    )
+    op.create_index("ix_accounts_supplier", "accounts", ["supplier_code"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_table("accounts")
