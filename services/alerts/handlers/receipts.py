@@ -15,7 +15,7 @@ from services.alerts.handlers.troubles import meet_recalls
 from services.alerts.queries import watches as queries
 from services.alerts.rules.alerts import Kind, Remedy
 from services.alerts.rules.recalls import HeldLot
-from services.alerts.rules.watches import WatchedReceipt, lost_coverages, overdue_payments, short_coverages
+from services.alerts.rules.watches import WatchedReceipt, lost_coverages, moving, overdue_payments, short_coverages
 from shared import clock, deadlines, money
 from shared.db import Tx
 from shared.deadlines import Deadline
@@ -24,6 +24,7 @@ from shared.events.settlement import PayableHeld, PayableOpened, PayableReleased
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.inbox import Received
 
+COVERED = "Valid codes cover everything that was accepted."
 _Told = (
     Received[PayableOpened]
     | Received[PayableReleased]
@@ -162,6 +163,7 @@ async def on_payments_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> N
                 Kind.PAYMENT_OVERDUE,
                 str(receipt.payable_id),
                 f"{money.amount_text(receipt.paid_yuan or Decimal('0.00'))} yuan were paid.",
+                evidence=moving(receipt),
             )
             for receipt in receipts
             if receipt.paid
@@ -237,7 +239,7 @@ async def _resolve_covered(tx: Tx, receipts: Sequence[WatchedReceipt]) -> None:
     await resolve_alerts(
         tx,
         [
-            Remedy(Kind.COVERAGE_SHORT, str(receipt.payable_id), "Valid codes cover everything that was accepted.")
+            Remedy(Kind.COVERAGE_SHORT, str(receipt.payable_id), COVERED, evidence=moving(receipt))
             for receipt in receipts
             if receipt.payable_id is not None and receipt.codes_complete
         ],

@@ -32,15 +32,16 @@ ON CONFLICT DO NOTHING RETURNING {_ALERT}
 
 _RESOLVE = f"""
 WITH found AS (
-  SELECT a.id, u.reason FROM alerts a
-  JOIN unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[])
-    AS u(kind, key, reason, before, but_for)
+  SELECT a.id, u.reason, u.evidence FROM alerts a
+  JOIN unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $7::jsonb[])
+    AS u(kind, key, reason, before, but_for, evidence)
     ON a.kind = u.kind AND a.remedy_key = u.key
   WHERE a.state = 'open' AND (u.before IS NULL OR a.happened_at < u.before)
     AND (u.but_for IS NULL OR a.about_id <> u.but_for)
   ORDER BY a.id FOR UPDATE OF a
 )
-UPDATE alerts SET state = 'resolved', resolved_at = $6, resolution = found.reason, version = alerts.version + 1
+UPDATE alerts SET state = 'resolved', resolved_at = $6, resolution = found.reason, version = alerts.version + 1,
+  evidence = alerts.evidence || coalesce(found.evidence, '{{}}')
 FROM found WHERE alerts.id = found.id AND alerts.state = 'open' RETURNING {_ALERT}
 """  # noqa: S608  names are declared
 
@@ -154,7 +155,8 @@ async def resolve_open(tx: Tx, remedies: Sequence[Remedy], now: datetime) -> lis
         [remedy.before for remedy in remedies],
         [remedy.but_for for remedy in remedies],
     )
-    return [Alert(**row) for row in await tx.sql(_RESOLVE, *columns, now)]
+    figures = [remedy.evidence for remedy in remedies]
+    return [Alert(**row) for row in await tx.sql(_RESOLVE, *columns, now, figures)]
 
 
 async def meet(tx: Tx, meetings: Sequence[Meeting]) -> list[Remedy]:

@@ -108,13 +108,15 @@ class Cause:
 @frozen
 class Remedy:
     """What makes the open alerts of a kind and key go away; those that happened at or after `before` stay, and so does
-    the one about `but_for`: a line that is confirmed in part does not remedy its own refusal."""
+    the one about `but_for`: a line that is confirmed in part does not remedy its own refusal. `evidence`: the figures as they
+    are now."""
 
     kind: Kind
     key: str
     reason: str
     before: datetime | None = None
     but_for: str | None = None
+    evidence: dict[str, Any] | None = None
 
 
 def check_acknowledgement(alert: Alert, organisation: str, *, agency: bool) -> None:

@@ -134,12 +134,10 @@ def _yuan(amount: Decimal) -> Said:
 
 
 def _missing(receipt: WatchedReceipt) -> Said:
-    accepted = receipt.quantity_accepted or 0
-    standing = (receipt.quantity_released or 0) - (receipt.quantity_uncovered or 0)
     return Said(
         "capture trace codes of {missing} of {accepted} accepted; the money for them is held until then",
-        missing=accepted - max(receipt.quantity_covered or 0, standing),
-        accepted=accepted,
+        missing=receipt.quantity_awaiting_codes,
+        accepted=receipt.quantity_accepted or 0,
     )
 
 

@@ -121,6 +121,14 @@ class WatchedReceipt:
         return (self.released_yuan or Decimal(0)) - (self.paid_yuan or Decimal(0))
 
     @property
+    def quantity_awaiting_codes(self) -> int:
+        """What is not paid for before codes cover it, for the first time or again."""
+        if self.codes_complete:
+            return 0
+        standing = (self.quantity_released or 0) - (self.quantity_uncovered or 0)
+        return (self.quantity_accepted or 0) - max(self.quantity_covered or 0, standing)
+
+    @property
     def paid(self) -> bool:
         """Whether the whole amount was paid; nothing is owed for an amount of zero."""
         return self.amount_yuan is not None and (self.paid_yuan or Decimal(0)) >= self.amount_yuan
@@ -261,27 +269,28 @@ def _of_receipt(receipt: WatchedReceipt, kind: Kind, cause: str, happened_at: da
             "quantity_accepted": receipt.quantity_accepted,
             "amount_yuan": yuan_text(receipt.amount_yuan),
             "due_on": receipt.due_on,
-            **_moving(receipt),
+            **moving(receipt),
             "events": [str(receipt.opened_event)],
         },
     )
 
 
 def as_known(alert: Alert, receipt: WatchedReceipt) -> Alert:
-    """An open alert about a payable with the figures as they are now, which it was raised with as they were then."""
+    """An alert about a payable with the figures as they are now, which it was raised with as they were then."""
     if alert.kind == Kind.PAYMENT_OVERDUE:
         detail = _overdue_words(receipt)
     else:
         detail = _lost_words(receipt) if receipt.quantity_uncovered else _short_words(receipt)
-    return replace(alert, detail=detail, evidence={**alert.evidence, **_moving(receipt)})
+    return replace(alert, detail=detail, evidence={**alert.evidence, **moving(receipt)})
 
 
-def _moving(receipt: WatchedReceipt) -> dict[str, Any]:
+def moving(receipt: WatchedReceipt) -> dict[str, Any]:
     """The figures of a payable that change while it waits."""
     return {
         "quantity_covered": receipt.quantity_covered,
         "quantity_released": receipt.quantity_released,
         "quantity_uncovered": receipt.quantity_uncovered,
+        "quantity_awaiting_codes": receipt.quantity_awaiting_codes,
         "released_yuan": yuan_text(receipt.released_yuan),
         "paid_yuan": yuan_text(receipt.paid_yuan or Decimal("0.00")),
     }

@@ -168,5 +168,12 @@ async def test_an_open_alert_follows_what_is_known_and_its_history_keeps_what_it
         ("platform", "issue the sheet when the month has closed; 24.04 yuan wait for it"),
         ("hospital", "capture trace codes of 4 of 10 accepted; the money for them is held until then"),
     ]
+    assert now["evidence"]["quantity_awaiting_codes"] == 4
+    await worker.deliver(story.released(), sequence=9, at=LATE)
+    await worker.deliver(story.paid("123.40", step=9), sequence=9, at=LATE)
+    ended = (await client.get(f"/alerts/{now['id']}", headers=caller("hospital", HOSPITAL))).json()
+    assert (ended["state"], ended["evidence"]["paid_yuan"]) == ("resolved", "123.40")
+    assert (ended["evidence"]["quantity_released"], ended["evidence"]["quantity_awaiting_codes"]) == (10, 0)
     life = await client.get(f"/alerts/{now['id']}/timeline", headers=caller("hospital", HOSPITAL))
-    assert [deed["detail"]["evidence"]["quantity_covered"] for deed in life.json()["deeds"]] == [2]
+    raised_with = [deed["detail"]["evidence"] for deed in life.json()["deeds"] if deed["action"] == "raised"]
+    assert [evidence["quantity_covered"] for evidence in raised_with] == [2]
