@@ -52,7 +52,11 @@ Sentence = Annotated[
 
 
 class NextStep(BaseModel):
-    """Who must act now, on what, and by when: the first instant that is too late, which may be over."""
+    """Who must act now, on what, and by when: the first instant that is too late, which may be over.
+
+    `by` is None where no document and no policy sets a day: for goods that are late already, for a pack set aside, for the
+    meaning of an identification code.
+    """
 
     model_config = ConfigDict(frozen=True)
 

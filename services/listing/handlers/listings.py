@@ -14,6 +14,7 @@ from services.listing.queries.listings import listings_by_id, live_listings_of
 from services.listing.queries.products import products_by_code
 from services.listing.rules.faults import Faults
 from services.listing.rules.listings import (
+    DEEDS,
     PUBLIC,
     Listing,
     Notice,
@@ -174,7 +175,7 @@ async def act_on_listings(tx: Tx, caller: Caller, acts: Sequence[Act]) -> list[L
         except ServiceError as refusal:
             outcomes.append(refusal)
             continue
-        kept = desk.put_listing(after, act.verb, {"reason": act.words} if act.words else {}, reason=act.words)
+        kept = desk.put_listing(after, DEEDS[act.verb], {"reason": act.words} if act.words else {}, reason=act.words)
         outcomes.append(ListingView.of(kept, desk.products[kept.product_code]))
     await desk.store()
     return outcomes

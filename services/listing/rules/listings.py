@@ -77,6 +77,21 @@ NEXT = MappingProxyType(
     }
 )
 
+DEEDS = MappingProxyType(
+    {
+        "submit": "submitted",
+        "revise": "revised",
+        "withdraw": "withdrawn",
+        "return": "returned",
+        "reject": "rejected",
+        "accept": "accepted",
+        "suspend": "suspended",
+        "resume": "resumed",
+        "delist": "delisted",
+    }
+)
+"""What a step is called in a listing's history once it was taken; `list` happens by itself."""
+
 WAITS_FOR = MappingProxyType(
     {
         State.DRAFT: (Role.MANUFACTURER, Said("submit it for review, or withdraw it")),

@@ -65,5 +65,5 @@ class DistributionView(View):
     reason: str | None
     ended_on: date | None
     proposed_by: str
-    revision: int
-    version: int
+    revision: int = Field(description="raised by every change; the ETag")
+    version: int = Field(description="how many events have told of it: 0 before the distributor has accepted it")

@@ -176,8 +176,8 @@ class ListingView(View):
     reason: str | None
     notice_until: date | None
     wanted_price_yuan: Price | None
-    revision: int
-    version: int
+    revision: int = Field(description="raised by every change; the ETag")
+    version: int = Field(description="how many events have told of it: 0 before its public notice")
 
     @classmethod
     def of(cls, listing: Listing, product: Product) -> "ListingView":

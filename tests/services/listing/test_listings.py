@@ -61,7 +61,7 @@ async def test_a_draft_becomes_listed_by_itself_when_its_public_notice_is_over(
     assert (type(announced), str(announced.notice_until)) == (ProductAnnounced, "2026-03-09")
     assert (type(listed), str(listed.listing.price_yuan)) == (ProductListed, "12.3400")
     timeline = (await desk.get(MAKER, f"{path}/timeline")).json()
-    assert [deed["action"] for deed in timeline["deeds"]] == ["proposed", "submit", "accept", "listed"]
+    assert [deed["action"] for deed in timeline["deeds"]] == ["proposed", "submitted", "accepted", "listed"]
 
 
 async def test_catalogue_lists_and_the_same_item_twice_changes_nothing(desk: Desk, worker: WorkerInHand) -> None:
