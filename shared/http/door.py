@@ -7,7 +7,7 @@ keeps the others out by sending slowly; health is asked outside all counts.
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,6 +28,8 @@ SAFETY = (
 """On every answer: prices and codes are nobody's to keep, sniff or frame."""
 
 LONGEST_ID = 100
+LET_PASS_SECONDS = 2
+"""So long the rest of a body that is refused may come and is thrown away."""
 UPLOADS = "/imports/"
 HEALTH = "/health/"
 
@@ -116,12 +118,22 @@ class Door:
             if given.get(b"content-encoding", b"identity") != b"identity":
                 raise EncodedBody("Send the body as it is, without Content-Encoding.")
             if not path.startswith(UPLOADS) and _brings_a_body(given):
-                await self._proven(scope, given)
-                receive = await self._read(given, receive, body)
+                receive = await self._admitted(scope, given, receive, body)
             with self._counted():
                 await self._app(scope, receive, send)
         finally:
             self._held_bytes -= sum(map(len, body))
+
+    async def _admitted(
+        self, scope: Scope, given: dict[bytes, bytes], receive: Receive, pieces: list[bytes]
+    ) -> Receive:
+        """The body of a proven token; raises what `_proven` and `_read` do."""
+        try:
+            await self._proven(scope, given)
+            return await self._read(given, receive, pieces)
+        except BodyTooLarge:
+            await _let_pass(given, receive)
+            raise
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -205,6 +217,17 @@ class Door:
 def _brings_a_body(given: dict[bytes, bytes]) -> bool:
     """RFC 9112 §6.3: a request without either header has none."""
     return b"transfer-encoding" in given or given.get(b"content-length", b"0") != b"0"
+
+
+async def _let_pass(given: dict[bytes, bytes], receive: Receive) -> None:
+    """Takes what still comes of a body that is not read, for a while: a client that hears nothing before it has sent all, and
+    whose connection is closed meanwhile, would never hear why."""
+    if b"expect" in given:  # it waits for a word before it sends
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LET_PASS_SECONDS):
+            while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+                pass
 
 
 def _printable(raw: bytes | None) -> str | None:

@@ -1,8 +1,10 @@
-"""SIGTERM under load: who was let in is answered whole, who was not changed nothing, and the process ends cleanly and soon."""
+"""Connections that end: at SIGTERM under load who was let in is answered whole, who was not changed nothing, and the process ends
+cleanly and soon; and who is refused hears why, however much it was sending."""
 
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +23,8 @@ CLIENTS = 8
 LOAD_SECONDS = 1.5
 MOST_SECONDS = 10
 """Far less than `drain_seconds`: nobody waits for a client that only goes on asking."""
+BODY_BYTES = 12 * 2**20
+"""More than a body may have."""
 REPORT = {"kind": "short_ship", "region": "330102", "text": "缺货", "occurred_at": "2026-01-01T00:00:00Z"}
 
 
@@ -124,3 +128,28 @@ async def test_no_request_is_cut_when_the_process_is_told_to_end(serving: Servin
     assert serving.outcomes["refused"] == CLIENTS
     assert serving.outcomes["not taken"] < CLIENTS
     assert written == serving.outcomes["201"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_who_sends_all_of_a_body_that_is_too_large_before_it_listens_hears_why(
+    serving: Serving, chunked: bool
+) -> None:
+    head, _, _ = serving.request(last=False).partition(b"content-length")
+    head += b"connection: close\r\n"
+    sent = b" " * BODY_BYTES
+    if chunked:
+        head += b"transfer-encoding: chunked\r\n\r\n"
+        sent = b"".join(b"%x\r\n%b\r\n" % (2**16, sent[: 2**16]) for _ in range(BODY_BYTES // 2**16)) + b"0\r\n\r\n"
+    else:
+        head += b"content-length: %d\r\n\r\n" % BODY_BYTES
+    for _ in range(3):
+        answer = await asyncio.to_thread(sent_then_heard, serving.port, head + sent)
+        assert answer.startswith(b"HTTP/1.1 413"), answer[:100]
+        assert answer.endswith(b"}"), answer[-100:]
+
+
+def sent_then_heard(port: int, request: bytes) -> bytes:
+    """The whole answer for a client that sends everything, and only then reads."""
+    with socket.create_connection(("127.0.0.1", port), timeout=MOST_SECONDS) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(2**16), b""))
