@@ -30,11 +30,11 @@ $(STAMP): requirements/dev.txt pyproject.toml
 		--config-settings editable_mode=compat --editable .
 	@touch $@
 
-run: setup ## the whole platform in one process, on PORT=8000, with its own PostgreSQL in .data
-	$(BIN)/jicai run --port $(PORT)
+run: setup ## the whole platform in one process, on PORT=8000, with its own PostgreSQL in FOLDER=.data
+	$(BIN)/jicai run --port $(PORT) --data "$(FOLDER)"
 
-up: setup ## the five services as ten processes, APIs on the five ports after PORT=8000, with their own PostgreSQL and Kafka
-	$(BIN)/jicai up --port $(PORT)
+up: setup ## the five services as ten processes, APIs on the five ports after PORT=8000, with their own PostgreSQL and Kafka in FOLDER=.data
+	$(BIN)/jicai up --port $(PORT) --data "$(FOLDER)"
 
 test: setup ## every test, on real servers
 	$(BIN)/python -m pytest

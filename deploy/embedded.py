@@ -59,7 +59,7 @@ def writable(folder: Path) -> Iterator[None]:
             raise DataFolderUnwritable(f"No space is left for the data folder {folder}.") from refusal
         raise DataFolderUnwritable(
             f"The data folder {folder} cannot be written ({refusal.strerror}); "
-            "choose another folder or change its owner."
+            "choose another folder (make: FOLDER=…, jicai: --data …) or change its owner."
         ) from refusal
 
 
@@ -83,7 +83,7 @@ class FolderLock:
             os.close(descriptor)
             raise DataFolderBusy(
                 f"The data folder {self._folder} is in use by process {holder}; "
-                "stop that process or choose another folder."
+                "stop that process or choose another folder (make: FOLDER=…, jicai: --data …)."
             ) from held
         with writable(self._folder):
             os.ftruncate(descriptor, 0)

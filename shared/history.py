@@ -17,6 +17,7 @@ from shared.db import PLATFORM, Tx, private
 from shared.identity import Caller
 from shared.next_steps import NextStep
 from shared.reach import scope_of, seen
+from shared.tongue import ToldWithin
 from shared.values import frozen
 
 history = sa.Table(
@@ -113,7 +114,7 @@ class Deed(BaseModel):
     action: str
     organisation: str
     person: str
-    detail: dict[str, Any]
+    detail: ToldWithin
     request_id: str | None
 
 

@@ -1,15 +1,27 @@
 """What is said in the reader's language: English unless Chinese is preferred; ids and amounts are never changed."""
 
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from string import Formatter
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer
 
 from shared.errors import Said, filled
 
 ENGLISH, CHINESE = "en", "zh"
+
+WORDS = frozenset(
+    {"state", "states", "verb", "possible", "named", "made", "allowed", "roles", "held", "role", "by_hand", "kind"}
+)
+"""The values of a sentence that may be words of ours, which `[words]` has the Chinese of."""
+ENOUGH_LETTERS = 8
+"""A sentence of fewer letters between its values says too little to be known again in a text."""
 
 language: ContextVar[str] = ContextVar("language", default=ENGLISH)
 """What the present request is answered in; set at the door."""
@@ -17,7 +29,7 @@ language: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 @cache
 def chinese() -> Mapping[str, Mapping[str, str]]:
-    """The Chinese words: titles by code, sentences by the English one with its {names}."""
+    """The Chinese words: titles by code, sentences by the English one with its {names}, and words of ours inside them."""
     return tomllib.loads((Path(__file__).parent / "zh.toml").read_text(encoding="utf-8"))
 
 
@@ -56,5 +68,77 @@ def spoken(text: str) -> str:
     found = chinese()["sentences"].get(text.sentence)
     if found is None:
         return str(text)
-    values = {name: spoken(value) if isinstance(value, Said) else value for name, value in text.values.items()}
-    return filled(found, values)
+    return filled(found, {name: _value(name, value) for name, value in text.values.items()})
+
+
+def _value(name: str, value: Any) -> Any:
+    if isinstance(value, Said):
+        return spoken(value)
+    return worded(value) if name in WORDS and isinstance(value, str) else value
+
+
+def worded(value: str) -> str:
+    """Words of ours (states, steps, roles, kinds), as many as there are, each with what it is called by in a request."""
+    words = chinese()["words"]
+    return ", ".join(f"{words[one]}({one})" if one in words else one for one in value.split(", "))
+
+
+def retold(text: str) -> str:
+    """What was kept in English, told in the language of this request: where it is one of our sentences, with its values as they
+    stand in it. A text of a person's own stays as it is."""
+    return _retold(text) if language.get() == CHINESE else text
+
+
+def retold_within(value: Any) -> Any:
+    """The same of every text in lists and objects."""
+    if isinstance(value, Mapping):
+        return {name: retold_within(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [retold_within(inner) for inner in value]
+    return retold(value) if isinstance(value, str) else value
+
+
+Told = Annotated[str, PlainSerializer(retold, return_type=str)]
+"""A field of a view that was kept in English and may be a sentence of ours."""
+ToldWithin = Annotated[dict[str, Any], PlainSerializer(retold_within, return_type=dict[str, Any])]
+
+
+@lru_cache(maxsize=4_096)
+def _retold(text: str) -> str:
+    sentences = chinese()["sentences"]
+    if text in sentences:
+        return sentences[text]
+    for form, said in _forms():
+        if found := form.fullmatch(text):
+            return said.format_map({name: _retold(value) for name, value in found.groupdict().items()})
+    return text
+
+
+@cache
+def _forms() -> Sequence[tuple[re.Pattern[str], str]]:
+    """The sentences with values as patterns of what they look like, the fullest first, and their Chinese for plain values."""
+    found: list[tuple[int, re.Pattern[str], str]] = []
+    for english, said in chinese()["sentences"].items():
+        parts = [(text, name, spec) for text, name, spec, _ in Formatter().parse(english)]
+        letters = sum(one.isalpha() for text, _, _ in parts for one in text)
+        if letters >= ENOUGH_LETTERS and any(name for _, name, _ in parts):
+            plain = "".join(
+                _escaped(text) + (f"{{{name}}}" if name else "") for text, name, _, _ in Formatter().parse(said)
+            )
+            found.append((letters, re.compile("".join(_form(parts)), re.DOTALL), plain))
+    return [(form, said) for _, form, said in sorted(found, key=lambda one: -one[0])]
+
+
+def _form(parts: Sequence[tuple[str, str | None, str | None]]) -> Iterator[str]:
+    known: set[str] = set()
+    for text, name, spec in parts:
+        yield re.escape(text)
+        if name:
+            value = "[0-9,]+" if spec and spec.startswith("#") else ".+?"
+            yield f"(?P={name})" if name in known else f"(?P<{name}>{value})"
+            yield " [a-z ]+?" if spec and spec.startswith("#") else ""
+            known.add(name)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")

@@ -20,7 +20,7 @@ from services.settlement.rules.payments import BankAnswer, Payment, Verdict
 from services.settlement.settings import BankSettings
 from shared import clock, money
 from shared.codes import is_clean_text
-from shared.errors import Fault
+from shared.errors import Fault, Said
 from shared.imports import Row, SheetRefused, open_sheet, told
 from shared.imports.refusals import neutralised
 from shared.settings import SheetLimits
@@ -150,16 +150,20 @@ def _result(row: Row, header: Sequence[str]) -> ResultRow:
         fault("result", "not a result", ", ".join(RESULT_WORDS))
     reason = cells.get("reason") or None
     if verdict in {Verdict.REFUSED, Verdict.BOUNCED} and reason is None:
-        fault("reason", f"a payment that was {verdict} needs a reason", "a text")
+        fault("reason", Said("a payment that was {verdict} needs a reason", verdict=verdict), "a text")
     if reason is not None and not is_clean_text(reason, REASON_CHARACTERS):
-        fault("reason", "cannot be stored or shown", f"at most {REASON_CHARACTERS} printable characters")
+        fault(
+            "reason", "cannot be stored or shown", Said("printable characters, {most} or fewer", most=REASON_CHARACTERS)
+        )
     paid_at = _instant(cells.get("paid_at") or "")
     if cells.get("paid_at") and paid_at is None:
         fault("paid_at", "not an instant", "2026-03-05T14:30:00+08:00, or 2026-03-05 14:30:00 of Shanghai")
     elif paid_at is not None and paid_at > clock.now():
-        fault("paid_at", "lies in the future", f"up to {clock.now().astimezone(clock.SHANGHAI).isoformat()}")
+        fault(
+            "paid_at", "lies in the future", Said("up to {now}", now=clock.now().astimezone(clock.SHANGHAI).isoformat())
+        )
     if row.surplus:
-        fault("", "more cells than columns", f"{len(header)} cells")
+        fault("", "more cells than columns", Said("cells: {count}", count=len(header)))
     if faults or payment_id is None or verdict is None:
         return ResultRow(row.number, None, tuple(faults))
     return ResultRow(row.number, BankAnswer(payment_id, verdict, reason, paid_at))

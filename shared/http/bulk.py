@@ -20,6 +20,8 @@ R = TypeVar("R")
 V = TypeVar("V")
 
 MOST_ITEMS = 1_000
+RETRY_AFTER = "Retry-After"
+"""A header of a refusal; an item has no headers of its own, so its problem says it."""
 
 
 class Items(Generic[T]):
@@ -74,6 +76,8 @@ def answers(outcomes: Sequence[R | ServiceError], show: Callable[[R], V], succes
     for index, outcome in enumerate(outcomes):
         if isinstance(outcome, ServiceError):
             problem = problem_of(outcome).model_dump()
+            if RETRY_AFTER in outcome.headers:
+                problem["retry_after_seconds"] = int(outcome.headers[RETRY_AFTER])
             items.append(ItemAnswer(index=index, status=outcome.status, problem=problem))
         else:
             items.append(ItemAnswer(index=index, status=success, item=show(outcome)))

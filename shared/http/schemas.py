@@ -96,7 +96,8 @@ class Page(View, Generic[T]):
 
 
 class ItemAnswer(View, Generic[T]):
-    """What became of one item of a bulk call: `status` as if it had come alone, then the thing or the problem."""
+    """What became of one item of a bulk call: `status` as if it had come alone, then the thing or the problem; one that passes
+    by itself says after how many seconds to send the item again, as `retry_after_seconds`."""
 
     index: int
     status: int

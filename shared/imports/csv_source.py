@@ -51,7 +51,7 @@ class CsvSource:
                     raise cell_too_long(number + 1, self._limits) from error
                 raise SheetRefused(
                     "csv_malformed",
-                    Said("the quotation marks do not match: {error}", error=error),
+                    "the quotation marks do not match",
                     where=Said("line {line}", line=reader.line_num),
                     allowed='cells with a comma, a quotation mark or a line break in "…", with "" for a quotation mark',
                 ) from error

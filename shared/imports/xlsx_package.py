@@ -52,9 +52,10 @@ def damage_refused(part: str) -> Iterator[None]:
     try:
         yield
     except expat.ExpatError as error:
-        raise broken(Said("the XML is damaged: {error}", error=error), part) from error
+        rule = Said("the XML is damaged at line {line}, column {column}", line=error.lineno, column=error.offset)
+        raise broken(rule, part) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        raise broken(Said("the file is damaged: {error}", error=error), part) from error
+        raise broken("the file is damaged", part) from error
 
 
 def local(name: str) -> str:

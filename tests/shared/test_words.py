@@ -2,16 +2,21 @@
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 from string import Formatter
+from typing import Any
 
 import httpx
 import pytest
 
 from deploy.services import load_all
+from services.alerts.rules.alerts import Kind
 from shared import tongue
+from shared.errors import Said
 from shared.http import words
+from shared.identity import ROLES
 from shared.service import Service
 from tests.toy import let_in, toy
 
@@ -165,6 +170,86 @@ def sentences() -> Iterator[str]:
 
 def test_every_sentence_of_ours_is_said_in_chinese_too() -> None:
     assert set(sentences()) - set(tongue.chinese()["sentences"]) == set()
+
+
+FAULTS = {"Fault": 2, "RuleBroken": 1, "faults.add": 2, "self.add": 2, "fault": 1}
+"""What makes a fault, and at which place its rule stands, before what is allowed."""
+
+
+def rules() -> Iterator[str]:
+    """Every rule of a fault and what it allows, as it stands in a source; one with values in it is a Said."""
+    for path in [*Path("shared").rglob("*.py"), *Path("services").rglob("*.py")]:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and (first := FAULTS.get(ast.unparse(call.func))) is not None:
+                named = [one.value for one in call.keywords if one.arg in {"rule", "allowed"}]
+                for said in [*call.args[first : first + 2], *named]:
+                    assert not isinstance(said, ast.JoinedStr), f"{path}:{call.lineno}: {ast.unparse(said)}"
+                    yield from (text for text in _texts([said]) if " " in text)
+
+
+def test_every_rule_of_a_fault_is_said_in_chinese_too() -> None:
+    assert set(rules()) - set(tongue.chinese()["sentences"]) == set()
+
+
+def test_no_sentence_passes_a_library_s_words_on() -> None:
+    passed_on = {one for one in tongue.chinese()["sentences"] if "{error" in one}
+    assert passed_on == {"{name} is no TOML: {error}"}  # told at the start, to operations
+
+
+KEPT = [Path(f"services/{name}/{layer}") for name in ("alerts", "traceability") for layer in ("rules", "handlers")]
+"""Where sentences are made that are kept in rows, and told later, to readers of either language."""
+
+
+def kept() -> Iterator[str]:
+    for path in (file for folder in KEPT for file in folder.glob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "Said":
+                yield from _texts(call.args)
+
+
+@pytest.mark.parametrize("sentence", sorted(set(kept())))
+def test_what_was_kept_in_english_is_known_again_and_told_in_chinese(sentence: str) -> None:
+    names = list(dict.fromkeys(name for _, name, _, _ in Formatter().parse(sentence) if name))
+    said = Said(sentence, **{name: _sample(sentence, name, place) for place, name in enumerate(names, 2)})
+    letters = sum(one.isalpha() for text, _, _, _ in Formatter().parse(sentence) for one in text)
+    with tongue.speaking(tongue.CHINESE):
+        if letters >= tongue.ENOUGH_LETTERS:
+            assert tongue.retold(str(said)) == tongue.spoken(said)
+    assert tongue.retold(str(said)) == str(said)
+
+
+def _sample(sentence: str, name: str, place: int) -> Any:
+    """A value of a kind that the place takes."""
+    specs = {inner: spec for _, inner, spec, _ in Formatter().parse(sentence)}
+    return date(2026, 3, 1) if "%" in (specs[name] or "") else place * 1_111
+
+
+def test_a_text_of_a_person_s_own_stays_as_it_is() -> None:
+    with tongue.speaking(tongue.CHINESE):
+        for text in ("本月产能不足", "The lorry broke down.", "", "a: b"):
+            assert tongue.retold(text) == text
+        told = {"reason": "The recall is closed.", "lines": [{"detail": "The line is closed: 停产"}], "count": 3}
+        assert tongue.retold_within(told) == {
+            "reason": "召回已关闭。",
+            "lines": [{"detail": "该行已关闭:停产"}],
+            "count": 3,
+        }
+
+
+def test_words_of_ours_inside_a_sentence_are_said_in_chinese_and_by_what_they_are_called_in_a_request() -> None:
+    said = Said("Anomaly {id} is {state}: {finding}", id="7", state="closed", finding="open")
+    with tongue.speaking(tongue.CHINESE):
+        assert tongue.spoken(said) == "异常 7 处于 已关闭(closed):open"
+    assert str(said) == "Anomaly 7 is closed: open"
+
+
+def test_every_state_and_step_has_a_word_in_chinese() -> None:
+    words_of_ours = set(ROLES) | {str(kind) for kind in Kind}
+    for path in Path("services").glob("*/rules/*.py"):
+        steps = getattr(import_module(".".join(path.with_suffix("").parts)), "NEXT", {})
+        words_of_ours |= {str(one) for pair in steps for one in pair}
+        words_of_ours |= {str(after) for after in steps.values() if isinstance(after, str)}
+    assert words_of_ours - set(tongue.chinese()["words"]) == set()
 
 
 def test_a_sentence_in_chinese_keeps_every_value_and_adds_none() -> None:

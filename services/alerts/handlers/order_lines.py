@@ -15,6 +15,7 @@ from services.alerts.rules.watches import WatchedLine, overdue_deliveries, uncon
 from shared import clock, deadlines
 from shared.db import Tx
 from shared.deadlines import Deadline
+from shared.errors import Said
 from shared.events.orders import LineClosed, LineConfirmed, LineRefused, OrderCancelled, OrderPlaced
 from shared.inbox import Received
 
@@ -107,7 +108,7 @@ async def on_orders_cancelled(tx: Tx, events: Sequence[Received[OrderCancelled]]
         ],
     )
     await _resolve_answered(tx, lines)
-    await resolve_alerts(tx, [_no_more(line, "The hospital took the line back.") for line in lines])
+    await resolve_alerts(tx, [_no_more(line, Said("The hospital took the line back.")) for line in lines])
 
 
 async def on_lines_closed(tx: Tx, events: Sequence[Received[LineClosed]]) -> None:
@@ -115,7 +116,9 @@ async def on_lines_closed(tx: Tx, events: Sequence[Received[LineClosed]]) -> Non
     lines = await queries.fill_lines(tx, [{**_line(event), "closed_at": event.time} for event in events])
     reasons = {event.data.line_id: event.data.reason for event in events}
     await _resolve_answered(tx, lines)
-    await resolve_alerts(tx, [_no_more(line, f"The line is closed: {reasons[line.line_id]}") for line in lines])
+    await resolve_alerts(
+        tx, [_no_more(line, Said("The line is closed: {reason}", reason=reasons[line.line_id])) for line in lines]
+    )
 
 
 async def when_orders_unconfirmed(tx: Tx, due: Sequence[Deadline]) -> None:
@@ -136,7 +139,14 @@ async def resolve_delivered(tx: Tx, lines: Sequence[WatchedLine]) -> None:
     await resolve_alerts(
         tx,
         [
-            _no_more(line, f"{line.quantity_accepted} of {line.quantity_confirmed} confirmed were accepted.")
+            _no_more(
+                line,
+                Said(
+                    "{accepted} of {confirmed} confirmed were accepted.",
+                    accepted=line.quantity_accepted,
+                    confirmed=line.quantity_confirmed,
+                ),
+            )
             for line in whole
         ],
     )
@@ -144,12 +154,11 @@ async def resolve_delivered(tx: Tx, lines: Sequence[WatchedLine]) -> None:
 
 async def _resolve_answered(tx: Tx, lines: Sequence[WatchedLine]) -> None:
     keys = await queries.answered_keys(tx, sorted({line.order_id for line in lines}))
-    await resolve_alerts(
-        tx, [Remedy(Kind.ORDER_UNCONFIRMED, key, "Every line was confirmed, refused or taken back.") for key in keys]
-    )
+    reason = Said("Every line was confirmed, refused or taken back.")
+    await resolve_alerts(tx, [Remedy(Kind.ORDER_UNCONFIRMED, key, reason) for key in keys])
 
 
-def _no_more(line: WatchedLine, reason: str) -> Remedy:
+def _no_more(line: WatchedLine, reason: Said) -> Remedy:
     return Remedy(Kind.DELIVERY_OVERDUE, str(line.line_id), reason)
 
 

@@ -38,7 +38,7 @@ from services.alerts.tables import problems, replies
 from shared import clock, deadlines, history, outbox
 from shared.db import Tx
 from shared.deadlines import Deadline
-from shared.errors import Fault, ServiceError
+from shared.errors import Fault, Said, ServiceError
 from shared.events.alerts import (
     ProblemAssigned,
     ProblemClosed,
@@ -55,7 +55,7 @@ from shared.values import frozen
 STEP = "problem_step"
 """The kind of the deadlines here; about: `<problem>/<version that set the clock>`."""
 
-Said = (
+Fact = (
     ProblemReported
     | ProblemAssigned
     | ProblemReplied
@@ -65,7 +65,7 @@ Said = (
     | ProblemClosed
 )
 
-EVENTS: Mapping[Verb, type[Said]] = {
+EVENTS: Mapping[Verb, type[Fact]] = {
     Verb.ASSIGN: ProblemAssigned,
     Verb.REPLY: ProblemReplied,
     Verb.RESOLVE: ProblemResolved,
@@ -212,7 +212,7 @@ async def take_steps(tx: Tx, caller: Caller, asked: Sequence[Asked]) -> list[Pro
         if one.step.verb is Verb.REPLY:
             _keep_reply(tx, caller, after, one)
         if one.step.verb is Verb.CONFIRM:
-            after = _take(tx, BY_ITSELF, after, Step(Verb.CLOSE, "The reporter confirmed."))
+            after = _take(tx, BY_ITSELF, after, Step(Verb.CLOSE, Said("The reporter confirmed.")))
         now_of[after.id] = moved[after.id] = after
         outcomes.append(after)
     await _store(tx, list(moved.values()), [one.problem_id for one in asked if one.step.verb is Verb.ASSIGN])
@@ -224,7 +224,7 @@ async def when_step_ran_out(tx: Tx, due: Sequence[Deadline]) -> None:
     found = await queries.lock_problems(tx, [UUID(deadline.about.partition("/")[0]) for deadline in due])
     now = clock.now()
     moved = [
-        _take(tx, BY_ITSELF, problem, Step(Verb.RUN_OUT, f"{waits_for(problem)} did not act in time."))
+        _take(tx, BY_ITSELF, problem, Step(Verb.RUN_OUT, Said("{who} did not act in time.", who=waits_for(problem))))
         for problem in found.values()
         if clock_ran_out(problem, now)
     ]
@@ -282,7 +282,7 @@ def _keep_reply(tx: Tx, caller: Caller, problem: Problem, asked: Asked) -> None:
     )
 
 
-def _say(tx: Tx, who: Caller, problem: Problem, event: type[Said], action: str, detail: Mapping[str, Any]) -> None:
+def _say(tx: Tx, who: Caller, problem: Problem, event: type[Fact], action: str, detail: Mapping[str, Any]) -> None:
     parties = Parties(problem.reporter_code, problem.respondent_code, problem.region, problem.assignee_code)
     history.note(tx, who, problem.id, action, parties, detail)
     said = event(

@@ -19,12 +19,13 @@ from services.alerts.rules.watches import WatchedReceipt, lost_coverages, moving
 from shared import clock, deadlines, money
 from shared.db import Tx
 from shared.deadlines import Deadline
+from shared.errors import Said
 from shared.events.orders import DeliveryAccepted
 from shared.events.settlement import PayableHeld, PayableOpened, PayableReleased, PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.inbox import Received
 
-COVERED = "Valid codes cover everything that was accepted."
+COVERED = Said("Valid codes cover everything that was accepted.")
 _Told = (
     Received[PayableOpened]
     | Received[PayableReleased]
@@ -162,7 +163,7 @@ async def on_payments_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> N
             Remedy(
                 Kind.PAYMENT_OVERDUE,
                 str(receipt.payable_id),
-                f"{money.amount_text(receipt.paid_yuan or Decimal('0.00'))} yuan were paid.",
+                Said("{yuan} yuan were paid.", yuan=money.amount_text(receipt.paid_yuan or Decimal("0.00"))),
                 evidence=moving(receipt),
             )
             for receipt in receipts

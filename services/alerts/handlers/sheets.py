@@ -16,7 +16,7 @@ from shared import clock, deadlines
 from shared.codes import region_prefix
 from shared.db import Tx
 from shared.deadlines import Deadline
-from shared.errors import number_of
+from shared.errors import Said
 from shared.events.settlement import (
     PaymentFailed,
     PaymentPaid,
@@ -73,13 +73,20 @@ async def on_sheets_confirmed(tx: Tx, events: Sequence[Received[SheetConfirmed]]
     await queries.fill_sheets(
         tx, [{**_sheet(event), "answered_at": event.time, "confirmed_at": event.time} for event in events]
     )
-    await _resolve(tx, [(event, "The sheet was confirmed.") for event in events])
+    await _resolve(tx, [(event, Said("The sheet was confirmed.")) for event in events])
 
 
 async def on_sheets_disputed(tx: Tx, events: Sequence[Received[SheetDisputed]]) -> None:
     """The hospital spoke; what is left of the sheet it still has to confirm."""
     told = [
-        (event, f"Disputed of the sheet: {number_of(len(event.data.payable_ids), 'line')}; {event.data.reason}")
+        (
+            event,
+            Said(
+                "Disputed of the sheet: {count:#line}; {reason}",
+                count=len(event.data.payable_ids),
+                reason=event.data.reason,
+            ),
+        )
         for event in events
     ]
     await queries.fill_sheets(tx, [{**_sheet(event), "answered_at": event.time} for event in events])
@@ -114,7 +121,7 @@ async def when_sheets_unconfirmed(tx: Tx, due: Sequence[Deadline]) -> None:
     await raise_alerts(tx, silent_sheets(found, clock.now()))
 
 
-async def _resolve(tx: Tx, told: Sequence[tuple[Received[SheetConfirmed] | Received[SheetDisputed], str]]) -> None:
+async def _resolve(tx: Tx, told: Sequence[tuple[Received[SheetConfirmed] | Received[SheetDisputed], Said]]) -> None:
     await resolve_alerts(
         tx, [Remedy(Kind.SHEET_UNCONFIRMED, str(event.data.sheet_id), reason) for event, reason in told]
     )

@@ -16,6 +16,7 @@ from services.alerts.rules.recalls import HeldLot, of_holders, of_recalls
 from services.alerts.rules.troubles import flagged, found_again, payment_failed, refused, supply_key
 from shared import clock
 from shared.db import Tx
+from shared.errors import Said
 from shared.events.orders import LineConfirmed, LineRefused
 from shared.events.settlement import PaymentFailed, PaymentPaid
 from shared.events.traceability import CodeCleared, CodeFlagged, RecallClosed, RecallOpened
@@ -36,7 +37,11 @@ async def remedy_refused(tx: Tx, events: Sequence[Received[LineConfirmed]]) -> N
                 Kind.LINE_REFUSED,
                 supply_key(event.data.institution_code, event.data.product_code),
                 event.time,
-                f"Line {event.data.line_id} of order {event.data.order_number} was confirmed later.",
+                Said(
+                    "Line {line_id} of order {number} was confirmed later.",
+                    line_id=event.data.line_id,
+                    number=event.data.order_number,
+                ),
                 str(event.data.line_id),
                 event.data.institution_code,
                 event.data.region,
@@ -60,7 +65,7 @@ async def remedy_failed(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None
                 Kind.PAYMENT_FAILED,
                 str(event.data.sheet_id),
                 event.time,
-                f"Payment {event.data.payment_id} of the sheet was made later.",
+                Said("Payment {payment_id} of the sheet was made later.", payment_id=event.data.payment_id),
                 None,
                 event.data.institution_code,
                 event.data.region,
@@ -103,7 +108,7 @@ async def on_codes_cleared(tx: Tx, events: Sequence[Received[CodeCleared]]) -> N
                 Kind.CODE_FLAGGED,
                 str(event.data.anomaly_id),
                 event.data.cleared_at,
-                f"The anomaly was closed: {event.data.finding}",
+                Said("The anomaly was closed: {finding}", finding=event.data.finding),
                 None,
                 event.data.institution_code,
                 event.data.region,
@@ -184,4 +189,4 @@ async def _meet(tx: Tx, meetings: Sequence[Meeting]) -> list[Remedy]:
 
 
 def _closed(recall_id: str) -> Remedy:
-    return Remedy(Kind.RECALL, recall_id, "The recall is closed.")
+    return Remedy(Kind.RECALL, recall_id, Said("The recall is closed."))

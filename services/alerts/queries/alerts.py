@@ -13,6 +13,7 @@ from services.alerts.rules.alerts import Alert, Kind, Remedy
 from services.alerts.tables import acknowledgements, alerts
 from shared.codes import region_prefix
 from shared.db import Tx
+from shared.errors import Said
 from shared.values import frozen
 
 _ALERT = ", ".join(map(str, alerts.c))
@@ -97,7 +98,7 @@ class Meeting:
     kind: str
     key: str
     happened_at: datetime | None
-    reason: str | None
+    reason: Said | None
     by_id: str | None
     institution_code: str | None
     region: str
@@ -169,7 +170,7 @@ async def meet(tx: Tx, meetings: Sequence[Meeting]) -> list[Remedy]:
     names = ("kind", "key", "happened_at", "reason", "by_id", "institution_code", "region")
     rows = await tx.sql(_MEET, *([getattr(one, name) for one in newest.values()] for name in names))
     return [
-        Remedy(Kind(row["kind"]), row["key"], row["reason"], before=row["happened_at"], but_for=row["by_id"])
+        Remedy(Kind(row["kind"]), row["key"], Said(row["reason"]), before=row["happened_at"], but_for=row["by_id"])
         for row in rows
         if row["happened_at"] is not None
     ]

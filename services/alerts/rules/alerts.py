@@ -99,7 +99,7 @@ class Cause:
     region: str
     product_code: str | None
     happened_at: datetime
-    detail: str
+    detail: Said
     evidence: dict[str, Any]
     manufacturer_code: str | None = None
     """of a product that does not come, or is recalled: its maker must see to it, and sees the alert"""
@@ -113,7 +113,7 @@ class Remedy:
 
     kind: Kind
     key: str
-    reason: str
+    reason: Said
     before: datetime | None = None
     but_for: str | None = None
     evidence: dict[str, Any] | None = None

@@ -174,7 +174,7 @@ def waits_for(problem: Problem) -> str | None:
     """Who must act now: an organisation by its code, or the authority of a region; None when it is closed."""
     match State(problem.state):
         case State.REPORTED | State.PARTY_REPLIED | State.ESCALATED:
-            return f"authority of {problem.handling_region}"
+            return Said("authority of {region}", region=problem.handling_region)
         case State.ASSIGNED:
             return problem.assignee_code
         case State.RESOLVED:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from services.alerts.rules.alerts import About, Cause, Kind
 from shared.codes import NATION
+from shared.errors import Said
 from shared.values import frozen
 
 
@@ -55,7 +56,7 @@ def of_holders(lots: Sequence[RecalledLot], held: Sequence[HeldLot]) -> list[Cau
 
 def _cause(lot: RecalledLot, about: About, about_id: str, goods: HeldLot | None) -> Cause:
     assert lot.opened_at is not None  # noqa: S101  only opened recalls come here
-    where = f" accepted by {goods.institution_code}" if goods else ""
+    told = {"lot": lot.lot_number, "product": lot.product_code, "reason": lot.reason}
     return Cause(
         kind=Kind.RECALL,
         about=about,
@@ -67,7 +68,11 @@ def _cause(lot: RecalledLot, about: About, about_id: str, goods: HeldLot | None)
         region=goods.region if goods else NATION,
         product_code=lot.product_code,
         happened_at=lot.opened_at,
-        detail=f"Lot {lot.lot_number} of {lot.product_code}{where} is recalled: {lot.reason}",
+        detail=(
+            Said("Lot {lot} of {product} accepted by {by} is recalled: {reason}", by=goods.institution_code, **told)
+            if goods
+            else Said("Lot {lot} of {product} is recalled: {reason}", **told)
+        ),
         evidence={
             "recall_id": str(lot.recall_id),
             "lot_number": lot.lot_number,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.alerts.rules.alerts import About, Cause, Kind
 from services.alerts.rules.watches import yuan_text
+from shared.errors import Said
 from shared.next_steps import day_over
 from shared.values import frozen
 
@@ -79,9 +80,12 @@ def _silent(sheet: WatchedSheet, late_from: datetime) -> Cause:
         region=sheet.region,
         product_code=None,
         happened_at=late_from,
-        detail=(
-            f"{sheet.institution_code} neither confirmed nor disputed the sheet of {sheet.month:%Y-%m} over"
-            f" {yuan_text(sheet.amount_yuan)} yuan by {sheet.confirm_by}."
+        detail=Said(
+            "{institution} neither confirmed nor disputed the sheet of {month:%Y-%m} over {yuan} yuan by {confirm_by}.",
+            institution=sheet.institution_code,
+            month=sheet.month,
+            yuan=yuan_text(sheet.amount_yuan),
+            confirm_by=sheet.confirm_by,
         ),
         evidence={
             "sheet_id": str(sheet.sheet_id),

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.alerts.rules.alerts import About, Cause, Kind
 from shared import money
+from shared.errors import Said
 from shared.events.orders import LineRefused
 from shared.events.settlement import PaymentFailed
 from shared.events.traceability import CodeFlagged
@@ -33,9 +34,13 @@ def refused(event: LineRefused, event_id: UUID, at: datetime, manufacturer_code:
         region=event.region,
         product_code=event.product_code,
         happened_at=at,
-        detail=(
-            f"{event.quantity_refused} of {event.quantity_ordered} {event.product_name} were refused,"
-            f" order {event.order_number}: {event.reason}"
+        detail=Said(
+            "{refused} of {ordered} {product} were refused, order {order_number}: {reason}",
+            refused=event.quantity_refused,
+            ordered=event.quantity_ordered,
+            product=event.product_name,
+            order_number=event.order_number,
+            reason=event.reason,
         ),
         evidence={
             "order_id": str(event.order_id),
@@ -63,7 +68,9 @@ def payment_failed(event: PaymentFailed, event_id: UUID, at: datetime) -> Cause:
         region=event.region,
         product_code=None,
         happened_at=at,
-        detail=f"{money.amount_text(event.amount_yuan)} yuan were not paid: {event.reason}",
+        detail=Said(
+            "{yuan} yuan were not paid: {reason}", yuan=money.amount_text(event.amount_yuan), reason=event.reason
+        ),
         evidence={
             "payment_id": str(event.payment_id),
             "run_id": str(event.run_id),
@@ -88,7 +95,7 @@ def flagged(event: CodeFlagged, event_id: UUID, at: datetime) -> Cause:
         region=event.region,
         product_code=event.product_code,
         happened_at=at,
-        detail=f"Code {event.code}: {event.detail}",
+        detail=Said("Code {code}: {detail}", code=event.code, detail=event.detail),
         evidence={
             "anomaly_id": str(event.anomaly_id),
             "code": event.code,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from services.alerts.rules.alerts import About, Alert, Cause, Kind
 from shared import clock, money
-from shared.errors import number_of
+from shared.errors import Said
 from shared.values import frozen
 
 SHOWN_LINES = 50
@@ -161,9 +161,11 @@ def _unconfirmed(key: str, lines: Sequence[WatchedLine], now: datetime) -> Cause
         region=first.region,
         product_code=first.product_code if len(lines) == 1 else None,
         happened_at=first.confirm_by or now,
-        detail=(
-            f"Neither confirmed nor refused by {_minute(first.confirm_by)}:"
-            f" {number_of(len(lines), 'line')} of order {first.order_number}."
+        detail=Said(
+            "Neither confirmed nor refused by {by}: {count:#line} of order {order_number}.",
+            by=_minute(first.confirm_by),
+            count=len(lines),
+            order_number=first.order_number,
         ),
         evidence={
             "order_id": str(first.order_id),
@@ -190,9 +192,12 @@ def overdue_deliveries(lines: Sequence[WatchedLine], now: datetime) -> list[Caus
             region=line.region,
             product_code=line.product_code,
             happened_at=line.deliver_by,
-            detail=(
-                f"Of {line.quantity_confirmed} confirmed {line.quantity_accepted} were accepted by"
-                f" {_minute(line.deliver_by)}, order {line.order_number}."
+            detail=Said(
+                "Of {confirmed} confirmed {accepted} were accepted by {by}, order {order_number}.",
+                confirmed=line.quantity_confirmed,
+                accepted=line.quantity_accepted,
+                by=_minute(line.deliver_by),
+                order_number=line.order_number,
             ),
             evidence={
                 "order_id": str(line.order_id),
@@ -247,7 +252,7 @@ def overdue_payments(receipts: Sequence[WatchedReceipt], now: datetime) -> list[
     ]
 
 
-def _of_receipt(receipt: WatchedReceipt, kind: Kind, cause: str, happened_at: datetime, detail: str) -> Cause:
+def _of_receipt(receipt: WatchedReceipt, kind: Kind, cause: str, happened_at: datetime, detail: Said) -> Cause:
     return Cause(
         kind=kind,
         about=About.PAYABLE,
@@ -296,24 +301,30 @@ def moving(receipt: WatchedReceipt) -> dict[str, Any]:
     }
 
 
-def _short_words(receipt: WatchedReceipt) -> str:
-    return (
-        f"Valid codes cover {receipt.quantity_covered or 0} of {receipt.quantity_accepted} accepted"
-        f" on {_minute(receipt.accepted_at)}; the money is held."
+def _short_words(receipt: WatchedReceipt) -> Said:
+    return Said(
+        "Valid codes cover {covered} of {accepted} accepted on {at}; the money is held.",
+        covered=receipt.quantity_covered or 0,
+        accepted=receipt.quantity_accepted,
+        at=_minute(receipt.accepted_at),
     )
 
 
-def _lost_words(receipt: WatchedReceipt) -> str:
-    return (
-        f"{receipt.quantity_released} of {receipt.quantity_accepted} were released for payment, and codes of"
-        f" {receipt.quantity_uncovered} of them do not count any more."
+def _lost_words(receipt: WatchedReceipt) -> Said:
+    return Said(
+        "{released} of {accepted} were released for payment, and codes of {lost} of them do not count any more.",
+        released=receipt.quantity_released,
+        accepted=receipt.quantity_accepted,
+        lost=receipt.quantity_uncovered,
     )
 
 
-def _overdue_words(receipt: WatchedReceipt) -> str:
-    return (
-        f"{yuan_text(receipt.amount_yuan)} yuan were due on {receipt.due_on},"
-        f" {yuan_text(receipt.paid_yuan or Decimal('0.00'))} are paid."
+def _overdue_words(receipt: WatchedReceipt) -> Said:
+    return Said(
+        "{yuan} yuan were due on {due_on}, {paid} are paid.",
+        yuan=yuan_text(receipt.amount_yuan),
+        due_on=receipt.due_on,
+        paid=yuan_text(receipt.paid_yuan or Decimal("0.00")),
     )
 
 
@@ -329,7 +340,7 @@ def _shown(line: WatchedLine) -> dict[str, Any]:
 
 
 def _minute(instant: datetime | None) -> str:
-    return "?" if instant is None else instant.astimezone(clock.SHANGHAI).strftime("%Y-%m-%d %H:%M (Shanghai)")
+    return "?" if instant is None else f"{instant.astimezone(clock.SHANGHAI):%Y-%m-%d %H:%M (Shanghai)}"
 
 
 def yuan_text(amount: Decimal | None) -> str | None:

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from services.alerts.rules.alerts import About, Kind, State
 from shared.http import Command, Reason, View
 from shared.next_steps import NextStep
+from shared.tongue import Told
 
 
 class Acknowledge(Command):
@@ -56,12 +57,12 @@ class AlertView(View):
     )
     region: str
     product_code: str | None
-    detail: str
+    detail: Told
     evidence: dict[str, Any]
     happened_at: Annotated[datetime, Field(description="when the cause came about")]
     raised_at: datetime
     resolved_at: datetime | None
-    resolution: str | None
+    resolution: Told | None
     waits_for: NextStep | None = Field(description="the first of `next`; null when it is resolved")
     next: list[NextStep] = Field(
         description="everybody who must act, on what, by when: who moves money that is released, who captures what is missing"

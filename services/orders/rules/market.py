@@ -123,6 +123,9 @@ class Offer:
     amount_yuan: Decimal
 
 
+_TOO_LARGE = Said("quantity times price is more than {most} yuan", most=money.AMOUNT_MAX_YUAN)
+
+
 def in_force(on: date, valid_from: date, valid_to: date | None) -> bool:
     """Both days inclusive."""
     return valid_from <= on and (valid_to is None or on <= valid_to)
@@ -185,8 +188,8 @@ def offer_of(
         return None
     try:
         amount = money.amount(quantity, listing.price_yuan)
-    except ValueError as error:
-        faults.append(Fault(f"{place}/quantity", quantity, str(error), "a smaller quantity", "amount_too_large"))
+    except ValueError:
+        faults.append(Fault(f"{place}/quantity", quantity, _TOO_LARGE, "a smaller quantity", "amount_too_large"))
         return None
     return Offer(quantity, listing, distributor, amount) if len(faults) == before else None
 

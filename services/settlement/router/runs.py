@@ -17,11 +17,12 @@ from services.settlement.rules.payments import Payment
 from services.settlement.schemas.payments import RefusedResult, ResultFileView
 from services.settlement.schemas.runs import MakePaymentRun, RejectRun, RunView
 from shared import history
-from shared.errors import ServiceError, number_of
+from shared.errors import Said, ServiceError
 from shared.history import TimelineView
 from shared.http import CallerHere, Edge, Page, PagingHere, TxHere, etag
 from shared.http.problems import fault_view
 from shared.http.uploads import UploadTooLarge
+from shared.tongue import spoken
 
 router = APIRouter(route_class=Edge, prefix="/payment-runs", tags=["payment runs"])
 
@@ -147,6 +148,6 @@ async def put_result_file(run_id: UUID, caller: CallerHere, tx: TxHere, request:
 def _refused(number: int, refusal: ServiceError, faults: Any) -> RefusedResult:
     errors = [fault_view(fault) for fault in faults]
     if errors:
-        detail = f"{number_of(len(errors), 'fault')} in row {number}; the row was not taken."
+        detail = spoken(Said("{count:#fault} in row {row}; the row was not taken.", count=len(errors), row=number))
         return RefusedResult(row=number, code="invalid_row", detail=detail, errors=errors)
-    return RefusedResult(row=number, code=refusal.code, detail=refusal.detail, errors=errors)
+    return RefusedResult(row=number, code=refusal.code, detail=spoken(refusal.detail), errors=errors)

@@ -107,7 +107,14 @@ def findings(refused: Sequence[Refused], awaiting: Sequence[tuple[str, str]], ow
     for code, ident in awaiting:
         unknown.setdefault(ident, []).append(code)
     found += [
-        Finding(UNKNOWN, MEDIUM, codes[0], len(codes), f"nobody has said what identification code {ident} means", ident)
+        Finding(
+            UNKNOWN,
+            MEDIUM,
+            codes[0],
+            len(codes),
+            Said("nobody has said what identification code {ident} means", ident=ident),
+            ident,
+        )
         for ident, codes in unknown.items()
     ]
     return found
@@ -115,8 +122,12 @@ def findings(refused: Sequence[Refused], awaiting: Sequence[tuple[str, str]], ow
 
 def doubled(case: str, packs: int, *, elsewhere: bool) -> Finding:
     """Packs were captured by themselves and in their case; the later of the two documents is what is found."""
-    where = "by another institution" if elsewhere else "by another document of yours or by the same"
-    detail = f"{packs} sale units in case {case} were captured before {where}; the later capture does not count them"
+    detail = Said(
+        "{packs} sale units in case {case} were captured before {where}; the later capture does not count them",
+        packs=packs,
+        case=case,
+        where=Said("by another institution") if elsewhere else Said("by another document of yours or by the same"),
+    )
     return Finding("duplicate", HIGH if elsewhere else SUSPICIOUS["duplicate"], case, packs, detail)
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from shared.http import Command, Reason, View
+from shared.tongue import Told
 
 
 class ExplainAnomaly(Command):
@@ -43,10 +44,10 @@ class AnomalyView(View):
     receipt_id: UUID | None
     institution_code: str
     region: str
-    detail: str
+    detail: Told
     state: str
     explanation: str | None
-    finding: str | None
+    finding: Told | None
     found_at: datetime
     finds: int = Field(description="how often a bill of the institution brought the same code to light")
     bill_number: str | None = Field(description="of the last of these bills")

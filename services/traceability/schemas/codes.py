@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.http import View
+from shared.tongue import Told
 
 
 class ReceivingView(View):
@@ -108,7 +109,7 @@ class RefusalView(View):
     captured_at: datetime
     shipment_line_id: UUID | None
     reason: str
-    rule: str
+    rule: Told
 
 
 class CodeAnomalyView(View):
@@ -118,7 +119,7 @@ class CodeAnomalyView(View):
     kind: str
     severity: str
     code: str | None
-    detail: str
+    detail: Told
     state: str
     found_at: datetime
 

@@ -120,6 +120,22 @@ async def test_the_timeline_tells_the_whole_life(
     assert [row["sequence"] for row in sequences] == [1, 2, 3]
 
 
+async def test_what_an_alert_says_and_its_deeds_are_told_in_the_language_of_whoever_reads(
+    refused: dict[str, Any], worker: WorkerInHand, client: httpx.AsyncClient, caller: Headers
+) -> None:
+    clock.drive(NOON + timedelta(hours=1))
+    await worker.deliver(Story(order_number="CG-2").confirmed())
+    path, chinese = f"/alerts/{refused['id']}", caller(*BUYER) | {"accept-language": "zh"}
+    told = (await client.get(path, headers=chinese)).json()
+    assert told["detail"] == "订单 CG-1:奥美拉唑肠溶胶囊 订购 10,其中 10 不予配送:" + refused["evidence"]["reason"]
+    assert (told["resolution"].startswith("订单 CG-2 的行 "), told["state"]) == (True, "resolved")
+    raised, resolved = (await client.get(f"{path}/timeline", headers=chinese)).json()["deeds"]
+    assert (raised["detail"]["detail"], resolved["detail"]["reason"]) == (told["detail"], told["resolution"])
+    plain = (await client.get(path, headers=caller(*BUYER))).json()
+    assert plain["detail"] == refused["detail"]
+    assert "was confirmed later" in plain["resolution"]
+
+
 async def test_each_party_acknowledges_once(
     unconfirmed: dict[str, Any], worker: WorkerInHand, get: Any, post: Any
 ) -> None:

@@ -188,6 +188,7 @@ async def test_a_wrong_identification_code_is_refused_by_itself(desk: Desk, name
     asked = {"ident": "8111111", "product_code": PRODUCT, "level": 1, **wrong}
     refused, good = await desk.upload(asked, {"ident": "8222222", "product_code": PRODUCT, "level": 1})
     assert (refused["status"], refused["code"]) == (status, code)
+    assert ("retry_after_seconds" in refused) == ("yet" in code)  # what passes by itself says when to come again
     assert good["ident"] == "8222222"
 
 
