@@ -64,7 +64,8 @@ class CodeFlagged(Event, frozen=True, kw_only=True):
     """A code was found where it should not be: sold twice, of another product, expired, recalled, unknown.
 
     Said for each bill that brings it to light: `finds` counts them, `bill_number` and `captured_by`, a person of the
-    institution, are of that bill.
+    institution, are of that bill. Of what is wrong with goods as they were delivered, the distributor of the line and the
+    maker of its product are named.
     """
 
     anomaly_id: UUID
@@ -77,6 +78,8 @@ class CodeFlagged(Event, frozen=True, kw_only=True):
     finds: int = 1
     bill_number: str | None = None
     captured_by: str | None = None
+    distributor_code: str | None = None
+    manufacturer_code: str | None = None
 
 
 @event("cn.jicai.traceability.code.cleared.v1", subject="anomaly_id")

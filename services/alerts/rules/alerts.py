@@ -102,7 +102,7 @@ class Cause:
     detail: Said
     evidence: dict[str, Any]
     manufacturer_code: str | None = None
-    """of a product that does not come, or is recalled: its maker must see to it, and sees the alert"""
+    """of a product that does not come, is recalled, or came wrong: its maker must see to it, and sees the alert"""
 
 
 @frozen

@@ -91,7 +91,7 @@ def flagged(event: CodeFlagged, event_id: UUID, at: datetime) -> Cause:
         cause="flagged",
         remedy_key=str(event.anomaly_id),
         institution_code=event.institution_code,
-        supplier_code=None,
+        supplier_code=event.distributor_code,
         region=event.region,
         product_code=event.product_code,
         happened_at=at,
@@ -105,6 +105,7 @@ def flagged(event: CodeFlagged, event_id: UUID, at: datetime) -> Cause:
             "captured": [_capture(event, at)],
             "events": [str(event_id)],
         },
+        manufacturer_code=event.manufacturer_code,
     )
 
 

@@ -53,7 +53,7 @@ class AlertView(View):
     institution_code: str | None
     supplier_code: str | None
     manufacturer_code: str | None = Field(
-        description="whose product does not come or is recalled; null where that is not its maker's to see to"
+        description="whose product does not come, is recalled or came wrong; null where that is not its maker's to see to"
     )
     region: str
     product_code: str | None

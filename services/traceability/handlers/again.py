@@ -7,8 +7,9 @@ from services.traceability.handlers.anomalies import cleared_fact, flagged_fact
 from services.traceability.handlers.recalls import closed_fact, opened_fact
 from services.traceability.handlers.receipts import coverage_fact, expected_fact
 from services.traceability.queries.again import anomalies_after, last_deeds, recalls_after, receipts_after
+from services.traceability.queries.anomalies import suppliers_of
 from services.traceability.queries.organisations import names_of
-from services.traceability.rules.anomalies import Anomaly, AnomalyState
+from services.traceability.rules.anomalies import Anomaly, AnomalyState, Suppliers
 from services.traceability.rules.recalls import Recall
 from services.traceability.rules.receipts import Receipt
 from shared.db import Tx
@@ -33,7 +34,8 @@ async def anomalies_again(tx: Tx, after: str, rows: int) -> Page:
     """Every code that was found where it should not be; of what is cleared up, that it is."""
     found, last = await anomalies_after(tx, after, rows)
     deeds = await last_deeds(tx, [one.id for one in found if one.state == AnomalyState.CLOSED])
-    return Page([_of_anomaly(one, deeds.get(one.id, one.found_at)) for one in found], last)
+    suppliers = await suppliers_of(tx, found)
+    return Page([_of_anomaly(one, deeds.get(one.id, one.found_at), suppliers.get(one.id)) for one in found], last)
 
 
 def _of_receipt(receipt: Receipt, last_deed_at: datetime | None) -> list[Again]:
@@ -44,10 +46,10 @@ def _of_receipt(receipt: Receipt, last_deed_at: datetime | None) -> list[Again]:
     return said
 
 
-def _of_anomaly(anomaly: Anomaly, last_deed_at: datetime) -> Again:
+def _of_anomaly(anomaly: Anomaly, last_deed_at: datetime, suppliers: Suppliers | None) -> Again:
     if anomaly.state == AnomalyState.CLOSED:
         return Again(cleared_fact(anomaly, last_deed_at), anomaly.finds + 1, last_deed_at)
-    return Again(flagged_fact(anomaly), anomaly.finds, anomaly.found_at)
+    return Again(flagged_fact(anomaly, suppliers), anomaly.finds, anomaly.found_at)
 
 
 def _of_recall(recall: Recall, names: Mapping[str, str]) -> list[Again]:

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.traceability.queries.anomalies import find_again, get_anomaly, surplus_of, unknown_of
+from services.traceability.queries.anomalies import find_again, get_anomaly, suppliers_of, surplus_of, unknown_of
 from services.traceability.rules import anomalies as rules
-from services.traceability.rules.anomalies import Anomaly, AnomalyState, Finding
+from services.traceability.rules.anomalies import Anomaly, AnomalyState, Finding, Suppliers
 from services.traceability.rules.receipts import Receipt
 from services.traceability.tables import anomalies
 from shared import clock, history, outbox
@@ -48,20 +48,22 @@ async def flag(tx: Tx, found: Sequence[tuple[Where, Finding]]) -> None:
         key = (where.institution_code, finding.kind, finding.code or where.receipt_id)
         same.setdefault(key, []).append((where, finding))
     rows = [_row_of(uuid7(), *group[0], group[-1][0], len(group)) for group in same.values()]
-    for anomaly in await find_again(tx, rows):
+    kept = await find_again(tx, rows)
+    suppliers = await suppliers_of(tx, kept)
+    for anomaly in kept:
         group = same[anomaly.institution_code, anomaly.kind, anomaly.code or anomaly.receipt_id]
         for finds, (where, finding) in enumerate(group, anomaly.finds - len(group) + 1):
-            _tell(tx, replace(anomaly, finds=finds), where, finding)
+            _tell(tx, replace(anomaly, finds=finds), where, finding, suppliers.get(anomaly.id))
     _tell_lines(tx, found)
 
 
-def _tell(tx: Tx, anomaly: Anomaly, where: Where, finding: Finding) -> None:
+def _tell(tx: Tx, anomaly: Anomaly, where: Where, finding: Finding, suppliers: Suppliers | None) -> None:
     action = "found" if anomaly.finds == 1 else "found_again"
     detail = {"detail": finding.detail, "finds": anomaly.finds}
     detail |= {"bill_number": where.bill_number, "captured_by": where.captured_by}
     history.note(tx, BY_ITSELF, anomaly.id, action, where.parties, detail)
     told = replace(anomaly, bill_number=where.bill_number, captured_by=where.captured_by)
-    outbox.record(tx, flagged_fact(told), anomaly.finds)
+    outbox.record(tx, flagged_fact(told, suppliers), anomaly.finds)
 
 
 def _tell_lines(tx: Tx, found: Sequence[tuple[Where, Finding]]) -> None:
@@ -75,8 +77,8 @@ def _tell_lines(tx: Tx, found: Sequence[tuple[Where, Finding]]) -> None:
         history.note(tx, BY_ITSELF, where.receipt_id or "", "anomaly_found", where.parties, detail)
 
 
-def flagged_fact(anomaly: Anomaly) -> CodeFlagged:
-    """What an anomaly tells the others."""
+def flagged_fact(anomaly: Anomaly, suppliers: Suppliers | None) -> CodeFlagged:
+    """What an anomaly tells the others; `suppliers` of the goods, where it concerns them."""
     more = f" (and {anomaly.codes - 1} more codes)" if anomaly.code and anomaly.codes > 1 else ""
     return CodeFlagged(
         anomaly_id=anomaly.id,
@@ -89,6 +91,8 @@ def flagged_fact(anomaly: Anomaly) -> CodeFlagged:
         finds=anomaly.finds,
         bill_number=anomaly.bill_number,
         captured_by=anomaly.captured_by,
+        distributor_code=suppliers.distributor_code if suppliers else None,
+        manufacturer_code=suppliers.manufacturer_code if suppliers else None,
     )
 
 

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from services.traceability.errors import AnomalyNotFound
 from services.traceability.queries.scope import scope_of, seen
-from services.traceability.rules.anomalies import UNKNOWN, Anomaly
-from services.traceability.tables import anomalies
+from services.traceability.rules.anomalies import OF_THE_DELIVERY, UNKNOWN, Anomaly, Suppliers
+from services.traceability.tables import anomalies, products, receipts
 from shared.db import Tx
 
 _ALL = sa.select(*(anomalies.c[name] for name in Anomaly.__annotations__)).where(seen(anomalies))
@@ -45,6 +45,12 @@ _UNKNOWN = (
     )
     .order_by(anomalies.c.id)
     .with_for_update()
+)
+
+_SUPPLIERS = (
+    sa.select(receipts.c.id, receipts.c.distributor_code, products.c.manufacturer_code)
+    .outerjoin_from(receipts, products, products.c.product_code == receipts.c.product_code)
+    .where(receipts.c.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))), seen(receipts))
 )
 
 _GIVEN = {
@@ -83,6 +89,14 @@ async def find_again(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> list[Anomaly]
     """Keeps what was found, one row each institution, kind and code; returns what is new or found once more."""
     found = await tx.sql(_FIND_AGAIN, *([row[name] for row in rows] for name in _GIVEN)) if rows else []
     return [Anomaly(**row) for row in found]
+
+
+async def suppliers_of(tx: Tx, found: Sequence[Anomaly]) -> dict[UUID, Suppliers]:
+    """By anomaly: who delivered and made the goods, of those that concern them."""
+    lines = {one.id: one.receipt_id for one in found if one.kind in OF_THE_DELIVERY and one.receipt_id is not None}
+    rows = await tx.rows(_SUPPLIERS, ids=sorted(set(lines.values())), **scope_of(tx)) if lines else []
+    known = {row["id"]: Suppliers(row["distributor_code"], row["manufacturer_code"]) for row in rows}
+    return {anomaly_id: known[receipt_id] for anomaly_id, receipt_id in lines.items() if receipt_id in known}
 
 
 async def get_anomaly(tx: Tx, anomaly_id: UUID, *, lock: bool = False) -> Anomaly:

@@ -41,6 +41,8 @@ SUSPICIOUS = {
     "content_differs": MEDIUM,
 }
 """The reasons of a refusal that are more than a slip, with how much they weigh."""
+OF_THE_DELIVERY = {"mismatch", "recalled", "expired", "received_elsewhere"}
+"""What concerns whoever made and delivered the goods of a line too; nothing of it tells what an institution uses."""
 OF_THE_LOT = {"recalled", "expired"}
 """What concerns a whole lot is said once a document, not once a code."""
 UNKNOWN = "unknown"
@@ -75,6 +77,14 @@ class Anomaly:
     """how often a bill brought it to light; the next two are of the last one"""
     bill_number: str | None = None
     captured_by: str | None = None
+
+
+@frozen
+class Suppliers:
+    """Who delivered a line, and who makes its product, where that is known."""
+
+    distributor_code: str
+    manufacturer_code: str | None
 
 
 @frozen

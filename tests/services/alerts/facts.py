@@ -253,7 +253,7 @@ def flagged(kind: str, anomaly_id: UUID | None = None, **more: Any) -> CodeFlagg
         code="81000000000000000001",
         kind=kind,
         detail="second sale on 2026-03-01",
-        **more,
+        **{"distributor_code": None, "manufacturer_code": None, **more},
     )
 
 

@@ -12,7 +12,17 @@ from uuid_utils.compat import uuid7
 from shared import clock
 from tests.house import WorkerInHand
 from tests.services.alerts.desk import MANUFACTURER
-from tests.services.alerts.facts import CONFIRM_BY, DELIVER_BY, HOSPITAL, NOON, Story, flagged, recall
+from tests.services.alerts.facts import (
+    CONFIRM_BY,
+    DELIVER_BY,
+    HOSPITAL,
+    NOON,
+    OTHER_SUPPLIER,
+    SUPPLIER,
+    Story,
+    flagged,
+    recall,
+)
 
 MAKER, OTHER_MAKER = ("manufacturer", MANUFACTURER), ("manufacturer", "91350200MA31E12PXF")
 Asked = Callable[..., Any]
@@ -54,6 +64,23 @@ async def test_a_maker_sees_what_is_refused_late_or_recalled_of_its_products_and
     assert (await ask("/alerts", OTHER_MAKER)).json()["items"] == []
     summary = (await ask("/alerts/summary")).json()
     assert {one["kind"] for one in summary["counts"]} == set(seen)
+
+
+async def test_goods_that_came_wrong_are_told_to_whoever_delivered_and_made_them_and_to_nobody_else(
+    worker: WorkerInHand, ask: Asked
+) -> None:
+    theirs = flagged("mismatch", uuid7(), distributor_code=SUPPLIER, manufacturer_code=MANUFACTURER)
+    await worker.deliver(theirs, flagged("mismatch", uuid7()))
+    for who in (MAKER, ("distributor", SUPPLIER)):
+        (alert,) = (await ask("/alerts", who)).json()["items"]
+        assert (alert["about_id"], alert["kind"]) == (str(theirs.anomaly_id), "code_flagged")
+        assert (alert["supplier_code"], alert["manufacturer_code"]) == (SUPPLIER, MANUFACTURER)
+        path = f"/alerts/{alert['id']}"
+        assert (await ask(f"{path}/acknowledgement", who, {"note": "查"})).status_code == 201
+    for other in (OTHER_MAKER, ("distributor", OTHER_SUPPLIER)):
+        assert (await ask("/alerts", other)).json()["items"] == []
+        assert (await ask(path, other)).status_code == 404
+    assert len((await ask("/alerts", ("hospital", HOSPITAL))).json()["items"]) == 2
 
 
 async def test_a_maker_reads_the_timeline_and_says_what_it_does(seen: dict[str, dict[str, Any]], ask: Asked) -> None:

@@ -9,7 +9,18 @@ from services.traceability.handlers.again import anomalies_again
 from shared.events import subject_of
 from shared.events.traceability import CodeCleared, CodeFlagged
 from tests.house import WorkerInHand
-from tests.services.traceability.scenes import HOSPITAL, OTHER_HOSPITAL, Desk, bill, boxes
+from tests.services.traceability.scenes import (
+    DISTRIBUTOR,
+    HOSPITAL,
+    MAKER,
+    OTHER_HOSPITAL,
+    OTHER_IDENT,
+    Desk,
+    Line,
+    bill,
+    box,
+    boxes,
+)
 
 
 async def found(desk: Desk, who: Any = HOSPITAL) -> list[dict[str, Any]]:
@@ -42,6 +53,25 @@ async def test_a_code_captured_twice_is_found_twice_and_is_one_anomaly(desk: Des
     for document in (first, second):
         steps = (await desk.get(HOSPITAL, f"/documents/{document['id']}/timeline")).json()["next"]
         assert [code in step["what"] for step in steps] == [True]
+
+
+async def test_whoever_delivered_and_made_goods_that_came_wrong_is_named_and_nobody_of_what_is_used(
+    desk: Desk, line: Line, worker: WorkerInHand
+) -> None:
+    strange, (sold, never) = box(1, OTHER_IDENT), boxes(2)
+    await desk.capture(line.bill([strange, sold]), bill([sold], "S1"), bill([sold, never, strange], "S2"))
+    facts = [fact for fact in await worker.said() if isinstance(fact, CodeFlagged)]
+    named = {(fact.kind, fact.code): (fact.distributor_code, fact.manufacturer_code) for fact in facts}
+    assert named == {
+        ("mismatch", strange): (DISTRIBUTOR, MAKER),
+        ("already_sold", sold): (None, None),
+        ("no_inbound", never): (None, None),
+        ("no_inbound", strange): (None, None),
+    }
+    async with worker.database.transaction() as tx:
+        page = await anomalies_again(tx, "", 10)
+    again = [one.fact for one in page.facts if isinstance(one.fact, CodeFlagged)]
+    assert {(fact.kind, fact.code): (fact.distributor_code, fact.manufacturer_code) for fact in again} == named
 
 
 async def test_bills_of_one_call_find_the_same_code_once_each(desk: Desk, worker: WorkerInHand) -> None:
