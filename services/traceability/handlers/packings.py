@@ -4,7 +4,7 @@ A case with a map is never itself in stock: what lies in it is. So a pack scanne
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from services.traceability.errors import AlreadyPacked
@@ -13,7 +13,7 @@ from services.traceability.handlers.anomalies import Where, flag
 from services.traceability.handlers.products import permitted
 from services.traceability.handlers.units import OPEN_CASES
 from services.traceability.queries.identification_codes import meanings
-from services.traceability.queries.packings import leaves_of, parents_of
+from services.traceability.queries.packings import children_of, leaves_of, parents_of
 from services.traceability.queries.products import Product, products_by_code
 from services.traceability.queries.receipts import receipts_by_id, receipts_of_codes
 from services.traceability.queries.units import (
@@ -28,9 +28,10 @@ from services.traceability.queries.units import (
 from services.traceability.rules.anomalies import Finding, doubled, findings
 from services.traceability.rules.documents import Refused
 from services.traceability.rules.identification_codes import Meaning, ident_in
-from services.traceability.rules.packings import check_levels, contradiction, read_packing
+from services.traceability.rules.packings import check_levels, contradiction, fitting, read_packing, said_to_hold
 from services.traceability.rules.receipts import Receipt, count
 from services.traceability.rules.units import Unit, UnitState
+from services.traceability.schemas.documents import RefusedCodeView
 from services.traceability.schemas.packings import PackingView, UploadPacking
 from services.traceability.tables import packings
 from shared import clock, deadlines, history
@@ -53,10 +54,20 @@ class _Read:
         return {trace.ident or trace.code for trace in (self.parent, *self.children)}
 
 
+@dataclass(slots=True)
+class _Packed:
+    """What lies in what, and how many sale units in each case, as it stands after each packing of a call."""
+
+    parents: dict[str, str]
+    packs: dict[str, int]
+    fresh: list[str] = field(default_factory=list)
+
+
 async def upload_packings(
     tx: Tx, caller: Caller, commands: Sequence[UploadPacking]
 ) -> list[PackingView | ServiceError]:
-    """The same packing again changes nothing; a code that lies elsewhere already is refused, naming both."""
+    """The same packing again changes nothing; a code that lies elsewhere already is refused, naming both. Codes beyond what
+    the case holds are refused by themselves."""
     read: list[_Read | ServiceError] = []
     for command in commands:
         try:
@@ -64,23 +75,27 @@ async def upload_packings(
         except ServiceError as refusal:
             read.append(refusal)
     good = [one for one in read if isinstance(one, _Read)]
-    known = await meanings(tx, {ident for one in good for ident in one.idents})
+    inside = await children_of(tx, [one.parent.code for one in good])
+    there = {ident_in(code) for codes in inside.values() for code in codes}
+    known = await meanings(tx, there.union(*(one.idents for one in good)))
     products = await products_by_code(tx, {meaning.product_code for meaning in known.values()})
     parents = await parents_of(tx, [child.code for one in good for child in one.children])
+    packed = _Packed(parents, {case: _packs_of(codes, known) for case, codes in inside.items()})
     outcomes: list[PackingView | ServiceError] = []
-    fresh: list[str] = []
     for one in read:
         if isinstance(one, ServiceError):
             outcomes.append(one)
             continue
         try:
-            if _keep(tx, caller, one, known, products, parents):
-                fresh.append(one.parent.code)
-            outcomes.append(PackingView(parent=one.parent.code, children=len(one.children)))
+            outcomes.append(_keep(tx, caller, one, known, products, packed))
         except ServiceError as refusal:
             outcomes.append(refusal)
-    await deadlines.put(tx, [Deadline(OPEN_CASES, code, clock.now()) for code in fresh])
+    await deadlines.put(tx, [Deadline(OPEN_CASES, code, clock.now()) for code in packed.fresh])
     return outcomes
+
+
+def _packs_of(codes: Sequence[str], known: Mapping[str, Meaning]) -> int:
+    return sum(known[ident].packs_per_unit for ident in map(ident_in, codes) if ident in known)
 
 
 def _keep(
@@ -89,21 +104,31 @@ def _keep(
     one: _Read,
     known: Mapping[str, Meaning],
     products: Mapping[str, Product],
-    parents: dict[str, str],
-) -> bool:
-    """Stores what is new of a packing; says whether anything was."""
+    packed: _Packed,
+) -> PackingView:
+    """Stores what is new of a packing, as far as the case holds it."""
     outer, inner = check_levels(one.parent, one.children, known)
     for product_code in {meaning.product_code for meaning in (outer, *inner)}:
         product = permitted(tx, products.get(product_code), product_code)
-    _check_free(one, parents)
-    fresh = [child.code for child in one.children if child.code not in parents]
-    for child in fresh:
-        parents[child] = one.parent.code
-        tx.add(packings, {"child": child, "parent": one.parent.code, "uploaded_by": caller.organisation})
-    if fresh:
+    case = one.parent.code
+    _check_free(one, packed.parents)
+    new = [pair for pair in zip(one.children, inner, strict=True) if pair[0].code not in packed.parents]
+    fit, refused = fitting(outer, packed.packs.get(case, 0), new)
+    for child, meaning in fit:
+        packed.parents[child.code] = case
+        packed.packs[case] = packed.packs.get(case, 0) + meaning.packs_per_unit
+        tx.add(packings, {"child": child.code, "parent": case, "uploaded_by": caller.organisation})
+    if fit:
+        packed.fresh.append(case)
         parties = Parties(supplier_code=product.manufacturer_code, third_code=caller.organisation)
-        history.note(tx, caller, one.parent.code, "packed", parties, {"children": len(fresh)})
-    return bool(fresh)
+        history.note(tx, caller, case, "packed", parties, {"children": len(fit)})
+    return PackingView(
+        parent=case,
+        children=len(one.children) - len(refused),
+        packs_per_unit=said_to_hold(outer),
+        packs=packed.packs.get(case, 0),
+        refused=[RefusedCodeView.of(code) for code in refused],
+    )
 
 
 def _check_free(one: _Read, parents: Mapping[str, str]) -> None:

@@ -24,6 +24,7 @@ WITH RECURSIVE around (code, depth) AS (
 SELECT code FROM around ORDER BY depth
 """
 _PARENTS = "SELECT child, parent FROM packings WHERE child = ANY($1::text[])"
+_INSIDE = "SELECT parent, child FROM packings WHERE parent = ANY($1::text[])"
 _CHILDREN = "SELECT count(*) FROM packings WHERE parent = $1"
 
 
@@ -39,6 +40,14 @@ async def leaves_of(tx: Tx, cases: Iterable[str]) -> dict[str, list[str]]:
 async def parents_of(tx: Tx, children: Sequence[str]) -> dict[str, str]:
     """What each of these codes lies in directly, where that is known."""
     return {row["child"]: row["parent"] for row in await tx.sql(_PARENTS, children)}
+
+
+async def children_of(tx: Tx, parents: Sequence[str]) -> dict[str, list[str]]:
+    """What lies directly in each of these codes."""
+    inside: dict[str, list[str]] = {}
+    for row in await tx.sql(_INSIDE, sorted(set(parents))):
+        inside.setdefault(row["parent"], []).append(row["child"])
+    return inside
 
 
 async def packages_around(tx: Tx, code: str) -> list[str]:

@@ -78,6 +78,35 @@ def check_levels(
     return outer, inner
 
 
+def said_to_hold(case: Meaning) -> int | None:
+    """Sale units of a case by its identification code. None: it was uploaded without them, so it says one."""
+    return case.packs_per_unit if case.packs_per_unit > 1 else None
+
+
+def fitting(
+    case: Meaning, inside: int, codes: Sequence[tuple[TraceCode, Meaning]]
+) -> tuple[list[tuple[TraceCode, Meaning]], list[Refused]]:
+    """The codes that fit into a case beside the sale units `inside`, in their order, and those that are too many."""
+    fit: list[tuple[TraceCode, Meaning]] = []
+    refused: list[Refused] = []
+    ratio = said_to_hold(case)
+    for trace, meaning in codes:
+        if ratio is not None and inside + meaning.packs_per_unit > ratio:
+            rule = Said(
+                "the case holds {ratio} sale units by its identification code {ident}, {inside} lie in it: {more} more do"
+                " not fit",
+                ratio=ratio,
+                ident=case.ident,
+                inside=inside,
+                more=meaning.packs_per_unit,
+            )
+            refused.append(Refused(trace.code, "case_full", rule))
+        else:
+            inside += meaning.packs_per_unit
+            fit.append((trace, meaning))
+    return fit, refused
+
+
 def packs_in(content: Sequence[Item], known: Mapping[str, Meaning]) -> int:
     """Sale units of the codes that lie in a case."""
     return sum(known[one.ident].packs_per_unit for one in content if one.ident in known)

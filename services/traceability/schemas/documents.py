@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
+from services.traceability.rules.documents import Refused
 from services.traceability.settings import CODES_PER_DOCUMENT
 from shared.errors import Said
 from shared.http import Code, Command, Items, Name, Quantity, Reason, View
@@ -97,6 +98,11 @@ class RefusedCodeView(View):
     code: str
     reason: str
     rule: str
+
+    @classmethod
+    def of(cls, refused: Refused) -> "RefusedCodeView":
+        """A refused code with its rule in the reader's language."""
+        return cls(code=refused.code, reason=refused.reason, rule=spoken(refused.rule))
 
 
 class UnknownCodeView(View):

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from services.traceability.schemas.documents import RefusedCodeView
 from services.traceability.settings import CHILDREN_PER_PACKING
 from shared.http import Command, View
 
@@ -27,7 +28,13 @@ class UploadPacking(Command):
 
 
 class PackingView(View):
-    """A package and how many codes were said to lie in it."""
+    """A package, how many of the codes said to lie in it do, and those that are more than it holds."""
 
     parent: str
     children: int
+    packs_per_unit: int | None = Field(
+        description="sale units that it holds by its identification code; null where that was uploaded without them, and"
+        " no code is too many"
+    )
+    packs: int = Field(description="sale units that lie in it now")
+    refused: list[RefusedCodeView]

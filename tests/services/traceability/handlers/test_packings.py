@@ -20,6 +20,7 @@ from tests.services.traceability.scenes import (
     MAKER,
     OTHER_HOSPITAL,
     OTHER_IDENT,
+    PRODUCT,
     Desk,
     Line,
     bill,
@@ -102,6 +103,40 @@ async def test_one_box_packed_into_two_cases_at_once_lies_in_one(desk: Desk) -> 
     )
     items = [answer.json()["items"][0] for answer in answers]
     assert sorted(item["status"] for item in items) == [201, 409, 409]
+
+
+async def test_boxes_beyond_what_a_case_holds_are_refused_by_themselves(desk: Desk) -> None:
+    middle = "8385795"
+    await desk.codes(CASE_IDENT, level=3, packs=4)
+    await desk.codes(middle, level=2, packs=2)
+    case = box(1, CASE_IDENT)
+    first = {"parent": case, "children": boxes(2)}
+    second = {"parent": case, "children": [box(2), box(3), box(1, middle), box(4), box(5)]}
+    third = {"parent": case, "children": [box(6)]}
+    answered = await desk.client.post(
+        "/packings/bulk", json=[first, second, third], headers={**desk.as_(MAKER), "accept-language": "zh"}
+    )
+    whole, part, full = (item["item"] for item in answered.json()["items"])
+    assert (whole["children"], whole["packs"], whole["packs_per_unit"], whole["refused"]) == (2, 2, 4, [])
+    assert (part["children"], part["packs"], reasons(part)) == (
+        3,
+        4,
+        {box(1, middle): "case_full", box(5): "case_full"},
+    )
+    assert part["refused"][0]["rule"] == f"按标识码 {CASE_IDENT},此箱装 4 个最小销售单位,箱内已有 3 个:再装不下 2 个"
+    assert (full["children"], reasons(full)) == (0, {box(6): "case_full"})
+    assert (await desk.get(MAKER, f"/codes/{case}")).json()["holds"] == 4
+    assert (await desk.get(MAKER, f"/codes/{box(5)}")).json()["lies_in"] == []
+    await pack(desk, box(2, CASE_IDENT), [box(5), box(6)])
+
+
+async def test_a_case_whose_identification_code_does_not_say_how_many_it_holds_takes_all_and_says_so(
+    desk: Desk,
+) -> None:
+    await desk.upload({"ident": CASE_IDENT, "product_code": PRODUCT, "level": 3})
+    answered = await desk.post(MAKER, "/packings/bulk", [{"parent": CASE, "children": boxes(3)}])
+    (one,) = (item["item"] for item in answered.json()["items"])
+    assert one == {"parent": CASE, "children": 3, "packs_per_unit": None, "packs": 3, "refused": []}
 
 
 async def test_packings_cost_as_many_statements_for_many_as_for_one(desk: Desk, worker: WorkerInHand) -> None:

@@ -247,7 +247,7 @@ async def test_a_packing_says_every_fault_of_its_codes(desk: Desk) -> None:
     assert pointers(levels["problem"]) == {"/children/1", "/children/2"}
     assert pointers(codes["problem"]) == {"/children/1", "/children/2", "/children/3"}
     assert pointers(parent["problem"]) == {"/parent"}
-    assert good["item"] == {"parent": case, "children": 1}
+    assert good["item"] == {"parent": case, "children": 1, "packs_per_unit": 4, "packs": 1, "refused": []}
 
 
 async def test_a_box_lies_in_one_case(desk: Desk) -> None:
