@@ -72,7 +72,7 @@ async def capture_documents(
     await move_codes(tx, moving, known, before, after)
     captured |= {bill.id: _store(tx, caller, bill, after, makers) for bill in moving}
     await flag(tx, [pair for bill in fresh for pair in _found(caller, bill)])
-    await receipt_handlers.settle(tx, caller, "codes_captured", before, after, _details(fresh))
+    await receipt_handlers.store(tx, before, after)
     await await_meanings(tx, {ident for bill in fresh for _, ident in bill.awaiting})
     await await_contents(tx, fresh)
     return [captured[place.id] if isinstance(place, Bill) else place for place in sorted_bills.places]
@@ -144,7 +144,8 @@ def _store(
     }
     tx.add(documents, row)
     _store_movements(tx, bill)
-    _store_refusals(tx, caller, bill)
+    _store_refusals(tx, bill)
+    _tell_lines(tx, caller, bill)
     detail = {"bill_number": bill.number, "bill_type": bill.type_code, "accepted": len(bill.landed)}
     history.note(tx, caller, bill.id, "captured", _parties(bill), {**detail, "refused": len(bill.refused)})
     return Document(**{name: row[name] for name in Document.__annotations__})
@@ -176,8 +177,8 @@ def _store_movements(tx: Tx, bill: Bill) -> None:
         tx.add(movements, row)
 
 
-def _store_refusals(tx: Tx, caller: Caller, bill: Bill) -> None:
-    """What a code was refused for belongs to its life; a line's timeline tells of the bill."""
+def _store_refusals(tx: Tx, bill: Bill) -> None:
+    """What a code was refused for belongs to its life."""
     for one in bill.refused:
         if one.reason in NO_CODE:
             continue
@@ -190,10 +191,18 @@ def _store_refusals(tx: Tx, caller: Caller, bill: Bill) -> None:
             "region": bill.region,
         }
         tx.add(refusals, row, skip_repeated=True)
+
+
+def _tell_lines(tx: Tx, caller: Caller, bill: Bill) -> None:
+    """A line's timeline tells of each bill what it changed, and what of it was refused."""
+    named = {"bill_number": bill.number, "bill_type": bill.type_code}
+    for before, after in bill.counted.values():
+        action = "codes_captured" if bill.type.move is Move.RECEIVE else "codes_sent_back"
+        receipt_handlers.tell(tx, caller, action, before, after, **named)
     if bill.receipt is not None and bill.refused:
         reasons = dict(Counter(one.reason for one in bill.refused))
         shown = [one.code for one in bill.refused[:SHOWN_CODES]]
-        detail = {"bill_number": bill.number, "bill_type": bill.type_code, "reasons": reasons, "codes": shown}
+        detail = {**named, "reasons": reasons, "codes": shown}
         history.note(tx, caller, bill.receipt.id, "codes_refused", receipt_handlers.parties_of(bill.receipt), detail)
 
 
@@ -201,12 +210,3 @@ def _parties(bill: Bill) -> Parties:
     if bill.type.role == "distributor":
         return Parties(supplier_code=bill.organisation, region=bill.region)
     return Parties(institution_code=bill.organisation, region=bill.region)
-
-
-def _details(bills: Sequence[Bill]) -> dict[UUID, dict[str, Any]]:
-    """By receipt: which bills changed its coverage."""
-    numbers: dict[UUID, list[str]] = {}
-    for bill in bills:
-        if bill.receipt is not None:
-            numbers.setdefault(bill.receipt.id, []).append(bill.number)
-    return {receipt_id: {"bills": found} for receipt_id, found in numbers.items()}

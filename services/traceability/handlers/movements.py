@@ -13,7 +13,7 @@ from services.traceability.queries.receipts import receipts_of_codes
 from services.traceability.queries.units import Holder, change_units, holders, release_units, units_held
 from services.traceability.rules.bills import Bill, Landed
 from services.traceability.rules.documents import Item, Move, Refused
-from services.traceability.rules.receipts import Receipt, count
+from services.traceability.rules.receipts import Receipt
 from services.traceability.rules.units import Receiving, Unit, judge_move, judge_unheld
 from shared.db import Tx
 
@@ -114,4 +114,4 @@ def _move(bill: Bill, item: Item, stock: _Stock, receipts: dict[UUID, Receipt]) 
     del stock.units[item.code]
     stock.gone[item.code] = unit
     if move is Move.SEND_BACK and unit.receipt_id is not None:
-        receipts[unit.receipt_id] = count(receipts[unit.receipt_id], -unit.packs)
+        bill.count(receipts, unit.receipt_id, -unit.packs)

@@ -149,9 +149,22 @@ async def settle(
     action: str,
     before: Mapping[UUID, Receipt],
     after: Mapping[UUID, Receipt],
-    details: Mapping[UUID, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Stores receipts that changed, writes down the deed, and says what there is to say; keys as in `before`."""
+    """Writes down one deed of each receipt that changed, and stores them; keys as in `before`."""
+    for key, wanted in after.items():
+        if before.get(key) != wanted:
+            tell(tx, caller, action, before.get(key), wanted)
+    await store(tx, before, after)
+
+
+def tell(tx: Tx, who: Caller, action: str, before: Receipt | None, after: Receipt, **detail: Any) -> None:
+    """Writes down one deed of a receipt: what it changed, from and to."""
+    detail["changes"] = history.changes(before, after, *EDITED)
+    history.note(tx, who, after.id, action, parties_of(after), detail)
+
+
+async def store(tx: Tx, before: Mapping[UUID, Receipt], after: Mapping[UUID, Receipt]) -> None:
+    """Stores receipts that changed, and says what there is to say; keys as in `before`."""
     changed: list[dict[str, Any]] = []
     moved: list[tuple[Receipt | None, Receipt]] = []
     for key, wanted in after.items():
@@ -164,8 +177,6 @@ async def settle(
             tx.add(receipts, asdict(receipt))
         else:
             changed.append({name: value for name, value in asdict(receipt).items() if name in _KEPT})
-        detail = {**((details or {}).get(key) or {}), "changes": history.changes(known, receipt, *EDITED)}
-        history.note(tx, caller, receipt.id, action, parties_of(receipt), detail)
     await tx.change(receipts, changed)
     await watch_surplus(tx, moved)
 

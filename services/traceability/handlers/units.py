@@ -12,7 +12,7 @@ from services.traceability.rules.bills import Bill, Landed
 from services.traceability.rules.documents import Item, Refused
 from services.traceability.rules.identification_codes import Meaning, ident_in
 from services.traceability.rules.packings import contradiction, packs_in
-from services.traceability.rules.receipts import Receipt, count
+from services.traceability.rules.receipts import Receipt
 from services.traceability.rules.units import Lots, Receiving, judge_known
 from shared import clock, deadlines
 from shared.db import Tx
@@ -109,12 +109,12 @@ async def receive_codes(tx: Tx, bills: Sequence[Bill], known: Knowledge, receipt
             bill.landed.append(Landed(code, arrival.packs, arrival.awaiting_ident))
     for bill in bills:
         if bill.receipt is not None:
-            _count(bill, receipts, bill.receipt.id)
+            bill.count(receipts, bill.receipt.id, bill.packs)
+        for before, after in bill.counted.values():
+            _warn(bill, before, after)
 
 
-def _count(bill: Bill, receipts: dict[UUID, Receipt], receipt_id: UUID) -> None:
-    before = receipts[receipt_id]
-    after = receipts[receipt_id] = count(before, bill.packs)
+def _warn(bill: Bill, before: Receipt, after: Receipt) -> None:
     if after.surplus > before.surplus:
         code = bill.surplus_code(after.surplus - before.surplus)
         bill.warned.append(Refused(code, SURPLUS, surplus_words(after.surplus, after.quantity_awaited)))

@@ -85,7 +85,8 @@ class Content:
 
 @frozen
 class Movement:
-    """One move of a code, or of a case it lies in, after it was received, or before."""
+    """One move of a code, or of a case it lies in, after it was received, or before; of which line it was, and by which bill
+    it had come."""
 
     code: str
     organisation_code: str
@@ -96,6 +97,11 @@ class Movement:
     quantity: int | None
     captured_at: datetime
     received_document_id: UUID | None
+    received_bill_number: str | None
+    received_at: datetime | None
+    shipment_line_id: UUID | None
+    product_code: str | None
+    lot_number: str | None
 
 
 @frozen
@@ -108,6 +114,8 @@ class Refusal:
     bill_type: str
     captured_at: datetime
     shipment_line_id: UUID | None
+    product_code: str | None
+    lot_number: str | None
     reason: str
     rule: str
 
@@ -152,17 +160,24 @@ _CONTENTS = (
     .group_by(units.c.institution_code, units.c.document_id, *_BILL, *_LINE)
     .order_by(units.c.document_id)
 )
-_MOVEMENTS = (
-    sa.select(
-        *(movements.c[name] for name in ("code", "organisation_code", "document_id", "move", "quantity")),
-        movements.c.received_document_id,
-        *_BILL,
-    )
-    .join_from(movements, documents, documents.c.id == movements.c.document_id)
-    .where(movements.c.code == sa.any_(_CODES), seen(movements))
-    .order_by(documents.c.captured_at, documents.c.id)
+_CAME = documents.alias("came")
+_OF_LINE = receipts.c.id == sa.func.coalesce(_CAME.c.receipt_id, documents.c.receipt_id)
+_MOVED = sa.select(
+    *(movements.c[name] for name in ("code", "organisation_code", "document_id", "move", "quantity")),
+    movements.c.received_document_id,
+    _CAME.c.bill_number.label("received_bill_number"),
+    _CAME.c.captured_at.label("received_at"),
+    *_BILL,
+    *(receipts.c[name] for name in ("shipment_line_id", "product_code", "lot_number")),
+)
+_MOVING = movements.join(documents, documents.c.id == movements.c.document_id).outerjoin(
+    _CAME, _CAME.c.id == movements.c.received_document_id
+)
+_MOVEMENTS = _MOVED.select_from(_MOVING.outerjoin(receipts, _OF_LINE)).where(
+    movements.c.code == sa.any_(_CODES), seen(movements)
 )
 _OWN_CODES = sa.bindparam("own_codes", type_=sa.ARRAY(sa.Text))
+_OWN_PRODUCTS = sa.bindparam("own_products", type_=sa.ARRAY(sa.Text))
 _SCOPE_REACH, _SCOPE_ORGANISATION = (
     sa.bindparam(name, type_=sa.Text) for name in ("scope_reach", "scope_organisation")
 )
@@ -175,7 +190,7 @@ _OF_OWN_PRODUCT = sa.and_(
     units.c.code == sa.any_(_OWN_CODES),
     sa.or_(
         receipts.c.product_code.is_(None),
-        receipts.c.product_code == sa.any_(sa.bindparam("own_products", type_=sa.ARRAY(sa.Text))),
+        receipts.c.product_code == sa.any_(_OWN_PRODUCTS),
     ),
 )
 _ARRIVED = (
@@ -196,24 +211,18 @@ _ARRIVALS = (
 )
 _WAY = sa.literal(["ship", "send_back", "pass_on", "write_off"], sa.ARRAY(sa.Text))
 """The moves that say where a code went, and nothing of use."""
-_WAY_OF_OWN = (
-    sa.select(
-        *(movements.c[name] for name in ("code", "organisation_code", "document_id", "move", "quantity")),
-        movements.c.received_document_id,
-        *_BILL,
-    )
-    .join_from(movements, documents, documents.c.id == movements.c.document_id)
-    .where(
-        movements.c.code == sa.any_(_CODES), movements.c.code == sa.any_(_OWN_CODES), movements.c.move == sa.any_(_WAY)
-    )
-)
+_WAY_OF_OWN = _MOVED.select_from(
+    _MOVING.outerjoin(receipts, sa.and_(_OF_LINE, receipts.c.product_code == sa.any_(_OWN_PRODUCTS)))
+).where(movements.c.code == sa.any_(_CODES), movements.c.code == sa.any_(_OWN_CODES), movements.c.move == sa.any_(_WAY))
 _REFUSALS = (
     sa.select(
         *(refusals.c[name] for name in ("organisation_code", "document_id", "reason", "rule")),
         *_BILL,
         documents.c.shipment_line_id,
+        *(receipts.c[name] for name in ("product_code", "lot_number")),
     )
     .join_from(refusals, documents, documents.c.id == refusals.c.document_id)
+    .outerjoin(receipts, receipts.c.id == documents.c.receipt_id)
     .where(refusals.c.code == sa.bindparam("code"), seen(documents))
     .order_by(documents.c.captured_at, documents.c.id, refusals.c.reason)
 )
@@ -221,9 +230,14 @@ _LINES = (
     sa.select(*(receipts.c[name] for name in Receipt.__annotations__))
     .where(
         receipts.c.id.in_(
-            sa.select(documents.c.receipt_id)
-            .join_from(units, documents, documents.c.id == units.c.document_id)
-            .where(units.c.code == sa.any_(_CODES))
+            sa.union(
+                sa.select(documents.c.receipt_id)
+                .join_from(units, documents, documents.c.id == units.c.document_id)
+                .where(units.c.code == sa.any_(_CODES)),
+                sa.select(documents.c.receipt_id)
+                .join_from(movements, documents, documents.c.id == movements.c.received_document_id)
+                .where(movements.c.code == sa.any_(_CODES)),
+            )
         ),
         seen(receipts),
     )
@@ -232,7 +246,8 @@ _LINES = (
 
 
 async def lines_of_codes(tx: Tx, codes: Sequence[str]) -> list[Receipt]:
-    """The lines for which these codes were received, where the caller is a party of the line, its distributor too."""
+    """The lines for which these codes were received, also those that went on from there, where the caller is a party of the
+    line, its distributor too."""
     return await tx.all(Receipt, _LINES, codes=list(codes), **scope_of(tx))
 
 
@@ -278,7 +293,9 @@ async def movements_of(tx: Tx, codes: Sequence[str], own: OwnCodes) -> list[Move
     found = await tx.all(Movement, _MOVEMENTS, codes=list(codes), **scope_of(tx))
     if own.codes:
         async with tx.over_the_wall():
-            found += await tx.all(Movement, _WAY_OF_OWN, codes=list(codes), own_codes=own.codes)
+            found += await tx.all(
+                Movement, _WAY_OF_OWN, codes=list(codes), own_codes=own.codes, own_products=own.products
+            )
     once = {(move.code, move.document_id): move for move in found}
     return sorted(once.values(), key=lambda move: (move.captured_at, move.document_id))
 

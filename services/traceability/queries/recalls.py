@@ -1,6 +1,6 @@
 """Reads recalls, and who received goods of a recalled lot."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,10 +15,10 @@ from shared.values import frozen
 _ALL = sa.select(*(recalls.c[name] for name in Recall.__annotations__))
 _BY_ID = _ALL.where(recalls.c.id == sa.bindparam("id"))
 _LOCK = _BY_ID.with_for_update()
-_OPEN = _ALL.where(
-    recalls.c.state == "open",
-    recalls.c.product_code == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text))),
+_OF_PRODUCTS = _ALL.where(recalls.c.product_code == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text)))).order_by(
+    recalls.c.opened_at, recalls.c.id
 )
+_OPEN = _OF_PRODUCTS.where(recalls.c.state == "open")
 _OPEN_BY_IDS = _ALL.where(
     recalls.c.state == "open", recalls.c.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid)))
 )
@@ -55,14 +55,11 @@ async def recalled_lots(tx: Tx, product_codes: Iterable[str]) -> Lots:
     return Lots(by_product)
 
 
-async def recalls_of_lot(tx: Tx, product_code: str | None, lot_number: str | None) -> list[Recall]:
-    """The recalls of a lot, open and closed, oldest first; none of goods that are not known yet."""
-    if product_code is None or lot_number is None:
-        return []
-    wanted = _ALL.where(
-        recalls.c.product_code == product_code, sa.literal(lot_number) == sa.any_(recalls.c.lot_numbers)
-    )
-    return await tx.all(Recall, wanted.order_by(recalls.c.opened_at, recalls.c.id))
+async def recalls_of_lots(tx: Tx, lots: Collection[tuple[str | None, str | None]]) -> list[Recall]:
+    """The recalls of these (product, lot), open and closed, oldest first; none of goods that are not known yet."""
+    products = sorted({product for product, lot in lots if product is not None and lot is not None})
+    found = await tx.all(Recall, _OF_PRODUCTS, codes=products) if products else []
+    return [one for one in found if any((one.product_code, lot) in lots for lot in one.lot_numbers)]
 
 
 async def open_recalls_by_id(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Recall]:

@@ -1,5 +1,6 @@
 """HTTP for single codes."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from fastapi import APIRouter
@@ -7,6 +8,10 @@ from fastapi import APIRouter
 from services.traceability.errors import CodeNotFound, CodeUnreadable
 from services.traceability.queries.anomalies import anomalies_of_codes
 from services.traceability.queries.codes import (
+    CodeArrival,
+    Movement,
+    Receiving,
+    Refusal,
     arrivals_of,
     contents_of,
     find_receiving,
@@ -18,9 +23,12 @@ from services.traceability.queries.codes import (
 from services.traceability.queries.identification_codes import meanings
 from services.traceability.queries.packings import count_children, leaves_of, packages_around
 from services.traceability.queries.products import find_product
+from services.traceability.queries.recalls import recalls_of_lots
+from services.traceability.rules.receipts import Receipt
 from services.traceability.schemas.codes import (
     CodeAnomalyView,
     CodeArrivalView,
+    CodeRecallView,
     CodeView,
     ContentView,
     LineCoverageView,
@@ -38,9 +46,9 @@ router = APIRouter(route_class=Edge, prefix="/codes", tags=["codes"])
 @router.get("/{code:path}")
 async def get_code(code: str, tx: TxHere) -> CodeView:
     """The whole life of a code: meaning, packing, where received and by which case, scans refused, moved, sold, what was
-    found. A manufacturer sees of its products where codes are (`arrivals`) and how they went on (`movements`), a distributor
-    where those of its lines are, how far the lines are covered and why scans for them were refused; neither sees what was
-    sold. 404 if not yours."""
+    found, and the recalls of its lot with what to do. A manufacturer sees of its products where codes are (`arrivals`) and
+    how they went on (`movements`), a distributor where those of its lines are, how far the lines are covered and why scans
+    for them were refused; neither sees what was sold. 404 if not yours."""
     trace = _read(code)
     ident = trace.ident or trace.code
     meaning = (await meanings(tx, [ident])).get(ident)
@@ -62,6 +70,9 @@ async def get_code(code: str, tx: TxHere) -> CodeView:
             "{code} was not received, shipped, sold or refused by you or for a line of yours, nor is it of your products.",
             code=trace.code,
         )
+    lots = _lots([receiving, *arrivals, *moves, *lines, *refused])
+    recalls = await recalls_of_lots(tx, lots)
+    state = receiving.state if receiving else None
     return CodeView(
         code=trace.code,
         family=trace.family,
@@ -78,9 +89,21 @@ async def get_code(code: str, tx: TxHere) -> CodeView:
         contents=[ContentView.model_validate(one) for one in contents],
         coverage=[LineCoverageView.of(receipt) for receipt in lines],
         movements=[MovementView.model_validate(move) for move in moves],
+        recalls=[CodeRecallView.of(one, {lot for _, lot in lots}, state) for one in recalls],
         refused=[RefusalView.model_validate(one) for one in refused],
         anomalies=[CodeAnomalyView.model_validate(one) for one in found],
     )
+
+
+def _lots(
+    told: Iterable[Receiving | CodeArrival | Movement | Receipt | Refusal | None],
+) -> set[tuple[str | None, str | None]]:
+    """The lots, with their product, as which a code came; one that was refused as another product is of none."""
+    return {
+        (one.product_code, one.lot_number)
+        for one in told
+        if one is not None and not (isinstance(one, Refusal) and one.reason == "mismatch")
+    }
 
 
 def _read(code: str) -> TraceCode:

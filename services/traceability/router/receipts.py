@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from services.traceability.queries import receipts as queries
 from services.traceability.queries.anomalies import anomalies_of_receipt
 from services.traceability.queries.organisations import with_names
-from services.traceability.queries.recalls import recalls_of_lot
+from services.traceability.queries.recalls import recalls_of_lots
 from services.traceability.rules.next_steps import receipt_steps
 from services.traceability.rules.recalls import Recall
 from services.traceability.rules.receipts import Receipt, ReceiptState
@@ -59,7 +59,7 @@ async def get_receipt_timeline(receipt_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a receipt so far, and whose codes it waits for."""
     receipt = await queries.get_receipt(tx, receipt_id)
     found = await anomalies_of_receipt(tx, receipt_id)
-    recalls = await recalls_of_lot(tx, receipt.product_code, receipt.lot_number)
+    recalls = await recalls_of_lots(tx, {(receipt.product_code, receipt.lot_number)})
     accepted_at = receipt.accepted_at
     codes_by = None if accepted_at is None else tx.policy.codes_by(receipt.region, accepted_at)
     steps = await with_names(tx, receipt_steps(receipt, found, recalls, codes_by))

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from services.traceability.rules.documents import BillType, Item, Refused
-from services.traceability.rules.receipts import Receipt
+from services.traceability.rules.receipts import Receipt, count
 from services.traceability.rules.units import Goods
 from shared.values import frozen
 
@@ -59,6 +59,8 @@ class Bill:
     placeholders: int = 0
     warned: list[Refused] = field(default_factory=list)
     """Codes that landed although something about them is not as it should be."""
+    counted: dict[UUID, tuple[Receipt, Receipt]] = field(default_factory=dict)
+    """The receipts that it changed, as they were before it and after."""
 
     @property
     def packs(self) -> int:
@@ -96,6 +98,14 @@ class Bill:
             "coverage": coverage,
             **self.details,
         }
+
+    def count(self, receipts: dict[UUID, Receipt], receipt_id: UUID, packs: int) -> None:
+        """Counts so many more sale units on a receipt, or fewer."""
+        before = receipts[receipt_id]
+        after = receipts[receipt_id] = count(before, packs)
+        if after is not before:
+            first, _ = self.counted.get(receipt_id, (before, after))
+            self.counted[receipt_id] = (first, after)
 
     def surplus_code(self, surplus: int) -> str:
         """The first of the codes that landed last and together hold so many sale units."""

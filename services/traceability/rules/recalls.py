@@ -6,6 +6,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.traceability.errors import RecallNotOpen
+from services.traceability.rules.units import UnitState
+from shared.errors import Said
 from shared.values import frozen
 
 
@@ -14,6 +16,13 @@ class RecallState(StrEnum):
     CLOSED = "closed"
 
 
+TO_DO = {
+    UnitState.HELD: Said("set the pack aside, neither use nor sell it, and send it back (202) or destroy it (205)"),
+    UnitState.SOLD: Said("find out who was given the pack, and take it back (103, 116)"),
+    UnitState.WRITTEN_OFF: Said("nothing is left to do: the pack was destroyed or sampled"),
+}
+"""What is to be done with a recalled pack of one's own, by its state."""
+ANYWHERE = Said("neither receive, use nor sell the pack; whoever has it sets it aside and sends it back")
 NEXT = {(RecallState.OPEN, "close"): RecallState.CLOSED}
 
 
@@ -33,6 +42,13 @@ class Recall:
     version: int
     closed_by: str | None = None
     closing_reason: str | None = None
+
+
+def to_do(recall: Recall, state: str | None) -> Said | None:
+    """What is to be done with a pack of a recall's lots; `state` where it is in the stock of who asks. None: nothing any more."""
+    if recall.state != RecallState.OPEN:
+        return None
+    return TO_DO[UnitState(state)] if state else ANYWHERE
 
 
 def close(recall: Recall, now: datetime, organisation: str, reason: str) -> Recall:

@@ -1,13 +1,15 @@
 """What is shown of one code over HTTP."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from pydantic import Field
 
+from services.traceability.rules.recalls import Recall, to_do
 from shared.http import View
-from shared.tongue import Told
+from shared.tongue import Told, spoken
 
 
 class ReceivingView(View):
@@ -85,7 +87,8 @@ class LineCoverageView(View):
 class MovementView(View):
     """One move: ship, sell, take_back, send_back, pass_on, write_off; `quantity` of an opened pack.
 
-    `code` is another where the case moved in which the code lies.
+    `code` is another where the case moved in which the code lies. What went on from where it was received tells by which
+    bill it had come (`received_…`), and of which line and lot it was.
     """
 
     code: str
@@ -97,6 +100,10 @@ class MovementView(View):
     quantity: int | None
     captured_at: datetime
     received_document_id: UUID | None
+    received_bill_number: str | None
+    received_at: datetime | None
+    shipment_line_id: UUID | None
+    lot_number: str | None
 
 
 class RefusalView(View):
@@ -108,6 +115,7 @@ class RefusalView(View):
     bill_type: str
     captured_at: datetime
     shipment_line_id: UUID | None
+    lot_number: str | None
     reason: str
     rule: Told
 
@@ -122,6 +130,30 @@ class CodeAnomalyView(View):
     detail: Told
     state: str
     found_at: datetime
+
+
+class CodeRecallView(View):
+    """A recall, open or closed, of a lot of which the code is; `what` is to be done with the pack while it is open."""
+
+    id: UUID
+    lot_numbers: list[str]
+    reason: str
+    state: str
+    opened_by: str
+    opened_at: datetime
+    closed_at: datetime | None
+    what: str | None
+
+    @classmethod
+    def of(cls, recall: Recall, lots: Collection[str | None], state: str | None) -> "CodeRecallView":
+        """The part of a recall that concerns the code: `lots` are those it came as, `state` is the pack's."""
+        what = to_do(recall, state)
+        told = {name: getattr(recall, name) for name in cls.model_fields if name not in {"lot_numbers", "what"}}
+        return cls(
+            **told,
+            lot_numbers=[lot for lot in recall.lot_numbers if lot in lots],
+            what=None if what is None else spoken(what),
+        )
 
 
 class CodeView(View):
@@ -144,5 +176,6 @@ class CodeView(View):
     contents: list[ContentView]
     coverage: list[LineCoverageView]
     movements: list[MovementView]
+    recalls: list[CodeRecallView]
     refused: list[RefusalView]
     anomalies: list[CodeAnomalyView]

@@ -13,6 +13,7 @@ from tests.services.traceability.scenes import (
     Desk,
     Line,
     bill,
+    box,
     boxes,
     reasons,
     recall,
@@ -93,6 +94,36 @@ async def test_what_goes_back_to_the_distributor_no_longer_covers_and_may_be_rec
     assert landed["accepted"] == 2
     life = (await desk.get(HOSPITAL, f"/codes/{stock[0]}")).json()
     assert (life["received"], [move["move"] for move in life["movements"]]) == (None, ["send_back"])
+    (move,) = life["movements"]
+    came = (move["received_bill_number"], move["shipment_line_id"], move["lot_number"], move["bill_number"])
+    assert came == ("IN", str(line.id), "240101", "R1")
+    assert (move["received_at"] < move["captured_at"], len(life["coverage"])) == (True, 1)
+    assert (life["coverage"][0]["shipment_line_id"], life["coverage"][0]["packs_captured"]) == (str(line.id), 3)
+
+
+async def test_each_bill_that_changes_a_line_is_a_deed_of_its_own_and_no_other_bill_is(
+    desk: Desk, stock: list[str], line: Line
+) -> None:
+    path = f"/receipts/{(await desk.receipt(line))['id']}/timeline"
+    why = {"reason_code": "3", "reason": "recalled"}
+    await desk.capture(line.bill([box(6)], "B2"), bill(stock[:2], "R1", "202", **why), bill(stock[2:3], "S1"))
+    await desk.post(MAKER, "/recalls", recall())
+    await desk.capture(line.bill([box(7)], "B3"), bill(stock[3:4], "R2", "202", **why))
+    await desk.capture(bill(stock[4:5], "R3", "202", **why))
+    deeds = (await desk.get(HOSPITAL, path)).json()["deeds"]
+    told = [
+        (deed["action"], deed["detail"]["bill_number"], deed["detail"].get("changes", {}).get("packs_captured"))
+        for deed in deeds
+        if "codes_" in deed["action"]
+    ]
+    assert told == [
+        ("codes_captured", "IN", [0, 5]),
+        ("codes_captured", "B2", [5, 6]),
+        ("codes_sent_back", "R1", [6, 4]),
+        ("codes_refused", "B3", None),
+        ("codes_sent_back", "R2", [4, 3]),
+        ("codes_sent_back", "R3", [3, 2]),
+    ]
 
 
 async def test_what_is_passed_on_still_covers(desk: Desk, stock: list[str], line: Line) -> None:

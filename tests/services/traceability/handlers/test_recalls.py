@@ -1,14 +1,21 @@
 """Recalled lots are refused, and whoever holds them is found."""
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from tests.house import WorkerInHand
 from tests.services.traceability.scenes import (
+    DISTRIBUTOR,
     HOSPITAL,
     MAKER,
     OTHER_HOSPITAL,
+    OTHER_IDENT,
     Desk,
     Line,
+    bill,
+    box,
     boxes,
     flagged,
     reasons,
@@ -81,3 +88,59 @@ async def test_a_recall_closed_twice_at_once_is_closed_once(desk: Desk) -> None:
     path = f"/recalls/{opened['id']}/close"
     answers = await asyncio.gather(*(desk.post(MAKER, path, {"reason": "all back"}) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+
+
+async def recalled(desk: Desk, code: str, who: str = HOSPITAL) -> list[dict[str, Any]]:
+    """The recalls that the life of a code tells of, in Chinese."""
+    answer = await desk.client.get(f"/codes/{code}", headers={**desk.as_(who), "accept-language": "zh"})
+    assert answer.status_code == 200, answer.text
+    told: list[dict[str, Any]] = answer.json()["recalls"]
+    return told
+
+
+@pytest.fixture
+async def scattered(desk: Desk, line: Line) -> Line:
+    """Of six boxes one is sold, one destroyed, one went back; a seventh was scanned for another product's code."""
+    witness = {"name": "王", "id_number": "330102199001011234"}
+    await desk.capture(line.bill(boxes(6), "X1", "201"), who=DISTRIBUTOR)
+    await desk.capture(
+        line.bill([*boxes(5), box(1, OTHER_IDENT)]),
+        bill([box(2)], "S1"),
+        bill([box(3)], "W1", "205", executor=witness, supervisor={**witness, "name": "李"}),
+        bill([box(4)], "T1", "202", reason_code="3", reason="damaged carton"),
+    )
+    return line
+
+
+@pytest.mark.parametrize(
+    ("code", "who", "what"),
+    [
+        (box(1), HOSPITAL, "将此药品封存,不得使用或销售,并退回(202)或销毁(205)"),
+        (box(2), HOSPITAL, "查明此药品发给了谁,并收回(103、116)"),
+        (box(3), HOSPITAL, "无须再处理:此药品已销毁或抽检"),
+        (box(4), HOSPITAL, "此药品不得入库、使用或销售;持有者应予封存并退回"),
+        *((box(1), who, "此药品不得入库、使用或销售;持有者应予封存并退回") for who in (MAKER, DISTRIBUTOR)),
+        (box(6), DISTRIBUTOR, "此药品不得入库、使用或销售;持有者应予封存并退回"),
+        (box(1), "authority", "将此药品封存,不得使用或销售,并退回(202)或销毁(205)"),
+    ],
+)
+async def test_the_life_of_a_code_tells_the_recall_of_its_lot_and_what_to_do(
+    desk: Desk, scattered: Line, code: str, who: str, what: str
+) -> None:
+    opened = (await desk.post(MAKER, "/recalls", recall("240101", "240102"))).json()
+    await desk.post(MAKER, "/recalls", recall("999999"))
+    (told,) = await recalled(desk, code, who)
+    named = {name: opened[name] for name in ("id", "reason", "state", "opened_by", "opened_at", "closed_at")}
+    assert told == {**named, "lot_numbers": ["240101"], "what": what}
+    await desk.post(MAKER, f"/recalls/{opened['id']}/close", {"reason": "all back"})
+    (told,) = await recalled(desk, code, who)
+    assert (told["state"], told["what"]) == ("closed", None)
+
+
+async def test_a_code_that_was_refused_as_recalled_tells_the_recall_and_one_of_another_product_does_not(
+    desk: Desk, scattered: Line
+) -> None:
+    await desk.post(MAKER, "/recalls", recall())
+    await desk.capture(scattered.bill([box(7)], "B2"))
+    assert [one["lot_numbers"] for one in await recalled(desk, box(7))] == [["240101"]]
+    assert await recalled(desk, box(1, OTHER_IDENT)) == []

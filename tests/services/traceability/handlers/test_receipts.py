@@ -154,7 +154,7 @@ async def test_the_timeline_tells_what_happened_and_who_acts(desk: Desk, worker:
     receipt = await desk.receipt(line)
     shown = (await desk.get(HOSPITAL, f"/receipts/{receipt['id']}/timeline")).json()
     assert [deed["action"] for deed in shown["deeds"]] == ["expected", "accepted", "codes_captured"]
-    assert shown["deeds"][2]["detail"]["bills"] == ["B1"]
+    assert shown["deeds"][2]["detail"]["bill_number"] == "B1"
     who = {"role": "hospital", "code": HOSPITAL, "name": None, "region": None}
     late_from = (NOW + timedelta(hours=72)).isoformat().replace("+00:00", "Z")
     assert shown["next"] == [{"who": who, "what": "capture codes for 6 of 10 盒", "by": late_from}]

@@ -222,7 +222,7 @@ async def test_a_timeline_of_a_line_tells_refused_scans_anomalies_coverage_and_r
     told = {deed["action"]: deed["detail"] for deed in deeds}
     assert told["codes_refused"]["reasons"] == {"repeated": 1, "mismatch": 1}
     captured = told["codes_captured"]
-    assert (captured["changes"]["quantity_covered"], captured["bills"]) == ([0, 10], ["B1"])
+    assert (captured["changes"]["quantity_covered"], captured["bill_number"]) == ([0, 10], "B1")
     found = [deed["detail"]["kind"] for deed in deeds if deed["action"] == "anomaly_found"]
     assert sorted(found) == ["mismatch", "surplus"]
     assert [deed["action"] for deed in deeds][-2:] == ["recall_opened", "recall_closed"]
