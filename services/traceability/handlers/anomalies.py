@@ -15,6 +15,7 @@ from services.traceability.rules.receipts import Receipt
 from services.traceability.tables import anomalies
 from shared import clock, history, outbox
 from shared.db import Tx
+from shared.errors import Said
 from shared.events.traceability import CodeCleared, CodeFlagged
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
@@ -79,7 +80,9 @@ def _tell_lines(tx: Tx, found: Sequence[tuple[Where, Finding]]) -> None:
 
 def flagged_fact(anomaly: Anomaly, suppliers: Suppliers | None) -> CodeFlagged:
     """What an anomaly tells the others; `suppliers` of the goods, where it concerns them."""
-    more = f" (and {anomaly.codes - 1} more codes)" if anomaly.code and anomaly.codes > 1 else ""
+    detail = anomaly.detail
+    if anomaly.code and anomaly.codes > 1:
+        detail = Said("{detail} (and {count} more codes)", detail=detail, count=anomaly.codes - 1)
     return CodeFlagged(
         anomaly_id=anomaly.id,
         code=anomaly.code or "",
@@ -87,7 +90,7 @@ def flagged_fact(anomaly: Anomaly, suppliers: Suppliers | None) -> CodeFlagged:
         institution_code=anomaly.institution_code,
         region=anomaly.region,
         product_code=anomaly.product_code,
-        detail=anomaly.detail + more,
+        detail=str(detail),
         finds=anomaly.finds,
         bill_number=anomaly.bill_number,
         captured_by=anomaly.captured_by,
@@ -105,7 +108,7 @@ def cleared_fact(anomaly: Anomaly, at: datetime) -> CodeCleared:
         institution_code=anomaly.institution_code,
         region=anomaly.region,
         product_code=anomaly.product_code,
-        finding=anomaly.finding or "",
+        finding=str(anomaly.finding or ""),
         cleared_at=at,
     )
 
@@ -176,7 +179,7 @@ async def _decide(tx: Tx, caller: Caller, action: str, before: Anomaly, after: A
 async def close_unknown(tx: Tx, idents: Sequence[str]) -> None:
     """The meaning of these identification codes is known now: nothing is strange about them any more."""
     known = await unknown_of(tx, idents)
-    closed = [rules.close(one, f"identification code {one.ident} was uploaded") for one in known]
+    closed = [rules.close(one, Said("identification code {ident} was uploaded", ident=one.ident)) for one in known]
     for before, after in zip(known, closed, strict=True):
         _note(tx, BY_ITSELF, before, after, "closed", after.finding)
     await tx.change(anomalies, [_row(after) for after in closed])

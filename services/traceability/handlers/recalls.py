@@ -23,12 +23,12 @@ from services.traceability.tables import anomalies, recalls
 from shared import clock, deadlines, history, outbox
 from shared.db import Tx
 from shared.deadlines import Deadline
-from shared.errors import Fault
+from shared.errors import Fault, Said
 from shared.events.traceability import RecallClosed, RecallOpened
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 
-UNLISTED = "a recall is of a product that was listed"
+UNLISTED = Said("a recall is of a product that was listed")
 LOOK_FOR_HOLDERS = "look_for_holders"
 
 
@@ -137,7 +137,12 @@ async def when_look_for_holders(tx: Tx, due: Sequence[Deadline]) -> None:
             "institution_code": stock.institution_code,
             "manufacturer_code": recall.manufacturer_code,
             "region": stock.region,
-            "detail": f"{stock.packs} sale units of {recall.product_code} of recalled lots ({lots}) were accepted",
+            "detail": Said(
+                "{packs} sale units of {product_code} of recalled lots ({lots}) were accepted",
+                packs=stock.packs,
+                product_code=recall.product_code,
+                lots=lots,
+            ),
             "state": "open",
             "explanation": None,
             "finding": None,

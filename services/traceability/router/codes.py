@@ -112,7 +112,7 @@ def _read(code: str) -> TraceCode:
     except CodeRefused as error:
         fault = Fault("path/code", error.given, error.rule, error.allowed)
         raise CodeUnreadable(
-            "{given!j} is no trace code: {rule}.", faults=[fault], given=error.given, rule=error.rule
+            "{given!j} is no trace code: {rule}.", faults=[fault], given=error.given, rule=fault.rule
         ) from error
     if trace.family is Family.SPLIT_PLACEHOLDER:
         rule = "the placeholder of split packs stands for no package, so it has no life to tell"

@@ -154,7 +154,7 @@ def surplus_words(surplus: int, awaited: int | None) -> Said:
 def follow_surplus(anomaly: Anomaly, surplus: int, awaited: int | None) -> Anomaly:
     """The anomaly of a line whose surplus is another now; without one it is closed."""
     if not surplus:
-        return close(anomaly, "no more codes than goods are captured for the line now")
+        return close(anomaly, Said("no more codes than goods are captured for the line now"))
     return replace(anomaly, codes=surplus, detail=surplus_words(surplus, awaited), version=anomaly.version + 1)
 
 

@@ -32,7 +32,7 @@ class BillType:
     """A type of bill: its move, who writes it, and whether it asks for a line, a reason, or two witnesses."""
 
     move: Move
-    title: str
+    title: Said
     role: str = "hospital"
     needs_line: bool = False
     needs_reason: bool = False
@@ -40,17 +40,17 @@ class BillType:
 
 
 BILL_TYPES = {
-    "102": BillType(Move.RECEIVE, "采购入库 purchase in", needs_line=True),
-    "107": BillType(Move.RECEIVE, "供应入库 supply in"),
-    "103": BillType(Move.TAKE_BACK, "退货入库 return in", needs_reason=True),
-    "116": BillType(Move.TAKE_BACK, "消费者退货入库 consumer return in", needs_reason=True),
-    "201": BillType(Move.SHIP, "销售出库 sale out", role="distributor", needs_line=True),
-    "202": BillType(Move.SEND_BACK, "退货出库 return out", needs_reason=True),
-    "205": BillType(Move.WRITE_OFF, "销毁 destruction", needs_witnesses=True),
-    "206": BillType(Move.WRITE_OFF, "抽检 sampling"),
-    "209": BillType(Move.PASS_ON, "供应出库 supply out"),
-    "321": BillType(Move.SELL, "零售出库 retail or use"),
-    "322": BillType(Move.SELL, "疫苗接种 vaccination"),
+    "102": BillType(Move.RECEIVE, Said("采购入库 purchase in"), needs_line=True),
+    "107": BillType(Move.RECEIVE, Said("供应入库 supply in")),
+    "103": BillType(Move.TAKE_BACK, Said("退货入库 return in"), needs_reason=True),
+    "116": BillType(Move.TAKE_BACK, Said("消费者退货入库 consumer return in"), needs_reason=True),
+    "201": BillType(Move.SHIP, Said("销售出库 sale out"), role="distributor", needs_line=True),
+    "202": BillType(Move.SEND_BACK, Said("退货出库 return out"), needs_reason=True),
+    "205": BillType(Move.WRITE_OFF, Said("销毁 destruction"), needs_witnesses=True),
+    "206": BillType(Move.WRITE_OFF, Said("抽检 sampling")),
+    "209": BillType(Move.PASS_ON, Said("供应出库 supply out")),
+    "321": BillType(Move.SELL, Said("零售出库 retail or use")),
+    "322": BillType(Move.SELL, Said("疫苗接种 vaccination")),
 }
 
 

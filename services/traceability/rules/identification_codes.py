@@ -7,7 +7,7 @@ import re
 
 from services.traceability.errors import IdentRefused, IdentTaken
 from shared.codes import CodeRefused, Family, classify, to_gtin14
-from shared.errors import Fault
+from shared.errors import Fault, Said
 from shared.values import frozen
 
 IDENT_LENGTH = 7
@@ -73,8 +73,13 @@ def check_same(known: Meaning, said: Meaning) -> None:
         )
 
 
-def _words(meaning: Meaning) -> str:
-    return f"{meaning.product_code}, level {meaning.level}, {meaning.packs_per_unit} packs"
+def _words(meaning: Meaning) -> Said:
+    return Said(
+        "{product_code}, level {level}, {packs} packs",
+        product_code=meaning.product_code,
+        level=meaning.level,
+        packs=meaning.packs_per_unit,
+    )
 
 
 def _refused(given: str, rule: str) -> IdentRefused:
@@ -83,6 +88,6 @@ def _refused(given: str, rule: str) -> IdentRefused:
         "{given!j} is no identification code: {rule}; allowed: {ALLOWED}.",
         faults=[fault],
         given=given,
-        rule=rule,
-        ALLOWED=_ALLOWED,
+        rule=fault.rule,
+        ALLOWED=fault.allowed,
     )

@@ -11,7 +11,7 @@ from services.traceability.rules.documents import Refused
 from services.traceability.settings import CODES_PER_DOCUMENT
 from shared.errors import Said
 from shared.http import Code, Command, Items, Name, Quantity, Reason, View
-from shared.tongue import spoken
+from shared.tongue import retold, spoken
 
 BillTypeCode = Literal["102", "103", "107", "116", "201", "202", "205", "206", "209", "321", "322"]
 
@@ -161,7 +161,8 @@ def _spoken(refused: Mapping[str, Any]) -> dict[str, Any]:
     """A refused code with its rule in the reader's language, where the sentence was kept with it."""
     if "said" not in refused:
         return dict(refused)
-    sentence, values = refused["said"]
+    sentence, kept = refused["said"]
+    values = {name: retold(value) if isinstance(value, str) else value for name, value in kept.items()}
     return {**{name: refused[name] for name in ("code", "reason")}, "rule": spoken(Said(sentence, **values))}
 
 

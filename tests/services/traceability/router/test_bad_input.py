@@ -1,5 +1,6 @@
 """Whatever is sent: a 4xx that names field, value and rule; never a 500, never half a change."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -169,6 +170,28 @@ async def test_a_line_of_another_cannot_be_captured_for_a_third(desk: Desk, work
     await worker.deliver(line.dispatched())
     (refused,) = await desk.capture(line.bill([box(1)], organisation_code=OTHER_HOSPITAL), who="operator")
     assert pointers(refused) == {"/organisation_code"}
+
+
+async def test_what_is_refused_is_said_in_chinese_alone(desk: Desk, worker: WorkerInHand) -> None:
+    line = Line(1)
+    await worker.deliver(line.dispatched())
+    asked: list[tuple[str, str, Any]] = [
+        (HOSPITAL, "/documents", {"documents": [bill([box(1)], "B1", "102"), bill([box(1)], "B2", "202")]}),
+        (HOSPITAL, "/documents", {"documents": [line.bill(["010692456188407521A1"], "B3")]}),
+        (MAKER, "/identification-codes/bulk", [{"ident": "838579", "product_code": PRODUCT, "level": 1}]),
+        (MAKER, "/identification-codes/bulk", [{"ident": "06924561884075", "product_code": PRODUCT, "level": 1}]),
+        (MAKER, "/identification-codes/bulk", [{"ident": IDENT, "product_code": PRODUCT, "level": 2}]),
+    ]
+    told: list[str] = []
+    for who, path, body in asked:
+        answer = await desk.client.post(path, json=body, headers={**desk.as_(who), "accept-language": "zh"})
+        for item in answer.json()["items"]:
+            problem = item.get("problem") or {"detail": item["item"]["refused"][0]["rule"], "errors": []}
+            told += [problem["detail"], *(one["rule"] for one in problem["errors"])]
+    assert len(told) == 10
+    words = {word for text in told for word in re.findall(r"[A-Za-z][a-z]+", text)}
+    assert words == {"reason", "code"}, told  # the names of fields
+    assert "采购入库 须对应配送行" in told
 
 
 WRONG_IDENTS = {
