@@ -14,6 +14,7 @@ from shared.service import Service
 from shared.settings import ServiceSettings
 
 S = TypeVar("S", bound=BaseSettings)
+DAY_MS = 86_400_000
 
 
 class SettingsRefused(CannotStart):
@@ -48,7 +49,8 @@ class TopicSettings(ServiceSettings):
     def configs(self) -> dict[str, str]:
         """What the broker is told of each topic."""
         return {
-            "retention.ms": str(int(self.limits.kafka_days * 86_400_000)),
+            "retention.ms": str(int(self.limits.kafka_days * DAY_MS)),
+            "segment.ms": str(DAY_MS),  # what is forgotten is a segment, a week long unless told
             "min.insync.replicas": str(self.topic_min_insync_replicas),
         }
 

@@ -130,13 +130,14 @@ class Consumer:
 
     async def apply(self, messages: Sequence[Message]) -> None:
         """Applies a batch of one partition; raises Transient when it must come again."""
-        items = self.open(messages)
-        if not items:
-            return
         try:
-            await self._apply(items)
+            if items := self.open(messages):
+                await self._apply(items)
         except ROAD as error:
             raise Transient(repr(error)) from error
+        except Exception as error:  # the edge: one partition stands still and says why, the others go on
+            log.exception("a batch can neither be applied nor be kept as dead letters", extra={"service": self.service})
+            raise Transient(reason_of(error)) from error
 
     def open(self, messages: Sequence[Message]) -> list[Item]:
         """What the messages say, in their order; leaves out what nobody here handles."""
@@ -144,23 +145,26 @@ class Consumer:
         return [item for item in opened if item is not None]
 
     def _open(self, message: Message) -> Item | None:
+        subject, event_id = dead_letters.subject_of_key(message.key), None
         try:
             envelope = unseal(message.value, message.headers)
+            subject, event_id = envelope.subject, envelope.id
+            return self._opened(message, envelope)
         except Unreadable as error:
-            return Unread(message, dead_letters.subject_of_key(message.key), str(error))
+            return Unread(message, subject, str(error), event_id)
+        except Exception as error:  # the edge: whatever it is, it is not read, and a person must see it
+            return Unread(message, subject, f"cannot be read: {reason_of(error)}", event_id)
+
+    def _opened(self, message: Message, envelope: Envelope) -> Item | None:
+        """Raises Unreadable."""
         kind = self._types.get(envelope.type)
         if kind is None and self._leaves_out(envelope):
             telemetry.EVENTS.labels(self.service, envelope.type, "skipped").inc()
             return None
         if kind is None:
-            reason = f"{envelope.type} is a version that is not read here"
-            return Unread(message, envelope.subject, reason, envelope.id)
-        try:
-            data = read(kind, envelope.data)
-        except Unreadable as error:
-            return Unread(message, envelope.subject, str(error), envelope.id)
+            raise Unreadable(f"{envelope.type} is a version that is not read here")
         return Received(
-            data=data,
+            data=read(kind, envelope.data),
             id=envelope.factid or envelope.id,
             subject=envelope.subject,
             sequence=int(envelope.sequence),

@@ -49,6 +49,11 @@ class SheetLimits(BaseSettings):
     xml_token_bytes: int = Field(4 * 2**20, gt=0)
 
 
+INBOX_SPARE_DAYS = 3
+"""Days that an inbox remembers at least longer than Kafka keeps events: one for a segment, which goes as a whole, and two for an
+event that waited for its broker after it was recorded."""
+
+
 class Limits(BaseSettings):
     """How much one request, batch or statement may be; the units are in the names."""
 
@@ -70,8 +75,10 @@ class Limits(BaseSettings):
     request_seconds: float = Field(60, gt=0)
     idempotency_days: float = Field(7, gt=0, description="how long an answer is kept under its Idempotency-Key")
     outbox_days: float = Field(7, gt=0, description="how long a sent event is kept")
-    inbox_days: int = Field(15, gt=0, description="how long an applied event is remembered; longer than Kafka keeps it")
-    kafka_days: float = Field(7, gt=0, description="how long Kafka keeps an event")
+    inbox_days: int = Field(
+        15, gt=0, description="how long an applied event is remembered; Kafka's days and three more at least"
+    )
+    kafka_days: float = Field(7, gt=0, description="how long Kafka keeps an event, and up to a day longer")
     relay_rows: int = Field(1_000, gt=0)
     consumer_messages: int = Field(500, gt=0)
     deadline_rows: int = Field(500, gt=0)
@@ -97,9 +104,11 @@ class Limits(BaseSettings):
     @model_validator(mode="after")
     def _inbox_remembers_longer(self) -> Self:
         """An event that Kafka still has must not be forgotten by the inbox, or it would be applied twice."""
-        if self.inbox_days <= self.kafka_days:
+        if self.inbox_days < self.kafka_days + INBOX_SPARE_DAYS:
             raise ValueError(
-                f"inbox_days is {self.inbox_days}, it must be more than kafka_days, which is {self.kafka_days}"
+                f"inbox_days is {self.inbox_days}, it must be kafka_days, which is {self.kafka_days:g}, and"
+                f" {INBOX_SPARE_DAYS} more at least: Kafka forgets a segment of a day at a time, and an event may have waited"
+                " for its broker"
             )
         return self
 

@@ -148,4 +148,5 @@ def _name(place: TopicPartition) -> str:
 
 def _message(record: Any) -> Message:
     key: str = (record.key or b"").decode(errors="replace")
-    return Message(record.topic, key, record.value or b"", tuple(record.headers))
+    headers = tuple((name, value or b"") for name, value in record.headers)  # Kafka knows a header without a value
+    return Message(record.topic, key, record.value or b"", headers)

@@ -7,6 +7,8 @@ days whose partition was not made in time, go to the default partition and are d
 from collections.abc import Iterator
 
 PARTITION = "inbox_"
+A_CENTURY = 36_500
+"""Days to keep when a migration makes the first partitions: it forgets nothing; how long is kept is the worker's setting."""
 
 _FIRST_ID = """
 CREATE OR REPLACE FUNCTION jicai_first_id(day date) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
@@ -47,4 +49,4 @@ def statements(worker: str) -> Iterator[str]:
     yield _UPKEEP
     yield "REVOKE ALL ON FUNCTION jicai_upkeep_inbox(integer) FROM PUBLIC"
     yield f"GRANT EXECUTE ON FUNCTION jicai_upkeep_inbox(integer) TO {worker}"
-    yield "SELECT jicai_upkeep_inbox(15)"
+    yield f"SELECT jicai_upkeep_inbox({A_CENTURY})"

@@ -70,6 +70,28 @@ async def test_a_fault_of_the_road_holds_its_own_partition_alone(kafka_path: Pat
     assert await kafka_path.numbers() == everything(things, 1)
 
 
+async def test_what_nobody_can_read_on_a_real_topic_is_kept_and_the_rest_goes_on(
+    kafka_path: Path, kafka: EmbeddedKafka
+) -> None:
+    things = [uuid7() for _ in range(THINGS)]
+    known = message(Said(thing_id=uuid7(), number=1))
+    deep = known.value.replace(b'"data":{', b'"data":{"more":' + b"[" * 5_000 + b"]" * 5_000 + b",")
+    bare = message(Said(thing_id=things[0], number=1))
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+        await producer.send_and_wait(kafka_path.topic, deep, b"deep")
+        await producer.send_and_wait(
+            kafka_path.topic, bare.value, bare.key.encode(), headers=[("content-type", None), ("ce_note", None)]
+        )
+    async with (
+        relaying(kafka_path, kafka_path.make_bus("relay")),
+        consuming(kafka_path, kafka_path.make_bus("consumer")),
+    ):
+        await say_to_all(kafka_path, things[1:], range(1, 2))
+        await kafka_path.until(THINGS)
+        await kafka_path.until_letters("dead", 1)
+    assert await kafka_path.numbers() == everything(things, 1)
+
+
 async def test_a_broker_that_stalls_is_waited_for(kafka_path: Path, kafka: EmbeddedKafka) -> None:
     things = [uuid7() for _ in range(THINGS)]
     sender, receiver = kafka_path.make_bus("relay"), kafka_path.make_bus("consumer")

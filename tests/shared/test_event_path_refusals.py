@@ -34,6 +34,9 @@ def unread(thing: UUID, version: int = 9) -> Message:
     return replace(known, value=known.value.replace(b"said.v1", b"said.v%d" % version))
 
 
+DEEP = message(Said(thing_id=uuid7(), number=3))
+
+
 @pytest.mark.parametrize(
     "poison",
     [
@@ -41,6 +44,8 @@ def unread(thing: UUID, version: int = 9) -> Message:
         Message("source", "k" * 9_000, b"{}"),
         Message("source", "k", b"{}", (("\x00", b"\x00\xff"),)),
         replace(message(Said(thing_id=uuid7(), number=1)), value=b"[" * 100_000),
+        replace(DEEP, value=DEEP.value.replace(b'"data":{', b'"data":{"more":' + b"[" * 5_000 + b"]" * 5_000 + b",")),
+        replace(DEEP, value=DEEP.value.replace(b'"specversion":', b'"number":' + b"7" * 5_000 + b',"specversion":')),
         message(Said(thing_id=uuid7(), number=2**40)),  # the table's column is smaller
         message(Said(thing_id=uuid7(), number=2**80)),
         Message(
@@ -75,6 +80,8 @@ def unread(thing: UUID, version: int = 9) -> Message:
         "long key",
         "headers",
         "deep",
+        "deep in its data",
+        "a number of 5,000 digits",
         "out of range",
         "far out of range",
         "nul in the subject",
@@ -85,6 +92,21 @@ async def test_a_poisonous_message_is_kept_and_the_others_go_on(path: Path, pois
     thing = uuid7()
     await path.consumer.apply([poison, message(Said(thing_id=thing, number=1)), poison])
     assert await path.numbers() == {thing: [(1, "said")]}
+    assert [state for state, _ in await letters(path)] == ["dead"]
+
+
+async def test_what_can_neither_be_applied_nor_kept_holds_its_partition_and_says_why(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise ValueError("no room for letters")
+
+    thing = uuid7()
+    with monkeypatch.context() as broken:
+        broken.setattr(dead_letters, "bury", full)
+        with pytest.raises(Transient, match="ValueError: no room for letters"):
+            await path.consumer.apply([unread(thing)])
+    await path.consumer.apply([unread(thing)])
     assert [state for state, _ in await letters(path)] == ["dead"]
 
 

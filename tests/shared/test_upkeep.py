@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 from deploy.wiring import SettingsRefused, told
 from services.orders.settings import OrdersSettings
 from shared import outbox
+from shared.migrations import upkeep
 from shared.settings import Limits
 from tests.echo import source
 from tests.house import House
@@ -60,11 +61,21 @@ async def test_the_inbox_forgets_by_the_day_what_is_older_than_it_shall_remember
     assert await owner.fetchval("SELECT to_regclass('inbox_20200101')") is None
 
 
+async def test_a_migration_forgets_nothing_whatever_is_kept(owner: asyncpg.Connection) -> None:
+    await owner.execute(OLD_DAY)
+    await owner.execute("INSERT INTO inbox (event_id) VALUES ($1)", OF_THAT_DAY)
+    for statement in upkeep.statements("CURRENT_USER"):
+        await owner.execute(statement)
+    assert str(await owner.fetchval("SELECT event_id FROM inbox")) == OF_THAT_DAY
+
+
 def test_an_inbox_that_forgets_before_kafka_does_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Limits(inbox_days=8, kafka_days=7).inbox_days == 8
-    with pytest.raises(ValidationError, match="inbox_days is 7, it must be more than kafka_days, which is 7"):
-        Limits(inbox_days=7, kafka_days=7)
+    assert Limits(inbox_days=10, kafka_days=7).inbox_days == 10
+    with pytest.raises(
+        ValidationError, match="inbox_days is 9, it must be kafka_days, which is 7, and 3 more at least"
+    ):
+        Limits(inbox_days=9, kafka_days=7)
     monkeypatch.setenv("ORDERS_DATABASE_URL", "postgresql://nobody@127.0.0.1/nothing")
     monkeypatch.setenv("JICAI_LIMIT_INBOX_DAYS", "3")
-    with pytest.raises(SettingsRefused, match="inbox_days is 3, it must be more than kafka_days"):
+    with pytest.raises(SettingsRefused, match="inbox_days is 3, it must be kafka_days, which is 7, and 3 more"):
         told(OrdersSettings)
