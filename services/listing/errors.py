@@ -2,7 +2,7 @@
 
 NotFound       EnterpriseNotFound  InstitutionNotFound  ProductNotFound  ListingNotFound  DistributionNotFound
                TimelineNotFound
-Conflict       EnterpriseKnown  GtinTaken  ListingExists  ListingNotOpen  NoPriceAsked
+Conflict       EnterpriseKnown  GtinTaken  ProductHeld  ListingExists  ListingNotOpen  NoPriceAsked
                DistributionExists  DistributionNotOpen
 Forbidden      NotYourEnterprise  NotYourInstitution  NotYourProduct  NotYourListing  NotYourDistribution
 Unprocessable  EnterpriseRefused  InstitutionRefused  ProductRefused  ListingRefused  DistributionRefused
@@ -45,6 +45,13 @@ class GtinTaken(Conflict):
     """Give the product the GTIN of its own package, or none; whose the GTIN is, its own maker can change."""
 
     title = "The GTIN belongs to another product"
+
+
+class ProductHeld(Conflict):
+    """Send the product as it is known, ask the authority that keeps it for the change, or propose it anew once it is
+    delisted."""
+
+    title = "A listing holds the product as it was reviewed"
 
 
 class ListingExists(Conflict):

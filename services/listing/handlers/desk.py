@@ -11,8 +11,8 @@ from typing import Any
 from services.listing.queries.listings import take_change_numbers
 from services.listing.queries.products import COLUMNS
 from services.listing.queries.visible import as_row
-from services.listing.rules.listings import LIVE, TRADED, Listing, State
-from services.listing.rules.products import Product, grams, searched
+from services.listing.rules.listings import HOLDING, LIVE, Listing, State
+from services.listing.rules.products import Product, difference, grams, searched
 from services.listing.tables import listings, products
 from shared import clock, deadlines, history, outbox
 from shared.db import Tx
@@ -63,20 +63,24 @@ class Desk:
         found = self.live.get((region, product_code))
         return None if found is None else self.listings[found]
 
-    def put_product(self, after: Product, detail: Mapping[str, object]) -> None:
-        """A new product, or one that changed; its traded listings are said again, for they carry it whole."""
+    def put_product(self, after: Product) -> None:
+        """A new product, or one that changed; its listings under review and in public tell it, and the public ones are said
+        again, for they carry it whole."""
         before = self.products.get(after.code)
         self.products[after.code] = after
         if after.gtin is not None:
             self.gtins.setdefault(after.gtin, after.code)
-        action = "registered" if before is None else "changed"
-        history.note(self.tx, self.caller, after.id, action, self._parties(after, after.region), detail)
+        parties = _parties(after, after.region)
         if before is None:
+            known = {"generic_name": after.generic_name, "manufacturer_code": after.manufacturer_code}
+            history.note(self.tx, self.caller, after.id, "registered", parties, known)
             return
+        changes = difference(before, after)
+        history.note(self.tx, self.caller, after.id, "changed", parties, {"changes": changes})
         for listing in list(self.listings.values()):
-            if listing.product_code == after.code and listing.state in TRADED:
+            if listing.product_code == after.code and listing.state in (State.SUBMITTED, *HOLDING):
                 again = replace(listing, revision=listing.revision + 1)
-                self.put_listing(again, "product_changed", {}, noted_in=after.region)
+                self.put_listing(again, "product_changed", {}, of_product=changes)
 
     def put_listing(
         self,
@@ -85,16 +89,16 @@ class Desk:
         detail: Mapping[str, object],
         *,
         reason: str | None = None,
-        noted_in: str | None = None,
+        of_product: Mapping[str, tuple[object, object]] | None = None,
     ) -> Listing:
         """A new listing, or one that changed, with its event where it is or was traded; returns it as it will be kept.
 
-        `noted_in`: its product changed, and the deed is written down for this region, which is the product's.
+        `of_product`: its product changed, from and to; whoever keeps the product need not be of the listing's region.
         """
         before = self.listings.get(after.id)
         product = self.products[after.product_code]
         fact = fact_of(before, after, product, reason or after.reason or "")
-        if fact is not None and (noted_in is not None or _tells(before, after, product)):
+        if fact is not None and (of_product is not None or _tells(before, after, product)):
             after = replace(after, version=after.version + 1)
             outbox.record(self.tx, fact, after.version)
         self.listings[after.id] = after
@@ -102,8 +106,8 @@ class Desk:
             self.live[after.region, after.product_code] = after.id
         else:
             self.live.pop((after.region, after.product_code), None)
-        parties = self._parties(product, noted_in or after.region)
-        moved = history.changes(before, after, *EDITED)
+        moved = {**(of_product or {}), **history.changes(before, after, *EDITED)}
+        parties = _parties(product, after.region, None if of_product is None else self.caller.organisation)
         history.note(
             self.tx, self.caller, after.id, action, parties, {"state": after.state, **detail, "changes": moved}
         )
@@ -133,8 +137,11 @@ class Desk:
         await self.tx.change(listings, rows[: len(moved)])
         self.tx.add(listings, *rows[len(moved) :])
 
-    def _parties(self, product: Product, region: str) -> Parties:
-        return Parties(supplier_code=product.manufacturer_code, third_code=product.agent_code, region=region)
+
+def _parties(product: Product, region: str, doer: str | None = None) -> Parties:
+    """Its maker, its agent and the region; and who did it, where that may be somebody else."""
+    maker, agent = product.manufacturer_code, product.agent_code
+    return Parties(institution_code=doer, supplier_code=maker, third_code=agent, region=region)
 
 
 def _product_row(product: Product) -> dict[str, object]:

@@ -1,12 +1,12 @@
 """Registers products and their certificates; the same registration twice changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.listing.errors import GtinTaken, NotYourProduct, ProductRefused
+from services.listing.errors import GtinTaken, NotYourProduct, ProductHeld, ProductRefused
 from services.listing.handlers.desk import Desk
 from services.listing.handlers.parties import normal_code, party_named
 from services.listing.queries.enterprises import Directory, directory
@@ -14,7 +14,8 @@ from services.listing.queries.listings import live_listings_of
 from services.listing.queries.products import certificates_of, get_product, holders_of_gtins, products_by_code
 from services.listing.queries.visible import as_row
 from services.listing.rules.faults import Faults
-from services.listing.rules.products import Certificate, Product, checked_codes, difference, gtin_of
+from services.listing.rules.listings import HOLDING
+from services.listing.rules.products import LISTED_AS, Certificate, Product, checked_codes, difference, gtin_of
 from services.listing.schemas.products import AddCertificate, RegisterProduct
 from services.listing.tables import certificates
 from shared import history
@@ -54,7 +55,8 @@ async def open_desk(tx: Tx, caller: Caller, commands: Sequence[RegisterProduct])
 def product_of(desk: Desk, known: Directory, command: RegisterProduct) -> Product:
     """The product as the command describes it; the known value itself when it says nothing new.
 
-    Raises NotYourProduct, which comes before all else that may be wrong, ProductRefused with every fault, and GtinTaken.
+    Raises NotYourProduct, which comes before all else that may be wrong, ProductRefused with every fault, ProductHeld, and
+    GtinTaken.
     """
     faults = Faults()
     codes = checked_codes(
@@ -146,17 +148,45 @@ def _check_changes(desk: Desk, before: Product, after: Product) -> None:
             manufacturer_code=before.manufacturer_code,
             fields=", ".join(differs),
         )
+    if scope.reach == "own":
+        _check_held(desk, before, differs)
+
+
+def _check_held(desk: Desk, before: Product, differs: Mapping[str, tuple[object, object]]) -> None:
+    """What was reviewed stays as long as a listing holds it; only the authority changes it then."""
+    holding = [one for one in desk.listings.values() if one.product_code == before.code and one.state in HOLDING]
+    held = {name: pair for name, pair in differs.items() if name in LISTED_AS}
+    if not holding or not held:
+        return
+    first = holding[0]
+    allowed = "{old!j}, until the authority of region {region} changes it"
+    faults = [
+        Fault(
+            f"/{name}",
+            new,
+            Said("listing {id} is {state} with {old!j}", id=first.id, state=first.state, old=old),
+            Said(allowed, old=old, region=before.region),
+        )
+        for name, (old, new) in held.items()
+    ]
+    raise ProductHeld(
+        "{code} stands in {count:#listing} as it was reviewed, the first {id} in region {region} ({state}); "
+        "another {fields} is up to the authority of region {keeper}, which keeps the product.",
+        faults=faults,
+        code=before.code,
+        count=len(holding),
+        id=first.id,
+        region=first.region,
+        state=first.state,
+        fields=", ".join(held),
+        keeper=before.region,
+    )
 
 
 def put_product(desk: Desk, after: Product) -> Product:
     """Puts a product on the desk, if it says anything new."""
-    before = desk.products.get(after.code)
-    if after is before:
-        return after
-    if before is None:
-        desk.put_product(after, {"generic_name": after.generic_name, "manufacturer_code": after.manufacturer_code})
-    else:
-        desk.put_product(after, {"changes": difference(before, after)})
+    if after is not desk.products.get(after.code):
+        desk.put_product(after)
     return after
 
 

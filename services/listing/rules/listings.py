@@ -54,6 +54,8 @@ PUBLIC = (State.PUBLIC_NOTICE, State.LISTED, State.SUSPENDED, State.DELISTED)
 OPEN = (State.DRAFT, State.SUBMITTED, State.RETURNED, State.PUBLIC_NOTICE)
 TRADED = (State.LISTED, State.SUSPENDED)
 LIVE = (*OPEN, *TRADED)
+HOLDING = (State.PUBLIC_NOTICE, *TRADED)
+"""States in which a listing holds its product as it was reviewed: what makes the goods is changed by the authority alone."""
 
 NEXT = MappingProxyType(
     {

@@ -1,7 +1,8 @@
 """What a product is: its codes in their normal forms, its pack, its maker.
 
-A product is one for all regions. It is changed by its manufacturer, its agent, or the authority that keeps it; anybody
-else may name it again with what is known of it, and changes nothing.
+A product is one for all regions. It is changed by its manufacturer, its agent, or the authority that keeps it, and once a
+listing holds it, what makes the goods by that authority alone; anybody else may name it again with what is known of it, and
+changes nothing.
 """
 
 import unicodedata
@@ -108,6 +109,18 @@ CHANGEABLE = (
     "holder_name",
     "agent_code",
 )
+LISTED_AS = (
+    "generic_name",
+    "dosage_form",
+    "specification",
+    "unit",
+    "units_per_pack",
+    "approval_number",
+    "manufacturer_code",
+    "holder_name",
+)
+"""What makes the goods that a listing puts up at a price (domain rules 3.1: 通用名, 厂牌, 剂型, 规格); the rest is how they are
+called, found and spoken for."""
 
 
 def difference(before: Product, after: Product) -> dict[str, tuple[object, object]]:
