@@ -61,7 +61,11 @@ def told(settings: type[S], **given: Any) -> S:
     try:
         return settings(**given)
     except ValidationError as refusal:
-        wrong = [f"{prefix}{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in refusal.errors()]
+        named = (
+            (prefix + "_".join(map(str, fault["loc"])).upper() if fault["loc"] else "", fault["msg"])
+            for fault in refusal.errors()
+        )
+        wrong = [f"{variable}: {said}" if variable else said for variable, said in named]
         raise SettingsRefused(f"The environment does not say what is needed: {'; '.join(wrong)}.") from refusal
 
 

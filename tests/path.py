@@ -42,13 +42,15 @@ class Path:
                 outbox.record(tx, fact, getattr(fact, "number", 1))
 
     @asynccontextmanager
-    async def running(self, relays: int = 1) -> AsyncIterator[asyncio.Event]:
+    async def running(self, relays: int = 1, poll_seconds: float = 0.1) -> AsyncIterator[asyncio.Event]:
         stop = asyncio.Event()
         shared = self.make_bus("both") if self.local else None
         sending = [shared or self.make_bus(f"relay {place}") for place in range(relays)]
         receiving = shared or self.make_bus("consumer")
         tasks = [asyncio.create_task(receiving.consume("echo", ["source"], self.consumer.apply, stop))]
-        tasks += [asyncio.create_task(Relay("source", self.said, bus, poll_seconds=0.1).run(stop)) for bus in sending]
+        tasks += [
+            asyncio.create_task(Relay("source", self.said, bus, poll_seconds=poll_seconds).run(stop)) for bus in sending
+        ]
         try:
             yield stop
         finally:

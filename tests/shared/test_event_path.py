@@ -12,6 +12,8 @@ from shared.events import Event
 from tests.echo import Said, Unheard, Whispered, faults
 from tests.path import OPERATOR, Path, message, said
 
+NEVER_SECONDS = 3_600
+
 
 async def test_what_is_said_is_heard_once_and_in_order(path: Path) -> None:
     things = [uuid7() for _ in range(20)]
@@ -37,6 +39,17 @@ async def test_same_message_twice_is_applied_once(path: Path) -> None:
         await path.say(*said(thing, 4))
         await path.until(4)
     assert await path.numbers() == {thing: [(n, "said") for n in (1, 2, 3, 4)]}
+
+
+async def test_a_commit_wakes_a_relay_that_would_sleep_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "BEAT_SECONDS", NEVER_SECONDS)
+    path.said.wake = outbox.Bell(path.said).ring  # as in an API, which runs no relay
+    thing = uuid7()
+    async with path.running(poll_seconds=NEVER_SECONDS):
+        for number in range(1, 4):
+            await path.say(*said(thing, number))
+            await path.until(number)
+    assert await path.numbers() == {thing: [(n, "said") for n in (1, 2, 3)]}
 
 
 async def test_a_cut_road_loses_and_doubles_nothing(path: Path) -> None:

@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 
 from deploy.embedded import free_port
 from deploy.kafka import EmbeddedKafka
-from shared import outbox
+from shared import outbox, telemetry
 from shared.bus import BusAway, KafkaBus, Message, Transient
 from shared.inbox import Consumer
 from shared.outbox import Relay
@@ -64,10 +64,36 @@ async def test_a_fault_of_the_road_holds_its_own_partition_alone(kafka_path: Pat
             await asyncio.sleep(0.05)
         assert things[0] not in found
         assert set(bus.held.values()) == {"the road is cut"}
+        assert {
+            name: telemetry.PARTITIONS_HELD.labels("echo", name)._value.get() for name in bus.held
+        } == dict.fromkeys(bus.held, 1)
+        names = list(bus.held)
         held.clear()
         await kafka_path.until(THINGS)
         assert bus.held == {}
+        assert [telemetry.PARTITIONS_HELD.labels("echo", name)._value.get() for name in names] == [0]
     assert await kafka_path.numbers() == everything(things, 1)
+
+
+async def test_what_is_sent_is_taken_by_all_replicas_and_once(
+    kafka_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: dict[str, Any] = {}
+    real = AIOKafkaProducer.__init__
+
+    def noted(self: AIOKafkaProducer, **how: Any) -> None:
+        made.update(how)
+        real(self, **how)
+
+    monkeypatch.setattr(AIOKafkaProducer, "__init__", noted)
+    thing = uuid7()
+    async with (
+        relaying(kafka_path, kafka_path.make_bus("relay")),
+        consuming(kafka_path, kafka_path.make_bus("consumer")),
+    ):
+        await kafka_path.say(*said(thing, 1))
+        await kafka_path.until(1)
+    assert (made["acks"], made["enable_idempotence"], made["compression_type"]) == ("all", True, "lz4")
 
 
 async def test_what_nobody_can_read_on_a_real_topic_is_kept_and_the_rest_goes_on(
