@@ -44,7 +44,9 @@ class DatabaseAway(CannotStart):
 def list_letters(service: ServiceName, data: Data = DATA) -> None:
     """Open letters, the oldest first: the dead ones, and those that wait behind one of the same subject."""
     letters = _with(service, data, _open_letters)
-    table = Table("number", "state", "topic", "subject", "since", "reason")
+    table = Table()
+    for name in ("number", "state", "topic", "subject", "since", "reason"):
+        table.add_column(name, overflow="fold")  # cut short, a subject is no use
     for letter in letters:
         since = letter.received_at.isoformat(timespec="seconds")
         table.add_row(str(letter.id), letter.state, letter.topic, letter.subject, since, letter.reason)
