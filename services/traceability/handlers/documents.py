@@ -124,7 +124,8 @@ def _store(
     tx: Tx, caller: Caller, bill: Bill, receipts: Mapping[UUID, Receipt], makers: Mapping[str, Maker]
 ) -> Document:
     receipt_id = bill.receipt.id if bill.receipt else None
-    answer = bill.answer(receipts[receipt_id] if receipt_id else None, makers.get(bill.goods.product_code or ""))
+    _, covered = bill.counted.get(receipt_id, (None, receipts[receipt_id])) if receipt_id else (None, None)
+    answer = bill.answer(covered, makers.get(bill.goods.product_code or ""))
     row: dict[str, Any] = {
         "id": bill.id,
         "organisation_code": bill.organisation,

@@ -71,6 +71,7 @@ async def test_a_code_is_received_once_here_and_elsewhere(desk: Desk, line: Line
 async def test_two_bills_of_one_call_do_not_both_receive_a_code(desk: Desk, line: Line) -> None:
     first, second = await desk.capture(line.bill([box(1)]), line.bill([box(1), box(2)], "B2"))
     assert (first["accepted"], second["accepted"], reasons(second)) == (1, 1, {box(1): "already_received"})
+    assert [one["coverage"]["quantity_covered"] for one in (first, second)] == [1, 2]
 
 
 async def test_the_same_bill_again_has_the_same_answer_and_other_content_is_refused(desk: Desk, line: Line) -> None:
