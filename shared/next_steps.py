@@ -143,6 +143,20 @@ def account_step(*, named: bool, supplier: Actor, region: str, by: datetime | No
     return NextStep(who=supplier, what=what, by=by)
 
 
+def bank_step(by: datetime | None) -> NextStep:
+    """The bank was asked to pay, and has not answered."""
+    return NextStep(who=BANK, what=Said("pay and answer; it is asked again under the same key"), by=by)
+
+
+def doubt_step(region: str, by: datetime | None) -> NextStep:
+    """Who finds out whether the bank has made a payment of which it has said both."""
+    what = Said(
+        "find out with the bank whether the payment was made, of which it has said both; then confirm it if it was made and"
+        " counts as failed, load a `bounced` row if its money came back, or else dismiss the doubt"
+    )
+    return NextStep(who=agency(region), what=what, by=by)
+
+
 def day_over(day: date | None) -> datetime | None:
     """The instant from which something due on a day is late: the midnight in Shanghai that ends it."""
     return None if day is None else clock.start_of_day(day + timedelta(days=1))

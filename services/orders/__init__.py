@@ -8,6 +8,6 @@ Emits     order.placed/cancelled  line.confirmed/refused/closed  shipment.dispat
 Consumes  listing: enterprise.registered, institution.registered, distribution.confirmed/ended,
           product.announced/retracted/listed/price_changed/suspended/resumed/delisted;
           traceability: coverage.verified/short, recall.opened/closed;
-          settlement: payable.opened/released/held, sheet.issued/confirmed/returned, payment.paid/failed,
+          settlement: payable.opened/released/held, sheet.issued/confirmed/returned, payment.sent/paid/failed/doubted,
           receiving_account.changed
 """

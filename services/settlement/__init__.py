@@ -4,7 +4,7 @@ Owns      payables, sheets and their lines, receiving accounts, payment runs, pa
           coverage, recalls and enterprises that trade under another code than their USCC
 Serves    hospitals (confirm or dispute sheets), suppliers (name their accounts, see when they are paid), the agency (confirm
           accounts, review, run, approve)
-Emits     payable.opened/held/released  sheet.issued/confirmed/disputed/returned  payment.sent/paid/failed
+Emits     payable.opened/held/released  sheet.issued/confirmed/disputed/returned  payment.sent/paid/failed/doubted
           receiving_account.changed
 Consumes  listing: enterprise.registered; orders: delivery.accepted; traceability: coverage.verified/short, recall.opened/closed
 """

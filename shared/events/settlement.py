@@ -157,6 +157,7 @@ class PaymentSent(Event, frozen=True, kw_only=True):
     region: str
     amount_yuan: Decimal
     sent_at: datetime
+    month: date | None = None
 
 
 class PaidLine(Value, frozen=True, kw_only=True):
@@ -205,3 +206,21 @@ class PaymentFailed(Event, frozen=True, kw_only=True):
     returned: bool = False
     lines: tuple[PaidLine, ...] = ()
     month: date | None = None
+
+
+@event("cn.jicai.settlement.payment.doubted.v1", subject="payment_id")
+class PaymentDoubted(Event, frozen=True, kw_only=True):
+    """The bank has said both that a payment was made and that it was not, or the agency has found out which is true.
+
+    `in_doubt`: whether a payment of the sheet is in doubt from now on.
+    """
+
+    payment_id: UUID
+    run_id: UUID
+    sheet_id: UUID
+    institution_code: str
+    distributor_code: str
+    region: str
+    amount_yuan: Decimal
+    month: date
+    in_doubt: bool

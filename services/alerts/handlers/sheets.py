@@ -18,8 +18,10 @@ from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import Said
 from shared.events.settlement import (
+    PaymentDoubted,
     PaymentFailed,
     PaymentPaid,
+    PaymentSent,
     ReceivingAccountChanged,
     SheetConfirmed,
     SheetDisputed,
@@ -31,7 +33,14 @@ from shared.next_steps import day_over
 
 _Asked = Received[SheetIssued] | Received[SheetReturned]
 _Paid = Received[PaymentPaid] | Received[PaymentFailed]
-_Told = _Asked | Received[SheetConfirmed] | Received[SheetDisputed] | _Paid
+_Told = (
+    _Asked
+    | Received[SheetConfirmed]
+    | Received[SheetDisputed]
+    | _Paid
+    | Received[PaymentSent]
+    | Received[PaymentDoubted]
+)
 
 
 async def on_sheets_issued(tx: Tx, events: Sequence[Received[SheetIssued]]) -> None:
@@ -98,6 +107,19 @@ async def on_payments_answered(tx: Tx, events: Sequence[_Paid]) -> None:
     when = {PaymentPaid: "paid_at", PaymentFailed: "unpaid_at"}
     of_month = [event for event in sorted(events, key=lambda event: event.time) if event.data.month is not None]
     await queries.fill_sheets(tx, [{**_sheet(event), when[type(event.data)]: event.time} for event in of_month])
+
+
+async def on_payments_sent(tx: Tx, events: Sequence[Received[PaymentSent]]) -> None:
+    """The bank was asked to pay sheets."""
+    of_month = [event for event in sorted(events, key=lambda event: event.time) if event.data.month is not None]
+    await queries.fill_sheets(tx, [{**_sheet(event), "sent_at": event.time} for event in of_month])
+
+
+async def on_payments_doubted(tx: Tx, events: Sequence[Received[PaymentDoubted]]) -> None:
+    """The bank has said both of payments of sheets, or the agency has found out which is true."""
+    for in_doubt, column in ((True, "doubted_at"), (False, "undoubted_at")):
+        own = sorted((one for one in events if one.data.in_doubt is in_doubt), key=lambda event: event.time)
+        await queries.fill_sheets(tx, [{**_sheet(event), column: event.time} for event in own])
 
 
 async def on_accounts_changed(tx: Tx, events: Sequence[Received[ReceivingAccountChanged]]) -> None:

@@ -49,7 +49,16 @@ version says one thing: told again, it fills what was not kept at first."""
 PAID = ("paid_step", "paid_yuan")
 """A total and the step of the payable's money that it is of: the newest step holds, and of one step the largest total."""
 
-LAST = ("answered_at", "confirmed_at", "returned_at", "paid_at", "unpaid_at")
+LAST = (
+    "answered_at",
+    "confirmed_at",
+    "returned_at",
+    "sent_at",
+    "paid_at",
+    "unpaid_at",
+    "doubted_at",
+    "undoubted_at",
+)
 """Of a sheet, which the agency may send back and whose payment may fail: the last time counts."""
 
 RECALLS = lock_number("alerts:recalls")
@@ -233,6 +242,14 @@ async def sheets_between(tx: Tx, receipts: Sequence[WatchedReceipt]) -> list[Wat
     hospitals = sorted({receipt.institution_code for receipt in receipts})
     suppliers = sorted({receipt.supplier_code for receipt in receipts})
     return await tx.all(WatchedSheet, wanted, hospitals=hospitals, suppliers=suppliers)
+
+
+async def seen_sheets(tx: Tx, sheet_ids: Sequence[UUID]) -> dict[str, WatchedSheet]:
+    """What is known of these sheets within reach, by their id."""
+    wanted = sa.select(*sheets.c, _RECEIVING).where(
+        sheets.c.sheet_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))), within(tx.scope, sheets)
+    )
+    return {str(one.sheet_id): one for one in await tx.all(WatchedSheet, wanted, ids=list(sheet_ids))}
 
 
 async def fill_sheets(tx: Tx, rows: Sequence[Row]) -> list[WatchedSheet]:

@@ -12,7 +12,7 @@ from services.alerts.handlers.alerts import acknowledge_alert as acknowledge
 from services.alerts.handlers.alerts import resolve_by_hand
 from services.alerts.queries import alerts as queries
 from services.alerts.queries.problems import names_of
-from services.alerts.queries.watches import recalls_of_receipts, receipts_of_payables, sheets_between
+from services.alerts.queries.watches import recalls_of_receipts, receipts_of_payables, seen_sheets, sheets_between
 from services.alerts.rules.alerts import About, Alert, Kind, State
 from services.alerts.rules.next_steps import Around, alert_steps
 from services.alerts.rules.recalls import RecalledLot
@@ -135,6 +135,8 @@ async def now_of(tx: Tx, found: Sequence[Alert]) -> dict[UUID, Now]:
     names = await names_of(tx, [code for one in waiting for code in (one.institution_code, one.supplier_code)])
     payables = [UUID(alert.about_id) for alert in waiting if alert.about == About.PAYABLE]
     receipts = await receipts_of_payables(tx, payables) if payables else {}
+    failed = [UUID(alert.about_id) for alert in waiting if alert.kind == Kind.PAYMENT_FAILED]
+    unpaid = await seen_sheets(tx, failed) if failed else {}
     around: dict[str, Around] = {}
     if receipts:
         recalls = await recalls_of_receipts(tx, list(receipts.values()))
@@ -144,7 +146,8 @@ async def now_of(tx: Tx, found: Sequence[Alert]) -> dict[UUID, Now]:
     for alert in waiting:
         known = around.get(alert.about_id)
         shown_as = alert if known is None else as_known(alert, known.receipt)
-        standing[alert.id] = Now(shown_as, alert_steps(alert, names, known))
+        sheet = unpaid.get(alert.about_id) if alert.kind == Kind.PAYMENT_FAILED else None
+        standing[alert.id] = Now(shown_as, alert_steps(alert, names, known or sheet))
     return standing
 
 

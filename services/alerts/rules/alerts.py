@@ -53,7 +53,7 @@ ACTS: Mapping[Kind, tuple[Role, Said]] = {
     Kind.COVERAGE_SHORT: (Role.HOSPITAL, Said("capture the missing trace codes")),
     Kind.PAYMENT_OVERDUE: (Role.AGENCY, Said("pay what is released")),
     Kind.LINE_REFUSED: (Role.HOSPITAL, Said("order from another supplier; the authority may resolve with a reason")),
-    Kind.PAYMENT_FAILED: (Role.AGENCY, Said("mend the account and pay the sheet again")),
+    Kind.PAYMENT_FAILED: (Role.AGENCY, Said("take the sheet into another payment run")),
     Kind.CODE_FLAGGED: (Role.HOSPITAL, Said("set the pack aside and clear up where it came from")),
     Kind.RECALL: (Role.HOSPITAL, Said("set the lots aside until the recall is closed")),
     Kind.SHEET_UNCONFIRMED: (Role.HOSPITAL, Said("confirm the sheet, or dispute lines of it")),

@@ -20,8 +20,10 @@ from shared.next_steps import (
     account_step,
     agency,
     authority,
+    bank_step,
     day_over,
     distributor,
+    doubt_step,
     hospital,
     recall_step,
 )
@@ -69,10 +71,13 @@ class Around:
         return next(later, None), receipt.payable_yuan
 
 
-def alert_steps(alert: Alert, names: Names, around: Around | None) -> list[NextStep]:
-    """Everybody who must act on an alert; `around` is what one about a payable is about. Nobody when it is resolved."""
+def alert_steps(alert: Alert, names: Names, around: Around | WatchedSheet | None) -> list[NextStep]:
+    """Everybody who must act on an alert; `around` is what one about a payable, or about a sheet that was not paid, is about.
+    Nobody when it is resolved."""
     if alert.state != State.OPEN:
         return []
+    if isinstance(around, WatchedSheet):
+        return list(_unpaid_steps(alert, names, around))
     if around is not None and (steps := list(_payable_steps(alert, names, around))):
         return steps
     role, what = ACTS[Kind(alert.kind)]
@@ -121,12 +126,33 @@ def _payment(alert: Alert, names: Names, around: Around) -> Iterator[NextStep]:
             yuan=yuan,
         )
         yield NextStep(who=buyer, what=what, by=day_over(sheet.confirm_by))
+    elif sheet.sending:
+        yield bank_step(due)
+    elif sheet.in_doubt:
+        yield doubt_step(alert.region, due)
     elif sheet.receiving == CONFIRMED:
         role, pay = ACTS[Kind.PAYMENT_OVERDUE]
         yield NextStep(who=_party(alert, role, names), what=Said("{what}: {yuan}", what=pay, yuan=yuan), by=due)
-    if sheet.receiving != CONFIRMED:
+    if sheet.receiving != CONFIRMED and not (sheet.sending or sheet.in_doubt):
         supplier = _party(alert, Role.DISTRIBUTOR, names)
         yield account_step(named=sheet.receiving == NAMED, supplier=supplier, region=alert.region, by=due)
+
+
+def _unpaid_steps(alert: Alert, names: Names, sheet: WatchedSheet) -> Iterator[NextStep]:
+    """Who sees to a sheet that the bank did not pay: the agency, to another account where the supplier names one."""
+    supplier, due = _party(alert, Role.DISTRIBUTOR, names), day_over(sheet.due_on)
+    if sheet.sending:
+        yield bank_step(due)
+    elif sheet.in_doubt:
+        yield doubt_step(alert.region, due)
+    elif sheet.receiving != CONFIRMED:
+        yield account_step(named=sheet.receiving == NAMED, supplier=supplier, region=alert.region, by=due)
+    else:
+        reason = alert.evidence["reason"]
+        again = Said("take the sheet into another payment run; the bank did not pay: {reason}", reason=reason)
+        yield NextStep(who=agency(alert.region), what=again, by=due)
+        other = Said("name another receiving account if this is why the bank did not pay: {reason}", reason=reason)
+        yield NextStep(who=supplier, what=other, by=due)
 
 
 def _yuan(amount: Decimal) -> Said:

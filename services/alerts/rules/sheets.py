@@ -19,7 +19,8 @@ NAMED, CONFIRMED = "named", "confirmed"
 class WatchedSheet:
     """A month's sheet as far as it is known here; `issued_at` is None while only a later deed has arrived; `answered_at`: the
     hospital confirmed it, or disputed lines of it; `confirmed_at`: it confirmed what was left; `returned_at`: the agency sent
-    it back; `paid_at`: the bank paid it; `unpaid_at`: its payment failed or came back. Each of the five is the last time."""
+    it back; `sent_at`: the bank was asked to pay it; `paid_at`: the bank paid it; `unpaid_at`: its payment failed or came back;
+    `doubted_at`: the bank said both of a payment of it; `undoubted_at`: the agency had found out of all. Each: the last time."""
 
     sheet_id: UUID
     institution_code: str
@@ -36,6 +37,9 @@ class WatchedSheet:
     due_on: date | None
     paid_at: datetime | None
     unpaid_at: datetime | None
+    sent_at: datetime | None
+    doubted_at: datetime | None
+    undoubted_at: datetime | None
     issued_event: UUID | None
     receiving: str | None = None
     """how far the account is that its supplier is paid to: `named`, `confirmed`; None before one is named; not of its own row"""
@@ -54,6 +58,18 @@ class WatchedSheet:
     def paid(self) -> bool:
         """Whether the bank has paid it, and no payment of it failed or came back since."""
         return self.paid_at is not None and not (self.unpaid_at and self.unpaid_at >= self.paid_at)
+
+    @property
+    def sending(self) -> bool:
+        """Whether the bank was asked to pay it, and has not answered since."""
+        return self.sent_at is not None and all(
+            at is None or at < self.sent_at for at in (self.paid_at, self.unpaid_at)
+        )
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the bank has said both of a payment of it, and nobody has found out since."""
+        return self.doubted_at is not None and (self.undoubted_at is None or self.undoubted_at < self.doubted_at)
 
     def _sent_back_since(self, at: datetime) -> bool:
         return self.returned_at is not None and self.returned_at > at

@@ -110,6 +110,9 @@ sheets = sa.Table(
     sa.Column("due_on", sa.Date),
     sa.Column("paid_at", INSTANT),
     sa.Column("unpaid_at", INSTANT),
+    sa.Column("sent_at", INSTANT),
+    sa.Column("doubted_at", INSTANT),
+    sa.Column("undoubted_at", INSTANT),
     sa.Column("issued_event", sa.Uuid),
     info=private(OWN, "region"),
 )

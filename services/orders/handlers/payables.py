@@ -15,6 +15,8 @@ from shared.events.settlement import (
     PayableHeld,
     PayableOpened,
     PayableReleased,
+    PaymentDoubted,
+    PaymentSent,
     ReceivingAccountChanged,
     SheetConfirmed,
     SheetIssued,
@@ -75,6 +77,19 @@ async def on_sheets_returned(tx: Tx, events: Sequence[Received[SheetReturned]]) 
     """The agency sent a sheet back: the hospital confirms it anew, by another day."""
     told = [(one.data, {"confirm_by": one.data.confirm_by, "returned_at": one.time}) for one in events]
     await queries.fill_sheets(tx, told)
+
+
+async def on_payments_sent(tx: Tx, events: Sequence[Received[PaymentSent]]) -> None:
+    """The bank was asked to pay sheets."""
+    told = [(one.data, {"sent_at": one.time}) for one in sorted(events, key=lambda event: event.time)]
+    await queries.fill_sheets(tx, [(fact, when) for fact, when in told if fact.month is not None])
+
+
+async def on_payments_doubted(tx: Tx, events: Sequence[Received[PaymentDoubted]]) -> None:
+    """The bank has said both of payments of sheets, or the agency has found out which is true."""
+    for in_doubt, column in ((True, "doubted_at"), (False, "undoubted_at")):
+        own = sorted((one for one in events if one.data.in_doubt is in_doubt), key=lambda event: event.time)
+        await queries.fill_sheets(tx, [(one.data, {column: one.time}) for one in own])
 
 
 async def on_accounts_changed(tx: Tx, events: Sequence[Received[ReceivingAccountChanged]]) -> None:

@@ -16,10 +16,19 @@ from services.orders.rules.payables import CONFIRMED, NAMED, Known, Sent, Sheet
 from services.orders.rules.shipments import CANCELLED
 from services.orders.tables import accounts, line_payments, order_lines, payables, sheets, shipment_lines, shipments
 from shared.db import Tx
-from shared.events.settlement import PaymentFailed, PaymentPaid, SheetConfirmed, SheetIssued, SheetReturned
+from shared.events.settlement import (
+    PaymentDoubted,
+    PaymentFailed,
+    PaymentPaid,
+    PaymentSent,
+    SheetConfirmed,
+    SheetIssued,
+    SheetReturned,
+)
 from shared.values import names_of
 
-OfSheet = SheetIssued | SheetConfirmed | SheetReturned | PaymentPaid | PaymentFailed
+OfPayment = PaymentSent | PaymentPaid | PaymentFailed | PaymentDoubted
+OfSheet = SheetIssued | SheetConfirmed | SheetReturned | OfPayment
 
 _PAYABLE = ("shipment_line_id", "payable_id", "institution_code", "distributor_code", "manufacturer_code", "region")
 MOVING = ("disputed", "resolve_by", "on_sheets", "moved_at", "version")
@@ -37,17 +46,18 @@ ON CONFLICT (shipment_line_id) DO UPDATE SET {", ".join(f"{name} = excluded.{nam
 WHERE payables.version <= excluded.version
 """  # noqa: S608  names are declared
 # What is known of a sheet is never unlearnt: that it was confirmed may arrive before that it was issued.
-_TOLD = ("confirm_by", "due_on", "issued_at", "confirmed_at", "returned_at", "paid_at", "unpaid_at")
+_LAST = ("confirmed_at", "returned_at", "paid_at", "unpaid_at", "sent_at", "doubted_at", "undoubted_at")
+_TOLD = ("confirm_by", "due_on", "issued_at", *_LAST)
 _FILL_SHEETS = f"""
 INSERT INTO sheets AS t (sheet_id, institution_code, distributor_code, region, month, {", ".join(_TOLD)})
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[], $7::date[], $8::timestamptz[],
-    $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[]) ORDER BY 1
+    $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[],
+    $15::timestamptz[]) ORDER BY 1
 ON CONFLICT (sheet_id) DO UPDATE SET issued_at = coalesce(t.issued_at, excluded.issued_at),
-    due_on = coalesce(t.due_on, excluded.due_on), paid_at = greatest(t.paid_at, excluded.paid_at),
-    unpaid_at = greatest(t.unpaid_at, excluded.unpaid_at),
+    due_on = coalesce(t.due_on, excluded.due_on),
     confirm_by = CASE WHEN excluded.returned_at > coalesce(t.returned_at, '-infinity') THEN excluded.confirm_by
         ELSE coalesce(t.confirm_by, excluded.confirm_by) END,
-    confirmed_at = greatest(t.confirmed_at, excluded.confirmed_at), returned_at = greatest(t.returned_at, excluded.returned_at)
+    {", ".join(f"{name} = greatest(t.{name}, excluded.{name})" for name in _LAST)}
 """  # noqa: S608  names are declared
 
 _KEEP_ACCOUNTS = """
@@ -94,7 +104,7 @@ async def keep_accounts(tx: Tx, rows: Sequence[tuple[UUID, str, str, str, int]])
 
 async def fill_sheets(tx: Tx, told: Sequence[tuple[OfSheet, Mapping[str, Any]]]) -> None:
     """Keeps what one kind of event, the newest last, tells of sheets: by when to confirm and to pay it; when it was issued,
-    confirmed, sent back, paid, and paid no more."""
+    confirmed, sent back, sent to the bank, paid, paid no more, in doubt and in doubt no more."""
     rows = {
         one.sheet_id: (
             one.sheet_id,

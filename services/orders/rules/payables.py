@@ -17,7 +17,18 @@ from services.orders.rules.lines import Line, goods_of
 from services.orders.rules.recalls import Lot, Recalled, RecalledLot, open_now
 from shared import clock, money
 from shared.errors import Said
-from shared.next_steps import PLATFORM, Actor, NextStep, account_step, agency, day_over, distributor, recall_step
+from shared.next_steps import (
+    PLATFORM,
+    Actor,
+    NextStep,
+    account_step,
+    agency,
+    bank_step,
+    day_over,
+    distributor,
+    doubt_step,
+    recall_step,
+)
 from shared.values import frozen
 
 NAMED, CONFIRMED = "named", "confirmed"
@@ -82,6 +93,11 @@ class Sheet:
     paid_at: datetime | None = None
     unpaid_at: datetime | None = None
     """when its payment failed or came back last"""
+    sent_at: datetime | None = None
+    """when the bank was asked last to pay it"""
+    doubted_at: datetime | None = None
+    undoubted_at: datetime | None = None
+    """when the bank said both of a payment of it, and when the agency had found out of all"""
     receiving: str | None = None
     """how far the account is that its distributor is paid to: `named`, `confirmed`; None before one is named"""
 
@@ -94,6 +110,18 @@ class Sheet:
     def paid(self) -> bool:
         """Whether the bank has paid it, and no payment of it failed or came back since."""
         return self.paid_at is not None and not (self.unpaid_at and self.unpaid_at >= self.paid_at)
+
+    @property
+    def sending(self) -> bool:
+        """Whether the bank was asked to pay it, and has not answered since."""
+        return self.sent_at is not None and all(
+            at is None or at < self.sent_at for at in (self.paid_at, self.unpaid_at)
+        )
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the bank has said both of a payment of it, and nobody has found out since."""
+        return self.doubted_at is not None and (self.undoubted_at is None or self.undoubted_at < self.doubted_at)
 
 
 @frozen
@@ -114,7 +142,7 @@ class Known:
 class _Ask(IntEnum):
     """What is asked for, in the order in which it is told."""
 
-    DISPUTE, RECALL, CAPTURE, ISSUE, CONFIRM, PAY, ACCOUNT, PAY_LATER = range(8)
+    DISPUTE, RECALL, CAPTURE, ISSUE, CONFIRM, FIND_OUT, SENDING, PAY, ACCOUNT, PAY_LATER = range(10)
 
 
 class _Wait(NamedTuple):
@@ -153,10 +181,10 @@ def _waits(sent: Sent, recall: RecalledLot | None, sheets: Sequence[Sheet] | Non
         return
     if sent.missing > 0:
         yield _Wait(_Ask.CAPTURE, sent.codes_by), Decimal(0)
-    if sent.disputed is not None or sent.paid_yuan >= sent.amount_yuan:
+    if sent.disputed is not None:
         return
     sheet, yuan = _sheet_of(sent, sheets or ())
-    if yuan > 0:
+    if (yuan > 0 and sent.paid_yuan < sent.amount_yuan) or (sheet is not None and sheet.in_doubt):
         yield from ((wait, yuan) for wait in _moving(sent, sheet, seen=sheets is not None))
 
 
@@ -169,9 +197,13 @@ def _moving(sent: Sent, sheet: Sheet | None, *, seen: bool) -> Iterator[_Wait]:
         yield _Wait(_Ask.ISSUE, sent.sheet_by)
     elif not sheet.confirmed:
         yield _Wait(_Ask.CONFIRM, day_over(sheet.confirm_by), sheet)
+    elif sheet.sending:
+        yield _Wait(_Ask.SENDING, due)
+    elif sheet.in_doubt:
+        yield _Wait(_Ask.FIND_OUT, due)
     elif sheet.receiving == CONFIRMED:
         yield _Wait(_Ask.PAY, due)
-    if sheet is not None and sheet.receiving != CONFIRMED:
+    if sheet is not None and sheet.receiving != CONFIRMED and not (sheet.sending or sheet.in_doubt):
         yield _Wait(_Ask.ACCOUNT, due, sheet.receiving)
 
 
@@ -179,7 +211,7 @@ def _sheet_of(sent: Sent, sheets: Sequence[Sheet]) -> tuple[Sheet | None, Decima
     """The oldest sheet on which money waits, None before it is issued, and how much waits; `sheets` the oldest month first."""
     parts = sent.on_sheets or {}
     for sheet in sheets:
-        if (part := parts.get(str(sheet.sheet_id))) and not sheet.paid:
+        if (part := parts.get(str(sheet.sheet_id))) and (sheet.in_doubt or not sheet.paid):
             return sheet, Decimal(part)
     unpaid = sent.payable_yuan - sent.paid_yuan
     if sent.moved_at is None or sent.received_at is None:
@@ -199,6 +231,10 @@ def _step(line: Line, buyer: Actor, wait: _Wait, parts: Sequence[_Part]) -> Next
         case _Ask.ACCOUNT, receiving:
             supplier = distributor(line.distributor_code, line.distributor_name)
             return account_step(named=receiving == NAMED, supplier=supplier, region=line.region, by=wait.by)
+        case _Ask.FIND_OUT, _:
+            return doubt_step(line.region, wait.by)
+        case _Ask.SENDING, _:
+            return bank_step(wait.by)
         case _Ask.DISPUTE, reason:
             what = Said("settle the dispute over line {line}: {reason}", line=line.line_number, reason=reason)
         case _, Sheet() as sheet:

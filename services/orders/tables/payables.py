@@ -57,6 +57,9 @@ sheets = sa.Table(
     sa.Column("returned_at", sa.DateTime(timezone=True)),
     sa.Column("paid_at", sa.DateTime(timezone=True)),
     sa.Column("unpaid_at", sa.DateTime(timezone=True)),
+    sa.Column("sent_at", sa.DateTime(timezone=True)),
+    sa.Column("doubted_at", sa.DateTime(timezone=True)),
+    sa.Column("undoubted_at", sa.DateTime(timezone=True)),
     sa.Index("ix_sheets_parties", "institution_code", "distributor_code", "month"),
     info=private(("institution_code", "distributor_code"), "region"),
 )

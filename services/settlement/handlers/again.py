@@ -13,7 +13,7 @@ from uuid import UUID
 
 from services.settlement.handlers.accounts import changed_fact
 from services.settlement.handlers.payables import opened_fact, released_fact
-from services.settlement.handlers.payments import answer_fact, parts_of, sent_fact
+from services.settlement.handlers.payments import answer_fact, doubted_fact, parts_of, sent_fact
 from services.settlement.handlers.sheets import held_fact, returned_fact
 from services.settlement.queries.again import (
     accounts_after,
@@ -118,5 +118,7 @@ def _of_payment(payment: Payment, booked: dict[tuple[UUID, str], list[Booked]]) 
     for posting in ANSWERS.get(payment.state, ()):
         if lines := list({each.payable_id: each for each in booked.get((payment.id, posting.value), ())}.values()):
             facts = (answer_fact(posting, payment, part) for part in parts_of(lines)[payment.id])
-            return [Again(fact, payment.version, payment.answered_at) for fact in facts]
+            doubt = [Again(doubted_fact(payment, in_doubt=True), payment.version, payment.contradicted_at)]
+            answers = [Again(fact, payment.version, payment.answered_at) for fact in facts]
+            return [*answers, *doubt] if payment.in_doubt else answers
     return []

@@ -1,4 +1,4 @@
-"""Ends doubts about payments that the bank called paid after they had failed: the agency finds out, and books or dismisses.
+"""Ends doubts about payments of which the bank has said both: the agency finds out, and books or dismisses.
 
 A payment is booked as made after all only while its sheet is as it was when the bank was asked, and no other payment of it is
 made or on its way: the sheet is locked, and of one sheet the database lets no two be.
@@ -7,7 +7,7 @@ made or on its way: the sheet is locked, and of one sheet the database lets no t
 from uuid import UUID
 
 from services.settlement.errors import PaymentNotFound, PaymentNotOpen
-from services.settlement.handlers.payments import settle, store_payments
+from services.settlement.handlers.payments import end_doubts, settle, store_payments
 from services.settlement.handlers.runs import parties_of_payment
 from services.settlement.queries import payments as queries
 from services.settlement.queries import sheets as sheet_queries
@@ -34,14 +34,15 @@ async def confirm_payment(tx: Tx, caller: Caller, payment_id: UUID, command: Con
 
 
 async def dismiss_doubt(tx: Tx, caller: Caller, payment_id: UUID, command: DismissDoubt) -> Payment:
-    """The bank did not make the payment: its sheet may be paid again. Raises PaymentNotFound, PaymentNotOpen."""
+    """What is booked of the payment is true: one that failed may be paid again. Raises PaymentNotFound, PaymentNotOpen."""
     before = await _payment(tx, payment_id)
     after = rules.dismissed(before)
     detail = {"reason": command.reason, "changes": history.changes(before, after, "contradicted_at")}
     history.note(tx, caller, after.id, "doubt_dismissed", parties_of_payment(after), detail)
     about_sheet = {"payment_id": after.id, **detail}
     history.note(tx, caller, after.sheet_id, "doubt_dismissed", parties_of_payment(after), about_sheet)
-    await store_payments(tx, [after])
+    await sheet_queries.sheets_to_change(tx, [after.sheet_id])
+    await store_payments(tx, await end_doubts(tx, [after]))
     return await queries.get_payment(tx, payment_id)
 
 

@@ -8,7 +8,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,14 +25,14 @@ from services.settlement.queries.ledger import Booked, book_sheets
 from services.settlement.rules import payments as rules
 from services.settlement.rules import sheets as sheet_rules
 from services.settlement.rules.ledger import Posting
-from services.settlement.rules.payments import BankAnswer, Payment, Verdict
+from services.settlement.rules.payments import BankAnswer, Payment
 from services.settlement.rules.runs import APPROVED, DONE
 from services.settlement.tables import payments
 from shared import clock, deadlines, history, jobs, outbox
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import ServiceError
-from shared.events.settlement import PaidLine, PaymentFailed, PaymentPaid, PaymentSent
+from shared.events.settlement import PaidLine, PaymentDoubted, PaymentFailed, PaymentPaid, PaymentSent
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 from shared.jobs import Job
@@ -99,7 +98,12 @@ async def reserve(tx: Tx, run_id: UUID, after: UUID) -> list[Payment]:
 
 def sent_fact(payment: Payment) -> PaymentSent:
     """That the bank is asked to pay."""
-    return PaymentSent(**_said(payment), sent_at=payment.sent_at or clock.now())
+    return PaymentSent(**_said(payment), sent_at=payment.sent_at or clock.now(), month=payment.month)
+
+
+def doubted_fact(payment: Payment, *, in_doubt: bool) -> PaymentDoubted:
+    """That the bank has said both of a payment, or that the agency has found out which is true."""
+    return PaymentDoubted(**_said(payment), month=payment.month, in_doubt=in_doubt)
 
 
 async def when_ask_bank(tx: Tx, due: Sequence[Deadline]) -> None:
@@ -114,7 +118,8 @@ async def when_ask_bank(tx: Tx, due: Sequence[Deadline]) -> None:
 async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> list[Payment | ServiceError | None]:
     """Books what the bank said: the payment where that was new, None where it was known, or why it does not fit.
 
-    An answer that contradicts an earlier one changes nothing and stays in the payment's history for a person.
+    An answer that contradicts an earlier one changes nothing and stays in the payment's history for a person. Of two new answers
+    for one payment in one call only the first is taken.
     """
     if not answers:
         return []
@@ -130,11 +135,16 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
                 PaymentNotFound("There is no payment {payment_id} that you may see.", payment_id=answer.payment_id)
             )
             continue
+        answered_now = any(payment.id in by_id for by_id in booking.values())
         try:
-            after, posting = _answered(payment, answer, now, booking)
+            after, posting = rules.answered(payment, answer, now)
         except PaymentNotOpen as contradiction:
-            known[payment.id] = await _doubt(tx, who, payment, answer, contradiction.detail)
-            outcomes.append(contradiction)
+            if not answered_now:
+                known[payment.id] = before[payment.id] = await _doubt(tx, who, payment, answer, contradiction.detail)
+            outcomes.append(_two_at_once(payment) if answered_now else contradiction)
+            continue
+        if posting and answered_now:
+            outcomes.append(_two_at_once(payment))
             continue
         known[payment.id] = after
         outcomes.append(after if posting else None)
@@ -146,28 +156,32 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
 
 
 async def _doubt(tx: Tx, who: Caller, payment: Payment, answer: BankAnswer, detail: str) -> Payment:
-    """Keeps what the bank said against its own word; one that it calls paid after all keeps the sheet from being paid again."""
+    """Keeps what the bank said against its own word, and says that the payment is in doubt where it was the contrary."""
     said = {"detail": detail, "answer": answer.verdict, "paid_at": answer.paid_at, "reason": answer.reason}
     history.note(tx, who, payment.id, "contradicted", parties_of_payment(payment), said)
     after = rules.heard(payment, answer)
-    if (payment.state, answer.verdict) == (rules.FAILED, Verdict.PAID):
+    if (payment.state, answer.verdict) in rules.DOUBTFUL:
         about_sheet = {"payment_id": payment.id, **said}
         history.note(tx, who, payment.sheet_id, "payment_contradicted", parties_of_payment(payment), about_sheet)
-        after = replace(after, contradicted_at=clock.now())
-    await tx.change(payments, [{"id": after.id, "answers": after.answers, "contradicted_at": after.contradicted_at}])
+        after = replace(after, contradicted_at=clock.now(), version=after.version + 1)
+        outbox.record(tx, doubted_fact(after, in_doubt=True), after.version)
+    await store_payments(tx, [after])
     return after
 
 
-def _answered(
-    payment: Payment, answer: BankAnswer, now: datetime, booking: dict[Posting, dict[UUID, Payment]]
-) -> tuple[Payment, Posting | None]:
-    """As the rule says; of two new answers for one payment in one call only the first is taken."""
-    after, posting = rules.answered(payment, answer, now)
-    if posting and any(payment.id in by_id for by_id in booking.values()):
-        raise PaymentNotOpen(
-            "Payment {payment_id} has two new answers at once; send the later one by itself.", payment_id=payment.id
-        )
-    return after, posting
+async def end_doubts(tx: Tx, ended: Sequence[Payment]) -> list[Payment]:
+    """Says of payments, whose sheets are locked, that they are not in doubt any more."""
+    doubted = await queries.still_in_doubt(tx, ended)
+    after = [replace(each, version=each.version + 1) for each in ended]
+    for each in after:
+        outbox.record(tx, doubted_fact(each, in_doubt=each.sheet_id in doubted), each.version)
+    return after
+
+
+def _two_at_once(payment: Payment) -> PaymentNotOpen:
+    return PaymentNotOpen(
+        "Payment {payment_id} has two new answers at once; send the later one by itself.", payment_id=payment.id
+    )
 
 
 async def settle(
@@ -194,7 +208,8 @@ async def settle(
         about_sheet = {"payment_id": payment.id, **detail, "changes": moved}
         action = "paid" if payment.state == rules.PAID else "payment_failed"
         history.note(tx, who, payment.sheet_id, action, parties_of_sheet(sheets[payment.sheet_id]), about_sheet)
-    await store_payments(tx, said)
+    ended = await end_doubts(tx, [payment for payment in said if before[payment.id].in_doubt])
+    await store_payments(tx, [payment for payment in said if not before[payment.id].in_doubt] + ended)
     await store(tx, list(sheets.values()))
     done = await run_queries.finish_runs(tx, [payment.run_id for payment in said])
     for run_id, agency_code, region in done:

@@ -63,10 +63,12 @@ FAILED_TO = (
     .label("failed_to")
 )
 """What the account is now that this payment went to."""
-IN_DOUBT = sa.exists().where(
-    payments.c.sheet_id == sheets.c.id, payments.c.state == FAILED, payments.c.contradicted_at.is_not(None)
+IN_DOUBT = sa.exists().where(payments.c.sheet_id == sheets.c.id, payments.c.contradicted_at.is_not(None))
+"""Whether the bank has said both of a payment of a sheet."""
+_OTHERS_IN_DOUBT = (
+    "SELECT sheet_id FROM payments WHERE sheet_id = ANY($1::uuid[]) AND id <> ALL($2::uuid[])"
+    " AND contradicted_at IS NOT NULL"
 )
-"""Whether the bank has said paid of a payment of a sheet after it had failed."""
 _SHEET_STATE = (
     sa.select(sheets.c.state).where(sheets.c.id == payments.c.sheet_id).scalar_subquery().label("sheet_state")
 )
@@ -151,6 +153,12 @@ async def count_doubted(tx: Tx, run_id: UUID) -> int:
 async def find_payment_on(tx: Tx, sheet_id: UUID) -> Payment | None:
     """The payment of a sheet that is made or on its way; at most one is."""
     return await tx.one(Payment, _ON_SHEET, sheet_id=sheet_id)
+
+
+async def still_in_doubt(tx: Tx, ended: Sequence[Payment]) -> set[UUID]:
+    """The sheets of these payments, of which no doubt is left, of which another payment is in doubt; lock the sheets first."""
+    ids = ([each.sheet_id for each in ended], [each.id for each in ended])
+    return {row[0] for row in await tx.sql(_OTHERS_IN_DOUBT, *ids)} if ended else set()
 
 
 async def approve_payments(tx: Tx, run_id: UUID, at: datetime) -> None:

@@ -30,7 +30,7 @@ _FAILED = (
 )
 _IN_DOUBT = (
     sa.select(sa.func.count())
-    .where(payments.c.run_id == payment_runs.c.id, payments.c.state == FAILED, payments.c.contradicted_at.is_not(None))
+    .where(payments.c.run_id == payment_runs.c.id, payments.c.contradicted_at.is_not(None))
     .scalar_subquery()
 )
 _ALL = sa.select(

@@ -54,5 +54,6 @@ async def confirm_payment(payment_id: UUID, command: ConfirmPayment, caller: Cal
 
 @router.post("/{payment_id}/dismissal")
 async def dismiss_doubt(payment_id: UUID, command: DismissDoubt, caller: CallerHere, tx: TxHere) -> PaymentView:
-    """The agency found out that the bank did not make such a payment: it stays failed, and its sheet may be paid again."""
+    """The agency found out that what is booked of a payment in doubt is true: one that failed may be paid again, one that is paid
+    stays paid."""
     return PaymentView.of(await doubts.dismiss_doubt(tx, caller, payment_id, command))

@@ -191,9 +191,9 @@ def _money_steps(seen: Seen) -> list[NextStep]:
     who = hospital(payable.institution_code, payable.institution_name)
     on_sheet = sheets.next_steps(seen.sheet) if seen.sheet is not None else []
     match seen.state:
-        case "paid" | "recalled":
+        case "recalled":
             return []
-        case "awaiting_codes" | "sheeted":
+        case "awaiting_codes" | "sheeted" | "paid":
             return on_sheet
         case "held":
             what = Said(

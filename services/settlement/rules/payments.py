@@ -12,9 +12,9 @@ from uuid import UUID
 
 from services.settlement.errors import PaymentNotOpen
 from services.settlement.rules.ledger import Posting
-from services.settlement.rules.sheets import PAYING, REVIEWED, Paying, doubt_step
+from services.settlement.rules.sheets import PAYING, REVIEWED, Paying
 from shared.errors import Said
-from shared.next_steps import NextStep, agency, day_over
+from shared.next_steps import NextStep, agency, day_over, doubt_step
 from shared.values import frozen
 
 PLANNED, SENDING, PAID, FAILED, WITHDRAWN = STATES = ("planned", "sending", "paid", "failed", "withdrawn")
@@ -46,6 +46,9 @@ NEXT = {
     (PAID, Verdict.BOUNCED): (FAILED, Posting.BOUNCED),
 }
 """State and answer → state, and what the ledger books."""
+
+DOUBTFUL = {(FAILED, Verdict.PAID), (PAID, Verdict.REFUSED)}
+"""The contrary of what the bank has said of the whole payment: a person finds out which is true."""
 
 SAID_BEFORE = {(PAID, Verdict.PAID), (FAILED, Verdict.REFUSED), (FAILED, Verdict.BOUNCED)}
 """The same answer again, which changes nothing."""
@@ -79,7 +82,7 @@ class Payment:
     account_number: str | None = None
     """the account as it was confirmed when the payment was planned; None of what earlier versions planned"""
     contradicted_at: datetime | None = None
-    """when the bank said paid after it had said that it was not, until the agency has found out whether it was"""
+    """when the bank said the contrary of what it had said, paid or not, until the agency has found out which is true"""
     answers: Sequence[Words] = ()
     """what the bank has answered, the oldest first"""
     bank_reference: str | None = None
@@ -93,7 +96,7 @@ class Payment:
     @property
     def in_doubt(self) -> bool:
         """Whether the bank has said both that it failed and that it was made, and nobody has found out yet."""
-        return self.state == FAILED and self.contradicted_at is not None
+        return self.contradicted_at is not None
 
 
 @frozen
@@ -129,6 +132,7 @@ def answered(payment: Payment, answer: BankAnswer, at: datetime) -> tuple[Paymen
             reason=answer.reason or (None if state == PAID else answer.verdict.value),
             answered_at=at,
             paid_at=(answer.paid_at or at) if state == PAID else payment.paid_at,
+            contradicted_at=None,
         )
         return heard(after, answer), posting
     says_nothing = answer.verdict in {Verdict.PENDING, Verdict.UNKNOWN} and payment.state == SENDING
@@ -153,6 +157,11 @@ def heard(payment: Payment, answer: BankAnswer) -> Payment:
 def confirmed(payment: Payment, bank_reference: str, reason: str, at: datetime) -> Payment:
     """The payment made after all, when the bank said that it was; raises PaymentNotOpen."""
     _check_in_doubt(payment, "confirmed")
+    if payment.state == PAID:
+        raise PaymentNotOpen(
+            "Payment {id} is booked as paid; dismiss the doubt if it was made, and load a `bounced` row if its money came back.",
+            id=payment.id,
+        )
     said = [answer["paid_at"] for answer in payment.answers if answer["verdict"] == Verdict.PAID]
     return replace(
         payment,
@@ -166,7 +175,7 @@ def confirmed(payment: Payment, bank_reference: str, reason: str, at: datetime) 
 
 
 def dismissed(payment: Payment) -> Payment:
-    """The payment failed for good: the agency found that it was not made; raises PaymentNotOpen."""
+    """The payment as it is booked: the agency found that this is true; raises PaymentNotOpen."""
     _check_in_doubt(payment, "dismissed")
     return replace(payment, contradicted_at=None)
 
@@ -174,8 +183,7 @@ def dismissed(payment: Payment) -> Payment:
 def _check_in_doubt(payment: Payment, verb: str) -> None:
     if not payment.in_doubt:
         raise PaymentNotOpen(
-            "Payment {id} is {state}, and nothing about it is in doubt; what the bank called paid after it had failed can be"
-            " {verb}.",
+            "Payment {id} is {state}, and nothing about it is in doubt; one of which the bank has said both can be {verb}.",
             id=payment.id,
             state=payment.state,
             verb=verb,
@@ -191,7 +199,7 @@ def ask_again_after(asked_times: int) -> timedelta:
 def next_step(payment: Payment) -> NextStep | None:
     """Whom a payment waits for; one that failed waits only until its sheet stands in another run, unless it is in doubt."""
     if payment.in_doubt:
-        return doubt_step(payment.region, payment.due_on)
+        return doubt_step(payment.region, day_over(payment.due_on))
     if payment.state in (PLANNED, SENDING):
         who, what = PAYING[_how_far(payment)](payment.region)
         return NextStep(who=who, what=what, by=day_over(payment.due_on))

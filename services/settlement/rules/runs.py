@@ -100,7 +100,7 @@ def next_step(run: Run) -> NextStep | None:
             return NextStep(who=BANK, what=what, by=by)
         case "done" if run.in_doubt:
             what = Said(
-                "find out with the bank whether {count:#payment} of the run were made, which it called failed, and later paid",
+                "find out with the bank whether {count:#payment} of the run were made, of which it has said both",
                 count=run.in_doubt,
             )
             return NextStep(who=office, what=what, by=by)

@@ -13,7 +13,19 @@ from uuid import UUID
 from services.settlement.errors import SheetNotOpen
 from services.settlement.rules import accounts
 from shared.errors import Said
-from shared.next_steps import BANK, PLATFORM, Actor, NextStep, account_step, agency, day_over, distributor, hospital
+from shared.next_steps import (
+    BANK,
+    PLATFORM,
+    Actor,
+    NextStep,
+    account_step,
+    agency,
+    bank_step,
+    day_over,
+    distributor,
+    doubt_step,
+    hospital,
+)
 from shared.values import frozen
 
 ISSUED, DISPUTED, CONFIRMED, REVIEWED, IN_RUN, PAID, EMPTY = STATES = (
@@ -109,7 +121,7 @@ class Sheet:
     failed_to: str | None = None
     """what the account of that payment is now; not kept in the sheet's own row"""
     in_doubt: bool = False
-    """whether the bank has said paid of a payment of it after it had failed; not kept in the sheet's own row"""
+    """whether the bank has said both of a payment of it; not kept in the sheet's own row"""
 
 
 def moved(sheet: Sheet, verb: str) -> Sheet:
@@ -164,7 +176,7 @@ def next_step(sheet: Sheet) -> NextStep | None:
     """Whom a sheet waits for; None when nobody has to act any more."""
     office = agency(sheet.region)
     if sheet.in_doubt and sheet.state in (REVIEWED, PAID):
-        return doubt_step(sheet.region, sheet.due_on)
+        return doubt_step(sheet.region, day_over(sheet.due_on))
     match sheet.state:
         case "issued" | "disputed":
             who = hospital(sheet.institution_code, sheet.institution_name)
@@ -217,15 +229,6 @@ def _account_step(sheet: Sheet) -> NextStep | None:
     return account_step(named=named, supplier=supplier, region=sheet.region, by=day_over(sheet.due_on))
 
 
-def doubt_step(region: str, due_on: date | None) -> NextStep:
-    """Who finds out whether the bank has made a payment of which it has said both."""
-    what = Said(
-        "find out with the bank whether the payment was made: it said that it had failed, and later that it was made; then"
-        " confirm it as made, or dismiss the doubt"
-    )
-    return NextStep(who=agency(region), what=what, by=day_over(due_on))
-
-
 PAYING: Mapping[Paying, Callable[[str], tuple[Actor, Said]]] = {
     Paying.PLANNED: lambda region: (agency(region), Said("another person than its maker approves the payment run")),
     Paying.BARRED: lambda region: (
@@ -236,7 +239,7 @@ PAYING: Mapping[Paying, Callable[[str], tuple[Actor, Said]]] = {
         ),
     ),
     Paying.APPROVED: lambda _: (PLATFORM, Said("send the payment to the bank")),
-    Paying.SENDING: lambda _: (BANK, Said("pay and answer; it is asked again under the same key")),
+    Paying.SENDING: lambda _: (BANK, bank_step(None).what),
 }
 """Whom a sheet or a payment in a run waits for."""
 

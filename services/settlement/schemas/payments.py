@@ -26,7 +26,7 @@ class ConfirmPayment(Command):
 
 
 class DismissDoubt(Command):
-    """The agency has found out with the bank that a payment in doubt was not made."""
+    """The agency has found out with the bank that what is booked of a payment in doubt is true: it was not made, or it was."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "银行确认未扣款, 回单为误发"}]})
 
@@ -52,8 +52,8 @@ class PaymentView(View):
     answered_at: datetime | None
     paid_at: datetime | None
     contradicted_at: datetime | None = Field(
-        description="when the bank said paid of it after it had failed, until the agency has found out whether it was: then the"
-        " payment is paid after all, or the doubt is dismissed"
+        description="when the bank said the contrary of what it had said of it, until the agency has found out which is true:"
+        " then the payment is paid after all, its money came back, or the doubt is dismissed"
     )
     bank_reference: str | None = Field(
         description="what the bank knows the payment by, of one that was booked as made after all"

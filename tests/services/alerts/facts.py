@@ -26,8 +26,10 @@ from shared.events.settlement import (
     PayableHeld,
     PayableOpened,
     PayableReleased,
+    PaymentDoubted,
     PaymentFailed,
     PaymentPaid,
+    PaymentSent,
     ReceivingAccountChanged,
     SheetConfirmed,
     SheetDisputed,
@@ -206,15 +208,18 @@ class Story:
         told = {"payment_id": uuid7(), "run_id": uuid7(), "sheet_id": self.sheet_id}
         return made(PaymentPaid, amount_yuan=Decimal(amount), paid_at=clock.now(), lines=(line,), **(told | fields))
 
-    def failed(self) -> PaymentFailed:
-        return made(
-            PaymentFailed,
-            payment_id=uuid7(),
-            run_id=uuid7(),
-            sheet_id=self.sheet_id,
-            amount_yuan=Decimal("123.40"),
-            reason="账户不存在",
-        )
+    def failed(self, **fields: Any) -> PaymentFailed:
+        return self._of_payment(PaymentFailed, reason="账户不存在", **fields)
+
+    def sent(self) -> PaymentSent:
+        return self._of_payment(PaymentSent, sent_at=clock.now(), month=date(2026, 3, 1))
+
+    def doubted(self, in_doubt: bool) -> PaymentDoubted:
+        return self._of_payment(PaymentDoubted, in_doubt=in_doubt, month=date(2026, 3, 1))
+
+    def _of_payment(self, kind: type[Any], **fields: Any) -> Any:
+        told = {"payment_id": uuid7(), "run_id": uuid7(), "sheet_id": self.sheet_id, "amount_yuan": Decimal("123.40")}
+        return made(kind, **(told | fields))
 
     def issued(self, **fields: Any) -> SheetIssued:
         """The month's sheet, to be confirmed by the fifth."""

@@ -78,7 +78,7 @@ def receipt(**fields: Any) -> WatchedReceipt:
         (Kind.COVERAGE_SHORT, H, "capture the missing trace codes", None),
         (Kind.PAYMENT_OVERDUE, OFFICE, "pay what is released", None),
         (Kind.LINE_REFUSED, H, "order from another supplier; the authority may resolve with a reason", None),
-        (Kind.PAYMENT_FAILED, OFFICE, "mend the account and pay the sheet again", None),
+        (Kind.PAYMENT_FAILED, OFFICE, "take the sheet into another payment run", None),
         (Kind.CODE_FLAGGED, H, "set the pack aside and clear up where it came from", None),
         (Kind.RECALL, H, "set the lots aside until the recall is closed", None),
     ],

@@ -110,6 +110,36 @@ async def test_money_that_was_taken_off_a_sheet_waits_for_the_next(
     assert "2026-04" in asked(await overdue())[0][1]
 
 
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+async def test_money_that_the_bank_was_asked_to_pay_waits_for_its_answer_and_in_doubt_for_the_agency_in_every_order(
+    worker: WorkerInHand, overdue: Overdue, order: tuple[int, ...]
+) -> None:
+    story, march = Story(), date(2026, 3, 1)
+    first = (story.opened(codes_required=False), account("confirmed"), story.issued(due_on=DUE_ON))
+    await worker.deliver(*first, story.sheet_confirmed(), at=NOON + DAY)
+    await worker.deliver(story.released(), sequence=2, at=NOON)
+    await worker.deliver(story.sent(), at=NOON + 2 * DAY)
+    (step,) = (await overdue())["next"]
+    assert (step["who"]["role"], step["what"].split(";")[0], step["by"]) == (
+        "bank",
+        "pay and answer",
+        "2026-04-01T16:00:00Z",
+    )
+    told: list[tuple[Any, datetime]] = [
+        (story.failed(month=march), NOON + 3 * DAY),
+        (story.doubted(True), NOON + 4 * DAY),
+        (story.doubted(False), NOON + 5 * DAY),
+        (story.doubted(True), NOON + 6 * DAY),
+    ]
+    for place in (*order, *order):
+        fact, at = told[place]
+        await worker.deliver(fact, at=at)
+    ((who, what),) = asked(await overdue())
+    assert (who, what.split(",")[0]) == ("agency", "find out with the bank whether the payment was made")
+    await worker.deliver(story.doubted(False), at=NOON + 7 * DAY)
+    assert asked(await overdue()) == [("agency", "pay what is released: 123.40 yuan")]
+
+
 async def test_what_settlement_says_again_tells_where_money_stands_that_was_kept_before_that_was_known(
     worker: WorkerInHand, overdue: Overdue
 ) -> None:

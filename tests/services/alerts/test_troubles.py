@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
+import httpx
 import pytest
 from uuid_utils.compat import uuid7
 
@@ -19,7 +20,9 @@ from tests.services.alerts.facts import (
     OTHER_HOSPITAL,
     OTHER_PRODUCT,
     PRODUCT,
+    REGION,
     Story,
+    account,
     cleared,
     flagged,
     recall,
@@ -113,6 +116,37 @@ async def test_a_failed_payment_is_trouble_until_the_sheet_is_paid(
         str(story.sheet_id),
         state,
     )
+
+
+@pytest.mark.parametrize("doubt_first", [False, True])
+async def test_a_failed_payment_says_who_can_do_what_until_it_is_paid(
+    worker: WorkerInHand, client: httpx.AsyncClient, caller: Any, doubt_first: bool
+) -> None:
+    async def steps() -> list[tuple[str, str]]:
+        answer = await client.get("/alerts?kind=payment_failed", headers=caller("agency", "JB330100", REGION))
+        (alert,) = answer.json()["items"]
+        return [(step["who"]["role"], step["what"]) for step in alert["next"]]
+
+    story, march = Story(), date(2026, 3, 1)
+    await worker.deliver(account("confirmed"), story.issued())
+    told = [(1, story.failed(month=march)), (2, story.doubted(True))]
+    await told_at(worker, *(reversed(told) if doubt_first else told))
+    ((who, what),) = await steps()
+    assert (who, what.split(",")[0]) == ("agency", "find out with the bank whether the payment was made")
+    await told_at(worker, (3, story.doubted(False)))
+    assert await steps() == [
+        ("agency", "take the sheet into another payment run; the bank did not pay: 账户不存在"),
+        ("distributor", "name another receiving account if this is why the bank did not pay: 账户不存在"),
+    ]
+    await worker.deliver(account("replaced"), sequence=2)
+    assert [(who, what.split(" for ")[0]) for who, what in await steps()] == [
+        ("distributor", "name a receiving account")
+    ]
+    await worker.deliver(account("confirmed"), sequence=3)
+    await told_at(worker, (4, story.sent()))
+    assert [who for who, _ in await steps()] == ["bank"]
+    await told_at(worker, (5, story.paid(month=march)))
+    assert await steps() == []
 
 
 async def test_a_sheet_that_fails_twice_is_one_alert_and_after_a_payment_another(

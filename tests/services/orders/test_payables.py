@@ -12,6 +12,8 @@ from shared.events.settlement import (
     PayableHeld,
     PayableOpened,
     PayableReleased,
+    PaymentDoubted,
+    PaymentSent,
     ReceivingAccountChanged,
     SheetConfirmed,
     SheetIssued,
@@ -216,6 +218,39 @@ async def test_the_money_for_a_line_goes_from_sheet_to_hospital_to_agency_and_ba
     await worker.deliver(payment(shipment, {0: "740.70"}))
     assert await next_of(hand, shipment) == []
     await worker.deliver(failure(shipment, {0: "0.00"}, step=1))
+    assert await next_of(hand, shipment) == [pay("740.70")]
+
+
+@pytest.mark.usefixtures("account_confirmed")
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+async def test_a_payment_under_way_waits_for_the_bank_and_one_in_doubt_for_who_finds_out_in_every_order(
+    hand: Hand, worker: WorkerInHand, order: tuple[int, ...]
+) -> None:
+    shipment = await accepted(hand)
+    line = shipment["lines"][0]
+    await worker.deliver(opened(line, shipment, False))
+    await worker.deliver(released(line, shipment), sequence=2, at=NOW)
+    await worker.deliver(issued(), confirmed(), at=NOW + timedelta(days=30))
+    of_sheet: dict[str, Any] = {"sheet_id": SHEET, "month": MARCH}
+    told = {**PARTIES, **of_sheet, "run_id": uuid4(), "payment_id": uuid4(), "amount_yuan": Decimal("740.70")}
+    await worker.deliver(PaymentSent(**told, sent_at=NOW), at=NOW + timedelta(days=31))
+    assert await next_of(hand, shipment) == [
+        ("bank", "pay and answer; it is asked again under the same key", DUE),
+    ]
+    facts: list[Any] = [
+        failure(shipment, {0: "0.00"}, step=1, **of_sheet),
+        PaymentDoubted(**told, in_doubt=True),
+        PaymentDoubted(**told, in_doubt=False),
+        payment(shipment, {0: "740.70"}, step=2, **of_sheet),
+    ]
+    for place in (*order, *order):
+        await worker.deliver(facts[place], sequence=place + 2, at=NOW + timedelta(days=32 + place))
+    assert await next_of(hand, shipment) == []
+    await worker.deliver(PaymentDoubted(**told, in_doubt=True), sequence=6, at=NOW + timedelta(days=40))
+    ((role, what, by),) = await next_of(hand, shipment)
+    assert (role, what.split(",")[0], by) == ("agency", "find out with the bank whether the payment was made", DUE)
+    await worker.deliver(failure(shipment, {0: "0.00"}, step=3, **of_sheet), at=NOW + timedelta(days=41))
+    await worker.deliver(PaymentDoubted(**told, in_doubt=False), sequence=7, at=NOW + timedelta(days=41))
     assert await next_of(hand, shipment) == [pay("740.70")]
 
 

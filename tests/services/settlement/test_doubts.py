@@ -1,4 +1,4 @@
-"""A payment that the bank called paid after it had failed: the agency finds out, and books it as made or dismisses the doubt."""
+"""A payment of which the bank has said both: the agency finds out, and books it as made or dismisses the doubt."""
 
 import asyncio
 from collections import Counter
@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from services.settlement.handlers.again import payments_again
 from services.settlement.rules.payments import Verdict
-from shared.events.settlement import PaymentPaid
+from shared.events.settlement import PaymentDoubted, PaymentPaid
 
 from .conftest import AGENCY_A, AGENCY_B, HOSPITAL, SUPPLIER, Stage, delivery
 from .test_failed_payments import DUE, FIND_OUT, answer, refused, told
@@ -34,6 +34,19 @@ async def confirm(stage: Stage, payment: dict[str, Any], status: int = 200, **he
     return await stage.post(f"/payments/{payment['id']}/confirmation", AGENCY_A, MADE, status, **headers)
 
 
+async def doubts_told(stage: Stage) -> list[bool]:
+    """What the doubts that were told say of their sheet."""
+    return [fact.in_doubt for fact in await stage.worker.said() if isinstance(fact, PaymentDoubted)]
+
+
+async def paid_and_refused(stage: Stage) -> tuple[str, dict[str, Any]]:
+    """A sheet whose payment was made and was called refused later, and the payment."""
+    path, payment = await refused(stage, Verdict.PAID, state="paid")
+    taken = await answer(stage, payment, f"{payment['id']},refused,,账户不存在")
+    assert [row["code"] for row in taken["refused"]] == ["payment_not_open"]
+    return path, await stage.get(f"/payments/{payment['id']}")
+
+
 async def run_over(stage: Stage, path: str) -> dict[str, Any]:
     """A run made by somebody who names the sheet."""
     body = {"sheet_ids": [path.removeprefix("/sheets/")]}
@@ -49,9 +62,8 @@ async def test_while_the_doubt_is_open_everything_says_who_finds_out(stage: Stag
     assert await told(stage, f"/payables/{payable['id']}") == [("agency", FIND_OUT, DUE)]
     ((who, what, by),) = await told(stage, f"/payment-runs/{payment['run_id']}")
     assert (who, by) == ("agency", DUE)
-    assert what == (
-        "find out with the bank whether 1 payment of the run were made, which it called failed, and later paid"
-    )
+    assert what == "find out with the bank whether 1 payment of the run were made, of which it has said both"
+    assert await doubts_told(stage) == [True]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.BOUNCED])
@@ -70,7 +82,9 @@ async def test_a_payment_that_was_made_after_all_is_booked_once(stage: Stage, ve
     entries = (await stage.get(f"/ledger/entries?payable_id={payable['id']}"))["items"]
     assert [entry["kind"] for entry in entries][-2:] == ["sent", "paid"]
     await stage.ledger_agrees()
-    (fact,) = [fact for fact in await stage.worker.said() if isinstance(fact, PaymentPaid)]
+    said = await stage.worker.said()
+    assert [fact.in_doubt for fact in said if isinstance(fact, PaymentDoubted)] == [True, False]
+    (fact,) = [fact for fact in said if isinstance(fact, PaymentPaid)]
     assert [str(part.amount_yuan) for part in fact.lines] == [payable["paid_yuan"]] == [str(fact.amount_yuan)]
     for about in (f"/payments/{payment['id']}", path):
         deed = (await stage.get(f"{about}/timeline"))["deeds"][-1]
@@ -99,6 +113,56 @@ async def test_a_doubt_that_was_dismissed_leaves_the_sheet_to_be_paid_again(stag
     await stage.worker.do_jobs()
     assert (await stage.get(path))["state"] == "paid"
     await stage.ledger_agrees()
+
+
+async def test_a_payment_that_was_made_and_is_called_refused_is_in_doubt_until_that_is_dismissed(stage: Stage) -> None:
+    path, payment = await paid_and_refused(stage)
+    (payable,) = (await stage.get("/payables"))["items"]
+    assert (payment["state"], payment["contradicted_at"] is None) == ("paid", False)
+    for about in (path, f"/payments/{payment['id']}", f"/payables/{payable['id']}"):
+        assert await told(stage, about) == [("agency", FIND_OUT, DUE)]
+    assert [who for who, _, _ in await told(stage, f"/payment-runs/{payment['run_id']}")] == ["agency"]
+    booked = await confirm(stage, payment, 409)
+    assert (booked["code"], "is booked as paid" in booked["detail"]) == ("payment_not_open", True)
+    gone = await stage.post(f"/payments/{payment['id']}/dismissal", AGENCY_A, NOT_MADE)
+    assert (gone["state"], gone["contradicted_at"], gone["waits_for"]) == ("paid", None, None)
+    assert (await told(stage, path), await told(stage, f"/payables/{payable['id']}")) == ([], [])
+    heard = await answer(stage, payment, f"{payment['id']},refused,,账户不存在")
+    assert (heard["unchanged"], heard["refused"]) == (1, [])
+    assert await doubts_told(stage) == [True, False]
+    await stage.ledger_agrees()
+
+
+async def test_such_a_doubt_ends_when_the_money_came_back(stage: Stage) -> None:
+    path, payment = await paid_and_refused(stage)
+    assert (await answer(stage, payment, f"{payment['id']},bounced,,账户已销户"))["failed"] == 1
+    found = await stage.get(f"/payments/{payment['id']}")
+    assert (found["state"], found["contradicted_at"]) == ("failed", None)
+    assert (await told(stage, path))[0][1].startswith("take the sheet into another payment run")
+    assert await doubts_told(stage) == [True, False]
+    await stage.ledger_agrees()
+
+
+async def test_a_sheet_of_which_two_payments_are_in_doubt_is_so_until_both_are_known(stage: Stage) -> None:
+    path, first = await doubted(stage)
+    run = await run_over(stage, path)
+    await stage.post(f"/payment-runs/{run['id']}/approval", AGENCY_B, status=202)
+    await stage.worker.do_jobs()
+    (second,) = [one for one in (await stage.get("/payments"))["items"] if one["id"] != first["id"]]
+    await answer(stage, second, f"{second['id']},paid,{SAID},")
+    for payment in (first, second):
+        await stage.post(f"/payments/{payment['id']}/dismissal", AGENCY_A, NOT_MADE)
+    assert await doubts_told(stage) == [True, True, True, False]
+    assert (await told(stage, path))[0][1].startswith("take the sheet into another payment run")
+
+
+async def test_a_doubt_that_is_open_is_told_again(stage: Stage) -> None:
+    await doubted(stage)
+    async with stage.worker.database.transaction() as tx:
+        again = (await payments_again(tx, "", 10)).facts
+    assert [type(one.fact).__name__ for one in again] == ["PaymentFailed", "PaymentDoubted"]
+    assert again[1].sequence > 0
+    assert again[1].fact.in_doubt
 
 
 async def test_a_result_file_of_yesterday_raises_no_doubt(stage: Stage) -> None:

@@ -9,21 +9,23 @@ from .conftest import AGENCY_A, AGENCY_B, SUPPLIER, Stage, delivery
 
 REFUSAL = "scripted refused"
 FIND_OUT = (
-    "find out with the bank whether the payment was made: it said that it had failed, and later that it was made; then"
-    " confirm it as made, or dismiss the doubt"
+    "find out with the bank whether the payment was made, of which it has said both; then confirm it if it was made and"
+    " counts as failed, load a `bounced` row if its money came back, or else dismiss the doubt"
 )
 DUE = "2025-04-04T16:00:00Z"
 
 
-async def refused(stage: Stage, verdict: Verdict = Verdict.REFUSED) -> tuple[str, dict[str, Any]]:
-    """A sheet whose payment failed, and the payment."""
+async def refused(
+    stage: Stage, verdict: Verdict = Verdict.REFUSED, state: str = "failed"
+) -> tuple[str, dict[str, Any]]:
+    """A sheet whose payment failed, or is in another state, and the payment."""
     (sheet,) = await stage.reviewed(delivery())
     stage.bank.script = {UUID(sheet["id"]): [verdict]}
     run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
     await stage.post(f"/payment-runs/{run['id']}/approval", AGENCY_B, status=202)
     await stage.worker.do_jobs()
     (payment,) = (await stage.get("/payments"))["items"]
-    assert payment["state"] == "failed"
+    assert payment["state"] == state
     return f"/sheets/{sheet['id']}", payment
 
 

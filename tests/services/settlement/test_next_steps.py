@@ -28,8 +28,8 @@ REJECT = (
     " confirmed one any more; then make another"
 )
 FIND_OUT = (
-    "find out with the bank whether the payment was made: it said that it had failed, and later that it was made; then"
-    " confirm it as made, or dismiss the doubt"
+    "find out with the bank whether the payment was made, of which it has said both; then confirm it if it was made and"
+    " counts as failed, load a `bounced` row if its money came back, or else dismiss the doubt"
 )
 ANSWER = "pay and answer; it is asked again under the same key"
 

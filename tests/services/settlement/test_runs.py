@@ -270,11 +270,19 @@ async def test_a_failure_of_many_lines_is_said_in_parts(stage: Stage, monkeypatc
     assert {str(fact.amount_yuan) for fact in said} == {"50.00"}
 
 
-async def test_two_new_answers_for_one_payment_in_one_file_are_not_both_taken(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("paid,,", "bounced,,x"), ("refused,,x", "paid,2025-03-31 10:00:00,"), ("paid,,", "refused,,x")],
+)
+async def test_two_new_answers_for_one_payment_in_one_file_are_not_both_taken(
+    stage: Stage, first: str, second: str
+) -> None:
     run, (row,) = await sent_by_file(stage, delivery())
     key = row["payment_id"]
-    answer = (await send(stage, run["id"], f"{RESULTS}{key},paid,,\n{key},bounced,,x\n")).json()
-    assert (answer["paid"], answer["failed"], answer["refused"][0]["code"]) == (1, 0, "payment_not_open")
+    answer = (await send(stage, run["id"], f"{RESULTS}{key},{first}\n{key},{second}\n")).json()
+    assert (answer["paid"] + answer["failed"], answer["refused"][0]["code"]) == (1, "payment_not_open")
+    assert answer["refused"][0]["detail"].endswith("send the later one by itself.")
+    assert (await stage.get(f"/payments/{key}"))["contradicted_at"] is None
     await stage.ledger_agrees()
 
 
