@@ -50,7 +50,9 @@ class PaymentView(View):
     reason: str | None
     sent_at: datetime | None
     answered_at: datetime | None
-    paid_at: datetime | None
+    paid_at: datetime | None = Field(
+        description="when the bank paid it; of one that is `failed`: when it paid what has come back since, at `answered_at`"
+    )
     contradicted_at: datetime | None = Field(
         description="when the bank said the contrary of what it had said of it, until the agency has found out which is true:"
         " then the payment is paid after all, its money came back, or the doubt is dismissed"
