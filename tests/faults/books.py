@@ -25,6 +25,7 @@ CREATE TEMP TABLE stood (
   source text, place bigint GENERATED ALWAYS AS IDENTITY, event_id uuid, stem text, version text, subject text, sequence int
 );
 CREATE TEMP TABLE applied (consumer text, event_id uuid, at timestamptz);
+CREATE TEMP TABLE done (consumer text, event_id uuid);
 CREATE TEMP TABLE heard (consumer text, stem text, version text);
 """
 _OUTBOX = """
@@ -33,11 +34,13 @@ SELECT $1::text, id, event_id, substring(type from '^(.*)\\.v\\d+$'), substring(
 FROM outbox
 """
 _INBOX = "SELECT $1::text, event_id, received_at FROM inbox"
+_WITNESS = "SELECT $1::text, event_id FROM witness"
 _STOOD = ("source", "event_id", "stem", "version", "subject", "sequence")
 
 
 class Books:
-    """The copies: `said` by each outbox, what `stood` on the topics, `applied` by each inbox, `heard`: who handles what."""
+    """The copies: `said` by each outbox, what `stood` on the topics, `applied` by each inbox,
+    `done` beside each effect (`witness.py`), `heard`: who handles what."""
 
     def __init__(self, session: asyncpg.Connection) -> None:
         self.session = session
@@ -50,6 +53,7 @@ class Books:
     async def copy_inbox(self, consumer: str, url: str, types: Collection[str]) -> None:
         """Copies what a service has applied, and notes the types that it handles."""
         await self._copy(url, _INBOX, consumer, "applied")
+        await self._copy(url, _WITNESS, consumer, "done")
         handled = [(consumer, *version_of(one)) for one in types]
         await self.session.copy_records_to_table("heard", records=handled)
 

@@ -37,7 +37,7 @@ _EFFECTS = """
 CREATE TEMP TABLE IF NOT EXISTS effects AS
 SELECT DISTINCT ON (consumer, source, subject, sequence, stem) consumer, source, subject, sequence, stem, applied.at
 FROM applied JOIN said USING (event_id) ORDER BY consumer, source, subject, sequence, stem, place;
-ANALYZE said, stood, applied, effects
+ANALYZE said, stood, applied, done, effects
 """
 # What each consumer handles of what was said, and when it took effect.
 _MEANT = """
@@ -52,6 +52,18 @@ SELECT count(*) FROM (
   ) AS latest FROM ({_MEANT}) AS meant
 ) AS applied WHERE at < latest
 """
+# Effects beyond the first of one fact at one consumer: of the same event again, or of another version of it.
+DONE_AGAIN = """
+SELECT coalesce(sum(times - 1), 0) FROM (
+  SELECT count(*) AS times FROM done JOIN said USING (event_id) GROUP BY consumer, source, subject, sequence, stem
+) AS effects
+"""
+UNMARKED = (
+    "SELECT count(*) FROM (SELECT consumer, event_id FROM done EXCEPT SELECT consumer, event_id FROM applied) AS alone"
+)
+UNDONE = (
+    "SELECT count(*) FROM (SELECT consumer, event_id FROM applied EXCEPT SELECT consumer, event_id FROM done) AS alone"
+)
 # What is said once of each thing: that it has begun.
 BEGUN_TWICE = """
 SELECT coalesce(sum(times - 1), 0) FROM (
@@ -82,12 +94,15 @@ class Findings:
     unsent: int = 0
     not_on_topic: int = 0
     not_applied: int = 0
+    marked_and_not_done: int = 0
     dead_letters: int = 0
     lines_without_payable: int = 0
     lines_without_receipt: int = 0
     answered_and_gone: int = 0
     deadlines_lost: int = 0
     applied_from_nowhere: int = 0
+    done_again: int = 0
+    done_and_not_marked: int = 0
     effects_doubled: int = 0
     gaps_in_outbox: int = 0
     steps_back_on_topic: int = 0
@@ -97,10 +112,10 @@ class Findings:
     ledger_sum: str = "0"
 
     LOST = (
-        *("unsent", "not_on_topic", "not_applied", "dead_letters", "lines_without_payable", "lines_without_receipt"),
-        *("answered_and_gone", "deadlines_lost"),
+        *("unsent", "not_on_topic", "not_applied", "marked_and_not_done", "dead_letters", "lines_without_payable"),
+        *("lines_without_receipt", "answered_and_gone", "deadlines_lost"),
     )
-    DOUBLED = ("applied_from_nowhere", "effects_doubled")
+    DOUBLED = ("applied_from_nowhere", "done_again", "done_and_not_marked", "effects_doubled")
     DISORDER = ("gaps_in_outbox", "steps_back_on_topic", "applied_out_of_order")
 
     def sum(self, names: Iterable[str]) -> int:
@@ -128,7 +143,10 @@ async def check_path(books: Books) -> Findings:
         unsent=await books.count(UNSENT),
         not_on_topic=await books.count(NOT_ON_TOPIC),
         not_applied=await books.count(NOT_APPLIED),
+        marked_and_not_done=await books.count(UNDONE),
         applied_from_nowhere=await books.count(FROM_NOWHERE),
+        done_again=await books.count(DONE_AGAIN),
+        done_and_not_marked=await books.count(UNMARKED),
         effects_doubled=await books.count(BEGUN_TWICE),
         gaps_in_outbox=await books.count(OUT_OF_STEP.format(facts=OUTBOX)),
         steps_back_on_topic=await books.count(OUT_OF_STEP.format(facts=TOPICS)),

@@ -17,6 +17,7 @@ from services.settlement.tables import payables
 from shared import migrations
 from shared.db import Tx
 from shared.service import Service
+from tests.faults import witness
 
 FOLDER = "JICAI_NEXT_VERSIONS"
 """The variable with the folder."""
@@ -73,6 +74,7 @@ def versions_of(_: Service) -> Path:
 
 def main() -> None:
     """The command line of the next version."""
+    witness.write_down()
     migrations.versions_of = versions_of
     write_more()
     app()

@@ -17,6 +17,7 @@ from shared.events import Event, Value, event
 from shared.events.orders import AcceptedLine, DeliveryAccepted
 from shared.inbox import Handler, Received
 from shared.service import Service
+from tests.faults import witness
 
 
 class Party(Value, frozen=True, kw_only=True):
@@ -96,6 +97,7 @@ def hear_both(service: Service) -> Service:
 
 def main() -> None:
     """The command line of the next version."""
+    witness.write_down()
     say_both()
     today = alone.work_alone
 

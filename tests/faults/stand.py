@@ -29,13 +29,14 @@ from deploy.processes import ports_of, start, until_ready
 from deploy.services import NAMES, load_all
 from deploy.wiring import TopicSettings, make_topics, told
 from shared import clock, crash
+from tests.faults import witness
 
 LOOK_SECONDS = 0.1
 SESSION_SECONDS = 6
 """The least that a broker allows; 10 unless said."""
 PATIENCE_SECONDS = 120
 CRASHED = (crash.STATUS, -signal.SIGKILL)
-TODAY = "deploy.cli"
+TODAY = "tests.faults.witness"
 ASKED = ("orders-api", "traceability-api")
 """The APIs that the load calls."""
 TRADING = ("orders", "settlement", "traceability", "alerts")
@@ -159,7 +160,7 @@ class Stand:
     async def second_worker(self, service: str) -> AsyncIterator[str]:
         """Another worker beside the first, once its group has let it in; yields where it answers operations."""
         name, port = f"{service}-second", free_port()
-        self.children.start(name, ["work", service, "--ops-port", str(port)], self.embedded.variables(service))
+        self.children.start(name, ["work", service, "--ops-port", str(port)], self.embedded.variables(service), TODAY)
         base = f"http://{LOOPBACK}:{port}"
         try:
             await self.until(base, "/health/ready", '"ready"')
@@ -241,6 +242,8 @@ def standing(data_dir: Path) -> Iterator[Stand]:
         ports = ports_of(NAMES, 0)
         urls = {name: postgres.ensure_database(database_name(name)) for name in NAMES}
         asyncio.run(bring_to_head(services, urls))
+        for name, url in urls.items():
+            asyncio.run(witness.make_table(name, url))
         make_topics(NAMES, told(TopicSettings, kafka_bootstrap=kafka.bootstrap), lambda _: None)
         jwks_file(data_dir)
         embedded = Quick(data_dir, urls, kafka.bootstrap)

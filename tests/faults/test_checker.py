@@ -23,13 +23,13 @@ from shared.outbox import Relay
 from tests.echo import echo, faults, source
 from tests.faults.books import Books, opened
 from tests.faults.checker import Findings, check_chain, check_path, unkept
+from tests.faults.witness import make_table, witnessed
 from tests.house import House, WorkerInHand
 from tests.path import said
 from tests.services.settlement.conftest import delivery, line
 
 THINGS = 3
 PATIENCE_SECONDS = 20
-DOUBLED = "SELECT count(*) - count(DISTINCT (thing_id, number, kind)) FROM heard"
 
 
 class Road(LocalBus):
@@ -56,7 +56,9 @@ class Hasty(Road):
 async def house_of_two(house: House) -> Any:
     """The house in which source and echo live, empty again afterwards."""
     faults.__init__()  # type: ignore[misc]
+    await make_table(echo.name, house.url(echo))
     yield house
+    await run_as_owner(house, "TRUNCATE witness")
     await house.empty(source)
     await house.empty(echo)
 
@@ -69,7 +71,7 @@ async def play(house: House, road: Road, *, away: int = 0, again: bool = True) -
         for fact in (one for thing in things for one in said(thing, 1, 2, 3)):
             outbox.record(tx, fact, fact.number)  # type: ignore[attr-defined]
     faults.away = away
-    consumer = Consumer("echo", echo_db, echo.handlers)
+    consumer = Consumer("echo", echo_db, witnessed(echo).handlers)
     stop = asyncio.Event()
     listening = asyncio.create_task(road.consume("echo", ["source"], consumer.apply, stop))
     relaying = asyncio.create_task(Relay("source", source_db, road, poll_seconds=0.05).run(stop))
@@ -87,15 +89,19 @@ async def play(house: House, road: Road, *, away: int = 0, again: bool = True) -
 
 
 async def findings(house: House, road: Road) -> Findings:
-    """What the checker says of source and echo; an effect of echo is a line of what it heard."""
-    echo_db = await house.database(echo)
+    """What the checker says of source and echo."""
     async with opened(house.url(echo)) as books:
         await books.copy_outbox("source", house.url(source))
         await books.copy_inbox("echo", house.url(echo), [kind.TYPE for kind in echo.handlers])
         await books.copy_topic(road.topic)
-        found = await check_path(books)
-    found.effects_doubled = await echo_db.pool.fetchval(DOUBLED)
-    return found
+        return await check_path(books)
+
+
+async def run_as_owner(house: House, statement: str) -> None:
+    """What no service may do to echo's tables."""
+    owner = await asyncpg.connect(house.url(echo))
+    await owner.execute(statement)
+    await owner.close()
 
 
 async def test_with_every_guard_in_place_it_is_silent(house_of_two: House) -> None:
@@ -113,8 +119,19 @@ async def test_without_the_inbox_it_shouts_that_effects_are_doubled(
 
     monkeypatch.setattr(inbox, "accept", forgetful)
     found = await play(house_of_two, Road())
-    assert found.effects_doubled == 4
+    assert found.done_again == 4
     assert found.sum(Findings.DOUBLED) > 0
+
+
+@pytest.mark.parametrize(("table", "kept", "gone"), [("inbox", "done", "marked"), ("witness", "marked", "done")])
+async def test_a_mark_without_its_effect_and_an_effect_without_its_mark_are_seen(
+    house_of_two: House, table: str, kept: str, gone: str
+) -> None:
+    await play(house_of_two, road := Road())
+    await run_as_owner(
+        house_of_two, f"DELETE FROM {table} WHERE event_id = (SELECT min(event_id::text)::uuid FROM {table})"
+    )
+    assert getattr(await findings(house_of_two, road), f"{kept}_and_not_{gone}") == 1
 
 
 async def test_without_the_mark_it_shouts_that_events_stay(
@@ -154,12 +171,11 @@ async def test_an_event_that_vanished_from_the_topic_is_missed(house_of_two: Hou
 
 async def test_an_event_applied_before_an_earlier_one_is_seen(house_of_two: House) -> None:
     await play(house_of_two, Road())
-    owner = await asyncpg.connect(house_of_two.url(echo))
-    await owner.execute(
+    await run_as_owner(
+        house_of_two,
         "UPDATE inbox SET received_at = received_at + interval '1 s'"
-        " WHERE event_id = (SELECT event_id FROM inbox ORDER BY event_id LIMIT 1)"
+        " WHERE event_id = (SELECT event_id FROM inbox ORDER BY event_id LIMIT 1)",
     )
-    await owner.close()
     found = await findings(house_of_two, Road())
     assert found.applied_out_of_order > 0
 
@@ -283,6 +299,14 @@ async def test_a_fact_told_in_two_versions_is_one_step_and_applied_by_either(boo
     assert found.not_applied == 2  # the second by old, the first by new
     await say(books, ("a", 1, "x.done.v1"))
     assert (await check_path(books)).gaps_in_outbox == 1  # said again is a step back all the same
+
+
+async def test_a_fact_that_took_effect_in_both_versions_is_doubled(books: Books) -> None:
+    both = await say(books, ("a", 1, "x.done.v1"), ("a", 1, "x.done.v2"))
+    await books.session.copy_records_to_table("done", records=[("new", both[0]), ("old", both[1])])
+    assert (await check_path(books)).done_again == 0
+    await books.session.copy_records_to_table("done", records=[("old", both[0])])
+    assert (await check_path(books)).done_again == 1
 
 
 async def test_what_was_applied_and_never_said_and_what_began_twice_is_seen(books: Books) -> None:
