@@ -18,6 +18,7 @@ class Chain:
     """What does not agree, in both directions; all empty or zero: the platform lost and doubled nothing.
 
     `paid_untold`: payables of which orders does not know what settlement paid; `told_unpaid`: paid in orders alone.
+    `ledger_sum`: yuan that stand on the accounts of the ledger otherwise than payables say.
     """
 
     accepted: int
@@ -66,10 +67,21 @@ SELECT count(*) FROM (
 ) AS steps WHERE sequence NOT IN (before, before + 1)
 """
 
+# The trial balance, account by account: what stands there by the sides of the postings, less what should by the payables.
+# Differences are added without their sign, so that none hides another.
 LEDGER_SUM = """
-SELECT coalesce(sum(amount), 0) FROM (
-  SELECT amount_yuan AS amount FROM transfers UNION ALL SELECT -amount_yuan FROM transfers
-) AS entries
+SELECT coalesce(sum(abs(difference)), 0) FROM (
+  SELECT sum(yuan) AS difference FROM (
+    SELECT CASE WHEN account IN ('goods_accepted', 'claim_waiting', 'fund_deduction') THEN account ELSE 'claims' END, yuan
+    FROM (
+      SELECT debit_account, amount_yuan FROM transfers UNION ALL SELECT credit_account, -amount_yuan FROM transfers
+    ) AS postings (account, yuan)
+    UNION ALL SELECT 'goods_accepted', -amount_yuan FROM payables
+    UNION ALL SELECT 'claim_waiting', amount_yuan - released_yuan FROM payables
+    UNION ALL SELECT 'claims', released_yuan - paid_yuan FROM payables
+    UNION ALL SELECT 'fund_deduction', paid_yuan FROM payables
+  ) AS entries (account, yuan) GROUP BY account
+) AS balances
 """
 # A payable whose opening, releases or payments in the ledger are not what its row says.
 UNBALANCED = """

@@ -28,15 +28,20 @@ INSERT INTO line_payments (payable_id, payment_id, order_id, order_line_id, inst
   manufacturer_code, region, amount_yuan, step)
 VALUES ($1, $1, $1, $1, 'H', 'D', 'M', '330100', $2, 4)
 """
+POSTED = """
+INSERT INTO transfers (payable_id, step, kind, debit_account, credit_account, amount_yuan, booked_at, institution_code,
+  distributor_code, region)
+VALUES ($1, 1, 'opened_released', 'goods_accepted', 'claim_released', $2, now(), 'H', 'D', '330100')
+"""
 UNBOUND = "SET session_replication_role = replica"
 """So that a row may stand without the rows it is of."""
 
 
-async def put(url: str, statement: str, key: UUID, yuan: str) -> None:
+async def put(url: str, statement: str, key: UUID, number: Decimal | int) -> None:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(UNBOUND)
-        await connection.execute(statement, key, Decimal(yuan))
+        await connection.execute(statement, key, number)
     finally:
         await connection.close()
 
@@ -60,12 +65,32 @@ async def test_what_is_paid_is_compared_in_both_directions(
         await house.database(service)
     try:
         key = uuid4()
-        await put(house.url(services["settlement"]), PAYABLE, key, paid)
+        await put(house.url(services["settlement"]), PAYABLE, key, Decimal(paid))
         if told is not None:
-            await put(house.url(services["orders"]), TOLD, key, told)
+            await put(house.url(services["orders"]), TOLD, key, Decimal(told))
         chain = await inspect(lambda name: house.url(services[name]))
         assert (chain.paid_untold, chain.told_unpaid) == (untold, unpaid)
         assert not (chain.whole and (untold or unpaid))
+    finally:
+        for service in services.values():
+            await house.empty(service)
+
+
+@pytest.mark.parametrize(
+    ("paid", "posted", "differs"),
+    [("0.00", "10.00", "0"), ("0.00", None, "20"), ("0.00", "9.99", "0.02"), ("4.00", "10.00", "8")],
+)
+async def test_the_ledger_is_laid_beside_what_payables_say_account_by_account(
+    house: House, paid: str, posted: str | None, differs: str
+) -> None:
+    services = {name: load(name) for name in SERVICES}
+    try:
+        url, key = house.url(services["settlement"]), uuid4()
+        await put(url, PAYABLE, key, Decimal(paid))
+        if posted is not None:
+            await put(url, POSTED, key, Decimal(posted))
+        chain = await inspect(lambda name: house.url(services[name]))
+        assert chain.ledger_sum == Decimal(differs)
     finally:
         for service in services.values():
             await house.empty(service)

@@ -1,4 +1,6 @@
-"""`python -m tests.faults N`: faults under load until about N events exist, then the count; exit status 1 unless it is zero."""
+"""`python -m tests.faults N`: faults under load until about N events exist, then the count.
+
+Exit status 1 unless it is zero and every fault and every named step has come."""
 
 import argparse
 import random
@@ -32,7 +34,9 @@ def main() -> int:
         return 1
     write(given.out, done[0])
     sys.stdout.write(given.out.read_text())
-    return 1 if done[0]["wrong"] else 0
+    for reason in (*done[0]["never_came"], *done[0]["never_taken"]):
+        sys.stderr.write(f"never came, or was never taken: {reason}\n")
+    return 1 if done[0]["wrong"] or done[0]["never_came"] else 0
 
 
 if __name__ == "__main__":

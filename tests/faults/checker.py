@@ -72,17 +72,33 @@ SELECT coalesce(sum(times - 1), 0) FROM (
   GROUP BY stem, version, subject
 ) AS begun
 """
-ORDERS_GONE = (
-    "SELECT count(*) FROM unnest($1::uuid[]) AS told(id) WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = told.id)"
-)
-LINES_GONE = """
-SELECT count(*) FROM unnest($1::uuid[]) AS told(id)
-WHERE NOT EXISTS (SELECT FROM shipment_lines l WHERE l.id = told.id AND l.quantity_accepted > 0)
+# Where that stands which a client was told of, by the names that it has in `Answered`.
+THERE = {
+    "orders": ("orders", "SELECT id FROM orders"),
+    "confirmed": ("orders", "SELECT id FROM order_lines WHERE quantity_confirmed > 0"),
+    "shipments": ("orders", "SELECT id FROM shipments"),
+    "accepted": ("orders", "SELECT id FROM shipment_lines WHERE quantity_accepted > 0"),
+    "captured": ("traceability", "SELECT id FROM documents"),
+}
+GONE = "SELECT count(*) FROM (SELECT unnest($1::uuid[]) EXCEPT {there}) AS gone"
+# The things whose version counts their events.
+COUNTED = {
+    "listing": ("enterprises", "institutions", "listings", "distributions"),
+    "orders": ("orders", "shipments"),
+    "settlement": ("payables", "sheets", "payments"),
+    "traceability": ("receipts",),
+    "alerts": ("alerts",),
+}
+UNTOLD = """
+SELECT count(*) FROM {table}
+LEFT JOIN (SELECT subject, max(sequence) AS newest FROM outbox GROUP BY subject) AS said ON subject = id::text
+WHERE version <> coalesce(newest, 0)
 """
 DEADLINES = "SELECT kind, about FROM deadlines"
 ALERTS = "SELECT kind, about_id FROM alerts WHERE state = 'open'"
-# What somebody must be told of in time: orders without an answer, lines without their codes, lines without their money.
+# What somebody must be told of in time: lines without an answer, without all their goods, their codes, their money.
 PENDING = "SELECT DISTINCT order_id::text, distributor_code AS dealer FROM order_lines WHERE state = 'pending'"
+UNDELIVERED = "SELECT id::text FROM order_lines WHERE state = 'confirmed'"
 SHORT = "SELECT id::text, shipment_line_id::text AS line FROM payables WHERE codes_required AND quantity_released < quantity"
 OWED = "SELECT id::text, shipment_line_id::text AS line FROM payables WHERE paid_yuan < amount_yuan"
 
@@ -99,6 +115,8 @@ class Findings:
     lines_without_payable: int = 0
     lines_without_receipt: int = 0
     answered_and_gone: int = 0
+    never_taken: int = 0
+    last_not_recorded: int = 0
     deadlines_lost: int = 0
     applied_from_nowhere: int = 0
     done_again: int = 0
@@ -113,7 +131,7 @@ class Findings:
 
     LOST = (
         *("unsent", "not_on_topic", "not_applied", "marked_and_not_done", "dead_letters", "lines_without_payable"),
-        *("lines_without_receipt", "answered_and_gone", "deadlines_lost"),
+        *("lines_without_receipt", "answered_and_gone", "never_taken", "last_not_recorded", "deadlines_lost"),
     )
     DOUBLED = ("applied_from_nowhere", "done_again", "done_and_not_marked", "effects_doubled")
     DISORDER = ("gaps_in_outbox", "steps_back_on_topic", "applied_out_of_order")
@@ -169,20 +187,31 @@ async def check(url_of: Callable[[str], str], books: Books, answered: Answered) 
     """Everything, on the five databases and the books copied of them."""
     found = await check_path(books)
     check_chain(found, await chain.inspect(url_of))
-    found.answered_and_gone = await _gone(url_of, answered)
+    found.answered_and_gone = await gone(url_of, answered)
+    found.never_taken = len(answered.never_taken)
+    found.last_not_recorded = await untold(url_of)
     found.deadlines_lost = await _deadlines_lost(url_of)
     return found
 
 
-async def _gone(url_of: Callable[[str], str], answered: Answered) -> int:
+async def gone(url_of: Callable[[str], str], answered: Answered) -> int:
     """What a client was told had happened, and is not in the tables."""
-    connection = await asyncpg.connect(url_of("orders"))
+    asked = [(name, GONE.format(there=there), getattr(answered, told)) for told, (name, there) in THERE.items()]
+    return sum([await _count(url_of(name), query, told) for name, query, told in asked])
+
+
+async def untold(url_of: Callable[[str], str]) -> int:
+    """Things of which the outbox does not hold the newest version: the last that happened to them was never recorded."""
+    asked = [(name, UNTOLD.format(table=table)) for name, tables in COUNTED.items() for table in tables]
+    return sum([await _count(url_of(name), query) for name, query in asked])
+
+
+async def _count(url: str, query: str, *given: Any) -> int:
+    connection = await asyncpg.connect(url)
     try:
-        orders: int = await connection.fetchval(ORDERS_GONE, answered.orders)
-        lines: int = await connection.fetchval(LINES_GONE, answered.accepted)
+        return int(await connection.fetchval(query, *given))
     finally:
         await connection.close()
-    return orders + lines
 
 
 async def _deadlines_lost(url_of: Callable[[str], str]) -> int:
@@ -192,6 +221,7 @@ async def _deadlines_lost(url_of: Callable[[str], str]) -> int:
         kept = {(row["kind"], row["about"]) for row in await alerts.fetch(DEADLINES)}
         raised = {(row["kind"], row["about_id"]) for row in await alerts.fetch(ALERTS)}
         pending = await orders.fetch(PENDING)
+        undelivered = await orders.fetch(UNDELIVERED)
         short = await settlement.fetch(SHORT)
         owed = await settlement.fetch(OWED)
     finally:
@@ -199,6 +229,7 @@ async def _deadlines_lost(url_of: Callable[[str], str]) -> int:
             await one.close()
     promised = [
         *(("order_unconfirmed", row["order_id"], f"{row['order_id']}:{row['dealer']}") for row in pending),
+        *(("delivery_overdue", row["id"], row["id"]) for row in undelivered),
         *(("coverage_short", row["line"], row["id"]) for row in short),
         *(("payment_overdue", row["line"], row["id"]) for row in owed),
     ]

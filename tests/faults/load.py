@@ -21,7 +21,8 @@ from deploy.visitor import Person, Refused, Visitor
 from shared import clock
 
 MARKET_OPENED_DAYS_AGO = 60
-TRIES = 2_000
+GIVES_UP_SECONDS = 600
+"""What is not taken for so long never will be."""
 LONGEST_PAUSE_SECONDS = 1.0
 PASSING_STATUS = {429, 500, 502, 503, 504}
 PASSING_CODES = {"busy", "still_running", "receipt_not_known_yet", "receipt_not_found"}
@@ -45,7 +46,11 @@ class Answered:
     """What the platform has said yes to, and how long each call waited: from its first try to its answer."""
 
     orders: set[str] = field(default_factory=set)
+    confirmed: set[str] = field(default_factory=set)
+    shipments: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
+    captured: set[str] = field(default_factory=set)
+    never_taken: list[str] = field(default_factory=list)
     calls: list[tuple[float, float]] = field(default_factory=list)
     retries: int = 0
 
@@ -80,7 +85,7 @@ class Load:
         return self.visitor.person("operator", "OPERATOR", self.cast.sample.region, "faults")
 
     async def play(self, stop: asyncio.Event) -> None:
-        """Until told to stop; every batch that was begun is played to its end."""
+        """Until told to stop; every batch that was begun is played to its end. What is never taken stops the whole load."""
         async with asyncio.TaskGroup() as together:
             for place in range(HOSPITALS):
                 together.create_task(self._hospital(HOSPITAL_CODE.format(place), stop))
@@ -89,7 +94,11 @@ class Load:
         while not stop.is_set():
             slowly = not self.pace.load_may_go_on
             size = min(self.orders_per_call, SLOWLY_ORDERS) if slowly else self.orders_per_call
-            await self._batch(code, [next(self._numbers) for _ in range(size)])
+            try:
+                await self._batch(code, [next(self._numbers) for _ in range(size)])
+            except NeverTaken as never:
+                self.answered.never_taken.append(str(never))
+                stop.set()
             if slowly:
                 await asyncio.sleep(random.uniform(0, SLOWLY_SECONDS))
             while self.pace.crowded and not stop.is_set():  # noqa: ASYNC110
@@ -99,13 +108,20 @@ class Load:
         orders = await self._bulk("orders/orders/bulk", [self._order(hospital, number) for number in numbers])
         self.answered.orders.update(order["id"] for order in orders)
         answered = [order for order, number in zip(orders, numbers, strict=True) if number % UNANSWERED_EVERY]
-        await self._bulk("orders/confirmations/bulk", [one for order in answered for one in _confirmations(order)])
+        confirmed = await self._bulk(
+            "orders/confirmations/bulk", [one for order in answered for one in _confirmations(order)]
+        )
+        self.answered.confirmed |= {
+            line["id"] for order in confirmed for line in order["lines"] if line["state"] != "pending"
+        }
         shipments = await self._bulk("orders/shipments/bulk", [one for order in answered for one in _shipments(order)])
+        self.answered.shipments.update(shipment["id"] for shipment in shipments)
         received = await self._bulk("orders/acceptances/bulk", [_acceptance(shipment) for shipment in shipments])
         self.answered.accepted |= {line["id"] for shipment in received for line in shipment["lines"]}
         lines = [line for place, one in enumerate(shipments) if place % UNCAPTURED_EVERY for line in one["lines"]]
         bills = [self._bill(hospital, line) for line in lines]
-        await self._capture([bill for bill in bills if bill is not None])
+        captured = await self._capture([bill for bill in bills if bill is not None])
+        self.answered.captured.update(document["id"] for document in captured)
 
     def _order(self, hospital: str, number: int) -> dict[str, Any]:
         cast = self.cast
@@ -135,13 +151,15 @@ class Load:
     async def _bulk(self, path: str, commands: list[Any]) -> list[Any]:
         return [one["item"] for one in await self._items(path, commands, lambda left: left)]
 
-    async def _capture(self, bills: list[Any]) -> None:
-        await self._items("traceability/documents", bills, lambda left: {"documents": left})
+    async def _capture(self, bills: list[Any]) -> list[Any]:
+        taken = await self._items("traceability/documents", bills, lambda left: {"documents": left})
+        return [one["item"] for one in taken]
 
     async def _items(self, path: str, commands: list[Any], body: Callable[[list[Any]], Any]) -> list[Any]:
         """One answer for each; items that are refused for a passing reason are sent again, in a call of their own."""
         done: dict[int, Any] = {}
-        for _ in range(TRIES):
+        until = clock.elapsed() + GIVES_UP_SECONDS
+        while clock.elapsed() < until:
             left = [place for place in range(len(commands)) if place not in done]
             if not left:
                 return [done[place] for place in range(len(commands))]
@@ -159,7 +177,9 @@ class Load:
         """One call under one key, until it is answered."""
         key = f"{random.getrandbits(64):016x}"
         began = clock.wall_seconds()
-        for attempt in range(TRIES):
+        for attempt in count():
+            if clock.wall_seconds() > began + GIVES_UP_SECONDS:
+                break
             try:
                 answer = await self.operator.post(path, body, key=key)
             except Refused as refusal:

@@ -4,7 +4,9 @@ Invariant: faults and load keep step, so that every fault meets work under way.
 """
 
 import asyncio
+import os
 import random
+import subprocess
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ from deploy.server import SIGNALS
 from deploy.visitor import Refused, Visitor
 from shared import clock, crash
 from shared.bus import BusAway, KafkaBus
+from shared.migrations import ROOT
 from tests.faults import checker
 from tests.faults.books import Books, opened
 from tests.faults.checker import Findings
@@ -41,6 +44,8 @@ FURTHEST_PASS = {True: 4, False: 20}
 """A process crashes at its step at one of so many passes, at random."""
 WAITS_FOR_LOAD_SECONDS = 60
 """A fault waits at most so long for the load to catch up: a platform that is down makes none."""
+WAITS_FOR_STEPS_SECONDS, LOOK_SECONDS = 1_200, 0.5
+"""For the steps at which nothing has crashed yet, once all events are there."""
 EVENTS_A_CALL, MOST_ORDERS_A_CALL = 500, 200
 """Of so many wanted events, one more order is placed by a call; each has two shipments and three lines."""
 QUIET_SECONDS = 600
@@ -49,6 +54,7 @@ LONGEST_SECONDS = 12 * 60 * 60
 DEADLINES_AHEAD = timedelta(days=10)
 """At the end alerts' worker is driven so far ahead: every order that nobody answered must be seen."""
 TRIES_OF_A_FAULT = 5
+STEPS = (*crash.RELAY, *crash.CONSUMER, *crash.REQUEST)
 say = Console(highlight=False, soft_wrap=True, markup=False).print
 
 
@@ -71,8 +77,8 @@ async def play(stand: Stand, wanted: int, seed: int) -> tuple[Findings, dict[str
                 together.create_task(load.play(stop))
                 trouble = Trouble(stand, BROKER_STOPPED_SECONDS[small], wanted <= TINY)
                 for _ in range(rounds):
-                    await _make_trouble(trouble, progress)
-                await _until_done(stand, progress)
+                    await _make_trouble(trouble, progress, stop)
+                await _until_done(stand, progress, stop)
                 stop.set()
             watching.cancel()
             await _until_quiet(visitor)
@@ -85,16 +91,24 @@ async def play(stand: Stand, wanted: int, seed: int) -> tuple[Findings, dict[str
         await checker.read(books, stand.url_of)
         found = await checker.check(stand.url_of, books, load.answered)
         figures = await _figures(stand, books, found, load.answered)
-    return found, {**figures, "seed": seed, "seconds": round(seconds, 1)}
+    return found, {"commit": _commit(), "ended": clock.now(), **figures, "seed": seed, "seconds": round(seconds, 1)}
 
 
-async def _make_trouble(trouble: Trouble, progress: Progress) -> None:
-    """One round: every fault once, in any order, and every named step dealt to who passes it."""
-    steps, faults = [*crash.RELAY, *crash.CONSUMER, *crash.REQUEST], list(kinds(trouble.stand).items())
+def _commit() -> str:
+    """What was played, as Git names it; `-dirty`: with changes that are in no commit."""
+    asked = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+
+
+async def _make_trouble(trouble: Trouble, progress: Progress, stop: asyncio.Event) -> None:
+    """One round: every fault once, in any order, and every named step dealt to who passes it; fewer when the load gave up."""
+    steps, faults = list(STEPS), list(kinds(trouble.stand).items())
     random.shuffle(steps)
     random.shuffle(faults)
     trouble.stand.points.left.extend(steps)
     for kind, fault in faults:
+        if stop.is_set():
+            return
         for _ in range(WAITS_FOR_LOAD_SECONDS):
             if progress.fault_may_come:
                 break
@@ -108,10 +122,16 @@ async def _make_trouble(trouble: Trouble, progress: Progress) -> None:
             await asyncio.sleep(random.uniform(0, 1))
 
 
-async def _until_done(stand: Stand, progress: Progress) -> None:
-    """Until the events are there, and every step that was dealt has been crashed at."""
+async def _until_done(stand: Stand, progress: Progress, stop: asyncio.Event) -> None:
+    """Until the events are there, and every step that was dealt has been crashed at: or was waited for long enough, or the
+    load gave up."""
+    waited = 0.0
     while progress.events < progress.wanted or stand.points.left or stand.points.armed:
-        await asyncio.sleep(0.5)
+        if stop.is_set() or waited >= WAITS_FOR_STEPS_SECONDS:
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+        if progress.events >= progress.wanted:
+            waited += LOOK_SECONDS
         for name in (*ASKED, "orders-worker", "settlement-worker", "traceability-worker"):
             if stand.points.left and name not in stand.points.armed and random.random() < 0.1:
                 stand.kill(name)  # so that it is started with a step dealt to it
@@ -185,7 +205,10 @@ async def _figures(stand: Stand, books: Books, found: Findings, answered: Answer
         "events": await books.events(),
         "orders": len(answered.orders),
         "accepted_lines": len(answered.accepted),
+        "load_average": [round(one, 1) for one in os.getloadavg()],
         "faults": dict(sorted(Counter(one.kind for one in stand.happened).items())),
+        "never_came": never_came(stand),
+        "never_taken": answered.never_taken,
         "lost": found.sum(Findings.LOST),
         "doubled": found.sum(Findings.DOUBLED),
         "out_of_order": found.sum(Findings.DISORDER),
@@ -196,6 +219,12 @@ async def _figures(stand: Stand, books: Books, found: Findings, answered: Answer
         "requests_repeated": answered.retries,
         "ended_by_themselves": dict(stand.by_itself),
     }
+
+
+def never_came(stand: Stand) -> list[str]:
+    """The faults and named steps that should have happened and have not; a deadlock is the server's to make."""
+    wanted = {*kinds(stand), *(f"crash {step}" for step in STEPS)} - {"deadlock"}
+    return sorted(wanted - {one.kind for one in stand.happened})
 
 
 def run(data_dir: Path, wanted: int, seed: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -20,9 +21,11 @@ from shared.db import Tx
 from shared.events import version_of
 from shared.inbox import Consumer
 from shared.outbox import Relay
+from tests.deploy.test_chain import PAYABLE, put
 from tests.echo import echo, faults, source
 from tests.faults.books import Books, opened
-from tests.faults.checker import Findings, check_chain, check_path, unkept
+from tests.faults.checker import SERVICES, THERE, Findings, check_chain, check_path, gone, unkept, untold
+from tests.faults.load import Answered
 from tests.faults.witness import make_table, witnessed
 from tests.house import House, WorkerInHand
 from tests.path import said
@@ -30,6 +33,9 @@ from tests.services.settlement.conftest import delivery, line
 
 THINGS = 3
 PATIENCE_SECONDS = 20
+RECORDED = """
+INSERT INTO outbox (event_id, type, subject, sequence, payload) VALUES ($1, 'x.done.v1', $1::uuid::text, $2, '')
+"""
 
 
 class Road(LocalBus):
@@ -314,3 +320,35 @@ async def test_what_was_applied_and_never_said_and_what_began_twice_is_seen(book
     await books.session.copy_records_to_table("applied", records=[("old", uuid7(), clock.now())])
     found = await check_path(books)
     assert (found.effects_doubled, found.applied_from_nowhere, found.not_on_topic) == (1, 1, 2)
+
+
+@pytest.fixture
+async def houses(house: House) -> AsyncIterator[Callable[[str], str]]:
+    """The five databases, by the names of their services, empty again afterwards."""
+    services = {name: load(name) for name in SERVICES}
+    yield lambda name: house.url(services[name])
+    for service in services.values():
+        await house.empty(service)
+
+
+@pytest.mark.parametrize("told", sorted(THERE))
+async def test_whatever_a_client_was_told_and_is_not_there_is_missed(houses: Callable[[str], str], told: str) -> None:
+    assert await gone(houses, Answered()) == 0
+    assert await gone(houses, Answered(**{told: {str(uuid7()), str(uuid7())}})) == 2
+
+
+def test_every_kind_of_answer_is_looked_for() -> None:
+    told = {one.name for one in fields(Answered)} - {"calls", "retries", "never_taken"}
+    assert told == set(THERE)
+
+
+@pytest.mark.parametrize(("newest", "missed"), [(None, 1), (1, 0), (2, 1)])
+async def test_a_thing_whose_newest_event_was_never_recorded_is_seen(
+    houses: Callable[[str], str], newest: int | None, missed: int
+) -> None:
+    settlement = houses("settlement")
+    assert await untold(houses) == 0
+    await put(settlement, PAYABLE, key := uuid7(), Decimal(0))
+    if newest:
+        await put(settlement, RECORDED, key, newest)
+    assert await untold(houses) == missed

@@ -68,3 +68,4 @@ def test_every_fault_and_every_named_step_has_happened(figures: dict[str, Any]) 
     killed = {f"kill -9 {name}-{kind}" for name in services for kind in ("api", "worker")}
     crashed = {f"crash {step}" for step in STEPS}
     assert (killed | crashed | OTHERS) - happened == set()
+    assert figures["never_came"] == []
