@@ -17,6 +17,7 @@ from deploy.embedded import CannotStart, FolderLock, ServerNotReady, end_process
 from deploy.logs import log_file
 from shared.migrations import ROOT
 
+CLI = "deploy.cli"
 PATIENCE_SECONDS = 30.0
 STOPPING = ((signal.SIGTERM, PATIENCE_SECONDS), (signal.SIGKILL, 10.0))
 
@@ -57,9 +58,7 @@ class Children:
         self._running.clear()
         self._register.unlink(missing_ok=True)
 
-    def start(
-        self, name: str, arguments: Sequence[str], variables: Mapping[str, str], module: str = "deploy.cli"
-    ) -> None:
+    def start(self, name: str, arguments: Sequence[str], variables: Mapping[str, str], module: str = CLI) -> None:
         """Starts `jicai <arguments>`, in a session of its own so that Ctrl-C reaches us alone.
 
         `module` is another command line of the same kind, such as the next version's in the fault test.

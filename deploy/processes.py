@@ -10,7 +10,7 @@ import httpx
 
 from deploy import addresses, story
 from deploy.addresses import Address
-from deploy.children import Children, kept
+from deploy.children import CLI, Children, kept
 from deploy.databases import bring_to_head
 from deploy.embedded import LOOPBACK, POLL_SECONDS, Revivable, ServerNotReady, free_port, look_after
 from deploy.environment import Embedded, database_name
@@ -71,12 +71,14 @@ def up(services: Sequence[Service], data_dir: Path, base_port: int, *, tell: boo
                 addresses.addresses_file(data_dir).unlink(missing_ok=True)
 
 
-def start(children: Children, embedded: Embedded, ports: Mapping[str, tuple[int, int]]) -> dict[str, Address]:
-    """Starts an API and a worker for each service; says where they will answer."""
+def start(
+    children: Children, embedded: Embedded, ports: Mapping[str, tuple[int, int]], module: str = CLI
+) -> dict[str, Address]:
+    """Starts an API and a worker for each service, as this command line; says where they will answer."""
     for name, (api, ops) in ports.items():
         variables = embedded.variables(name)
-        children.start(f"{name}-api", ["serve", name, "--port", str(api)], variables)
-        children.start(f"{name}-worker", ["work", name, "--ops-port", str(ops)], variables)
+        children.start(f"{name}-api", ["serve", name, "--port", str(api)], variables, module)
+        children.start(f"{name}-worker", ["work", name, "--ops-port", str(ops)], variables, module)
     return {
         name: Address(api=f"http://{LOOPBACK}:{api}", ops=f"http://{LOOPBACK}:{ops}")
         for name, (api, ops) in ports.items()

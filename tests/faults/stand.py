@@ -247,6 +247,6 @@ def standing(data_dir: Path) -> Iterator[Stand]:
         make_topics(NAMES, told(TopicSettings, kafka_bootstrap=kafka.bootstrap), lambda _: None)
         jwks_file(data_dir)
         embedded = Quick(data_dir, urls, kafka.bootstrap)
-        addresses = start(children, embedded, ports)
+        addresses = start(children, embedded, ports, TODAY)
         until_ready(children, [url for address in addresses.values() for url in (address.api, address.ops)])
         yield Stand(data_dir, postgres, kafka, children, embedded, ports, addresses)
