@@ -2,7 +2,7 @@
 
 NotFound       EnterpriseNotFound  InstitutionNotFound  ProductNotFound  ListingNotFound  DistributionNotFound
                TimelineNotFound
-Conflict       EnterpriseKnown  GtinTaken  ProductHeld  ListingExists  ListingNotOpen  NoPriceAsked
+Conflict       EnterpriseKnown  NameTaken  GtinTaken  ProductHeld  ListingExists  ListingNotOpen  NoPriceAsked
                DistributionExists  DistributionNotOpen
 Forbidden      NotYourEnterprise  NotYourInstitution  NotYourProduct  NotYourListing  NotYourDistribution
 Unprocessable  EnterpriseRefused  InstitutionRefused  ProductRefused  ListingRefused  DistributionRefused
@@ -39,6 +39,13 @@ class DistributionNotFound(NotFound):
 
 class EnterpriseKnown(Conflict):
     title = "An enterprise with this code takes part already"
+
+
+class NameTaken(Conflict):
+    """Call the enterprise by its code; where another one has the same name all the same, its authority registers it under
+    its USCC."""
+
+    title = "The name is that of another enterprise"
 
 
 class GtinTaken(Conflict):

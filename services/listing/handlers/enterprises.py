@@ -1,19 +1,20 @@
 """Registers enterprises; a known one gains names and kinds, and the same registration twice changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.listing.errors import EnterpriseKnown, NotYourEnterprise
-from services.listing.queries.enterprises import enterprises_by_code, get_enterprise
+from services.listing.errors import EnterpriseKnown, NameTaken, NotYourEnterprise
+from services.listing.queries.enterprises import enterprises_by_code, get_enterprise, owners_of
 from services.listing.queries.visible import as_row
 from services.listing.rules.enterprises import Enterprise, also_known_as, checked_code, identified, name_keys
 from services.listing.schemas.enterprises import ConfirmUscc, RegisterEnterprise
 from services.listing.tables import enterprises
 from shared import history, outbox
+from shared.codes import normal_name
 from shared.db import Tx
-from shared.errors import ServiceError
+from shared.errors import Fault, Said, ServiceError
 from shared.events.listing import EnterpriseRegistered
 from shared.history import Parties
 from shared.identity import Caller
@@ -31,6 +32,7 @@ async def register_enterprises(
         except ServiceError as refusal:
             codes.append(refusal)
     present = await enterprises_by_code(tx, [code for code in codes if isinstance(code, str)])
+    owners = await owners_of(tx, [command.name for command in commands])
     made: dict[UUID, Enterprise] = {}
     changed: dict[UUID, Enterprise] = {}
     outcomes: list[Enterprise | ServiceError] = []
@@ -39,11 +41,18 @@ async def register_enterprises(
             outcomes.append(code)
             continue
         before = present.get(code)
+        try:
+            _check_name(tx, owners, before, command, code)
+        except NameTaken as refusal:
+            outcomes.append(refusal)
+            continue
         after = _new(command, code) if before is None else also_known_as(before, command.name, tuple(command.kinds))
         outcomes.append(after)
         if after is before:
             continue
         present[code] = present[after.code] = after
+        if not after.provisional:
+            owners.setdefault(normal_name(after.name), after.code)
         (made if before is None or after.id in made else changed)[after.id] = after
         _say(tx, caller, before, after, "registered" if before is None else "changed", command.region)
     tx.add(enterprises, *(_row(enterprise) for enterprise in made.values()))
@@ -86,6 +95,23 @@ def _permitted(tx: Tx, command: RegisterEnterprise) -> str:
             "{code} in region {region} is neither yours nor under your region.", code=code, region=command.region
         )
     return code
+
+
+def _check_name(
+    tx: Tx, owners: Mapping[str, str], before: Enterprise | None, command: RegisterEnterprise, code: str
+) -> None:
+    """Nobody calls itself as another is called, and who is known by its name alone is not who has that name already. That
+    two enterprises of one name have a USCC each, the authority knows; in whatever is taken over, the operator."""
+    key = normal_name(command.name)
+    owner = owners.get(key)
+    knows = tx.scope.reach == "all" or (tx.scope.reach == "region" and command.uscc is not None)
+    if owner in {None, code} or knows or (before is not None and key in name_keys(before)):
+        return
+    rule = Said("it is the name of {owner}", owner=owner)
+    fault = Fault(
+        "/name", command.name, rule, Said("a name of its own; for that enterprise, its code {owner}", owner=owner)
+    )
+    raise NameTaken("{name!j} is the name of {owner}.", faults=[fault], name=command.name, owner=owner)
 
 
 def _new(command: RegisterEnterprise, code: str) -> Enterprise:

@@ -8,7 +8,18 @@ from shared.db import Tx
 from shared.events.listing import EnterpriseRegistered
 from shared.identity import Caller
 from tests.house import WorkerInHand
-from tests.services.listing.people import AUTHORITY, DISTRIBUTOR, HOSPITAL, MAKER, MAKER_CODE, OTHER_AUTHORITY, Desk
+from tests.services.listing.people import (
+    AUTHORITY,
+    DISTRIBUTOR,
+    DISTRIBUTOR_CODE,
+    HOSPITAL,
+    MAKER,
+    MAKER_CODE,
+    OPERATOR,
+    OTHER_AUTHORITY,
+    Desk,
+)
+from tests.services.listing.test_imports import ENTERPRISES, imported, returned
 
 MAKES = {"uscc": MAKER_CODE, "name": "青禾制药有限公司", "kinds": ["manufacturer"], "region": "350200"}
 UNKNOWN = {"name": "云岭 医药（集团）", "kinds": ["distributor"], "region": "330000"}
@@ -61,6 +72,51 @@ async def test_two_enterprises_never_share_a_uscc(desk: Desk) -> None:
     refused = await desk.post(AUTHORITY, f"/enterprises/{made['id']}/uscc", {"uscc": MAKER_CODE})
     assert (refused.status_code, refused.json()["code"]) == (409, "enterprise_known")
     assert "青禾制药有限公司" in refused.json()["detail"]
+
+
+async def test_nobody_calls_itself_as_another_enterprise_is_called(desk: Desk) -> None:
+    makes = {**MAKES, "name": "青禾制药（集团）有限公司"}
+    await desk.post(MAKER, "/enterprises", makes)
+    own = {"uscc": DISTRIBUTOR_CODE, "name": "青禾制药(集团)有限公司", "kinds": ["distributor"], "region": "310100"}
+    for known in (False, True):
+        taken = await desk.post(DISTRIBUTOR, "/enterprises", own)
+        assert (taken.status_code, taken.json()["code"]) == (409, "name_taken"), known
+        (fault,) = taken.json()["errors"]
+        assert (fault["pointer"], fault["rule"]) == ("/name", f"it is the name of {MAKER_CODE}")
+        assert (await desk.post(DISTRIBUTOR, "/enterprises", {**own, "name": "远山医药有限公司"})).status_code == 201
+    assert (await desk.post(MAKER, "/enterprises", {**makes, "kinds": ["agent"]})).status_code == 201
+    by_authority = await desk.post(AUTHORITY, "/enterprises", {**own, "region": "330000"})
+    assert (by_authority.status_code, by_authority.json()["aliases"]) == (201, [own["name"]])
+    assert (await desk.post(DISTRIBUTOR, "/enterprises", own)).json() == by_authority.json()
+
+
+async def test_no_provisional_enterprise_is_registered_under_the_name_of_a_known_one(desk: Desk) -> None:
+    namesake = {"name": MAKES["name"], "kinds": ["manufacturer"], "region": "330000"}
+    early = await desk.post(AUTHORITY, "/enterprises", namesake)
+    assert early.status_code == 201
+    items = [{**MAKES, "region": "330000"}, {**namesake, "kinds": ["agent"]}]
+    answer = (await desk.post(AUTHORITY, "/enterprises/bulk", items)).json()
+    assert [item["status"] for item in answer["items"]] == [201, 201], "what is known from before stays what it is"
+    items = [
+        {**MAKES, "uscc": DISTRIBUTOR_CODE, "name": "远山医药有限公司", "region": "330000"},
+        {**namesake, "name": "远山医药有限公司"},
+        namesake,
+    ]
+    answer = (await desk.post(AUTHORITY, "/enterprises/bulk", items)).json()
+    assert [item["status"] for item in answer["items"]] == [201, 409, 201]
+    assert answer["items"][1]["problem"]["errors"][0]["rule"] == f"it is the name of {DISTRIBUTOR_CODE}"
+
+
+async def test_a_sheet_of_enterprises_names_the_row_that_takes_the_name_of_another(
+    desk: Desk, worker: WorkerInHand
+) -> None:
+    await desk.post(MAKER, "/enterprises", MAKES)
+    sheet = f"{ENTERPRISES}{MAKES['name']},配送企业,330000,,\n云岭医药,配送企业,330000,,\n"
+    job = await imported(desk, worker, "enterprises", sheet.encode())
+    assert (job["result"]["landed"], job["refused"]) == (1, 1), job
+    _, (_, row) = await returned(desk, job)
+    assert row[-5:-1] == ["2", "企业名称", MAKES["name"], f"it is the name of {MAKER_CODE}"]
+    assert (await imported(desk, worker, "enterprises", sheet.encode(), who=OPERATOR))["refused"] == 0
 
 
 async def test_the_same_enterprise_registered_at_once_by_several_is_one(desk: Desk) -> None:

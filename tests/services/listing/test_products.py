@@ -30,6 +30,7 @@ from tests.services.listing.people import (
 )
 
 Drive = Callable[[datetime], None]
+TWIN_CODE = "91350200MA2YJ1XR9G"
 
 
 async def test_codes_are_kept_in_their_normal_form_and_all_faults_come_together(desk: Desk) -> None:
@@ -101,8 +102,8 @@ async def test_a_maker_is_named_by_code_or_by_a_name_that_exactly_one_enterprise
     assert refused["errors"][0]["pointer"] == "/manufacturer_name"
     made = await desk.post(AUTHORITY, "/products", {**by_name, "manufacturer_name": "青禾制药有限公司"})
     assert made.json()["manufacturer_code"] == MAKER_CODE
-    twin = {"name": "青禾制药有限公司", "kinds": ["manufacturer"], "region": "330000"}
-    await desk.post(AUTHORITY, "/enterprises", twin)
+    twin = {"uscc": TWIN_CODE, "name": "青禾制药有限公司", "kinds": ["manufacturer"], "region": "330000"}
+    assert (await desk.post(AUTHORITY, "/enterprises", twin)).status_code == 201
     again = (await desk.post(AUTHORITY, "/products", {**by_name, "manufacturer_name": "青禾制药有限公司"})).json()
     assert again["errors"][0]["rule"] == "2 enterprises have this name"
     neither = (await desk.post(AUTHORITY, "/products", {**by_name, "manufacturer_name": None})).json()
