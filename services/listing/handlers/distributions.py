@@ -197,8 +197,12 @@ async def _store(tx: Tx, held: dict[UUID, Distribution], now: dict[UUID, Distrib
 
 
 def _say(tx: Tx, caller: Caller, before: Distribution | None, after: Distribution, action: str) -> None:
-    maker = after.agent_code if caller.organisation == after.agent_code else after.manufacturer_code
-    parties = Parties(supplier_code=maker, third_code=after.distributor_code, region=after.region)
+    parties = Parties(
+        institution_code=after.distributor_code,  # whom the goods go to first: all three companies see every deed
+        supplier_code=after.manufacturer_code,
+        third_code=after.agent_code,
+        region=after.region,
+    )
     detail: dict[str, object] = {"state": after.state, "valid_from": after.valid_from, "valid_to": after.valid_to}
     detail["changes"] = history.changes(before, after, "state", "valid_from", "valid_to")
     if after.reason:

@@ -140,6 +140,20 @@ async def test_an_agent_proposes_and_ends_too(desk: Desk) -> None:
     assert (await desk.post(OTHER_MAKER, f"{path}/end", {"reason": "撤回"})).json()["state"] == "ended"
 
 
+async def test_every_party_of_a_relation_sees_all_that_was_done_with_it(desk: Desk) -> None:
+    await desk.enterprises()
+    await desk.post(MAKER, "/products", {**PRODUCT, "agent_code": OTHER_MAKER_CODE})
+    for proposer, verb, action in ((OTHER_MAKER, "reject", "rejected"), (MAKER, "end", "ended")):
+        relation = (await desk.post(proposer, "/distributions", RELATION)).json()
+        path = f"/distributions/{relation['id']}"
+        assert (await desk.post(DISTRIBUTOR, f"{path}/{verb}", {"reason": "无库存"})).is_success
+        for who in (OTHER_MAKER, MAKER, DISTRIBUTOR, AUTHORITY):
+            deeds = (await desk.get(who, f"{path}/timeline")).json()["deeds"]
+            assert [deed["action"] for deed in deeds] == ["proposed", action], who
+            assert [deed["organisation"] for deed in deeds] == [proposer[1], DISTRIBUTOR_CODE]
+            assert deeds[1]["detail"]["reason"] == "无库存"
+
+
 async def test_accepted_and_taken_back_at_once_is_one_of_the_two(desk: Desk, worker: WorkerInHand) -> None:
     path = await proposed(desk)
     both = await asyncio.gather(
