@@ -1,6 +1,7 @@
 """Takes distribution relations through their life: proposed, accepted, ended; or recorded as agreed elsewhere."""
 
 from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -12,11 +13,10 @@ from services.listing.errors import (
     NotYourDistribution,
 )
 from services.listing.handlers.parties import normal_code, party_named
-from services.listing.queries.distributions import distributions_by_id, open_distributions_of
+from services.listing.queries.distributions import COLUMNS, distributions_by_id, open_distributions_of
 from services.listing.queries.enterprises import Directory, directory
 from services.listing.queries.products import products_by_code
-from services.listing.queries.visible import as_row
-from services.listing.rules.distributions import MAY, Distribution, State, moved, side_of
+from services.listing.rules.distributions import MAY, Distribution, State, as_of, is_over, moved, side_of
 from services.listing.rules.faults import Faults
 from services.listing.rules.listings import check_terms
 from services.listing.rules.products import Product
@@ -24,7 +24,7 @@ from services.listing.schemas.distributions import ProposeDistribution
 from services.listing.tables import distributions
 from shared import clock, history, outbox
 from shared.db import Tx
-from shared.errors import ServiceError
+from shared.errors import Said, ServiceError
 from shared.events.listing import DistributionConfirmed, DistributionEnded
 from shared.history import Parties
 from shared.identity import Caller
@@ -43,7 +43,7 @@ class Step:
 async def propose_distributions(
     tx: Tx, caller: Caller, commands: Sequence[ProposeDistribution]
 ) -> list[Distribution | ServiceError]:
-    """Proposes many at once, by the maker's side; each waits for its distributor."""
+    """Proposes many at once, by the maker's side; each waits for its distributor. One whose last day is over makes way."""
     return await _begin(tx, caller, commands, recorded=False)
 
 
@@ -68,21 +68,28 @@ async def _begin(
     held = {one.id: one for one in await open_distributions_of(tx, codes)}
     now = dict(held)
     standing = {(one.product_code, one.region, one.distributor_code): one.id for one in held.values()}
+    today = clock.today()
     outcomes: list[Distribution | ServiceError] = []
     for command, code in zip(commands, codes, strict=True):
         try:
             asked = _relation(tx, caller, products.get(code), known, command, recorded=recorded)
             place = (asked.product_code, asked.region, asked.distributor_code)
             before = now[standing[place]] if place in standing else None
-            after = _beside(before, asked, recorded=recorded)
+            after = _beside(before, asked, today, recorded=recorded)
         except ServiceError as refusal:
             outcomes.append(refusal)
             continue
-        outcomes.append(after)
-        if after is not before:
-            now[after.id] = after
-            standing[place] = after.id
-            _say(tx, caller, before, after, "recorded" if recorded else "proposed")
+        outcomes.append(as_of(after, today))
+        if after is before:
+            continue
+        if before is not None and after.id != before.id:
+            follows = str(Said("relation {id} follows", id=after.id))
+            now[before.id] = moved(before, "end", reason=follows, ended_on=before.valid_to)
+            _say(tx, caller, before, now[before.id], "ended")
+            before = None
+        now[after.id] = after
+        standing[place] = after.id
+        _say(tx, caller, before, after, "recorded" if recorded else "proposed")
     await _store(tx, held, now)
     return outcomes
 
@@ -116,9 +123,11 @@ def _relation(
         region=command.region,
         product_code=product.code,
         manufacturer_code=product.manufacturer_code,
+        manufacturer_provisional=product.manufacturer_provisional,
         agent_code=product.agent_code,
         distributor_code=distributor.code,
         distributor_name=distributor.name,
+        distributor_provisional=distributor.provisional,
         valid_from=valid_from,
         valid_to=command.valid_to,
         state=State.ACTIVE if recorded else State.PROPOSED,
@@ -130,7 +139,7 @@ def _relation(
     )
 
 
-def _beside(before: Distribution | None, asked: Distribution, *, recorded: bool) -> Distribution:
+def _beside(before: Distribution | None, asked: Distribution, today: date, *, recorded: bool) -> Distribution:
     """What becomes of the relation that is asked for beside the one that stands; raises DistributionExists."""
     if before is None:
         return asked
@@ -139,6 +148,8 @@ def _beside(before: Distribution | None, asked: Distribution, *, recorded: bool)
         return before
     if same_period and recorded:
         return moved(before, "record")
+    if is_over(before, today):
+        return asked
     raise DistributionExists(
         "{distributor_name} has relation {id} for {product_code} in region {region}, {state} "
         "from {valid_from} to {until}; asked from {asked_from} to {asked_until}. End it first.",
@@ -158,11 +169,12 @@ async def step_distributions(tx: Tx, caller: Caller, steps: Sequence[Step]) -> l
     """Takes steps with many relations at once, each answered by itself."""
     held = await distributions_by_id(tx, [step.distribution_id for step in steps])
     now = dict(held)
+    today = clock.today()
     outcomes: list[Distribution | ServiceError] = []
     for step in steps:
         try:
             before = _mine(tx, now.get(step.distribution_id), step)
-            after = moved(before, step.verb, reason=step.reason, ended_on=clock.today())
+            after = moved(as_of(before, today), step.verb, reason=step.reason, ended_on=today)
         except ServiceError as refusal:
             outcomes.append(refusal)
             continue
@@ -192,8 +204,12 @@ def _mine(tx: Tx, relation: Distribution | None, step: Step) -> Distribution:
 
 async def _store(tx: Tx, held: dict[UUID, Distribution], now: dict[UUID, Distribution]) -> None:
     moved_ones = [one for key, one in now.items() if key in held and one is not held[key]]
-    await tx.change(distributions, [as_row(one) for one in moved_ones])
-    tx.add(distributions, *(as_row(one) for key, one in now.items() if key not in held))
+    await tx.change(distributions, [_row(one) for one in moved_ones])
+    tx.add(distributions, *(_row(one) for key, one in now.items() if key not in held))
+
+
+def _row(relation: Distribution) -> dict[str, object]:
+    return {name: getattr(relation, name) for name in COLUMNS}
 
 
 def _say(tx: Tx, caller: Caller, before: Distribution | None, after: Distribution, action: str) -> None:

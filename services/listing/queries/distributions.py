@@ -7,18 +7,31 @@ import sqlalchemy as sa
 
 from services.listing.errors import DistributionNotFound
 from services.listing.queries.visible import visible
-from services.listing.rules.distributions import OPEN, Distribution
-from services.listing.tables import distributions
+from services.listing.rules.distributions import OPEN, Distribution, State, as_of
+from services.listing.tables import distributions, enterprises
 from services.listing.tables.base import among
+from shared import clock
 from shared.db import Tx
 from shared.values import names_of
 
-_ALL = sa.select(*(distributions.c[name] for name in names_of(Distribution)))
-_LOCKED = _ALL.order_by(distributions.c.id).with_for_update()
+_MAKER, _DEALER = enterprises.alias("maker"), enterprises.alias("dealer")
+_OF_THE_PARTIES = {
+    "manufacturer_provisional": _MAKER.c.provisional.label("manufacturer_provisional"),
+    "distributor_provisional": _DEALER.c.provisional.label("distributor_provisional"),
+}
+COLUMNS = tuple(name for name in names_of(Distribution) if name not in _OF_THE_PARTIES)
+_BETWEEN = distributions.join(_MAKER, _MAKER.c.code == distributions.c.manufacturer_code).join(
+    _DEALER, _DEALER.c.code == distributions.c.distributor_code
+)
+_ALL = sa.select(
+    *(_OF_THE_PARTIES[name] if name in _OF_THE_PARTIES else distributions.c[name] for name in names_of(Distribution))
+).select_from(_BETWEEN)
+_LOCKED = _ALL.order_by(distributions.c.id).with_for_update(of=distributions)
+_IS_OPEN = sa.literal_column(among("distributions.state", OPEN), sa.Boolean)
 _BY_IDS = _LOCKED.where(distributions.c.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
 _OPEN_OF = _LOCKED.where(
     distributions.c.product_code == sa.any_(sa.bindparam("codes", type_=sa.ARRAY(sa.Text))),
-    sa.literal_column(among("distributions.state", OPEN), sa.Boolean),
+    _IS_OPEN,
 )
 _IS_PUBLIC = distributions.c.version > 0
 
@@ -45,7 +58,7 @@ async def get_distribution(tx: Tx, distribution_id: UUID) -> Distribution:
         raise DistributionNotFound(
             "There is no distribution relation {distribution_id} that you may see.", distribution_id=distribution_id
         )
-    return found
+    return as_of(found, clock.today())
 
 
 async def distributions_page(
@@ -59,18 +72,20 @@ async def distributions_page(
     after: UUID | None,
     rows: int,
 ) -> list[Distribution]:
-    """Up to `rows` relations after a key that the caller may see, in the order they were made."""
+    """Up to `rows` relations after a key that the caller may see, as they stand today, in the order they were made."""
+    today = clock.today()
+    over = sa.and_(_IS_OPEN, distributions.c.valid_to < today)
     wanted = _ALL.where(_seen(tx)).order_by(distributions.c.id).limit(rows)
     filters = {
         distributions.c.product_code: product_code,
         distributions.c.region: region,
         distributions.c.distributor_code: distributor_code,
         distributions.c.manufacturer_code: manufacturer_code,
-        distributions.c.state: state,
+        sa.case((over, State.ENDED), else_=distributions.c.state): state,
     }
     for column, value in filters.items():
         if value is not None:
             wanted = wanted.where(column == value)
     if after is not None:
         wanted = wanted.where(distributions.c.id > after)
-    return await tx.all(Distribution, wanted)
+    return [as_of(one, today) for one in await tx.all(Distribution, wanted)]

@@ -10,14 +10,12 @@ from services.listing.handlers import distributions as handlers
 from services.listing.handlers.distributions import Step
 from services.listing.queries import distributions as queries
 from services.listing.queries.timelines import get_timeline
-from services.listing.rules.distributions import State
+from services.listing.rules.distributions import State, next_steps
 from services.listing.schemas.distributions import DistributionView, EndDistribution, ProposeDistribution
 from shared.db import Tx
-from shared.errors import Said
 from shared.history import TimelineView
 from shared.http import BulkAnswer, CallerHere, Edge, Items, Page, PagingHere, TxHere, answers, check_tag, etag, only
 from shared.identity import Caller
-from shared.next_steps import NextStep, distributor
 
 router = APIRouter(route_class=Edge, prefix="/distributions", tags=["distributions"])
 
@@ -131,6 +129,4 @@ async def end_distribution(
 async def get_distribution_timeline(distribution_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a relation so far, and who acts next."""
     relation = await queries.get_distribution(tx, distribution_id)
-    who = distributor(relation.distributor_code, relation.distributor_name)
-    steps = [NextStep(who=who, what=Said("accept or reject it"))]
-    return await get_timeline(tx, relation.id, relation.state, steps if relation.state == State.PROPOSED else [])
+    return await get_timeline(tx, relation.id, relation.state, next_steps(relation))

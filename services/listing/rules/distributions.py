@@ -1,6 +1,7 @@
 """The life of a distribution relation 配送关系: the maker's side proposes, the distributor accepts, either may end it.
 
-At most one relation of a distributor for a product in a region is open (domain rules 4.2).
+At most one relation of a distributor for a product in a region is open (domain rules 4.2). With its last day a relation has
+ended, and another one may take its place.
 """
 
 from dataclasses import replace
@@ -10,6 +11,8 @@ from types import MappingProxyType
 from uuid import UUID
 
 from services.listing.errors import DistributionNotOpen
+from shared.errors import Said
+from shared.next_steps import NextStep, distributor, manufacturer
 from shared.values import frozen
 
 
@@ -50,9 +53,11 @@ class Distribution:
     region: str
     product_code: str
     manufacturer_code: str
+    manufacturer_provisional: bool
     agent_code: str | None
     distributor_code: str
     distributor_name: str
+    distributor_provisional: bool
     valid_from: date
     valid_to: date | None
     state: str
@@ -61,6 +66,29 @@ class Distribution:
     proposed_by: str
     revision: int
     version: int
+
+
+def is_over(relation: Distribution, on: date) -> bool:
+    """Whether an open relation has its last day behind it."""
+    return relation.state in OPEN and relation.valid_to is not None and relation.valid_to < on
+
+
+def as_of(relation: Distribution, on: date) -> Distribution:
+    """The relation as it stands on a day."""
+    if not is_over(relation, on):
+        return relation
+    return replace(relation, state=State.ENDED, ended_on=relation.valid_to if relation.state == State.ACTIVE else None)
+
+
+def next_steps(relation: Distribution) -> list[NextStep]:
+    """Who must act now on a relation as it stands, and who may when it ended by itself."""
+    if relation.state == State.PROPOSED:
+        who = distributor(relation.distributor_code, relation.distributor_name)
+        return [NextStep(who=who, what=Said("accept or reject it"))]
+    if relation.state == State.ENDED and relation.reason is None:
+        what = Said("its last day was {valid_to}: propose a new one to go on", valid_to=relation.valid_to)
+        return [NextStep(who=manufacturer(relation.manufacturer_code), what=what)]
+    return []
 
 
 def side_of(relation: Distribution, organisation: str, *, is_authority: bool) -> tuple[str, ...]:

@@ -50,15 +50,18 @@ class EndDistribution(Command):
 
 
 class DistributionView(View):
-    """A relation: who may deliver which product where."""
+    """A relation: who may deliver which product where; `ended` when its last day is over, too. `…_provisional`: known by
+    its exact name alone."""
 
     id: UUID
     region: str
     product_code: str
     manufacturer_code: str
+    manufacturer_provisional: bool
     agent_code: str | None
     distributor_code: str
     distributor_name: str
+    distributor_provisional: bool
     valid_from: date
     valid_to: date | None
     state: str

@@ -1,6 +1,8 @@
 """Distribution relations over HTTP: proposed, accepted, ended; one open a distributor, product and region."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -35,7 +37,7 @@ RELATION = {
     "region": "330000",
     "distributor_code": DISTRIBUTOR_CODE,
     "valid_from": "2026-01-01",
-    "valid_to": "2026-12-31",
+    "valid_to": "2099-12-31",
 }
 
 
@@ -90,7 +92,7 @@ async def test_a_proposal_said_again_is_the_same_and_another_period_is_refused(d
     path = await proposed(desk)
     again = await desk.post(MAKER, "/distributions", RELATION)
     assert again.json()["id"] == path[15:]
-    other = await desk.post(MAKER, "/distributions", {**RELATION, "valid_to": "2027-12-31"})
+    other = await desk.post(MAKER, "/distributions", {**RELATION, "valid_to": "2098-12-31"})
     assert (other.status_code, other.json()["code"]) == (409, "distribution_exists")
 
 
@@ -152,6 +154,52 @@ async def test_every_party_of_a_relation_sees_all_that_was_done_with_it(desk: De
             assert [deed["action"] for deed in deeds] == ["proposed", action], who
             assert [deed["organisation"] for deed in deeds] == [proposer[1], DISTRIBUTOR_CODE]
             assert deeds[1]["detail"]["reason"] == "无库存"
+
+
+async def test_with_its_last_day_a_relation_has_ended_and_a_new_one_takes_its_place(
+    desk: Desk, worker: WorkerInHand, driven_clock: Callable[[datetime], None]
+) -> None:
+    driven_clock(datetime(2026, 3, 2, tzinfo=UTC))
+    await ready(desk)
+    first = {**RELATION, "valid_to": "2026-03-31"}
+    path = f"/distributions/{(await desk.post(MAKER, '/distributions', first)).json()['id']}"
+    assert (await desk.post(DISTRIBUTOR, f"{path}/accept")).is_success
+    second = {**first, "region": "330100"}
+    proposal = f"/distributions/{(await desk.post(MAKER, '/distributions', second)).json()['id']}"
+    driven_clock(datetime(2026, 3, 31, 15, tzinfo=UTC))  # 23:00 in Shanghai
+    assert (await desk.get(HOSPITAL, path)).json()["state"] == "active"
+    driven_clock(datetime(2026, 3, 31, 16, tzinfo=UTC))
+    assert (await desk.get(HOSPITAL, "/distributions", state="active")).json()["items"] == []
+    assert (await desk.get(MAKER, "/distributions", state="proposed")).json()["items"] == []
+    ended = (await desk.get(MAKER, "/distributions", state="ended")).json()["items"]
+    assert [(one["state"], one["ended_on"]) for one in ended] == [("ended", "2026-03-31"), ("ended", None)]
+    told = (await desk.get(MAKER, f"{path}/timeline")).json()
+    assert (told["state"], told["next"][0]["who"]["code"]) == ("ended", MAKER_CODE)
+    assert told["next"][0]["what"] == "its last day was 2026-03-31: propose a new one to go on"
+    assert (await desk.post(DISTRIBUTOR, f"{proposal}/accept")).json()["code"] == "distribution_not_open"
+    assert (await desk.post(MAKER, f"{path}/end", {"reason": "x"})).json()["code"] == "distribution_not_open"
+    same = await desk.post(MAKER, "/distributions", second)
+    assert (same.json()["id"], same.json()["state"]) == (proposal[15:], "ended")
+    new = await desk.post(MAKER, "/distributions", {**first, "valid_from": "2026-04-01", "valid_to": "2026-12-31"})
+    assert (new.status_code, new.json()["state"]) == (201, "proposed"), new.text
+    assert (await desk.post(DISTRIBUTOR, f"/distributions/{new.json()['id']}/accept")).is_success
+    told = (await desk.get(DISTRIBUTOR, f"{path}/timeline")).json()
+    assert (told["state"], told["next"]) == ("ended", [])
+    assert told["deeds"][-1]["detail"]["reason"] == f"relation {new.json()['id']} follows"
+    facts: list[Any] = [fact for fact in await worker.said() if hasattr(fact, "distribution_id")]
+    assert [type(fact) for fact in facts] == [DistributionConfirmed, DistributionEnded, DistributionConfirmed]
+    assert facts[1].ended_on.isoformat() == "2026-03-31"
+
+
+async def test_a_relation_shows_who_of_its_parties_is_provisional(desk: Desk) -> None:
+    await ready(desk)
+    by_name = {"name": "云岭医药", "kinds": ["distributor"], "region": "330000"}
+    code = (await desk.post(AUTHORITY, "/enterprises", by_name)).json()["code"]
+    for known, provisional in ((code, True), (DISTRIBUTOR_CODE, False)):
+        made = (await desk.post(MAKER, "/distributions", {**RELATION, "distributor_code": known})).json()
+        read = (await desk.get(MAKER, f"/distributions/{made['id']}")).json()
+        assert read == made
+        assert (read["distributor_provisional"], read["manufacturer_provisional"]) == (provisional, False)
 
 
 async def test_accepted_and_taken_back_at_once_is_one_of_the_two(desk: Desk, worker: WorkerInHand) -> None:
