@@ -113,12 +113,12 @@ def _of_sheet(sheet: Sheet, deed: Record) -> Again:
 
 
 def _of_payment(payment: Payment, booked: dict[tuple[UUID, str], list[Booked]]) -> list[Again]:
-    if payment.state == rules.SENDING:
-        return [Again(sent_fact(payment), payment.version, payment.sent_at)]
+    said = [Again(sent_fact(payment), payment.version, payment.sent_at)] if payment.sent_at else []
     for posting in ANSWERS.get(payment.state, ()):
         if lines := list({each.payable_id: each for each in booked.get((payment.id, posting.value), ())}.values()):
             facts = (answer_fact(posting, payment, part) for part in parts_of(lines)[payment.id])
-            doubt = [Again(doubted_fact(payment, in_doubt=True), payment.version, payment.contradicted_at)]
-            answers = [Again(fact, payment.version, payment.answered_at) for fact in facts]
-            return [*answers, *doubt] if payment.in_doubt else answers
-    return []
+            said += [Again(fact, payment.version, payment.answered_at) for fact in facts]
+            if payment.in_doubt:
+                said.append(Again(doubted_fact(payment, in_doubt=True), payment.version, payment.contradicted_at))
+            return said
+    return said
