@@ -49,7 +49,7 @@ NEXT = {(State.OPEN, "acknowledge"): State.OPEN, (State.OPEN, "resolve"): State.
 
 ACTS: Mapping[Kind, tuple[Role, Said]] = {
     Kind.ORDER_UNCONFIRMED: (Role.DISTRIBUTOR, Said("confirm or refuse the lines")),
-    Kind.DELIVERY_OVERDUE: (Role.DISTRIBUTOR, Said("deliver what was confirmed")),
+    Kind.DELIVERY_OVERDUE: (Role.DISTRIBUTOR, Said("ship what was confirmed and has not left yet")),
     Kind.COVERAGE_SHORT: (Role.HOSPITAL, Said("capture the missing trace codes")),
     Kind.PAYMENT_OVERDUE: (Role.AGENCY, Said("pay what is released")),
     Kind.LINE_REFUSED: (Role.HOSPITAL, Said("order from another supplier; the authority may resolve with a reason")),

@@ -82,7 +82,14 @@ def alert_steps(alert: Alert, names: Names, around: Around | WatchedSheet | None
         return steps
     role, what = ACTS[Kind(alert.kind)]
     by = alert.happened_at if alert.kind in MISSED else None
-    return [NextStep(who=_party(alert, role, names), what=what, by=by)]
+    step = NextStep(who=_party(alert, role, names), what=what, by=by)
+    return [step, _received(alert, names)] if alert.kind == Kind.DELIVERY_OVERDUE else [step]
+
+
+def _received(alert: Alert, names: Names) -> NextStep:
+    """Goods that are late may have come: how much is on the way, orders alone knows and tells."""
+    what = Said("accept or reject what has come, or close the remainder of the line")
+    return NextStep(who=_party(alert, Role.HOSPITAL, names), what=what)
 
 
 def _payable_steps(alert: Alert, names: Names, around: Around) -> Iterator[NextStep]:

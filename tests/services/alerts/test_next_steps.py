@@ -73,7 +73,6 @@ def receipt(**fields: Any) -> WatchedReceipt:
     ("kind", "who", "what", "by"),
     [
         (Kind.ORDER_UNCONFIRMED, S, "confirm or refuse the lines", NOON),
-        (Kind.DELIVERY_OVERDUE, S, "deliver what was confirmed", NOON),
         (Kind.SHEET_UNCONFIRMED, H, "confirm the sheet, or dispute lines of it", NOON),
         (Kind.COVERAGE_SHORT, H, "capture the missing trace codes", None),
         (Kind.PAYMENT_OVERDUE, OFFICE, "pay what is released", None),
@@ -86,6 +85,14 @@ def receipt(**fields: Any) -> WatchedReceipt:
 def test_an_alert_says_who_acts_next(kind: Kind, who: Actor, what: str, by: datetime | None) -> None:
     assert alert_steps(alert(kind), NAMES, None) == [NextStep(who=who, what=what, by=by)]
     assert alert_steps(alert(kind, "resolved"), NAMES, None) == []
+
+
+def test_a_late_delivery_waits_for_who_ships_and_for_who_receives() -> None:
+    assert alert_steps(alert(Kind.DELIVERY_OVERDUE), NAMES, None) == [
+        NextStep(who=S, what="ship what was confirmed and has not left yet", by=NOON),
+        NextStep(who=H, what="accept or reject what has come, or close the remainder of the line", by=None),
+    ]
+    assert alert_steps(alert(Kind.DELIVERY_OVERDUE, "resolved"), NAMES, None) == []
 
 
 def codes(missing: int) -> str:
