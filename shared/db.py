@@ -288,8 +288,7 @@ class Database:
 
     async def close(self) -> None:
         """Gives the connections back, waiting for those in use."""
-        while connection := self._at_hand.take():
-            await self.pool.release(connection)
+        await self._at_hand.close(self.pool)
         await self.pool.close()
 
     async def trouble(self) -> str | None:

@@ -97,6 +97,12 @@ class AtHand:
                 return connection
         return None
 
+    async def close(self, pool: asyncpg.Pool) -> None:
+        """Gives back what is kept, and keeps nothing from now on."""
+        self._most = 0
+        while connection := self.take():
+            await pool.release(connection)
+
     def keep(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> bool:
         """Whether it is kept; else it goes back to the pool."""
         kept = len(self._kept) < self._most and _is_idle(connection)

@@ -63,6 +63,22 @@ async def test_the_only_connection_stays_in_the_pool_for_who_asks_whether_it_ans
     await here.close()
 
 
+async def test_who_closes_waits_for_a_connection_in_use_and_no_longer(house: House) -> None:
+    here = await database(house)
+    begun = asyncio.Event()
+
+    async def meanwhile() -> None:
+        async with here.transaction() as tx:
+            begun.set()
+            await tx.sql("SELECT pg_sleep(0.3)")
+
+    using = asyncio.create_task(meanwhile())
+    await begun.wait()
+    async with asyncio.timeout(20):
+        await here.close()
+    await using
+
+
 async def test_what_a_failed_transaction_leaves_is_clean(house: House) -> None:
     here = await database(house)
     with pytest.raises(asyncpg.DivisionByZeroError):
