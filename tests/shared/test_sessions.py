@@ -35,7 +35,7 @@ async def test_a_connection_that_was_lost_meanwhile_is_not_used_again(house: Hou
     other = await asyncpg.connect(house.url(toy))
     await other.fetch("SELECT pg_terminate_backend($1, 5000)", lost)
     await other.close()
-    while _is_idle(here._at_hand._kept[0]):  # until this process has heard of it
+    while _is_idle(here._at_hand._kept[0]):  # noqa: ASYNC110  until this process has heard of it
         await asyncio.sleep(0.01)
     assert await backend(here) != lost
     await here.close()
