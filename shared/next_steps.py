@@ -143,6 +143,34 @@ def account_step(*, named: bool, supplier: Actor, region: str, by: datetime | No
     return NextStep(who=supplier, what=what, by=by)
 
 
+class HeardOfPayment:
+    """A sheet as far as others than settlement have heard of its payment; each instant is of the last time."""
+
+    __slots__ = ()
+    sent_at: datetime | None
+    paid_at: datetime | None
+    unpaid_at: datetime | None
+    doubted_at: datetime | None
+    undoubted_at: datetime | None
+
+    @property
+    def paid(self) -> bool:
+        """Whether the bank has paid it, and no payment of it failed or came back since."""
+        return self.paid_at is not None and not (self.unpaid_at and self.unpaid_at >= self.paid_at)
+
+    @property
+    def sending(self) -> bool:
+        """Whether the bank was asked to pay it, and has not answered since."""
+        return self.sent_at is not None and all(
+            at is None or at < self.sent_at for at in (self.paid_at, self.unpaid_at)
+        )
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the bank has said both of a payment of it, and nobody has found out since."""
+        return self.doubted_at is not None and (self.undoubted_at is None or self.undoubted_at < self.doubted_at)
+
+
 def bank_step(by: datetime | None) -> NextStep:
     """The bank was asked to pay, and has not answered."""
     return NextStep(who=BANK, what=Said("pay and answer; it is asked again under the same key"), by=by)

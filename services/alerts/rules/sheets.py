@@ -8,7 +8,7 @@ from uuid import UUID
 from services.alerts.rules.alerts import About, Cause, Kind
 from services.alerts.rules.watches import yuan_text
 from shared.errors import Said
-from shared.next_steps import day_over
+from shared.next_steps import HeardOfPayment, day_over
 from shared.values import frozen
 
 NAMED, CONFIRMED = "named", "confirmed"
@@ -16,7 +16,7 @@ NAMED, CONFIRMED = "named", "confirmed"
 
 
 @frozen
-class WatchedSheet:
+class WatchedSheet(HeardOfPayment):
     """A month's sheet as far as it is known here; `issued_at` is None while only a later deed has arrived; `answered_at`: the
     hospital confirmed it, or disputed lines of it; `confirmed_at`: it confirmed what was left; `returned_at`: the agency sent
     it back; `sent_at`: the bank was asked to pay it; `paid_at`: the bank paid it; `unpaid_at`: its payment failed or came back;
@@ -53,23 +53,6 @@ class WatchedSheet:
     def confirmed(self) -> bool:
         """Whether the hospital stands by it."""
         return self.confirmed_at is not None and not self._sent_back_since(self.confirmed_at)
-
-    @property
-    def paid(self) -> bool:
-        """Whether the bank has paid it, and no payment of it failed or came back since."""
-        return self.paid_at is not None and not (self.unpaid_at and self.unpaid_at >= self.paid_at)
-
-    @property
-    def sending(self) -> bool:
-        """Whether the bank was asked to pay it, and has not answered since."""
-        return self.sent_at is not None and all(
-            at is None or at < self.sent_at for at in (self.paid_at, self.unpaid_at)
-        )
-
-    @property
-    def in_doubt(self) -> bool:
-        """Whether the bank has said both of a payment of it, and nobody has found out since."""
-        return self.doubted_at is not None and (self.undoubted_at is None or self.undoubted_at < self.doubted_at)
 
     def _sent_back_since(self, at: datetime) -> bool:
         return self.returned_at is not None and self.returned_at > at

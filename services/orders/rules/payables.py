@@ -20,6 +20,7 @@ from shared.errors import Said
 from shared.next_steps import (
     PLATFORM,
     Actor,
+    HeardOfPayment,
     NextStep,
     account_step,
     agency,
@@ -78,7 +79,7 @@ class Sent:
 
 
 @frozen
-class Sheet:
+class Sheet(HeardOfPayment):
     """A month's sheet of a hospital and a distributor; `issued_at` is None while only its confirmation has arrived."""
 
     sheet_id: UUID
@@ -105,23 +106,6 @@ class Sheet:
     def confirmed(self) -> bool:
         """Whether the hospital stands by it: it was not sent back since."""
         return self.confirmed_at is not None and not (self.returned_at and self.returned_at > self.confirmed_at)
-
-    @property
-    def paid(self) -> bool:
-        """Whether the bank has paid it, and no payment of it failed or came back since."""
-        return self.paid_at is not None and not (self.unpaid_at and self.unpaid_at >= self.paid_at)
-
-    @property
-    def sending(self) -> bool:
-        """Whether the bank was asked to pay it, and has not answered since."""
-        return self.sent_at is not None and all(
-            at is None or at < self.sent_at for at in (self.paid_at, self.unpaid_at)
-        )
-
-    @property
-    def in_doubt(self) -> bool:
-        """Whether the bank has said both of a payment of it, and nobody has found out since."""
-        return self.doubted_at is not None and (self.undoubted_at is None or self.undoubted_at < self.doubted_at)
 
 
 @frozen
