@@ -24,6 +24,14 @@ class WallBypassed(ConnectionError):
     """A session that row-level security does not bind; nothing is read or written through it."""
 
 
+_ARRAYS = "SELECT " + ", ".join(
+    f"NULL::{kind}[]"
+    for kind in ("text", "uuid", "int", "bigint", "numeric", "boolean", "date", "timestamptz", "jsonb", "bytea")
+)
+"""asyncpg asks the database once a connection what each type is that it has not met, some 10 ms a time: asked when a session
+begins, and not in the middle of its first transactions."""
+
+
 async def pool(url: str, *, role: str | None, name: str, limits: Limits, at_once: int) -> asyncpg.Pool:
     """A bounded pool of sessions as `role`, of which `at_once` begin now. Raises WallBypassed, and what asyncpg does."""
     server_settings = {
@@ -50,6 +58,7 @@ async def pool(url: str, *, role: str | None, name: str, limits: Limits, at_once
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
+    """Makes the session ready: jsonb by orjson, and every array type that statements use is known."""
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",
@@ -57,6 +66,7 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         encoder=lambda value: b"\x01" + orjson.dumps(value, default=str),
         decoder=lambda raw: orjson.loads(bytes(raw[1:])),
     )
+    await connection.prepare(_ARRAYS)
 
 
 async def _prepare_walled(connection: asyncpg.Connection) -> None:
