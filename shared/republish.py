@@ -64,6 +64,19 @@ async def republish(database: Database, read: Read) -> int:
         after = page.last
 
 
+async def says_anything(database: Database, read: Read) -> bool:
+    """Whether there is a thing of a kind that would be said again."""
+    async with database.transaction() as tx:
+        page = await read(tx, "", 1)
+    return bool(page.facts) or page.last is not None
+
+
+async def holds_rows(database: Database, projection: Projection) -> bool:
+    """Whether a projection knows anything."""
+    async with database.transaction() as tx:
+        return any([await tx.sql(f'SELECT 1 FROM "{table.name}" LIMIT 1') for table in projection.tables])  # noqa: S608
+
+
 async def empty(database: Database, projection: Projection) -> None:
     """Removes every row of a projection, in one transaction."""
     async with database.transaction() as tx:

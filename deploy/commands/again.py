@@ -23,6 +23,10 @@ class NothingOfThatName(CannotStart):
     """A kind or a projection that the service does not have."""
 
 
+class NothingToFillIt(CannotStart):
+    """A projection that holds rows, and would be empty for good, for its sources have nothing to say."""
+
+
 class DatabaseAway(CannotStart):
     """The database of a service cannot be used."""
 
@@ -42,6 +46,8 @@ def rebuild(
     service: ServiceName,
     projection: Annotated[str, typer.Argument(help="What is emptied and filled, such as market.")],
     data: Data = DATA,
+    *,
+    anyway: Annotated[bool, typer.Option(help="Empty it also when its sources have nothing to say.")] = False,
 ) -> None:
     """Empties a projection, and has its sources send everything again. Until that has arrived, the service knows nothing
     of it and refuses what needs it. Finds them where their variables point, else on the data folder."""
@@ -51,10 +57,14 @@ def rebuild(
     sources = [(load(source), kinds) for source, kinds in wanted.sources.items()]
 
     async def work() -> None:
-        for source, _ in sources:
-            async with _database(source, data):
-                pass  # before anything is emptied, whoever fills it must be there
+        # Before anything is emptied, whoever fills it must be there, and not be empty.
+        filled = [await _says_anything(source, kinds, data) for source, kinds in sources]
         async with _database(loaded, data) as database:
+            if not (anyway or any(filled)) and await republish.holds_rows(database, wanted):
+                raise NothingToFillIt(
+                    f"{projection} of {service} holds rows, and {', '.join(source.name for source, _ in sources)} would"
+                    " say nothing to fill it again; is this the right database? With --anyway it is emptied for good."
+                )
             await republish.empty(database, wanted)
         typer.echo(f"{service}: {projection} is empty.")
         for source, kinds in sources:
@@ -68,6 +78,11 @@ async def _say_again(service: Service, kind: str, data: Path) -> None:
     async with _database(service, data) as database:
         count = await republish.republish(database, service.republish[kind])
     typer.echo(f"{service.name}: {count} {kind} are said again.")
+
+
+async def _says_anything(service: Service, kinds: Collection[str], data: Path) -> bool:
+    async with _database(service, data) as database:
+        return any([await republish.says_anything(database, service.republish[kind]) for kind in kinds])
 
 
 def _known(service: Service, lack: str, name: str, known: Collection[str]) -> None:

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import httpx
 import openpyxl
 import pytest
@@ -13,7 +15,9 @@ import pytest
 from deploy import addresses
 from deploy.commands.sheets import follow
 from deploy.embedded import wait_until
+from deploy.environment import database_name
 from deploy.logs import log_file
+from deploy.postgres import server_url
 from deploy.visitor import Refused, Visitor
 from tests.deploy.test_cli import ROOT, said
 
@@ -94,6 +98,21 @@ def test_operators_need_no_variables_on_the_embedded_default(data: Path) -> None
     assert (status, "orders: market is empty." in shown) == (0, True)
     # What was said again is on its way for a moment, and until it has gone the chain is not whole.
     assert wait_until(lambda: said("audit", "--data", str(data))[0] == 0, PATIENCE_SECONDS)
+
+
+async def test_a_projection_is_not_emptied_when_nobody_would_fill_it(data: Path) -> None:
+    settlement = await asyncpg.connect(f"{server_url(data)}/{database_name('settlement')}")
+    try:
+        await settlement.execute(
+            "INSERT INTO recalled_lots (recall_id, lot_number, product_code) VALUES ($1, '甲', 'X')", UUID(int=1)
+        )
+        status, _, error = said("rebuild", "settlement", "recalls", "--data", str(data))
+        assert (status, "traceability would say nothing to fill it again" in " ".join(error.split())) == (1, True)
+        assert await settlement.fetchval("SELECT count(*) FROM recalled_lots") == 1
+        assert said("rebuild", "settlement", "recalls", "--anyway", "--data", str(data))[0] == 0
+        assert await settlement.fetchval("SELECT count(*) FROM recalled_lots") == 0
+    finally:
+        await settlement.close()
 
 
 def test_the_audit_names_the_first_day_that_differs_from_a_head_kept_outside(data: Path, tmp_path: Path) -> None:
