@@ -1,11 +1,11 @@
 """The commands that work on a platform that runs, found by its data folder alone, without a variable."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import httpx
@@ -100,19 +100,25 @@ def test_operators_need_no_variables_on_the_embedded_default(data: Path) -> None
     assert wait_until(lambda: said("audit", "--data", str(data))[0] == 0, PATIENCE_SECONDS)
 
 
-async def test_a_projection_is_not_emptied_when_nobody_would_fill_it(data: Path) -> None:
-    settlement = await asyncpg.connect(f"{server_url(data)}/{database_name('settlement')}")
-    try:
-        await settlement.execute(
-            "INSERT INTO recalled_lots (recall_id, lot_number, product_code) VALUES ($1, '甲', 'X')", UUID(int=1)
+def test_a_projection_is_not_emptied_when_nobody_would_fill_it(data: Path) -> None:
+    async def recalled(sql: str) -> Any:
+        settlement = await asyncpg.connect(f"{server_url(data)}/{database_name('settlement')}")
+        try:
+            return await settlement.fetchval(sql)
+        finally:
+            await settlement.close()
+
+    count = "SELECT count(*) FROM recalled_lots"
+    asyncio.run(
+        recalled(
+            "INSERT INTO recalled_lots (recall_id, lot_number, product_code) VALUES (gen_random_uuid(), '甲', 'X')"
         )
-        status, _, error = said("rebuild", "settlement", "recalls", "--data", str(data))
-        assert (status, "traceability would say nothing to fill it again" in " ".join(error.split())) == (1, True)
-        assert await settlement.fetchval("SELECT count(*) FROM recalled_lots") == 1
-        assert said("rebuild", "settlement", "recalls", "--anyway", "--data", str(data))[0] == 0
-        assert await settlement.fetchval("SELECT count(*) FROM recalled_lots") == 0
-    finally:
-        await settlement.close()
+    )
+    status, _, error = said("rebuild", "settlement", "recalls", "--data", str(data))
+    assert (status, "traceability would say nothing to fill it again" in " ".join(error.split())) == (1, True)
+    assert asyncio.run(recalled(count)) == 1
+    assert said("rebuild", "settlement", "recalls", "--anyway", "--data", str(data))[0] == 0
+    assert asyncio.run(recalled(count)) == 0
 
 
 def test_the_audit_names_the_first_day_that_differs_from_a_head_kept_outside(data: Path, tmp_path: Path) -> None:
