@@ -1,4 +1,6 @@
-"""Partitions of the inbox, one a day: made two days ahead, dropped when Kafka has long forgotten their events.
+"""What keeps the tables small: partitions of the inbox, and vacuum where rows come and go.
+
+A partition of the inbox is a day: made two days ahead, dropped when Kafka has long forgotten its events.
 
 Ids are UUIDv7, whose first 48 bits are milliseconds since 1970, so a day is a range of ids. Ids of another kind, and
 days whose partition was not made in time, go to the default partition and are deleted by age.
@@ -9,6 +11,10 @@ from collections.abc import Iterator
 PARTITION = "inbox_"
 A_CENTURY = 36_500
 """Days to keep when a migration makes the first partitions: it forgets nothing; how long is kept is the worker's setting."""
+
+COME_AND_GO = ("outbox", "deadlines", "idempotency_keys")
+"""Tables that shed rows all the time, and are asked for the few that wait: vacuumed after a hundredth of them is dead, not a
+fifth, which of a week of a busy region's events would be millions to step over."""
 
 _FIRST_ID = """
 CREATE OR REPLACE FUNCTION jicai_first_id(day date) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
@@ -43,7 +49,10 @@ END $$
 
 
 def statements(worker: str) -> Iterator[str]:
-    """Makes the default partition, the first days and the function that keeps them; repeating changes nothing."""
+    """Makes the default partition, the first days and the function that keeps them, and sets how often tables are
+    vacuumed; repeating changes nothing."""
+    for table in COME_AND_GO:
+        yield f"ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.01)"
     yield "CREATE TABLE IF NOT EXISTS inbox_default PARTITION OF inbox DEFAULT"
     yield _FIRST_ID
     yield _UPKEEP

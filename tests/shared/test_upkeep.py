@@ -37,6 +37,15 @@ async def owner(house: House) -> AsyncIterator[asyncpg.Connection]:
     await house.empty(source)
 
 
+async def test_tables_whose_rows_come_and_go_are_vacuumed_after_a_hundredth_of_them(
+    owner: asyncpg.Connection,
+) -> None:
+    found = await owner.fetch(
+        "SELECT relname FROM pg_class WHERE 'autovacuum_vacuum_scale_factor=0.01' = ANY(reloptions)"
+    )
+    assert {row["relname"] for row in found} == {"outbox", "deadlines", "idempotency_keys"}
+
+
 async def test_sent_events_are_pruned_piece_by_piece_and_unsent_ones_never(
     house: House, owner: asyncpg.Connection
 ) -> None:
