@@ -18,6 +18,7 @@ AMOUNT_MAX_YUAN = Decimal("9999999999999.99")
 _FEN = Decimal("0.01")
 _PRICE_UNIT = Decimal("0.0001")
 _FEN_PER_YUAN = 100
+_NO_NUMBER = Decimal("NaN")
 _PLAIN_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
 
 
@@ -71,21 +72,17 @@ def from_fen(fen: int) -> Decimal:
 
 
 def _exact(given: str | Decimal, unit: Decimal, maximum: Decimal, allowed: str) -> Decimal:
-    refused = ValueError(f"not an exact number of yuan: given {_shown(given)}, allowed {allowed}")
     match given:
         case Decimal():
             number = given
         case str() if _PLAIN_NUMBER.fullmatch(given.strip()):
             number = Decimal(given.strip())
         case _:
-            raise refused
+            number = _NO_NUMBER
     # The bound comes first: it keeps quantize inside the precision of the context.
-    if not number.is_finite() or number.copy_abs() > maximum:
-        raise refused
-    held = number.quantize(unit)
-    if held != number:
-        raise refused
-    return held
+    if number.is_finite() and number.copy_abs() <= maximum and (held := number.quantize(unit)) == number:
+        return held
+    raise ValueError(f"not an exact number of yuan: given {_shown(given)}, allowed {allowed}")
 
 
 def _text(yuan: Decimal, unit: Decimal, places: int) -> str:

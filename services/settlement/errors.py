@@ -97,6 +97,10 @@ class ResultFileRefused(Unprocessable):
     title = "The result file cannot be read"
 
 
+class AnswerRefused(Unprocessable):
+    title = "The bank's answer does not fit the payment"
+
+
 class PeriodRefused(Unprocessable):
     title = "There is no such period"
 

@@ -8,9 +8,10 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -22,6 +23,7 @@ from shared import clock, money
 from shared.codes import is_clean_text
 from shared.errors import Fault, Said
 from shared.imports import Row, SheetRefused, open_sheet, told
+from shared.imports.numbers import SCIENTIFIC
 from shared.imports.refusals import neutralised
 from shared.settings import SheetLimits
 from shared.values import frozen
@@ -41,11 +43,12 @@ PAYMENT_COLUMNS = (
     "payee_account_number",
     "amount_yuan",
 )
-RESULT_COLUMNS = ("payment_id", "result", "paid_at", "reason")
+RESULT_COLUMNS = ("payment_id", "result", "paid_at", "reason", "amount_yuan", "bank_reference")
 NEEDED_COLUMNS = RESULT_COLUMNS[:2]
 MOST_RESULT_COLUMNS = 20
 RESULT_WORDS = (Verdict.PAID, Verdict.REFUSED, Verdict.BOUNCED)
 REASON_CHARACTERS = 1_000
+REFERENCE_CHARACTERS = 200
 
 
 class Bank(Protocol):
@@ -137,41 +140,69 @@ def _check_header(header: Sequence[str]) -> None:
 
 def _result(row: Row, header: Sequence[str]) -> ResultRow:
     cells = dict(zip(header, (cell.strip() for cell in row.cells), strict=True))
-    faults: list[Fault] = []
-
-    def fault(column: str, rule: str, allowed: str) -> None:
-        faults.append(Fault(f"/{row.number}/{column}", cells.get(column), rule, allowed))
-
     payment_id = _uuid(cells["payment_id"])
-    if payment_id is None:
-        fault("payment_id", "not the id of a payment", "the payment_id of the payment file")
     verdict = next((word for word in RESULT_WORDS if word == cells["result"].lower()), None)
-    if verdict is None:
-        fault("result", "not a result", ", ".join(RESULT_WORDS))
-    reason = cells.get("reason") or None
-    if verdict in {Verdict.REFUSED, Verdict.BOUNCED} and reason is None:
-        fault("reason", Said("a payment that was {verdict} needs a reason", verdict=verdict), "a text")
-    if reason is not None and not is_clean_text(reason, REASON_CHARACTERS):
-        fault(
-            "reason", "cannot be stored or shown", Said("printable characters, {most} or fewer", most=REASON_CHARACTERS)
+    told = (_instant(cells.get("paid_at") or ""), _amount(cells.get("amount_yuan") or ""))
+    faults = [
+        Fault(f"/{row.number}/{column}", cells.get(column), rule, allowed)
+        for column, rule, allowed in (
+            *_unknown(payment_id, verdict),
+            *_bad_words(cells, verdict),
+            *_unread(cells, *told),
         )
-    paid_at = _instant(cells.get("paid_at") or "")
-    if cells.get("paid_at") and paid_at is None:
-        fault("paid_at", "not an instant", "2026-03-05T14:30:00+08:00, or 2026-03-05 14:30:00 of Shanghai")
-    elif paid_at is not None and paid_at > clock.now():
-        fault(
-            "paid_at", "lies in the future", Said("up to {now}", now=clock.now().astimezone(clock.SHANGHAI).isoformat())
-        )
+    ]
     if row.surplus:
-        fault("", "more cells than columns", Said("cells: {count}", count=len(header)))
+        faults.append(
+            Fault(f"/{row.number}/", None, "more cells than columns", Said("cells: {count}", count=len(header)))
+        )
     if faults or payment_id is None or verdict is None:
         return ResultRow(row.number, None, tuple(faults))
-    return ResultRow(row.number, BankAnswer(payment_id, verdict, reason, paid_at))
+    words = cells.get("reason") or None, cells.get("bank_reference") or None
+    return ResultRow(row.number, BankAnswer(payment_id, verdict, words[0], *told, words[1]))
+
+
+def _unknown(payment_id: UUID | None, verdict: Verdict | None) -> Iterator[tuple[str, str, str]]:
+    """What no row can do without: column, rule and what is allowed."""
+    if payment_id is None:
+        yield "payment_id", "not the id of a payment", "the payment_id of the payment file"
+    if verdict is None:
+        yield "result", "not a result", ", ".join(RESULT_WORDS)
+
+
+def _bad_words(cells: Mapping[str, str], verdict: Verdict | None) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with the texts of a row."""
+    if verdict in {Verdict.REFUSED, Verdict.BOUNCED} and not cells.get("reason"):
+        yield "reason", Said("a payment that was {verdict} needs a reason", verdict=verdict), "a text"
+    for column, most in (("reason", REASON_CHARACTERS), ("bank_reference", REFERENCE_CHARACTERS)):
+        if not is_clean_text(cells.get(column, ""), most):
+            yield column, "cannot be stored or shown", Said("printable characters, {most} or fewer", most=most)
+    if SCIENTIFIC.fullmatch(cells.get("bank_reference", "")):
+        yield "bank_reference", "a number in scientific form has lost digits", "the reference as text"
+
+
+def _unread(
+    cells: Mapping[str, str], paid_at: datetime | None, amount_yuan: Decimal | None
+) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with the time and the amount of a row."""
+    if cells.get("paid_at") and paid_at is None:
+        yield "paid_at", "not an instant", "2026-03-05T14:30:00+08:00, or 2026-03-05 14:30:00 of Shanghai"
+    elif paid_at is not None and paid_at > clock.now():
+        now = clock.now().astimezone(clock.SHANGHAI).isoformat()
+        yield "paid_at", "lies in the future", Said("up to {now}", now=now)
+    if cells.get("amount_yuan") and amount_yuan is None:
+        yield "amount_yuan", "not an exact number of yuan", "1234.50"
 
 
 def _uuid(text: str) -> UUID | None:
     try:
         return UUID(text)
+    except ValueError:
+        return None
+
+
+def _amount(text: str) -> Decimal | None:
+    try:
+        return money.parse_amount(text)
     except ValueError:
         return None
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
-from services.settlement.errors import BankAway, PaymentNotFound, PaymentNotOpen
+from services.settlement.errors import AnswerRefused, BankAway, PaymentNotFound, PaymentNotOpen
 from services.settlement.gateways import Bank, ResultRow, read_results
 from services.settlement.handlers.runs import ASK_BANK, LONGEST, SEND_RUN, parties_of_payment, promise_asking
 from services.settlement.handlers.sheets import parties_of_sheet, store
@@ -143,6 +143,9 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
                 known[payment.id] = before[payment.id] = await _doubt(tx, who, payment, answer, contradiction.detail)
             outcomes.append(_two_at_once(payment) if answered_now else contradiction)
             continue
+        except AnswerRefused as refusal:
+            outcomes.append(refusal)
+            continue
         if posting and answered_now:
             outcomes.append(_two_at_once(payment))
             continue
@@ -157,7 +160,8 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
 
 async def _doubt(tx: Tx, who: Caller, payment: Payment, answer: BankAnswer, detail: str) -> Payment:
     """Keeps what the bank said against its own word, and says that the payment is in doubt where it was the contrary."""
-    said = {"detail": detail, "answer": answer.verdict, "paid_at": answer.paid_at, "reason": answer.reason}
+    told = {name: getattr(answer, name) for name in ("paid_at", "reason", "bank_reference")}
+    said = {"detail": detail, "answer": answer.verdict, **told}
     history.note(tx, who, payment.id, "contradicted", parties_of_payment(payment), said)
     after = rules.heard(payment, answer)
     if (payment.state, answer.verdict) in rules.DOUBTFUL:
@@ -202,7 +206,7 @@ async def settle(
         detail = {"amount_yuan": payment.amount_yuan, "reason": payment.reason}
         if payment.bank_reference:
             detail["bank_reference"] = payment.bank_reference
-        moved = history.changes(before[payment.id], payment, "state")
+        moved = history.changes(before[payment.id], payment, "state", "paid_at")
         history.note(tx, who, payment.id, payment.state, parties_of_payment(payment), {**detail, "changes": moved})
         moved = history.changes(stood[payment.sheet_id], sheets[payment.sheet_id], "state")
         about_sheet = {"payment_id": payment.id, **detail, "changes": moved}

@@ -1,5 +1,7 @@
 """HTTP for payment runs, and the files that go to the bank and come from it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -17,7 +19,7 @@ from services.settlement.rules.payments import Payment
 from services.settlement.schemas.payments import RefusedResult, ResultFileView
 from services.settlement.schemas.runs import MakePaymentRun, RejectRun, RunView
 from shared import history
-from shared.errors import Said, ServiceError
+from shared.errors import Fault, Said, ServiceError
 from shared.history import TimelineView
 from shared.http import CallerHere, Edge, Page, PagingHere, TxHere, etag
 from shared.http.problems import fault_view
@@ -37,7 +39,8 @@ RESULT_FILE: dict[str, Any] = {
         "content": {
             "text/csv": {
                 "schema": {"type": "string"},
-                "example": "payment_id,result,paid_at,reason\n01890a5d-ac96-774b-bcce-b302099a8057,paid,2026-04-08 10:00:00,\n",
+                "example": "payment_id,result,paid_at,amount_yuan,bank_reference\n"
+                "01890a5d-ac96-774b-bcce-b302099a8057,paid,2026-04-08 10:00:00,1234.00,2026040800012345\n",
             }
         },
     }
@@ -123,7 +126,8 @@ async def get_payment_file(
 
 @router.post("/{run_id}/result-file", openapi_extra=RESULT_FILE)
 async def put_result_file(run_id: UUID, caller: CallerHere, tx: TxHere, request: Request) -> ResultFileView:
-    """Takes the bank's answers as CSV (payment_id, result, paid_at, reason); good rows land, each bad one is named."""
+    """Takes the bank's answers as CSV (payment_id, result, paid_at, reason, amount_yuan, bank_reference; the first two always);
+    good rows land, each bad one is named. An amount must be that of the payment, and a time not before it was sent."""
     body = await request.body()
     most = result_limits().file_bytes
     if len(body) > most:
@@ -145,8 +149,9 @@ async def put_result_file(run_id: UUID, caller: CallerHere, tx: TxHere, request:
     )
 
 
-def _refused(number: int, refusal: ServiceError, faults: Any) -> RefusedResult:
-    errors = [fault_view(fault) for fault in faults]
+def _refused(number: int, refusal: ServiceError, faults: Sequence[Fault]) -> RefusedResult:
+    own = [replace(fault, pointer=f"/{number}{fault.pointer}") for fault in refusal.faults]
+    errors = [fault_view(fault) for fault in (*faults, *own)]
     if errors:
         detail = spoken(Said("{count:#fault} in row {row}; the row was not taken.", count=len(errors), row=number))
         return RefusedResult(row=number, code="invalid_row", detail=detail, errors=errors)

@@ -10,10 +10,11 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from services.settlement.errors import PaymentNotOpen
+from services.settlement.errors import AnswerRefused, PaymentNotOpen
 from services.settlement.rules.ledger import Posting
 from services.settlement.rules.sheets import PAYING, REVIEWED, Paying
-from shared.errors import Said
+from shared import clock, money
+from shared.errors import Fault, Said
 from shared.next_steps import NextStep, agency, day_over, doubt_step
 from shared.values import frozen
 
@@ -86,7 +87,7 @@ class Payment:
     answers: Sequence[Words] = ()
     """what the bank has answered, the oldest first"""
     bank_reference: str | None = None
-    """what the bank knows a payment by that the agency booked as made after all"""
+    """what the bank knows it by, from a result file or from the agency that booked it as made after all"""
     barred: bool = False
     """whether its run is open and cannot be approved; not kept in the payment's own row"""
     sheet_state: str | None = None
@@ -107,6 +108,9 @@ class BankAnswer:
     verdict: Verdict
     reason: str | None = None
     paid_at: datetime | None = None
+    amount_yuan: Decimal | None = None
+    """what the bank says it paid, or was asked to; None where it does not say"""
+    bank_reference: str | None = None
 
     @property
     def words(self) -> Words:
@@ -119,8 +123,10 @@ def answered(payment: Payment, answer: BankAnswer, at: datetime) -> tuple[Paymen
     """The payment after an answer, and what to book; unchanged and None when the answer says nothing new, or was given before in
     the same words: a result file of yesterday tells nothing of today.
 
-    Raises PaymentNotOpen for an answer that contradicts what is known: a person must look at it.
+    Raises AnswerRefused for an answer that cannot be of this payment, and PaymentNotOpen for one that contradicts what is known:
+    a person must look at it.
     """
+    _check_fits(payment, answer)
     if answer.words in payment.answers:
         return payment, None
     step = NEXT.get((payment.state, answer.verdict))
@@ -131,8 +137,9 @@ def answered(payment: Payment, answer: BankAnswer, at: datetime) -> tuple[Paymen
             state=state,
             reason=answer.reason or (None if state == PAID else answer.verdict.value),
             answered_at=at,
-            paid_at=(answer.paid_at or at) if state == PAID else payment.paid_at,
+            paid_at=(answer.paid_at or at) if state == PAID else None,
             contradicted_at=None,
+            bank_reference=answer.bank_reference or payment.bank_reference,
         )
         return heard(after, answer), posting
     says_nothing = answer.verdict in {Verdict.PENDING, Verdict.UNKNOWN} and payment.state == SENDING
@@ -147,6 +154,20 @@ def answered(payment: Payment, answer: BankAnswer, at: datetime) -> tuple[Paymen
         since=f" since {since.isoformat()}" if since else "",
         answer=answer.verdict.value,
     )
+
+
+def _check_fits(payment: Payment, answer: BankAnswer) -> None:
+    """Raises AnswerRefused, naming each field, when the bank's amount is another or it paid before it was asked."""
+    faults: list[Fault] = []
+    if answer.amount_yuan is not None and answer.amount_yuan != payment.amount_yuan:
+        given, asked = money.amount_text(answer.amount_yuan), money.amount_text(payment.amount_yuan)
+        faults.append(Fault("/amount_yuan", given, "not the amount of the payment", asked, "amount"))
+    sent_at = payment.sent_at and payment.sent_at.astimezone(clock.SHANGHAI).replace(microsecond=0)
+    if answer.paid_at and sent_at and answer.paid_at < sent_at:
+        given, allowed = answer.paid_at.isoformat(), Said("from {sent_at} on", sent_at=sent_at.isoformat())
+        faults.append(Fault("/paid_at", given, "lies before the payment was sent to the bank", allowed, "early"))
+    if faults:
+        raise AnswerRefused("The bank's answer does not fit payment {id}.", faults=faults, id=payment.id)
 
 
 def heard(payment: Payment, answer: BankAnswer) -> Payment:

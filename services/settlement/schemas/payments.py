@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from services.settlement.rules.accounts import masked
-from services.settlement.rules.payments import Payment, next_step
+from services.settlement.rules.payments import PAID, Payment, next_step
 from services.settlement.schemas.sheets import Month
 from shared.http import Amount, Command, Name, Reason, View
 from shared.http.problems import FaultView
@@ -51,14 +51,14 @@ class PaymentView(View):
     sent_at: datetime | None
     answered_at: datetime | None
     paid_at: datetime | None = Field(
-        description="when the bank paid it; of one that is `failed`: when it paid what has come back since, at `answered_at`"
+        description="when the bank paid it; null of one whose money came back, of which the timeline says when it was paid"
     )
     contradicted_at: datetime | None = Field(
         description="when the bank said the contrary of what it had said of it, until the agency has found out which is true:"
         " then the payment is paid after all, its money came back, or the doubt is dismissed"
     )
     bank_reference: str | None = Field(
-        description="what the bank knows the payment by, of one that was booked as made after all"
+        description="what the bank knows the payment by, where its result file or whoever booked it as made told it"
     )
     account_id: UUID | None = Field(description="the account that was confirmed when the payment was planned")
     holder_name: str | None
@@ -71,6 +71,9 @@ class PaymentView(View):
     def of(cls, payment: Payment) -> Self:
         """The view of a payment."""
         shown = {name: getattr(payment, name) for name in cls.model_fields if name != "waits_for"}
+        shown["paid_at"] = (
+            payment.paid_at if payment.state == PAID else None
+        )  # earlier versions kept it of what came back
         shown["account_number"] = payment.account_number and masked(payment.account_number)
         return cls(**shown, waits_for=next_step(payment))
 

@@ -34,7 +34,7 @@ payments = sa.Table(
     sa.Column("contradicted_at", sa.DateTime(timezone=True)),
     # What the bank has answered, word by word: the same again is nothing new.
     sa.Column("answers", JSONB, nullable=False, server_default="[]"),
-    # What the bank knows a payment by that the agency has booked as made after all.
+    # What the bank knows a payment by, where it or the agency that asked it has told.
     sa.Column("bank_reference", sa.Text),
     # The run was made over a sheet that was in doubt already, by somebody who named it.
     sa.Column("doubt_known", sa.Boolean),

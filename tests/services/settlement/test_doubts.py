@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,15 +13,15 @@ from services.settlement.handlers.again import payments_again
 from services.settlement.rules.payments import Verdict
 from shared.events.settlement import PaymentDoubted, PaymentPaid
 
-from .conftest import AGENCY_A, AGENCY_B, HOSPITAL, SUPPLIER, Stage, delivery
+from .conftest import AGENCY_A, AGENCY_B, CLOSED, HOSPITAL, SUPPLIER, Stage, delivery
 from .test_failed_payments import DUE, FIND_OUT, answer, refused, told
 from .test_next_steps import APPROVE, REJECT
 from .test_recalls import BAD_LOT, GOOD_LOT, of_lot, opened
 
 MADE = {"bank_reference": "2025040100012345", "reason": "银行回单证实已入账"}
 NOT_MADE = {"reason": "银行确认未扣款"}
-SAID = "2025-03-31 10:00:00"
-WHEN = "2025-03-31T02:00:00Z"
+SAID = "2025-04-01 10:00:00"
+WHEN = "2025-04-01T02:00:00Z"
 
 
 async def doubted(stage: Stage, verdict: Verdict = Verdict.REFUSED) -> tuple[str, dict[str, Any]]:
@@ -149,7 +150,7 @@ async def test_a_sheet_of_which_two_payments_are_in_doubt_is_so_until_both_are_k
     await stage.post(f"/payment-runs/{run['id']}/approval", AGENCY_B, status=202)
     await stage.worker.do_jobs()
     (second,) = [one for one in (await stage.get("/payments"))["items"] if one["id"] != first["id"]]
-    await answer(stage, second, f"{second['id']},paid,{SAID},")
+    await answer(stage, second, f"{second['id']},paid,,")
     for payment in (first, second):
         await stage.post(f"/payments/{payment['id']}/dismissal", AGENCY_A, NOT_MADE)
     assert await doubts_told(stage) == [True, True, True, False]
@@ -170,6 +171,7 @@ async def test_a_result_file_of_yesterday_raises_no_doubt(stage: Stage) -> None:
     await stage.run(delivery())
     stage.bank.script = {UUID((await stage.get("/sheets"))["items"][0]["id"]): [Verdict.PENDING]}
     await stage.worker.do_jobs()
+    stage.drive(CLOSED + timedelta(days=1))
     (payment,) = (await stage.get("/payments"))["items"]
     old, bounce = f"{payment['id']},paid,{SAID},", f"{payment['id']},bounced,,账户已销户"
     assert (await answer(stage, payment, old))["paid"] == 1
@@ -178,10 +180,10 @@ async def test_a_result_file_of_yesterday_raises_no_doubt(stage: Stage) -> None:
     assert (again["unchanged"], again["refused"]) == (1, [])
     found = await stage.get(f"/payments/{payment['id']}")
     assert (found["state"], found["contradicted_at"]) == ("failed", None)
-    other = await answer(stage, payment, f"{payment['id']},paid,2025-03-31 11:00:00,")
+    other = await answer(stage, payment, f"{payment['id']},paid,2025-04-01 11:00:00,")
     assert [row["code"] for row in other["refused"]] == ["payment_not_open"]
     paid = await confirm(stage, payment)
-    assert (paid["state"], paid["paid_at"]) == ("paid", "2025-03-31T03:00:00Z")
+    assert (paid["state"], paid["paid_at"]) == ("paid", "2025-04-01T03:00:00Z")
     assert (await answer(stage, payment, bounce))["unchanged"] == 1
     assert (await stage.get(f"/payments/{payment['id']}"))["state"] == "paid"
     await stage.ledger_agrees()

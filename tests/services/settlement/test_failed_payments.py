@@ -1,11 +1,12 @@
 """After a payment that the bank did not make: who mends what, and no second payment on the bank's contradictory word."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from services.settlement.rules.payments import Verdict
 
-from .conftest import AGENCY_A, AGENCY_B, SUPPLIER, Stage, delivery
+from .conftest import AGENCY_A, AGENCY_B, CLOSED, SUPPLIER, Stage, delivery
 
 REFUSAL = "scripted refused"
 FIND_OUT = (
@@ -24,6 +25,7 @@ async def refused(
     run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
     await stage.post(f"/payment-runs/{run['id']}/approval", AGENCY_B, status=202)
     await stage.worker.do_jobs()
+    stage.drive(CLOSED + timedelta(days=1))
     (payment,) = (await stage.get("/payments"))["items"]
     assert payment["state"] == state
     return f"/sheets/{sheet['id']}", payment
@@ -58,12 +60,12 @@ async def test_a_sheet_whose_payment_failed_says_why_and_that_the_supplier_may_n
 
 async def test_what_the_bank_calls_paid_after_all_is_kept_and_not_paid_again_unasked(stage: Stage) -> None:
     path, payment = await refused(stage)
-    taken = await answer(stage, payment, f"{payment['id']},paid,2025-03-31 10:00:00,")
+    taken = await answer(stage, payment, f"{payment['id']},paid,2025-04-01 10:00:00,")
     assert [row["code"] for row in taken["refused"]] == ["payment_not_open"]
     for about, action in ((f"/payments/{payment['id']}", "contradicted"), (path, "payment_contradicted")):
         deed = (await stage.get(f"{about}/timeline"))["deeds"][-1]
         assert (deed["action"], deed["person"], deed["detail"]["answer"]) == (action, AGENCY_B[3], "paid")
-        assert deed["detail"]["paid_at"] == "2025-03-31T10:00:00+08:00"
+        assert deed["detail"]["paid_at"] == "2025-04-01T10:00:00+08:00"
     assert (await stage.get(f"/payments/{payment['id']}"))["contradicted_at"] is not None
     ((who, what, by),) = await told(stage, path)
     assert (who, what, by) == ("agency", FIND_OUT, DUE)
@@ -89,4 +91,4 @@ async def test_a_time_in_the_future_is_refused_in_the_time_of_the_file(stage: St
     _, payment = await refused(stage)
     taken = await answer(stage, payment, f"{payment['id']},paid,2099-01-01 10:00:00,")
     ((fault,),) = [row["errors"] for row in taken["refused"]]
-    assert fault["allowed"] == "up to 2025-04-01T00:00:00+08:00"
+    assert fault["allowed"] == "up to 2025-04-02T00:00:00+08:00"

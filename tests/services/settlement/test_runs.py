@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -19,6 +19,7 @@ from tests.house import WorkerInHand
 from .conftest import (
     AGENCY_A,
     AGENCY_B,
+    CLOSED,
     HOSPITAL,
     OPERATOR,
     OTHER_AGENCY,
@@ -144,12 +145,13 @@ async def test_a_payment_file_goes_out_and_a_result_file_comes_back(stage: Stage
         (OTHER_SUPPLIER_CODE, "24.68", "2025-03"),
     ]
     first, second = (row["payment_id"] for row in rows)
+    stage.drive(CLOSED + timedelta(days=1))
     answer = await send(
-        stage, run["id"], f"{RESULTS}{first},paid,2025-03-31 23:00:00,\n{second},refused,,账号户名不符\n"
+        stage, run["id"], f"{RESULTS}{first},paid,2025-04-01 23:00:00,\n{second},refused,,账号户名不符\n"
     )
     assert answer.json() == {"paid": 1, "failed": 1, "unchanged": 0, "refused": []}
     paid, failed = (await stage.get(f"/payments?run_id={run['id']}"))["items"]
-    assert (paid["state"], paid["paid_at"]) == ("paid", "2025-03-31T15:00:00Z")
+    assert (paid["state"], paid["paid_at"]) == ("paid", "2025-04-01T15:00:00Z")
     assert (failed["state"], failed["reason"]) == ("failed", "账号户名不符")
     assert (await stage.get(f"/payment-runs/{run['id']}"))["state"] == "done"
     assert (await send(stage, run["id"], f"{RESULTS}{first},paid,,\n")).json()["unchanged"] == 1
@@ -180,6 +182,44 @@ async def test_each_bad_row_of_a_result_file_is_named_and_the_good_ones_land(sta
         (7, "invalid_row", ["/7/paid_at"]),
         (8, "invalid_row", ["/8/paid_at"]),
     ]
+
+
+async def test_a_row_with_another_amount_or_a_time_before_the_payment_was_sent_books_nothing(stage: Stage) -> None:
+    run, (row,) = await sent_by_file(stage, delivery())
+    key = row["payment_id"]
+    header = "payment_id,result,paid_at,amount_yuan,bank_reference\n"
+    stage.drive(CLOSED + timedelta(days=1))
+    refused = (await send(stage, run["id"], f"{header}{key},paid,2025-03-31 23:59:59,1234.01,\n")).json()
+    assert (refused["paid"], [row["code"] for row in refused["refused"]]) == (0, ["invalid_row"])
+    assert [(one["pointer"], one["given"], one["allowed"]) for one in refused["refused"][0]["errors"]] == [
+        ("/2/amount_yuan", '"1234.01"', "1234.00"),
+        ("/2/paid_at", '"2025-03-31T23:59:59+08:00"', "from 2025-04-01T00:00:00+08:00 on"),
+    ]
+    assert (await stage.get(f"/payments/{key}"))["state"] == "sending"
+    for given in ("1234.001", "1234,00", "one"):
+        unread = (await send(stage, run["id"], f'{header}{key},paid,,"{given}",2.02604080001e+15\n')).json()
+        pointers = [one["pointer"] for one in unread["refused"][0]["errors"]]
+        assert pointers == ["/2/bank_reference", "/2/amount_yuan"], given
+    taken = await send(stage, run["id"], f"{header}{key},paid,2025-04-01 00:00:00,1234,2026040800012345\n")
+    assert taken.json()["paid"] == 1, taken.text
+    paid = await stage.get(f"/payments/{key}")
+    assert (paid["paid_at"], paid["bank_reference"]) == ("2025-03-31T16:00:00Z", "2026040800012345")
+    deed = (await stage.get(f"/payments/{key}/timeline"))["deeds"][-1]
+    assert (deed["action"], deed["detail"]["bank_reference"]) == ("paid", "2026040800012345")
+
+
+async def test_money_that_came_back_does_not_show_as_paid_and_the_timeline_keeps_when_it_was(stage: Stage) -> None:
+    run, (row,) = await sent_by_file(stage, delivery())
+    key = row["payment_id"]
+    stage.drive(CLOSED + timedelta(days=2))
+    await send(stage, run["id"], f"{RESULTS}{key},paid,2025-04-01 10:00:00,\n")
+    await send(stage, run["id"], f"{RESULTS}{key},bounced,,账户已销户\n")
+    failed = await stage.get(f"/payments/{key}")
+    assert (failed["state"], failed["paid_at"]) == ("failed", None)
+    deeds = (await stage.get(f"/payments/{key}/timeline"))["deeds"]
+    paid_at = datetime.fromisoformat(deeds[-2]["detail"]["changes"]["paid_at"][1])
+    assert (deeds[-2]["action"], paid_at) == ("paid", datetime(2025, 4, 1, 2, tzinfo=UTC))
+    assert datetime.fromisoformat(deeds[-1]["detail"]["changes"]["paid_at"][0]) == paid_at
 
 
 @pytest.mark.parametrize(
@@ -226,7 +266,7 @@ async def test_a_bounced_payment_is_taken_back_and_may_be_paid_again(stage: Stag
     await stage.ledger_agrees()
     yesterday = (await send(stage, run["id"], f"{RESULTS}{key},paid,,\n")).json()
     assert (yesterday["unchanged"], yesterday["refused"]) == (1, [])
-    contradiction = (await send(stage, run["id"], f"{RESULTS}{key},paid,2025-03-31 10:00:00,\n")).json()
+    contradiction = (await send(stage, run["id"], f"{RESULTS}{key},paid,2025-04-01 00:00:00,\n")).json()
     assert contradiction["refused"][0]["code"] == "payment_not_open"
     assert (await stage.get(f"/payments/{key}/timeline"))["deeds"][-1]["action"] == "contradicted"
     stage.drive(clock.now() + timedelta(hours=1))
@@ -272,7 +312,7 @@ async def test_a_failure_of_many_lines_is_said_in_parts(stage: Stage, monkeypatc
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("paid,,", "bounced,,x"), ("refused,,x", "paid,2025-03-31 10:00:00,"), ("paid,,", "refused,,x")],
+    [("paid,,", "bounced,,x"), ("refused,,x", "paid,2025-04-01 00:00:00,"), ("paid,,", "refused,,x")],
 )
 async def test_two_new_answers_for_one_payment_in_one_file_are_not_both_taken(
     stage: Stage, first: str, second: str
