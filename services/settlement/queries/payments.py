@@ -12,7 +12,7 @@ from services.settlement.queries.scope import parties
 from services.settlement.rules.accounts import CONFIRMED
 from services.settlement.rules.payments import FAILED, PAID, PLANNED, SENDING, Payment
 from services.settlement.rules.sheets import REVIEWED, Paying
-from services.settlement.tables import accounts, payments, sheets
+from services.settlement.tables import accounts, payables, payments, recalled_lots, sheet_lines, sheets
 from shared.db import Tx
 
 _APPROVED = sa.and_(payments.c.state == PLANNED, payments.c.approved_at.is_not(None))
@@ -24,16 +24,31 @@ _DOUBTED = sa.and_(
     _PLANNED.c.doubt_known.is_not(True),
 )
 """Whether the bank has said paid of a sheet that stands in a run, and who made the run did not know it."""
-BARRED = (
-    sa.select(_PLANNED.c.run_id)
-    .select_from(_PLANNED.outerjoin(accounts, accounts.c.id == _PLANNED.c.account_id))
+_OPEN = sa.select(_PLANNED.c.run_id).where(_PLANNED.c.state == PLANNED, _PLANNED.c.approved_at.is_(None))
+_RECALLED = (
+    _OPEN.join(sheet_lines, sheet_lines.c.sheet_id == _PLANNED.c.sheet_id)
+    .join(payables, payables.c.id == sheet_lines.c.payable_id)
+    .join(
+        recalled_lots,
+        sa.and_(
+            recalled_lots.c.product_code == payables.c.product_code,
+            recalled_lots.c.lot_number == payables.c.lot_number,
+        ),
+    )
     .where(
-        _PLANNED.c.state == PLANNED,
-        _PLANNED.c.approved_at.is_(None),
-        sa.or_(accounts.c.state.is_distinct_from(CONFIRMED), _DOUBTED),
+        sheet_lines.c.disputed_at.is_(None),
+        payables.c.sheeted_yuan > payables.c.paid_yuan,
+        recalled_lots.c.opened_at.is_not(None),
+        recalled_lots.c.closed_at.is_(None),
     )
 )
-"""The open runs that cannot be approved, within what the caller sees. Recalls come and go: the approval looks at them."""
+BARRED = sa.union_all(
+    _OPEN.outerjoin(accounts, accounts.c.id == _PLANNED.c.account_id).where(
+        sa.or_(accounts.c.state.is_distinct_from(CONFIRMED), _DOUBTED)
+    ),
+    _RECALLED,
+)
+"""The open runs that cannot be approved, within what the caller sees: an account, a doubt, or a recall is in the way."""
 _IS_BARRED = sa.and_(payments.c.state == PLANNED, payments.c.approved_at.is_(None), payments.c.run_id.in_(BARRED))
 PAYING = (
     sa.select(

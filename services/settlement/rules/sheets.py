@@ -234,8 +234,8 @@ PAYING: Mapping[Paying, Callable[[str], tuple[Actor, Said]]] = {
     Paying.BARRED: lambda region: (
         agency(region),
         Said(
-            "reject the payment run, which cannot be approved: the bank has said paid of a sheet in it, or an account in it"
-            " is not the confirmed one any more; then make another"
+            "reject the payment run, which cannot be approved: the bank has said paid of a sheet in it, a lot in it is"
+            " recalled, or an account in it is not the confirmed one any more; then make another"
         ),
     ),
     Paying.APPROVED: lambda _: (PLATFORM, Said("send the payment to the bank")),

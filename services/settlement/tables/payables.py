@@ -63,6 +63,12 @@ sa.Index(
     payables.c.accepted_month,
     postgresql_where=payables.c.sheeted_yuan < payables.c.amount_yuan,
 )
+sa.Index(
+    "ix_payables_on_sheets",
+    payables.c.product_code,
+    payables.c.lot_number,
+    postgresql_where=payables.c.sheeted_yuan > payables.c.paid_yuan,
+)
 sa.Index("ix_payables_accepted_at", payables.c.accepted_at)
 
 coverage = sa.Table(

@@ -24,8 +24,8 @@ CODES_BY = datetime(2026, 4, 4, tzinfo=UTC)
 CLOSES_AT = datetime(2026, 4, 30, 16, tzinfo=UTC)
 APPROVE = "another person than its maker approves the payment run"
 REJECT = (
-    "reject the payment run, which cannot be approved: the bank has said paid of a sheet in it, or an account in it is not the"
-    " confirmed one any more; then make another"
+    "reject the payment run, which cannot be approved: the bank has said paid of a sheet in it, a lot in it is recalled, or an"
+    " account in it is not the confirmed one any more; then make another"
 )
 FIND_OUT = (
     "find out with the bank whether the payment was made, of which it has said both; then confirm it if it was made and"

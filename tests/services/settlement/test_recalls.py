@@ -184,6 +184,22 @@ async def test_a_run_is_not_approved_with_a_lot_that_was_recalled_since_and_anot
     await stage.ledger_agrees()
 
 
+async def test_a_run_with_a_lot_that_was_recalled_since_is_to_be_rejected_until_the_recall_is_closed(
+    stage: Stage,
+) -> None:
+    (sheet,) = await stage.reviewed(delivery(of_lot(BAD_LOT), of_lot(GOOD_LOT, 3)))
+    run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
+    (payment,) = (await stage.get("/payments"))["items"]
+    paths = [f"/{kind}/{one['id']}" for kind, one in (("sheets", sheet), ("payment-runs", run), ("payments", payment))]
+    recall = uuid7()
+    for fact, sequence, what in ((opened(recall), 1, "reject"), (closed(recall), 2, "another person")):
+        await stage.worker.deliver(fact, sequence=sequence)
+        for path in paths:
+            assert (await stage.get(path))["waits_for"]["what"].startswith(what), path
+        assert (await stage.get(paths[0], SUPPLIER))["waits_for"]["what"].startswith(what)
+    await stage.post(f"{paths[1]}/approval", AGENCY_B, status=202)
+
+
 async def test_what_is_paid_stays_paid_and_is_named(stage: Stage) -> None:
     await stage.run(delivery())
     await stage.worker.do_jobs()
