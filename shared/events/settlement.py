@@ -31,7 +31,7 @@ class PayableOpened(Event, frozen=True, kw_only=True):
 
 
 class SheetPart(Value, frozen=True, kw_only=True):
-    """A sheet on which a part of a payable stands, paid or not, and by how much."""
+    """A sheet on which a part of a payable stands, paid or not, and by how much: by nothing where it stood and has left."""
 
     sheet_id: UUID
     amount_yuan: Decimal
@@ -42,7 +42,7 @@ class PayableReleased(Event, frozen=True, kw_only=True):
     """So much of the payable may be paid now; `complete` when it is all of it.
 
     `quantity_uncovered` of it were released for codes that do not count any more; `disputed` is why the hospital disputes a
-    part of it, None when it does not, to be settled by `resolve_by`; `on_sheets`: where parts of it stand already.
+    part of it, None when it does not, to be settled by `resolve_by`; `on_sheets`: where parts of it stand already, or stood.
     """
 
     payable_id: UUID
@@ -64,7 +64,7 @@ class PayableReleased(Event, frozen=True, kw_only=True):
 @event("cn.jicai.settlement.payable.held.v1", subject="payable_id")
 class PayableHeld(Event, frozen=True, kw_only=True):
     """A part of the payable left its sheet and is not paid for now, and why; `disputed` as in its release: None after a recall
-    alone; `on_sheets`: where other parts of it stand."""
+    alone; `on_sheets`: where other parts of it stand, and which sheets it has left."""
 
     payable_id: UUID
     shipment_line_id: UUID

@@ -54,15 +54,17 @@ class Around:
 
     def oldest_unpaid(self) -> tuple[WatchedSheet | None, Decimal]:
         """The oldest sheet on which money waits, None before it is issued, and how much waits. Settlement tells on which sheets
-        parts stood when the money moved last; what moved then stands on the first between the parties, of the month of acceptance
-        or a later one, that was issued after."""
+        parts stood when the money moved last, and which it had left; what moved then stands on the first between the parties, of
+        the month of acceptance or a later one, that was issued after, unless it is disputed."""
         receipt = self.receipt
         parties = (receipt.institution_code, receipt.supplier_code, receipt.region)
         between = [one for one in self.sheets if (one.institution_code, one.supplier_code, one.region) == parties]
         parts = receipt.on_sheets or {}
         for sheet in between:
-            if (part := parts.get(str(sheet.sheet_id))) and not sheet.paid:
-                return sheet, Decimal(part)
+            if (part := Decimal(parts.get(str(sheet.sheet_id), 0))) and not sheet.paid:
+                return sheet, part
+        if receipt.disputed is not None:
+            return None, Decimal(0)
         if receipt.moved_at is None or receipt.accepted_at is None:
             return None, receipt.payable_yuan
         month, moved_at = clock.month_of(receipt.accepted_at), receipt.moved_at
@@ -109,14 +111,13 @@ def _payment(alert: Alert, names: Names, around: Around) -> Iterator[NextStep]:
     that the supplier has named and the agency confirmed."""
     receipt = around.receipt
     buyer = _party(alert, Role.HOSPITAL, names)
-    if receipt.disputed is not None and receipt.payable_yuan > 0:
+    if receipt.disputed is not None and receipt.off_sheets_yuan > 0:
         what = Said(
             "settle the dispute: {reason}; {yuan} are not paid until then",
             reason=receipt.disputed,
-            yuan=_yuan(receipt.payable_yuan),
+            yuan=_yuan(receipt.off_sheets_yuan),
         )
         yield NextStep(who=buyer, what=what, by=day_over(receipt.resolve_by or receipt.due_on))
-        return
     sheet, unpaid = around.oldest_unpaid()
     if unpaid <= 0:
         return

@@ -95,7 +95,7 @@ class WatchedReceipt:
     disputed: str | None
     resolve_by: date | None
     on_sheets: dict[str, str] | None
-    """the yuan on each sheet, by its id, on which a part of the money stood when it moved last"""
+    """the yuan on each sheet, by its id, on which a part of the money stood when it moved last; 0.00 on one that it had left"""
     moved_at: datetime | None
     """since when the money stands as it does: released, or off its sheet"""
     disputed_version: int | None
@@ -119,6 +119,12 @@ class WatchedReceipt:
         if self.quantity_uncovered:
             return Decimal(0)
         return (self.released_yuan or Decimal(0)) - (self.paid_yuan or Decimal(0))
+
+    @property
+    def off_sheets_yuan(self) -> Decimal:
+        """What codes hold no more and stood on no sheet when the money moved last."""
+        on_sheets = sum(map(Decimal, (self.on_sheets or {}).values()), Decimal(0))
+        return self.payable_yuan + (self.paid_yuan or Decimal(0)) - on_sheets
 
     @property
     def quantity_awaiting_codes(self) -> int:

@@ -1,7 +1,8 @@
 """Whom the money for accepted goods waits for, and until when, as far as the other services have told.
 
-Settlement tells on which sheets parts of a payable stood when its money moved last. What moved then stands on the first sheet of
-its parties, of its month or a later one, that was issued after. The oldest sheet that is not paid is the one that is told.
+Settlement tells on which sheets parts of a payable stood when its money moved last, and which it had left. What moved then
+stands on the first other sheet of its parties, of its month or a later one, that was issued after, unless it is disputed. The
+oldest sheet that is not paid is the one that is told.
 """
 
 from collections import defaultdict
@@ -59,7 +60,7 @@ class Sent:
     disputed: str | None
     resolve_by: date | None
     on_sheets: Mapping[str, str] | None
-    """the yuan on each sheet, by its id, on which a part of the money stood when it moved last"""
+    """the yuan on each sheet, by its id, on which a part of the money stood when it moved last; 0.00 on one that it had left"""
     moved_at: datetime | None
     """since when the money stands as it does: released, or off its sheet"""
     codes_by: datetime | None = None
@@ -165,8 +166,6 @@ def _waits(sent: Sent, recall: RecalledLot | None, sheets: Sequence[Sheet] | Non
         return
     if sent.missing > 0:
         yield _Wait(_Ask.CAPTURE, sent.codes_by), Decimal(0)
-    if sent.disputed is not None:
-        return
     sheet, yuan = _sheet_of(sent, sheets or ())
     if (yuan > 0 and sent.paid_yuan < sent.amount_yuan) or (sheet is not None and sheet.in_doubt):
         yield from ((wait, yuan) for wait in _moving(sent, sheet, seen=sheets is not None))
@@ -195,8 +194,10 @@ def _sheet_of(sent: Sent, sheets: Sequence[Sheet]) -> tuple[Sheet | None, Decima
     """The oldest sheet on which money waits, None before it is issued, and how much waits; `sheets` the oldest month first."""
     parts = sent.on_sheets or {}
     for sheet in sheets:
-        if (part := parts.get(str(sheet.sheet_id))) and (sheet.in_doubt or not sheet.paid):
-            return sheet, Decimal(part)
+        if (part := Decimal(parts.get(str(sheet.sheet_id), 0))) and (sheet.in_doubt or not sheet.paid):
+            return sheet, part
+    if sent.disputed is not None:
+        return None, Decimal(0)
     unpaid = sent.payable_yuan - sent.paid_yuan
     if sent.moved_at is None or sent.received_at is None:
         return None, unpaid

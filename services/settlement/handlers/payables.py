@@ -238,7 +238,7 @@ async def _cover(tx: Tx, events: Sequence[Received[CoverageVerified]] | Sequence
             newest[event.data.shipment_line_id] = event
     kept = await queries.store_coverage(tx, [_coverage_row(event) for event in newest.values()])
     payable_of = {payable.shipment_line_id: payable for payable in await queries.payables_of_lines(tx, list(kept))}
-    parts = await queries.parts_on_sheets(tx, payable_of.values())
+    parts = await queries.parts_on_sheets(tx, [one for one in payable_of.values() if one.sheeted_yuan or one.held_yuan])
     now = clock.now()
     rows: list[dict[str, Any]] = []
     for event in events:

@@ -78,9 +78,10 @@ _STATE = sa.case(
 """The state that people are shown, as `Seen.state`."""
 
 _PARTS = (
-    "SELECT l.payable_id, l.sheet_id, l.amount_yuan FROM unnest($1::uuid[], $2::timestamptz[]) AS u(payable_id, moved_at)"
+    "SELECT l.payable_id, l.sheet_id, CASE WHEN l.disputed_at IS NULL THEN l.amount_yuan ELSE 0.00 END AS amount_yuan"
+    " FROM unnest($1::uuid[], $2::timestamptz[]) AS u(payable_id, moved_at)"
     " JOIN sheet_lines AS l USING (payable_id) JOIN sheets AS s ON s.id = l.sheet_id"
-    " WHERE l.disputed_at IS NULL AND s.issued_at <= u.moved_at ORDER BY l.payable_id, l.sheet_id"
+    " WHERE s.issued_at <= u.moved_at ORDER BY l.payable_id, l.sheet_id"
 )
 _KNOWN = "SELECT shipment_line_id FROM payables WHERE shipment_line_id = ANY($1::uuid[])"
 _COVERED_SO_FAR = (
@@ -147,10 +148,10 @@ async def parts_on_sheets(
     tx: Tx, of: Iterable[Payable], moved_at: Mapping[UUID, datetime] | None = None
 ) -> Mapping[UUID, list[SheetPart]]:
     """The sheets on which parts of these payables stand, paid or not, that were issued before their money moved, now
-    or at an instant of each. What has just left a sheet is written before."""
+    or at an instant of each; nothing of it stands on those it has left. What has just left a sheet is written before."""
     parts: dict[UUID, list[SheetPart]] = defaultdict(list)
     now = clock.now()
-    if ids := [payable.id for payable in of if payable.sheeted_yuan]:
+    if ids := [payable.id for payable in of]:
         for row in await tx.sql(_PARTS, ids, [(moved_at or {}).get(payable_id, now) for payable_id in ids]):
             parts[row["payable_id"]].append(SheetPart(sheet_id=row["sheet_id"], amount_yuan=row["amount_yuan"]))
     return parts

@@ -204,7 +204,7 @@ def _money_steps(seen: Seen) -> list[NextStep]:
                 order=payable.order_number,
                 reason=payable.held_reason,
             )
-            return [NextStep(who=who, what=what, by=day_over(payable.resolve_by or payable.due_on))]
+            return [NextStep(who=who, what=what, by=day_over(payable.resolve_by or payable.due_on)), *on_sheet]
     if payable.quantity_uncovered and payable.covered_yuan <= payable.sheeted_yuan:
         return on_sheet
     return [

@@ -235,8 +235,8 @@ class Story:
     def sheet_returned(self, confirm_by: date) -> SheetReturned:
         return self._of_sheet(SheetReturned, amount_yuan=Decimal("123.40"), reason="金额不符", confirm_by=confirm_by)
 
-    def held(self, disputed: str | None = "数量不符") -> PayableHeld:
-        return self._of_receipt(PayableHeld, payable_id=self.payable_id, reason="数量不符", disputed=disputed)
+    def held(self, disputed: str | None = "数量不符", **more: Any) -> PayableHeld:
+        return self._of_receipt(PayableHeld, payable_id=self.payable_id, reason="数量不符", disputed=disputed, **more)
 
     def _of_sheet(self, kind: type[Any], **fields: Any) -> Any:
         return made(kind, **({"sheet_id": self.sheet_id, "month": date(2026, 3, 1)} | fields))

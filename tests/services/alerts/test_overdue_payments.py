@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from shared import clock
@@ -108,6 +109,62 @@ async def test_money_that_was_taken_off_a_sheet_waits_for_the_next(
     await worker.deliver(story.issued(sheet_id=uuid7(), month=date(2026, 4, 1)), at=NOON + 4 * DAY)
     assert [who for who, _ in asked(await overdue())] == ["hospital"]
     assert "2026-04" in asked(await overdue())[0][1]
+
+
+@pytest.mark.parametrize("apart", [timedelta(0), DAY], ids=["at one instant", "day by day"])
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+async def test_a_line_that_a_dispute_took_off_its_sheet_never_waits_for_that_sheet_again(
+    worker: WorkerInHand, overdue: Overdue, order: tuple[int, ...], apart: timedelta
+) -> None:
+    story, instant, april = Story(), NOON + DAY, date(2026, 4, 1)
+    left = (SheetPart(sheet_id=story.sheet_id, amount_yuan=Decimal("0.00")),)
+    disputed = {"disputed": "数量不符", "resolve_by": date(2026, 3, 20)}
+    await worker.deliver(story.opened(codes_required=False), account("confirmed"), story.released(), at=NOON)
+    told: list[tuple[Any, int]] = [
+        (story.issued(), 1),
+        (story.held(**disputed, on_sheets=left), 3),
+        (story.sheet_disputed(), 2),
+        (story.sheet_confirmed(), 3),
+    ]
+    for place in (*order, *order):
+        fact, sequence = told[place]
+        await worker.deliver(fact, sequence=sequence, at=instant + place * apart)
+    (step,) = (await overdue())["next"]
+    assert (step["who"]["role"], step["what"].split(":")[0], step["by"]) == (
+        "hospital",
+        "settle the dispute",
+        "2026-03-20T16:00:00Z",
+    )
+    await worker.deliver(story.released(on_sheets=left), sequence=4, at=instant + 4 * apart)
+    (step,) = (await overdue())["next"]
+    assert (step["who"]["role"], step["what"].split(" when")[0], step["by"]) == (
+        "platform",
+        "issue the sheet",
+        "2026-04-30T16:00:00Z",
+    )
+    await worker.deliver(story.issued(sheet_id=uuid7(), month=april), at=instant + 5 * apart)
+    (step,) = (await overdue())["next"]
+    assert (step["who"]["role"], step["what"].split(",")[0], step["by"]) == (
+        "hospital",
+        "confirm the sheet of 2026-04",
+        "2026-04-05T16:00:00Z",
+    )
+
+
+async def test_of_money_of_which_a_part_is_disputed_the_other_part_is_paid(
+    worker: WorkerInHand, overdue: Overdue
+) -> None:
+    story, newer = Story(), uuid7()
+    stands = SheetPart(sheet_id=newer, amount_yuan=Decimal("23.40"))
+    left = SheetPart(sheet_id=story.sheet_id, amount_yuan=Decimal("0.00"))
+    await worker.deliver(story.opened(codes_required=False), account("confirmed"), story.issued(), at=NOON)
+    april = (story.issued(sheet_id=newer, month=date(2026, 4, 1), due_on=DUE_ON), story.sheet_confirmed())
+    await worker.deliver(april[0], replace(april[1], sheet_id=newer), at=NOON + DAY)
+    await worker.deliver(story.held(on_sheets=(left, stands)), sequence=3, at=NOON + 2 * DAY)
+    assert asked(await overdue()) == [
+        ("hospital", "settle the dispute: 数量不符; 100.00 yuan are not paid until then"),
+        ("agency", "pay what is released: 23.40 yuan"),
+    ]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)

@@ -278,6 +278,19 @@ async def test_a_dispute_and_its_end_come_to_the_same_in_every_order(
     assert (role, what.split(",")[0]) == ("hospital", "confirm the sheet of 2026-04")
 
 
+async def test_a_line_that_left_its_sheet_at_the_instant_of_its_issue_waits_for_the_next_sheet(
+    hand: Hand, worker: WorkerInHand
+) -> None:
+    shipment = await accepted(hand)
+    line = shipment["lines"][0]
+    left = {"on_sheets": (SheetPart(sheet_id=SHEET, amount_yuan=Decimal("0.00")),)}
+    await worker.deliver(opened(line, shipment, False), issued(), confirmed(), at=NOW)
+    await worker.deliver(held(line, shipment, "数量不符", "数量不符", **left), sequence=3, at=NOW)
+    assert [what for _, what, _ in await next_of(hand, shipment)] == ["settle the dispute over line 1: 数量不符"]
+    await worker.deliver(released(line, shipment, **left), sequence=4, at=NOW)
+    assert await next_of(hand, shipment) == [issue("740.70")]
+
+
 @pytest.mark.parametrize("later_first", [False, True])
 async def test_what_is_disputed_says_why_and_stays_so_when_more_codes_come(
     hand: Hand, worker: WorkerInHand, later_first: bool

@@ -195,6 +195,25 @@ async def test_a_run_and_its_payments_wait_until_their_sheets_are_due(stage: Sta
     assert (await stage.get(path))["waits_for"] is None
 
 
+async def test_of_a_payable_of_which_a_part_is_disputed_the_sheet_of_the_other_part_is_told_too(stage: Stage) -> None:
+    stage.drive(WITH_CODES)
+    accepted = delivery(line(27, "10.1230"), at=WITH_CODES)
+    await stage.confirmed()
+    await stage.worker.deliver(accepted)
+    for sequence, (quantity, over) in enumerate(((17, MARCH_OVER), (27, APRIL_OVER)), 2):
+        await stage.worker.deliver(covered(accepted, quantity), sequence=sequence)
+        stage.drive(over)
+        await stage.worker.meet_deadlines()
+    (march,) = (await stage.get("/sheets?month=2026-03", HOSPITAL))["items"]
+    (payable,) = (await stage.get("/payables", HOSPITAL))["items"]
+    body = {"lines": [{"payable_id": payable["id"], "reason": "数量不符"}]}
+    await stage.post(f"/sheets/{march['id']}/dispute", HOSPITAL, body, **{"if-match": '"1"'})
+    steps = (await stage.get(f"/payables/{payable['id']}", HOSPITAL))["next"]
+    settle, confirm = [step["what"] for step in steps]
+    assert settle.startswith("settle the dispute over 172.09 yuan")
+    assert confirm.startswith("confirm the sheet of 1 line")
+
+
 async def test_an_older_part_that_is_not_paid_is_told_though_the_newer_one_is(stage: Stage) -> None:
     stage.drive(WITH_CODES)
     accepted = delivery(line(27, "10.1230"), at=WITH_CODES)
