@@ -68,14 +68,14 @@ async def on_lines_refused(tx: Tx, events: Sequence[Received[LineRefused]]) -> N
 async def on_payments_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None:
     """A payment pays payables and their sheet, and remedies earlier failures of it."""
     await receipts.on_payments_paid(tx, events)
-    await sheets.on_payments_answered(tx, events)
+    await sheets.on_payments_paid(tx, events)
     await troubles.remedy_failed(tx, events)
 
 
 async def on_payments_failed(tx: Tx, events: Sequence[Received[PaymentFailed]]) -> None:
     """A failure takes back what the payment had paid, and is trouble."""
     await receipts.on_payments_failed(tx, events)
-    await sheets.on_payments_answered(tx, events)
+    await sheets.on_payments_failed(tx, events)
     await troubles.on_payments_failed(tx, events)
 
 

@@ -192,7 +192,8 @@ class PaymentPaid(Event, frozen=True, kw_only=True):
 class PaymentFailed(Event, frozen=True, kw_only=True):
     """The bank refused, or sent back what it had paid (`returned`); the sheet is payable again.
 
-    Said in parts of at most 1,000 lines, each with what is paid of its payable now; `amount_yuan` is the whole payment's.
+    Said in parts of at most 1,000 lines, each with what is paid of its payable now; `amount_yuan` is the whole payment's,
+    `account_id` the receiving account that it went to.
     """
 
     payment_id: UUID
@@ -203,6 +204,7 @@ class PaymentFailed(Event, frozen=True, kw_only=True):
     region: str
     amount_yuan: Decimal
     reason: str
+    account_id: UUID | None = None
     returned: bool = False
     lines: tuple[PaidLine, ...] = ()
     month: date | None = None

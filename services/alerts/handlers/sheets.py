@@ -32,12 +32,12 @@ from shared.inbox import Received
 from shared.next_steps import day_over
 
 _Asked = Received[SheetIssued] | Received[SheetReturned]
-_Paid = Received[PaymentPaid] | Received[PaymentFailed]
 _Told = (
     _Asked
     | Received[SheetConfirmed]
     | Received[SheetDisputed]
-    | _Paid
+    | Received[PaymentPaid]
+    | Received[PaymentFailed]
     | Received[PaymentSent]
     | Received[PaymentDoubted]
 )
@@ -102,11 +102,25 @@ async def on_sheets_disputed(tx: Tx, events: Sequence[Received[SheetDisputed]]) 
     await _resolve(tx, told)
 
 
-async def on_payments_answered(tx: Tx, events: Sequence[_Paid]) -> None:
-    """The bank paid sheets, or did not, or took back what it had paid."""
-    when = {PaymentPaid: "paid_at", PaymentFailed: "unpaid_at"}
+async def on_payments_paid(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None:
+    """The bank paid sheets."""
     of_month = [event for event in sorted(events, key=lambda event: event.time) if event.data.month is not None]
-    await queries.fill_sheets(tx, [{**_sheet(event), when[type(event.data)]: event.time} for event in of_month])
+    await queries.fill_sheets(tx, [{**_sheet(event), "paid_at": event.time} for event in of_month])
+
+
+async def on_payments_failed(tx: Tx, events: Sequence[Received[PaymentFailed]]) -> None:
+    """The bank did not pay sheets, or took back what it had paid."""
+    of_month = [event for event in sorted(events, key=lambda event: event.time) if event.data.month is not None]
+    rows = [
+        {
+            **_sheet(event),
+            "unpaid_at": event.time,
+            "failed_account_id": event.data.account_id,
+            "failed_reason": event.data.reason,
+        }
+        for event in of_month
+    ]
+    await queries.fill_sheets(tx, rows)
 
 
 async def on_payments_sent(tx: Tx, events: Sequence[Received[PaymentSent]]) -> None:

@@ -61,6 +61,9 @@ LAST = (
 )
 """Of a sheet, which the agency may send back and whose payment may fail: the last time counts."""
 
+OF_LAST = {"confirm_by": "returned_at", "failed_account_id": "unpaid_at", "failed_reason": "unpaid_at"}
+"""Of a sheet, what the last of these times tells: by when it is to be confirmed, what the last payment that failed went to."""
+
 RECALLS = lock_number("alerts:recalls")
 TURN = lock_number("alerts:turn")
 """A recall takes this lock alone, deliveries share it, so that neither overlooks the other."""
@@ -108,6 +111,13 @@ _RECEIVING = (
     .label("receiving")
 )
 """How far the account is that the supplier of a sheet is paid to, as settlement finds it; None before one is named."""
+_FAILED_TO = (
+    sa.select(accounts.c.state)
+    .where(accounts.c.account_id == sheets.c.failed_account_id)
+    .scalar_subquery()
+    .label("failed_to")
+)
+"""What the account is now that the last payment of a sheet went to that failed."""
 _ANSWERED_ORDERS = (
     sa.select(order_lines.c.order_id, order_lines.c.supplier_code)
     .where(order_lines.c.order_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
@@ -158,8 +168,8 @@ def _kept(table: sa.Table, name: str) -> str:
         return f"CASE WHEN {newer} THEN excluded.{name} ELSE t.{name} END"
     if table is sheets and name in LAST:
         return f"greatest(t.{name}, excluded.{name})"
-    if table is sheets and name == "confirm_by":  # asked again when it was sent back
-        newer = "excluded.returned_at > coalesce(t.returned_at, '-infinity')"
+    if table is sheets and name in OF_LAST:
+        newer = f"excluded.{OF_LAST[name]} >= coalesce(t.{OF_LAST[name]}, '-infinity')"
         return f"CASE WHEN {newer} THEN excluded.{name} ELSE coalesce(t.{name}, excluded.{name}) END"
     version = VERSIONED.get(name)
     if version is None or version not in table.c:
@@ -246,7 +256,7 @@ async def sheets_between(tx: Tx, receipts: Sequence[WatchedReceipt]) -> list[Wat
 
 async def seen_sheets(tx: Tx, sheet_ids: Sequence[UUID]) -> dict[str, WatchedSheet]:
     """What is known of these sheets within reach, by their id."""
-    wanted = sa.select(*sheets.c, _RECEIVING).where(
+    wanted = sa.select(*sheets.c, _RECEIVING, _FAILED_TO).where(
         sheets.c.sheet_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))), within(tx.scope, sheets)
     )
     return {str(one.sheet_id): one for one in await tx.all(WatchedSheet, wanted, ids=list(sheet_ids))}

@@ -147,7 +147,7 @@ def _payment(alert: Alert, names: Names, around: Around) -> Iterator[NextStep]:
 
 
 def _unpaid_steps(alert: Alert, names: Names, sheet: WatchedSheet) -> Iterator[NextStep]:
-    """Who sees to a sheet that the bank did not pay: the agency, to another account where the supplier names one."""
+    """Who sees to a sheet that the bank did not pay: the agency, and the supplier while the account is the same."""
     supplier, due = _party(alert, Role.DISTRIBUTOR, names), day_over(sheet.due_on)
     if sheet.sending:
         yield bank_step(due)
@@ -156,11 +156,12 @@ def _unpaid_steps(alert: Alert, names: Names, sheet: WatchedSheet) -> Iterator[N
     elif sheet.receiving != CONFIRMED:
         yield account_step(named=sheet.receiving == NAMED, supplier=supplier, region=alert.region, by=due)
     else:
-        reason = alert.evidence["reason"]
+        reason = sheet.failed_reason or alert.evidence["reason"]
         again = Said("take the sheet into another payment run; the bank did not pay: {reason}", reason=reason)
         yield NextStep(who=agency(alert.region), what=again, by=due)
-        other = Said("name another receiving account if this is why the bank did not pay: {reason}", reason=reason)
-        yield NextStep(who=supplier, what=other, by=due)
+        if sheet.account_failed:
+            other = Said("name another receiving account if this is why the bank did not pay: {reason}", reason=reason)
+            yield NextStep(who=supplier, what=other, by=due)
 
 
 def _yuan(amount: Decimal) -> Said:

@@ -114,6 +114,8 @@ sheets = sa.Table(
     sa.Column("doubted_at", INSTANT),
     sa.Column("undoubted_at", INSTANT),
     sa.Column("issued_event", sa.Uuid),
+    sa.Column("failed_account_id", sa.Uuid),
+    sa.Column("failed_reason", sa.Text),
     info=private(OWN, "region"),
 )
 sa.Index("ix_sheets_parties", sheets.c.institution_code, sheets.c.supplier_code)

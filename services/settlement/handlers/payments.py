@@ -267,7 +267,8 @@ def answer_fact(posting: Posting, payment: Payment, part: Sequence[Booked]) -> P
         values = _said(payment) | {"amount_yuan": sum(each.amount_yuan for each in part)}
         return PaymentPaid(**values, paid_at=payment.paid_at or clock.now(), lines=lines, month=payment.month)
     reason, returned = payment.reason or "no reason given", posting is Posting.BOUNCED
-    return PaymentFailed(**_said(payment), reason=reason, returned=returned, lines=lines, month=payment.month)
+    values = _said(payment) | {"reason": reason, "returned": returned, "account_id": payment.account_id}
+    return PaymentFailed(**values, lines=lines, month=payment.month)
 
 
 def _said(payment: Payment) -> dict[str, Any]:

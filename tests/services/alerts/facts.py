@@ -209,7 +209,7 @@ class Story:
         return made(PaymentPaid, amount_yuan=Decimal(amount), paid_at=clock.now(), lines=(line,), **(told | fields))
 
     def failed(self, **fields: Any) -> PaymentFailed:
-        return self._of_payment(PaymentFailed, reason="账户不存在", **fields)
+        return self._of_payment(PaymentFailed, **({"reason": "账户不存在"} | fields))
 
     def sent(self) -> PaymentSent:
         return self._of_payment(PaymentSent, sent_at=clock.now(), month=date(2026, 3, 1))
@@ -247,8 +247,8 @@ class Story:
         return replace(self.failed(), returned=True, lines=(line,), **fields)
 
 
-def account(state: str) -> ReceivingAccountChanged:
-    return ReceivingAccountChanged(account_id=ACCOUNT, supplier_code=SUPPLIER, region="330000", state=state)
+def account(state: str, account_id: UUID = ACCOUNT) -> ReceivingAccountChanged:
+    return ReceivingAccountChanged(account_id=account_id, supplier_code=SUPPLIER, region="330000", state=state)
 
 
 def flagged(kind: str, anomaly_id: UUID | None = None, **more: Any) -> CodeFlagged:

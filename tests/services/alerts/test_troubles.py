@@ -15,6 +15,7 @@ from shared.events import Event
 from shared.events.alerts import AlertRaised, AlertResolved
 from tests.house import WorkerInHand
 from tests.services.alerts.facts import (
+    ACCOUNT,
     HOSPITAL,
     NOON,
     OTHER_HOSPITAL,
@@ -147,6 +148,36 @@ async def test_a_failed_payment_says_who_can_do_what_until_it_is_paid(
     assert [who for who, _ in await steps()] == ["bank"]
     await told_at(worker, (5, story.paid(month=march)))
     assert await steps() == []
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+async def test_a_failed_payment_asks_for_another_account_until_that_is_confirmed_in_every_order(
+    worker: WorkerInHand, client: httpx.AsyncClient, caller: Any, order: tuple[int, ...]
+) -> None:
+    async def steps() -> list[str]:
+        answer = await client.get("/alerts?kind=payment_failed", headers=caller("agency", "JB330100", REGION))
+        (alert,) = answer.json()["items"]
+        return [step["what"] for step in alert["next"]]
+
+    story, other, march = Story(), uuid7(), date(2026, 3, 1)
+    told: list[tuple[Any, int, int]] = [
+        (story.failed(month=march, account_id=ACCOUNT), 1, 1),
+        (account("confirmed"), 1, 1),
+        (account("replaced"), 2, 2),
+        (account("confirmed", other), 2, 2),
+    ]
+    await worker.deliver(story.issued(), at=NOON)
+    for place in (*order, *order):
+        fact, sequence, hour = told[place]
+        await worker.deliver(fact, sequence=sequence, at=NOON + timedelta(hours=hour))
+    again = "take the sheet into another payment run; the bank did not pay: "
+    assert await steps() == [f"{again}账户不存在"]
+    frozen = story.failed(month=march, account_id=other, reason="账户冻结")
+    await worker.deliver(frozen, sequence=2, at=NOON + timedelta(hours=3))
+    assert await steps() == [
+        f"{again}账户冻结",
+        "name another receiving account if this is why the bank did not pay: 账户冻结",
+    ]
 
 
 async def test_a_sheet_that_fails_twice_is_one_alert_and_after_a_payment_another(
