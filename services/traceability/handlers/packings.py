@@ -4,7 +4,7 @@ A case with a map is never itself in stock: what lies in it is. So a pack scanne
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 from services.traceability.errors import AlreadyPacked
@@ -60,7 +60,6 @@ class _Packed:
 
     parents: dict[str, str]
     packs: dict[str, int]
-    fresh: list[str] = field(default_factory=list)
 
 
 async def upload_packings(
@@ -75,6 +74,8 @@ async def upload_packings(
         except ServiceError as refusal:
             read.append(refusal)
     good = [one for one in read if isinstance(one, _Read)]
+    # Whoever packs one of these cases too waits at its deadline until we have committed, and counts what we have put in.
+    await deadlines.put(tx, [Deadline(OPEN_CASES, one.parent.code, clock.now()) for one in good])
     inside = await children_of(tx, [one.parent.code for one in good])
     there = {ident_in(code) for codes in inside.values() for code in codes}
     known = await meanings(tx, there.union(*(one.idents for one in good)))
@@ -90,7 +91,6 @@ async def upload_packings(
             outcomes.append(_keep(tx, caller, one, known, products, packed))
         except ServiceError as refusal:
             outcomes.append(refusal)
-    await deadlines.put(tx, [Deadline(OPEN_CASES, code, clock.now()) for code in packed.fresh])
     return outcomes
 
 
@@ -119,7 +119,6 @@ def _keep(
         packed.packs[case] = packed.packs.get(case, 0) + meaning.packs_per_unit
         tx.add(packings, {"child": child.code, "parent": case, "uploaded_by": caller.organisation})
     if fit:
-        packed.fresh.append(case)
         parties = Parties(supplier_code=product.manufacturer_code, third_code=caller.organisation)
         history.note(tx, caller, case, "packed", parties, {"children": len(fit)})
     return PackingView(

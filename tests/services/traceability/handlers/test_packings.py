@@ -130,6 +130,29 @@ async def test_boxes_beyond_what_a_case_holds_are_refused_by_themselves(desk: De
     await pack(desk, box(2, CASE_IDENT), [box(5), box(6)])
 
 
+async def test_two_who_pack_one_case_at_once_do_not_fill_it_beyond_what_it_holds(
+    desk: Desk, worker: WorkerInHand
+) -> None:
+    await desk.codes(CASE_IDENT, level=3, packs=4)
+    caller = Caller(MAKER, frozenset({"manufacturer"}), "350200", "tester")
+
+    async def packed(first: int) -> Any:
+        async with worker.database.transaction() as tx:
+            (one,) = await upload_packings(tx, caller, [UploadPacking(parent=CASE, children=boxes(3, first))])
+        return one
+
+    async with worker.database.transaction() as tx:
+        await upload_packings(tx, caller, [UploadPacking(parent=CASE, children=boxes(3))])
+        await tx.flush()
+        second = asyncio.create_task(packed(10))
+        blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        while not second.done() and not await worker.database.pool.fetchval(blocked):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    outcome = await second
+    assert (outcome.children, outcome.packs, len(outcome.refused)) == (1, 4, 2)
+    assert (await desk.get(MAKER, f"/codes/{CASE}")).json()["holds"] == 4
+
+
 async def test_a_case_whose_identification_code_does_not_say_how_many_it_holds_takes_all_and_says_so(
     desk: Desk,
 ) -> None:
