@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.orders.handlers.desk import Desk, by_supply, moved
+from services.orders.handlers.desk import Desk, acting_as, by_supply, moved
 from services.orders.queries.orders import lock_books
 from services.orders.queries.recalls import recalled_now
 from services.orders.queries.shipments import loads
@@ -41,6 +41,7 @@ async def accept_shipments(tx: Tx, caller: Caller, commands: Sequence[AcceptShip
 
 def _accept(desk: Desk, command: AcceptShipmentOf, recalled: Recalled) -> Load:
     before = desk.load(command.shipment_id)
+    acting_as(desk.tx, desk.caller, before.shipment.institution_code)
     after = receive(before, command.lines, recalled, desk.at, clock.local_date(desk.at))
     if after is before:
         return before

@@ -250,6 +250,7 @@ async def cancel_orders(tx: Tx, caller: Caller, commands: Sequence[Cancelling]) 
 
 def _cancel(desk: Desk, command: Cancelling) -> Book:
     before = desk.book(OrderNamed(order_id=command.order_id))
+    acting_as(desk.tx, desk.caller, before.order.institution_code)
     after = rules.cancel(before, command.reason)
     if after is before:
         return before
@@ -285,6 +286,7 @@ async def close_lines(tx: Tx, caller: Caller, commands: Sequence[Closing]) -> li
 
 def _close(desk: Desk, command: Closing) -> Book:
     before = desk.book(OrderNamed(order_id=command.order_id))
+    acting_as(desk.tx, desk.caller, before.order.institution_code)
     line = before.get_line(command.line_number)
     if line.state in (CLOSING, CLOSED):
         return before

@@ -196,6 +196,7 @@ async def cancel_shipments(tx: Tx, caller: Caller, commands: Sequence[CallingBac
 
 def _cancel(desk: Desk, command: CallingBack) -> Load:
     before = desk.load(command.shipment_id)
+    acting_as(desk.tx, desk.caller, before.shipment.distributor_code)
     after = rules.cancel(before, command.reason)
     if after is before:
         return before

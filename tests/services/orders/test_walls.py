@@ -76,3 +76,28 @@ def test_every_command_shows_an_example_that_is_read(command: type[Command]) -> 
     examples = extra["examples"]
     assert isinstance(examples, list)
     assert [command.model_validate(example) for example in examples]
+
+
+async def test_nobody_takes_the_hospitals_decisions_for_it(hand: Hand) -> None:
+    """A distributor sees the order that it supplies; with the role of a hospital it is still not the one that buys."""
+    placed = await hand.place()
+    path = f"/orders/{placed['id']}"
+    why = {"reason": "不再需要"}
+    taken_back = await hand.say("hospital", DISTRIBUTOR, f"{path}/cancellation", why, 403)
+    assert (taken_back["code"], HOSPITAL in taken_back["detail"]) == ("not_your_organisation", True)
+    await hand.confirm(placed["id"], (1, 100))
+    await hand.say("hospital", DISTRIBUTOR, f"{path}/lines/1/closure", why, 403)
+    shipment = await hand.ship(placed["id"])
+    await hand.accept(shipment, who=DISTRIBUTOR, status=403)
+    assert (await hand.see(path))["lines"][0]["quantity_accepted"] == 0
+    assert (await hand.accept(shipment))["lines"][0]["quantity_accepted"] > 0
+
+
+async def test_nobody_calls_back_the_goods_of_another(hand: Hand) -> None:
+    placed = await hand.place()
+    await hand.confirm(placed["id"], (1, 100))
+    shipment = await hand.ship(placed["id"])
+    path = f"/shipments/{shipment['id']}/cancellation"
+    called_back = await hand.say("distributor", HOSPITAL, path, {"reason": "发错"}, 403)
+    assert (called_back["code"], DISTRIBUTOR in called_back["detail"]) == ("not_your_organisation", True)
+    assert (await hand.see(f"/shipments/{shipment['id']}"))["state"] == "dispatched"
