@@ -23,6 +23,10 @@ T = TypeVar("T")
 Parser = Callable[[str], T]
 """Takes a stripped text that is not empty; raises ValueError, best with `rule` and `allowed`."""
 
+ERRORS: Final = frozenset(
+    {"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA", "#SPILL!", "#CALC!"}
+)
+"""What a workbook shows where a formula came to nothing (ECMA-376 part 1, 18.17.3, and the newer ones of Excel)."""
 LOCAL: Final = ZoneInfo("Asia/Shanghai")
 MAX_DIGITS = 18
 
@@ -95,6 +99,10 @@ class RowReader:
         self._refusals.append(Refusal(self._row.number, column, shortened(given), rule, allowed))
 
     def _parsed(self, field: str, text: str, parser: Parser[T]) -> T:
+        if text.startswith("=") or text in ERRORS:
+            rule = "an error of the workbook" if text in ERRORS else "a formula whose value the file does not hold"
+            self.refuse(field, text, rule, "the value itself")
+            return cast(T, None)
         try:
             return parser(text)
         except ValueError as error:

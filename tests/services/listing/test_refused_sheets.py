@@ -1,17 +1,19 @@
 """What a refused sheet says: columns by the names of the sheet it came as, every fault of a row at once, and what was given as it
 was given."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import httpx
+import openpyxl
 import pytest
 
 from services.listing.handlers import sheets
 from shared.settings import Limits
 from tests.house import WorkerInHand
 from tests.services.listing.people import AUTHORITY, DISTRIBUTOR_CODE, HOSPITAL, MAKER_CODE, Desk, product_code
-from tests.services.listing.test_imports import ENTERPRISES, PRODUCTS, RELATIONS, imported, product_row, returned
+from tests.services.listing.test_imports import ENTERPRISES, PRODUCTS, RELATIONS, XLSX, imported, product_row, returned
 
 FAILING = "86904879000127"
 CHINESE = {"accept-language": "zh-CN"}
@@ -175,3 +177,23 @@ async def test_a_sheet_refused_at_once_and_one_refused_later_speak_the_language_
     }
     assert job["waits_for"]["what"] == "查明任务失败的原因,并请发送方重新发送"
     assert (await desk.get(AUTHORITY, taken.headers["location"])).json()["waits_for"]["what"].startswith("find out why")
+
+
+async def test_a_formula_that_nobody_computed_is_no_empty_cell(
+    desk: Desk, worker: WorkerInHand, tmp_path: Path
+) -> None:
+    """As libraries write them: the formula without its value. In a column that may be empty the row comes back all the same."""
+    book = openpyxl.Workbook()
+    for row in csv.reader((ENTERPRISES + "甲药业,生产企业,330000,=B9,\n#N/A,生产企业,330000,,\n").splitlines()):
+        book.active.append(row)  # type: ignore[union-attr]
+    book.save(tmp_path / "sheet.xlsx")
+    job = await imported(desk, worker, "enterprises", (tmp_path / "sheet.xlsx").read_bytes(), content_type=XLSX)
+    assert (job["result"]["landed"], job["refused"]) == (0, 2)
+    _, (_, formula, error) = await returned(desk, job)
+    assert formula[-4:] == [
+        "统一社会信用代码",
+        "=B9",
+        "a formula whose value the file does not hold",
+        "the value itself",
+    ]
+    assert error[-3:] == ["#N/A", "an error of the workbook", "the value itself"]

@@ -42,6 +42,21 @@ def _cell(make_workbook: MakeWorkbook, cell: str, **given: str) -> str:
 
 
 @pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('<c r="A2"><f>DATE(2027,6,30)</f></c>', "=DATE(2027,6,30)"),
+        ('<c r="A2"><f>DATE(2027,6,30)</f><v/></c>', "=DATE(2027,6,30)"),
+        ('<c r="A2"><f t="shared" si="0"/><v></v></c>', "="),
+        ('<c r="A2" t="str"><f>IF(C2="","","x")</f><v></v></c>', ""),
+    ],
+)
+def test_a_formula_counts_by_its_value_and_is_shown_itself_where_the_file_holds_none(
+    make_workbook: MakeWorkbook, cell: str, text: str
+) -> None:
+    assert _cell(make_workbook, cell) == text
+
+
+@pytest.mark.parametrize(
     ("written", "text"),
     [
         ("12", "12"),
@@ -74,7 +89,6 @@ def test_number_is_the_text_that_was_typed(make_workbook: MakeWorkbook, written:
     [
         ('<c r="A2" t="str"><f>1+1</f><v>cached</v></c>', "cached"),
         ('<c r="A2"><f>1+1</f><v>2</v></c>', "2"),
-        ('<c r="A2"><f>1+1</f></c>', ""),
         ('<c r="A2" t="b"><v>1</v></c>', "TRUE"),
         ('<c r="A2" t="b"><v>0</v></c>', "FALSE"),
         ('<c r="A2" t="e"><v>#N/A</v></c>', "#N/A"),
