@@ -64,8 +64,8 @@ class CodeFlagged(Event, frozen=True, kw_only=True):
     """A code was found where it should not be: sold twice, of another product, expired, recalled, unknown.
 
     Said for each bill that brings it to light: `finds` counts them, `bill_number` and `captured_by`, a person of the
-    institution, are of that bill. Of what is wrong with goods as they were delivered, the distributor of the line and the
-    maker of its product are named.
+    institution, are of that bill. Of what is wrong with goods as they were delivered, the distributor of the line that this
+    bill is for and the maker of its product are named.
     """
 
     anomaly_id: UUID

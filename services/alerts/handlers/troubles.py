@@ -13,7 +13,7 @@ from services.alerts.queries import watches
 from services.alerts.queries.alerts import Meeting, lock_alerts_about, meet
 from services.alerts.rules.alerts import Alert, Cause, Kind, Remedy
 from services.alerts.rules.recalls import HeldLot, of_holders, of_recalls
-from services.alerts.rules.troubles import flagged, found_again, payment_failed, refused, supply_key
+from services.alerts.rules.troubles import flagged, flagged_key, found_again, payment_failed, refused, supply_key
 from shared import clock
 from shared.db import Tx
 from shared.errors import Said
@@ -77,7 +77,7 @@ async def remedy_failed(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None
 
 async def on_codes_flagged(tx: Tx, events: Sequence[Received[CodeFlagged]]) -> None:
     """A code of a kind that policy calls severe: raised at once, until its anomaly is closed or the authority ends it with a
-    reason; found again, it is evidence of the same alert."""
+    reason; found again, it is evidence of the same alert. Each distributor that delivers it has an alert of its own."""
     severe = [
         event
         for event in events
@@ -88,11 +88,21 @@ async def on_codes_flagged(tx: Tx, events: Sequence[Received[CodeFlagged]]) -> N
         return
     first = {event.data.anomaly_id: event for event in reversed(severe)}
     await _raise(tx, [flagged(event.data, event.id, event.time) for event in first.values()])
-    again = [event for event in severe if event.data.finds > 1]
-    standing = await lock_alerts_about(tx, Kind.CODE_FLAGGED, [str(event.data.anomaly_id) for event in again])
+    await _found_again(tx, [event for event in severe if event.data.finds > 1])
+
+
+async def _found_again(tx: Tx, events: Sequence[Received[CodeFlagged]]) -> None:
+    """Adds to the alert of the distributor who delivered the code this time, which is raised if there is none."""
+    standing = await lock_alerts_about(tx, Kind.CODE_FLAGGED, [str(event.data.anomaly_id) for event in events])
+    first = {event.id: standing[str(event.data.anomaly_id)] for event in events}
+    others = [one for one in events if one.data.distributor_code not in (None, first[one.id].supplier_code)]
+    new = {flagged_key(event.data): event for event in reversed(others)}
+    await _raise(tx, [flagged(event.data, event.id, event.time, key) for key, event in new.items()])
+    own = await lock_alerts_about(tx, Kind.CODE_FLAGGED, list(new))
     changed: dict[str, Alert] = {}
-    for event in again:
-        alert = changed.get(str(event.data.anomaly_id)) or standing[str(event.data.anomaly_id)]
+    for event in events:
+        known = own.get(flagged_key(event.data), first[event.id])
+        alert = changed.get(known.about_id, known)
         evidence = found_again(alert.evidence, event.data, event.id, event.time)
         if evidence is not None:
             changed[alert.about_id] = replace(alert, evidence=evidence)

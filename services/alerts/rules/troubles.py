@@ -82,12 +82,17 @@ def payment_failed(event: PaymentFailed, event_id: UUID, at: datetime) -> Cause:
     )
 
 
-def flagged(event: CodeFlagged, event_id: UUID, at: datetime) -> Cause:
-    """A trace code found where it should not be."""
+def flagged_key(event: CodeFlagged) -> str:
+    """What the alert is about that tells another distributor than the first of a code: one anomaly, one distributor."""
+    return f"{event.anomaly_id}:{event.distributor_code}"
+
+
+def flagged(event: CodeFlagged, event_id: UUID, at: datetime, about_id: str = "") -> Cause:
+    """A trace code found where it should not be; about its anomaly, unless that is another's already."""
     return Cause(
         kind=Kind.CODE_FLAGGED,
         about=About.CODE,
-        about_id=str(event.anomaly_id),
+        about_id=about_id or str(event.anomaly_id),
         cause="flagged",
         remedy_key=str(event.anomaly_id),
         institution_code=event.institution_code,

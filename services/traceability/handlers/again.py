@@ -9,7 +9,7 @@ from services.traceability.handlers.receipts import coverage_fact, expected_fact
 from services.traceability.queries.again import anomalies_after, last_deeds, recalls_after, receipts_after
 from services.traceability.queries.anomalies import suppliers_of
 from services.traceability.queries.organisations import names_of
-from services.traceability.rules.anomalies import Anomaly, AnomalyState, Suppliers
+from services.traceability.rules.anomalies import Anomaly, AnomalyState, Suppliers, line_concerned
 from services.traceability.rules.recalls import Recall
 from services.traceability.rules.receipts import Receipt
 from shared.db import Tx
@@ -34,8 +34,10 @@ async def anomalies_again(tx: Tx, after: str, rows: int) -> Page:
     """Every code that was found where it should not be; of what is cleared up, that it is."""
     found, last = await anomalies_after(tx, after, rows)
     deeds = await last_deeds(tx, [one.id for one in found if one.state == AnomalyState.CLOSED])
-    suppliers = await suppliers_of(tx, found)
-    return Page([_of_anomaly(one, deeds.get(one.id, one.found_at), suppliers.get(one.id)) for one in found], last)
+    lines = {one.id: line_concerned(one.kind, one.receipt_id) for one in found}
+    suppliers = await suppliers_of(tx, lines.values())
+    facts = [_of_anomaly(one, deeds.get(one.id, one.found_at), suppliers.get(lines[one.id])) for one in found]
+    return Page(facts, last)
 
 
 def _of_receipt(receipt: Receipt, last_deed_at: datetime | None) -> list[Again]:

@@ -50,11 +50,12 @@ async def flag(tx: Tx, found: Sequence[tuple[Where, Finding]]) -> None:
         same.setdefault(key, []).append((where, finding))
     rows = [_row_of(uuid7(), *group[0], group[-1][0], len(group)) for group in same.values()]
     kept = await find_again(tx, rows)
-    suppliers = await suppliers_of(tx, kept)
+    suppliers = await suppliers_of(tx, [rules.line_concerned(one.kind, where.receipt_id) for where, one in found])
     for anomaly in kept:
         group = same[anomaly.institution_code, anomaly.kind, anomaly.code or anomaly.receipt_id]
         for finds, (where, finding) in enumerate(group, anomaly.finds - len(group) + 1):
-            _tell(tx, replace(anomaly, finds=finds), where, finding, suppliers.get(anomaly.id))
+            line = rules.line_concerned(finding.kind, where.receipt_id)
+            _tell(tx, replace(anomaly, finds=finds), where, finding, suppliers.get(line))
     _tell_lines(tx, found)
 
 

@@ -1,6 +1,6 @@
 """Reads anomalies: one to decide on, those of a code or a recall, pages for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from services.traceability.errors import AnomalyNotFound
 from services.traceability.queries.scope import scope_of, seen
-from services.traceability.rules.anomalies import OF_THE_DELIVERY, UNKNOWN, Anomaly, Suppliers
+from services.traceability.rules.anomalies import UNKNOWN, Anomaly, Suppliers
 from services.traceability.tables import anomalies, products, receipts
 from shared.db import Tx
 
@@ -91,12 +91,11 @@ async def find_again(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> list[Anomaly]
     return [Anomaly(**row) for row in found]
 
 
-async def suppliers_of(tx: Tx, found: Sequence[Anomaly]) -> dict[UUID, Suppliers]:
-    """By anomaly: who delivered and made the goods, of those that concern them."""
-    lines = {one.id: one.receipt_id for one in found if one.kind in OF_THE_DELIVERY and one.receipt_id is not None}
-    rows = await tx.rows(_SUPPLIERS, ids=sorted(set(lines.values())), **scope_of(tx)) if lines else []
-    known = {row["id"]: Suppliers(row["distributor_code"], row["manufacturer_code"]) for row in rows}
-    return {anomaly_id: known[receipt_id] for anomaly_id, receipt_id in lines.items() if receipt_id in known}
+async def suppliers_of(tx: Tx, lines: Iterable[UUID | None]) -> dict[UUID | None, Suppliers]:
+    """By receipt: who delivered and made the goods."""
+    ids = sorted({line for line in lines if line is not None})
+    rows = await tx.rows(_SUPPLIERS, ids=ids, **scope_of(tx)) if ids else []
+    return {row["id"]: Suppliers(row["distributor_code"], row["manufacturer_code"]) for row in rows}
 
 
 async def get_anomaly(tx: Tx, anomaly_id: UUID, *, lock: bool = False) -> Anomaly:

@@ -130,6 +130,11 @@ def findings(refused: Sequence[Refused], awaiting: Sequence[tuple[str, str]], ow
     return found
 
 
+def line_concerned(kind: str, receipt_id: UUID | None) -> UUID | None:
+    """The line whose suppliers a finding of this kind concerns; None where it does not."""
+    return receipt_id if kind in OF_THE_DELIVERY else None
+
+
 def doubled(case: str, packs: int, *, elsewhere: bool) -> Finding:
     """Packs were captured by themselves and in their case; the later of the two documents is what is found."""
     detail = Said(

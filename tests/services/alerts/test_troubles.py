@@ -20,8 +20,10 @@ from tests.services.alerts.facts import (
     NOON,
     OTHER_HOSPITAL,
     OTHER_PRODUCT,
+    OTHER_SUPPLIER,
     PRODUCT,
     REGION,
+    SUPPLIER,
     Story,
     account,
     cleared,
@@ -221,6 +223,30 @@ async def test_a_code_that_is_found_again_is_evidence_of_one_alert(
         assert alert["version"] == len(newer)
     assert {one["by"] for one in evidence["captured"]} == {"tester"}
     assert [type(fact) for fact in await worker.said()] == [AlertRaised]
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_each_distributor_of_a_bad_code_hears_of_it_once(
+    worker: WorkerInHand, client: httpx.AsyncClient, caller: Any, together: bool
+) -> None:
+    async def heard(supplier: str) -> list[tuple[str, list[str]]]:
+        answer = await client.get("/alerts?kind=code_flagged", headers=caller("distributor", supplier, REGION))
+        return [
+            (one["state"], [bill["bill_number"] for bill in one["evidence"]["captured"]])
+            for one in answer.json()["items"]
+        ]
+
+    anomaly_id = uuid7()
+    told = [
+        flagged("mismatch", anomaly_id, finds=finds, bill_number=f"B{finds}", distributor_code=supplier)
+        for finds, supplier in enumerate((SUPPLIER, OTHER_SUPPLIER, SUPPLIER, OTHER_SUPPLIER), 1)
+    ]
+    for batch in [told, told] if together else [[one] for one in (*told, *told)]:
+        await worker.deliver(*batch)
+    assert await heard(SUPPLIER) == [("open", ["B1", "B3"])]
+    assert await heard(OTHER_SUPPLIER) == [("open", ["B2", "B4"])]
+    await worker.deliver(cleared(anomaly_id, "mismatch"))
+    assert [state for supplier in (SUPPLIER, OTHER_SUPPLIER) for state, _ in await heard(supplier)] == ["resolved"] * 2
 
 
 async def test_of_many_finds_the_last_are_named_and_all_are_counted(worker: WorkerInHand, raised: Rows) -> None:

@@ -90,11 +90,12 @@ class Line:
         lot: str = "240101",
         expires_on: date = date(2027, 12, 31),
         hospital: str = HOSPITAL,
+        distributor: str = DISTRIBUTOR,
         region: str = REGION,
     ) -> None:
         self.id, self.order_id, self.order_line_id, self.shipment_id = uuid7(), uuid4(), uuid4(), uuid4()
         self.quantity = quantity
-        self.hospital, self.region = hospital, region
+        self.hospital, self.distributor, self.region = hospital, distributor, region
         self.goods: dict[str, Any] = {
             "product_code": product_code,
             "product_kind": kind,
@@ -109,7 +110,7 @@ class Line:
             "shipment_id": self.shipment_id,
             "order_id": self.order_id,
             "institution_code": self.hospital,
-            "distributor_code": DISTRIBUTOR,
+            "distributor_code": self.distributor,
             "region": self.region,
         }
 

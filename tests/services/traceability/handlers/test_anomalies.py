@@ -13,6 +13,7 @@ from tests.services.traceability.scenes import (
     DISTRIBUTOR,
     HOSPITAL,
     MAKER,
+    OTHER_DISTRIBUTOR,
     OTHER_HOSPITAL,
     OTHER_IDENT,
     Desk,
@@ -72,6 +73,23 @@ async def test_whoever_delivered_and_made_goods_that_came_wrong_is_named_and_nob
         page = await anomalies_again(tx, "", 10)
     again = [one.fact for one in page.facts if isinstance(one.fact, CodeFlagged)]
     assert {(fact.kind, fact.code): (fact.distributor_code, fact.manufacturer_code) for fact in again} == named
+
+
+async def test_whoever_delivers_the_same_wrong_code_once_more_is_named_for_that_bill(
+    desk: Desk, line: Line, worker: WorkerInHand
+) -> None:
+    other = Line(10, distributor=OTHER_DISTRIBUTOR)
+    await worker.deliver(other.dispatched(), other.accepted())
+    strange = box(1, OTHER_IDENT)
+    for bill_of, number in ((line, "B1"), (other, "B2"), (line, "B3")):
+        await desk.capture(bill_of.bill([strange], number))
+    facts = [fact for fact in await worker.said() if isinstance(fact, CodeFlagged)]
+    assert [(fact.finds, fact.bill_number, fact.distributor_code) for fact in facts] == [
+        (1, "B1", DISTRIBUTOR),
+        (2, "B2", OTHER_DISTRIBUTOR),
+        (3, "B3", DISTRIBUTOR),
+    ]
+    assert len({fact.anomaly_id for fact in facts}) == 1
 
 
 async def test_bills_of_one_call_find_the_same_code_once_each(desk: Desk, worker: WorkerInHand) -> None:
