@@ -196,25 +196,53 @@ def test_no_sentence_passes_a_library_s_words_on() -> None:
     assert passed_on == {"{name} is no TOML: {error}"}  # told at the start, to operations
 
 
-KEPT = [Path(f"services/{name}/{layer}") for name in ("alerts", "traceability") for layer in ("rules", "handlers")]
-"""Where sentences are made that are kept in rows, and told later, to readers of either language."""
+SAID_AT_ONCE = frozenset(
+    {
+        "0 to {quantity_ordered}",
+        "1 to {CODES_PER_DOCUMENT}",
+        "after {produced_on}",
+        "after {today}",
+        "at most {left}",
+        "at most {longest_shelf_life_days:#day}",
+        "from {sent_at} on",
+        "lines {numbers}",
+        "line {number}",
+        "one of: {numbers}",
+        "pay {yuan}",
+        "ship {goods}",
+        "to {now}",
+        "up to {today}",
+        "{EARLIEST} to {now}",
+        "{about} ({code})",
+        "{count:#line}",
+        "{first} or later",
+        "{number!j} of {institution}",
+        "{old!j}",
+        "{quantity} {unit} of line {line}",
+        "{valid_from} or later",
+        "{what} ({reason})",
+        "{what}: {yuan}",
+        "{yuan} yuan",
+    }
+)
+"""Parts of a refusal or of who acts next, made anew whenever they are told: too short to be known again, and never kept."""
 
 
 def kept() -> Iterator[str]:
-    for path in (file for folder in KEPT for file in folder.glob("*.py")):
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) == "Said":
-                yield from _texts(call.args)
+    """The sentences that may be kept in rows, and told later, to readers of either language."""
+    for layer in ("rules", "handlers"):
+        for path in Path("services").glob(f"*/{layer}/**/*.py"):
+            for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "Said":
+                    yield from (text for text in _texts(call.args) if text not in SAID_AT_ONCE)
 
 
 @pytest.mark.parametrize("sentence", sorted(set(kept())))
 def test_what_was_kept_in_english_is_known_again_and_told_in_chinese(sentence: str) -> None:
     names = list(dict.fromkeys(name for _, name, _, _ in Formatter().parse(sentence) if name))
     said = Said(sentence, **{name: _sample(sentence, name, place) for place, name in enumerate(names, 2)})
-    letters = sum(one.isalpha() for text, _, _, _ in Formatter().parse(sentence) for one in text)
     with tongue.speaking(tongue.CHINESE):
-        if letters >= tongue.ENOUGH_LETTERS:
-            assert tongue.retold(str(said)) == tongue.spoken(said)
+        assert tongue.retold(str(said)) == tongue.spoken(said) != str(said)
     assert tongue.retold(str(said)) == str(said)
 
 

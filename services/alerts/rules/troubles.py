@@ -100,7 +100,7 @@ def flagged(event: CodeFlagged, event_id: UUID, at: datetime, about_id: str = ""
         region=event.region,
         product_code=event.product_code,
         happened_at=at,
-        detail=Said("Code {code}: {detail}", code=event.code, detail=event.detail),
+        detail=Said("Trace code {code} was flagged: {detail}", code=event.code, detail=event.detail),
         evidence={
             "anomaly_id": str(event.anomaly_id),
             "code": event.code,

@@ -109,7 +109,7 @@ def read(codes: Sequence[str], splits: Sequence[tuple[str, int]], move: Move) ->
                 Refused(
                     error.given,
                     "unreadable",
-                    Said("{rule}; allowed: {allowed}", rule=error.rule, allowed=error.allowed),
+                    Said("{rule}; what is allowed: {allowed}", rule=error.rule, allowed=error.allowed),
                 )
             )
             continue

@@ -257,8 +257,7 @@ def flagged(kind: str, anomaly_id: UUID | None = None, **more: Any) -> CodeFlagg
         anomaly_id=anomaly_id or uuid7(),
         code="81000000000000000001",
         kind=kind,
-        detail="second sale on 2026-03-01",
-        **{"distributor_code": None, "manufacturer_code": None, **more},
+        **{"detail": "second sale on 2026-03-01", "distributor_code": None, "manufacturer_code": None, **more},
     )
 
 

@@ -136,6 +136,18 @@ async def test_what_an_alert_says_and_its_deeds_are_told_in_the_language_of_whoe
     assert "was confirmed later" in plain["resolution"]
 
 
+async def test_a_flagged_code_is_told_in_the_language_of_whoever_reads_alone_in_a_list_and_on_its_timeline(
+    worker: WorkerInHand, client: httpx.AsyncClient, caller: Headers
+) -> None:
+    await worker.deliver(flagged("recalled", detail="lot RC of XA02BCA214B002010101234 is recalled (and 4 more codes)"))
+    chinese = caller(*BUYER) | {"accept-language": "zh"}
+    (listed,) = (await client.get("/alerts", headers=chinese)).json()["items"]
+    single = (await client.get(f"/alerts/{listed['id']}", headers=chinese)).json()
+    (raised,) = (await client.get(f"/alerts/{listed['id']}/timeline", headers=chinese)).json()["deeds"]
+    said = "追溯码 81000000000000000001 异常:XA02BCA214B002010101234 的批号 RC 已召回(另有 4 个追溯码)"
+    assert [one["detail"] for one in (listed, single, raised["detail"])] == [said] * 3
+
+
 async def test_each_party_acknowledges_once(
     unconfirmed: dict[str, Any], worker: WorkerInHand, get: Any, post: Any
 ) -> None:

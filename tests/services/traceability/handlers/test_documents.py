@@ -216,15 +216,17 @@ async def test_a_gs1_code_with_a_wrong_check_digit_is_refused_for_it(desk: Desk,
 async def test_a_refused_code_says_why_in_the_readers_language_whenever_the_bill_is_read(
     desk: Desk, line: Line
 ) -> None:
-    (answer,) = await desk.capture(line.bill([box(1), box(1), box(2, OTHER_IDENT)]))
+    (answer,) = await desk.capture(line.bill([box(1), box(1), box(2, OTHER_IDENT), ""]))
     assert [one["rule"] for one in answer["refused"]] == [
         "the code stands in this document more than once",
+        "empty; what is allowed: 1 to 100 digits, letters or symbols, without control characters",
         "the code means XA02BCP073A001010100484, the line is XA01ABD075A002010100483 (串换)",
     ]
     chinese = {**desk.as_(HOSPITAL), "accept-language": "zh"}
     seen = (await desk.client.get(f"/documents/{answer['id']}", headers=chinese)).json()
     assert [one["rule"] for one in seen["refused"]] == [
         "该码在本单据中多次出现",
+        "为空;允许:1 至 100 位数字、字母或符号,不含控制字符",
         "追溯码对应 XA02BCP073A001010100484,该行为 XA01ABD075A002010100483(串换)",
     ]
     assert (await desk.get(HOSPITAL, f"/documents/{answer['id']}")).json() == answer
