@@ -1,6 +1,7 @@
 """Reads listings: locked for handlers, joined with their products for people, and what changed since a number."""
 
 from collections.abc import Collection, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +10,11 @@ import sqlalchemy as sa
 from services.listing.errors import ListingNotFound
 from services.listing.queries.products import MADE, OF_THE_MAKER, made_by, named
 from services.listing.queries.visible import visible
-from services.listing.rules.listings import LIVE, PUBLIC, Listing
+from services.listing.rules.listings import LIVE, PUBLIC, Listing, State
 from services.listing.schemas.listings import ChangedListing, ListingView
 from services.listing.tables import listings, products
 from services.listing.tables.base import among
+from shared import clock
 from shared.db import Tx
 from shared.values import names_of
 
@@ -86,6 +88,7 @@ async def listings_page(
     name: str | None,
     manufacturer: str | None,
     state: str | None,
+    in_force: bool | None,
     region: str | None,
     after: UUID | None,
     rows: int,
@@ -101,11 +104,19 @@ async def listings_page(
         wanted = wanted.where(listings.c.product_code.in_(sa.select(found.c.code)))
     if state is not None:
         wanted = wanted.where(listings.c.state == state)
+    if in_force is not None:
+        wanted = wanted.where(_in_force(clock.today()).is_(in_force))
     if region is not None:
         wanted = wanted.where(listings.c.region == region)
     if after is not None:
         wanted = wanted.where(listings.c.id > after)
     return await tx.all(ListingView, wanted)
+
+
+def _in_force(today: date) -> sa.ColumnElement[bool]:
+    """The same as `rules.listings.in_force`, of a row."""
+    begun = listings.c.valid_from <= today
+    return sa.and_(listings.c.state == State.LISTED, begun, sa.func.coalesce(listings.c.valid_to >= today, sa.true()))
 
 
 async def changes(tx: Tx, *, after: int, region: str | None, rows: int) -> Sequence[ChangedListing]:

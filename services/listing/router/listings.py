@@ -76,7 +76,12 @@ async def list_listings(
     manufacturer: Annotated[
         str | None, Query(min_length=1, max_length=200, description="code, or part of name")
     ] = None,
-    state: Annotated[State | None, Query()] = None,
+    state: Annotated[
+        State | None, Query(description="`listed` also where the last day is over: see `in_force`")
+    ] = None,
+    in_force: Annotated[
+        bool | None, Query(description="those that can be ordered today, being listed and in their term, or the others")
+    ] = None,
     region: RegionAsked = None,
 ) -> Page[ListingView]:
     """Listings in the order they were made; drafts and applications only for their parties and the authority."""
@@ -86,6 +91,7 @@ async def list_listings(
         name=name,
         manufacturer=manufacturer,
         state=state,
+        in_force=in_force,
         region=region,
         after=UUID(paging.after[0]) if paging.after else None,
         rows=paging.rows,

@@ -232,6 +232,12 @@ class Waiting:
     reason: str | None
     notice_until: date | None
     wanted_price_yuan: Decimal | None
+    valid_to: date | None = None
+
+
+def in_force(state: str, valid_from: date, valid_to: date | None, on: date) -> bool:
+    """Whether a listing in this state is to be ordered on a day: its term has begun and is not over."""
+    return state == State.LISTED and valid_from <= on and (valid_to is None or on <= valid_to)
 
 
 def next_steps(listing: Waiting) -> list[NextStep]:
@@ -248,6 +254,9 @@ def next_steps(listing: Waiting) -> list[NextStep]:
             what = Said("{what} ({reason})", what=what, reason=listing.reason)
         by = day_over(listing.notice_until) if listing.state == State.PUBLIC_NOTICE else None
         steps.append(NextStep(who=parties[role], what=what, by=by))
+    if listing.state == State.LISTED and listing.valid_to is not None and listing.valid_to < clock.today():
+        what = Said("its last day was {valid_to}: set a later one, or delist it", valid_to=listing.valid_to)
+        steps.append(NextStep(who=parties[Role.AUTHORITY], what=what))
     if listing.wanted_price_yuan is not None:
         what = Said(
             "grant or deny the price of {wanted_price_yuan} yuan that the manufacturer asked for",

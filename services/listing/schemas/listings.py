@@ -4,13 +4,14 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, computed_field
 from pydantic.config import JsonDict
 
-from services.listing.rules.listings import Category, Listing, State
+from services.listing.rules.listings import Category, Listing, State, in_force
 from services.listing.rules.products import Product
 from services.listing.schemas.fields import Day, Region, ShortText
 from services.listing.schemas.products import PRODUCT_EXAMPLE, RegisterProduct
+from shared import clock
 from shared.http import Code, Command, Price, Reason, View
 from shared.values import names_of
 
@@ -178,6 +179,12 @@ class ListingView(View):
     wanted_price_yuan: Price | None
     revision: int = Field(description="raised by every change; the ETag")
     version: int = Field(description="how many events have told of it: 0 before its public notice")
+
+    @computed_field(description="whether it can be ordered today: `listed`, and its term has begun and is not over")  # type: ignore[prop-decorator]
+    @property
+    def in_force(self) -> bool:
+        """Whether it is listed and holds today."""
+        return in_force(self.state, self.valid_from, self.valid_to, clock.today())
 
     @classmethod
     def of(cls, listing: Listing, product: Product) -> "ListingView":

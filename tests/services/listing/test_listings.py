@@ -253,6 +253,43 @@ async def test_search_finds_by_code_by_part_of_a_name_by_maker_state_and_region(
     assert rest["next"] is None
 
 
+async def test_a_listing_whose_term_has_not_begun_or_is_over_says_that_it_is_not_in_force_and_who_acts(
+    desk: Desk, worker: WorkerInHand, driven_clock: Drive
+) -> None:
+    driven_clock(datetime(2026, 2, 2, 2, tzinfo=UTC))
+    await desk.enterprises()
+    term = {"valid_from": "2026-03-01", "valid_to": "2026-03-31"}
+    (put,) = (await desk.put(AUTHORITY, "/catalogue", [{**PRODUCT, **TERMS, **term}])).json()["items"]
+    path = f"/listings/{put['item']['id']}"
+
+    async def shown() -> list[object]:
+        one = (await desk.get(HOSPITAL, path)).json()
+        asked = ({"in_force": True}, {"in_force": False}, {"state": "listed"})
+        found = [len((await desk.get(HOSPITAL, "/listings", **query)).json()["items"]) for query in asked]
+        (fed,) = (await desk.get(HOSPITAL, "/changes")).json()["items"]
+        assert fed["in_force"] is one["in_force"]
+        return [one["state"], one["in_force"], *found]
+
+    driven_clock(datetime(2026, 2, 28, 15, 59, tzinfo=UTC))
+    assert await worker.meet_deadlines() == 1
+    assert await shown() == ["listed", False, 0, 1, 1]
+    driven_clock(datetime(2026, 2, 28, 16, tzinfo=UTC))
+    assert await shown() == ["listed", True, 1, 0, 1]
+    driven_clock(datetime(2026, 3, 31, 15, 59, tzinfo=UTC))
+    assert await shown() == ["listed", True, 1, 0, 1]
+    assert (await desk.get(AUTHORITY, f"{path}/timeline")).json()["next"] == []
+    driven_clock(datetime(2026, 3, 31, 16, tzinfo=UTC))
+    assert await shown() == ["listed", False, 0, 1, 1]
+    (step,) = (await desk.get(AUTHORITY, f"{path}/timeline")).json()["next"]
+    assert (step["who"]["role"], step["what"]) == (
+        "authority",
+        "its last day was 2026-03-31: set a later one, or delist it",
+    )
+    later = {**PRODUCT, **TERMS, **term, "valid_to": "2026-12-31"}
+    await desk.put(AUTHORITY, "/catalogue", [later])
+    assert await shown() == ["listed", True, 1, 0, 1]
+
+
 async def test_changes_are_told_once_each_in_the_order_of_their_commits(desk: Desk) -> None:
     await desk.enterprises()
     items = [{**PRODUCT, **TERMS, "code": product_code(number)} for number in range(5)]
