@@ -10,14 +10,13 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
 import sqlalchemy as sa
 
 from shared import sessions
-from shared.faults import TRANSIENT
+from shared.faults import TRANSIENT, cause_of
 from shared.policy import Policy
 from shared.sessions import WallBypassed
 from shared.settings import Limits
@@ -276,14 +275,14 @@ class Database:
         `may_wait`: a database that is away is waited for by whoever needs it, and used when it comes.
         """
         limits = limits or Limits()
-        make_pool = partial(sessions.pool, url, role=role, name=name, limits=limits)
+        pool = await sessions.pool(url, role=role, name=name, limits=limits)
         try:
-            pool = await make_pool(at_once=1)
+            async with pool.acquire():
+                pass
         except TRANSIENT as error:
             if not may_wait or isinstance(error, WallBypassed):
                 raise
-            log.warning("the database is away at the start", extra={"who": name, "reason": repr(error)})
-            pool = await make_pool(at_once=0)
+            log.warning("the database is away at the start", extra={"who": name, "reason": cause_of(error)})
         return cls(pool, Silence(url, limits.answer_seconds), policy, limits)
 
     async def close(self) -> None:
@@ -391,7 +390,7 @@ class Database:
                 await connection.execute("ROLLBACK")
         except TRANSIENT as error:  # the server has rolled back by itself, or does so when it sees us gone
             end(connection)
-            log.info("rolled back by the loss of the connection", extra={"reason": repr(error)})
+            log.info("rolled back by the loss of the connection", extra={"reason": cause_of(error)})
 
 
 def lock_number(name: str) -> int:

@@ -1,4 +1,6 @@
-"""What PostgreSQL, or the road to it, may say instead of an answer, by what is to be done about it."""
+"""What PostgreSQL, or the road to it, may say instead of an answer, by what is to be done about it, and when to try again."""
+
+import random
 
 import asyncpg
 
@@ -35,3 +37,24 @@ LACKING = (
 
 NOT_MIGRATED = (*LACKING, asyncpg.InsufficientPrivilegeError)
 """The database is of another version than this process; work waits for the one or the other."""
+
+
+LONGEST_PAUSE_SECONDS = 10.0
+"""What fails again and again is tried this seldom at last."""
+
+
+def pause_seconds(times: int, first: float, longest: float = LONGEST_PAUSE_SECONDS) -> float:
+    """How long to wait after the failure number `times`, in seconds: twice as long each time, and never in step with others."""
+    return min(longest, first * 2.0 ** min(times - 1, 20)) * random.uniform(0.5, 1)  # noqa: S311  jitter, no secret
+
+
+def cause_of(error: BaseException) -> str:
+    """What has happened, for the log: of a connection that was lost the driver and its pool tell only what they can no more do.
+
+    Why the server ended it stands in the server's log; asyncpg throws away what is said while nothing is asked.
+    """
+    if isinstance(error, asyncpg.InterfaceError) and "released back to the pool" in str(error):
+        return "the connection to the database was lost while nothing was asked of it"
+    if isinstance(error, asyncpg.InternalClientError):
+        return f"the connection to the database was cut in the middle of a statement: {error!r}"
+    return repr(error)

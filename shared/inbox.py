@@ -19,7 +19,7 @@ from shared.db import EVERYTHING, PLATFORM, Database, Tx
 from shared.envelope import Envelope, Unreadable, unseal
 from shared.errors import ServiceError, Unavailable
 from shared.events import Event, read, version_of
-from shared.faults import NOT_MIGRATED, TOO_SLOW, TRANSIENT
+from shared.faults import NOT_MIGRATED, TOO_SLOW, TRANSIENT, cause_of
 from shared.values import frozen
 
 E = TypeVar("E", bound=Event)
@@ -134,7 +134,7 @@ class Consumer:
             if items := self.open(messages):
                 await self._apply(items)
         except ROAD as error:
-            raise Transient(repr(error)) from error
+            raise Transient(cause_of(error)) from error
         except Exception as error:  # the edge: one partition stands still and says why, the others go on
             log.exception("a batch can neither be applied nor be kept as dead letters", extra={"service": self.service})
             raise Transient(reason_of(error)) from error
@@ -240,7 +240,7 @@ class Consumer:
             middle = len(items) // 2
             log.info(
                 "batch is tried in halves",
-                extra={"service": self.service, "events": len(items), "reason": repr(error)},
+                extra={"service": self.service, "events": len(items), "reason": cause_of(error)},
             )
             await self._apply(items[:middle])
             await self._apply(items[middle:])

@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 from shared import telemetry
 from shared.db import PLATFORM, Database, Tx, private
 from shared.errors import Said, ServiceError
-from shared.faults import TRANSIENT
+from shared.faults import TRANSIENT, cause_of
 from shared.identity import Caller
 from shared.next_steps import Actor, NextStep, Role
 from shared.reach import seen
@@ -172,7 +172,7 @@ async def run_next(database: Database, kinds: Jobs) -> bool:
             return True
         await end(job, "failed", {"reason": error.detail, "code": error.code})
     except TRANSIENT as error:
-        log.warning("job interrupted", extra={"job_id": str(job.id), "reason": repr(error)})
+        log.warning("job interrupted", extra={"job_id": str(job.id), "reason": cause_of(error)})
     else:
         await end(job, "done", result)
     return True

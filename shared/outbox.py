@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import Context
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,7 +25,7 @@ from shared.db import PLATFORM, Database, Tx, lock_number
 from shared.envelope import seal
 from shared.errors import Unprocessable
 from shared.events import Event, source_of, subject_of, version_of
-from shared.faults import TRANSIENT
+from shared.faults import TRANSIENT, cause_of, pause_seconds
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ class Bell:
         if self._ringing is not None and not self._ringing.done():
             self._again = True
             return
-        self._ringing = asyncio.get_running_loop().create_task(self._notify())
+        self._ringing = asyncio.get_running_loop().create_task(self._notify(), context=Context())  # for whoever comes
 
     async def _notify(self) -> None:
         self._again = True
@@ -171,6 +172,8 @@ class Relay:
         self._rows = rows
         self._poll_seconds = poll_seconds
         self._awake = asyncio.Event()
+        self._failed = 0
+        """How often on end, since the last round that was sent."""
 
     def wake(self) -> None:
         """There is something to send."""
@@ -184,8 +187,11 @@ class Relay:
                 async with self._database.pool.acquire(timeout=wait_seconds) as connection:
                     await self._lead(connection, stop)
             except (*TRANSIENT, BusAway) as error:
-                log.warning("relay waits", extra={"service": self._service, "reason": repr(error)})
-                await _pause(stop, self._poll_seconds)
+                self._failed += 1
+                wait = pause_seconds(self._failed, self._poll_seconds)
+                told = {"service": self._service, "reason": cause_of(error), "wait_s": round(wait, 3)}
+                log.warning("relay waits", extra=told)
+                await _pause(stop, wait)
             finally:
                 telemetry.RELAY_LEAD.labels(self._service).set(0)
 
@@ -234,6 +240,7 @@ class Relay:
         crash.at("relay: before mark")
         await connection.execute(_MARK, [row["id"] for row in waiting])
         crash.at("relay: after mark")
+        self._failed = 0
         telemetry.RELAY_ROUNDS.labels(self._service).inc()
         telemetry.EVENTS_SENT.labels(self._service).inc(len(waiting))
         return len(waiting)

@@ -1,5 +1,9 @@
 """How each session with PostgreSQL begins: bounded in time, bound by row-level security, with jsonb read by orjson."""
 
+import asyncio
+from contextvars import Context
+from typing import Any
+
 import asyncpg
 import orjson
 
@@ -32,8 +36,9 @@ _ARRAYS = "SELECT " + ", ".join(
 begins, and not in the middle of its first transactions."""
 
 
-async def pool(url: str, *, role: str | None, name: str, limits: Limits, at_once: int) -> asyncpg.Pool:
-    """A bounded pool of sessions as `role`, of which `at_once` begin now. Raises WallBypassed, and what asyncpg does."""
+async def pool(url: str, *, role: str | None, name: str, limits: Limits) -> asyncpg.Pool:
+    """A bounded pool of sessions as `role`, none of which begins before it is asked for; asking raises WallBypassed, and what
+    asyncpg does. Told to keep some, asyncpg would fetch them back by itself, with a traceback for each try that fails."""
     server_settings = {
         "application_name": name,
         "statement_timeout": str(int(limits.statement_seconds * 1000)),
@@ -46,15 +51,21 @@ async def pool(url: str, *, role: str | None, name: str, limits: Limits, at_once
         server_settings["role"] = role
     return await asyncpg.create_pool(
         url,
-        min_size=at_once,
+        min_size=0,
         max_size=limits.pool_connections,
         init=_prepare_walled if role else _prepare,
         reset=_tidy,
+        connect=_connect,
         server_settings=server_settings,
         timeout=limits.pool_wait_seconds,
         command_timeout=limits.statement_seconds + limits.answer_seconds,
         statement_cache_size=1024,
     )
+
+
+async def _connect(*told: Any, **how: Any) -> asyncpg.Connection:
+    """A connection outlives the request that needs it first: what it says later is not logged under that one's id."""
+    return await asyncio.get_running_loop().create_task(asyncpg.connect(*told, **how), context=Context())
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

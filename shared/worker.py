@@ -14,7 +14,7 @@ from shared import clock, dead_letters, deadlines, heads, idempotency, jobs, out
 from shared.bus import Bus, BusAway
 from shared.db import Database
 from shared.events import topic_of
-from shared.faults import TRANSIENT
+from shared.faults import LONGEST_PAUSE_SECONDS, TRANSIENT, cause_of, pause_seconds
 from shared.inbox import ROAD, Consumer
 from shared.outbox import Relay
 from shared.policy import Policy
@@ -118,25 +118,37 @@ class Worker:
         return None, beside
 
     async def _until_open(self, stop: asyncio.Event) -> None:
+        failed = 0
         while not stop.is_set():
             try:
                 await self.open()
             except (*TRANSIENT, asyncpg.PostgresError) as error:  # it may also not know us yet
                 self._away = f"{type(error).__name__}: {error}"
-                log.warning("waits for the database", extra={"service": self.service.name, "reason": repr(error)})
-                await _pause(stop, self.settings.limits.poll_seconds)
+                failed += 1
+                wait = pause_seconds(failed, self.settings.limits.poll_seconds)
+                log.warning("waits for the database", extra=self._told(cause_of(error), wait))
+                await _pause(stop, wait)
             else:
                 return
 
     async def _survive(self, name: str, loop: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+        """Starts a loop again after each fault: later each time, and soon again once it has gone on for a while."""
+        failed = 0
         while not stop.is_set():
+            began = clock.elapsed()
             try:
                 await loop()
-            except (*ROAD, BusAway) as error:
-                log.warning(f"{name} waits", extra={"service": self.service.name, "reason": repr(error)})
-            except Exception:  # the edge: a loop that ends is work that silently stops
-                log.exception("%s failed and is started again", name, extra={"service": self.service.name})
-            await _pause(stop, self.settings.limits.poll_seconds)
+            except Exception as error:  # the edge: a loop that ends is work that silently stops
+                failed = failed + 1 if clock.elapsed() - began < LONGEST_PAUSE_SECONDS else 1
+                wait = pause_seconds(failed, self.settings.limits.poll_seconds)
+                if isinstance(error, (*ROAD, BusAway)):
+                    log.warning(f"{name} waits", extra=self._told(cause_of(error), wait))
+                else:
+                    log.exception("%s failed and is started again", name, extra=self._told(cause_of(error), wait))
+                await _pause(stop, wait)
+
+    def _told(self, reason: str, wait: float) -> dict[str, object]:
+        return {"service": self.service.name, "reason": reason, "wait_s": round(wait, 3)}
 
     async def _deadlines(self, database: Database, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -5,7 +5,6 @@ The next batch is read meanwhile, and forgotten when it is not come to: the grou
 
 import asyncio
 import logging
-import random
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -15,11 +14,12 @@ from aiokafka.errors import KafkaError
 
 from shared import crash, telemetry
 from shared.bus.base import Apply, Message, Transient
+from shared.faults import pause_seconds
 
 log = logging.getLogger(__name__)
 
 POLL_MS = 1_000
-HOLD_SECONDS_FIRST = 0.1
+HOLD_SECONDS_FIRST = 0.2
 HOLD_SECONDS_MAX = 30.0
 
 
@@ -123,8 +123,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _hold(self, place: TopicPartition, offset: int, times: int, reason: str) -> None:
         """Waits, longer each time and never in step with others, and goes back to the first that was not applied."""
-        longest = min(HOLD_SECONDS_MAX, HOLD_SECONDS_FIRST * 2 ** min(times, 20))
-        seconds = longest * random.uniform(0.5, 1)  # noqa: S311  jitter, no secret
+        seconds = pause_seconds(times, HOLD_SECONDS_FIRST, HOLD_SECONDS_MAX)
         name = _name(place)
         log.warning(
             "partition held",

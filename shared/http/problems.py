@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from shared import telemetry
 from shared.errors import Fault, JsonText, Said, ServiceError, Unavailable, as_json, shown
-from shared.faults import LACKING, TRANSIENT
+from shared.faults import LACKING, TRANSIENT, cause_of
 from shared.http import paths, words
 from shared.http.invalid import InvalidRequest
 from shared.tongue import spoken
@@ -137,14 +137,14 @@ def internal(error: Exception) -> Response:
     if isinstance(error, ServiceError):
         return answer(problem_of(error), error.headers)
     if isinstance(error, TRANSIENT):
-        log.warning("database away during a request", extra={"reason": repr(error)})
+        log.warning("database away during a request", extra={"reason": cause_of(error)})
         away = Unavailable(
             "The database does not answer now; the request may or may not have been done. Send the same one again, a write"
             " under the same Idempotency-Key or number: nothing is done twice."
         )
         return answer(problem_of(away), {"Retry-After": "2"})
     if isinstance(error, LACKING):
-        log.error("the database is not migrated", extra={"reason": repr(error)})
+        log.error("the database is not migrated", extra={"reason": cause_of(error)})
         behind = Unavailable(
             "The database is not migrated to what is needed here; nothing was changed. Send it again later."
         )

@@ -99,7 +99,7 @@ async def test_the_api_does_not_start_as_a_role_that_gets_past_the_wall(
 async def test_an_api_that_waited_for_its_database_stays_unready_and_answers_nothing(
     house: House, roles: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, tries = asyncpg.create_pool, 0
+    real, tries = asyncpg.connect, 0
 
     async def away(*where: Any, **how: Any) -> Any:
         nonlocal tries
@@ -108,7 +108,7 @@ async def test_an_api_that_waited_for_its_database_stays_unready_and_answers_not
             raise ConnectionRefusedError("nobody listens")
         return await real(*where, **how)
 
-    monkeypatch.setattr(asyncpg, "create_pool", away)
+    monkeypatch.setattr(asyncpg, "connect", away)
     app = create_app(toy, told(house, api_role=SUPER))
     async with asked(app) as client:
         unready = await client.get("/health/ready")

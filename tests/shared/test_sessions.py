@@ -5,7 +5,9 @@ import asyncio
 import asyncpg
 import pytest
 
+from shared import telemetry
 from shared.db import Database
+from shared.faults import TRANSIENT, cause_of
 from shared.policy import Policy
 from shared.sessions import AtHand, _is_idle
 from shared.settings import Limits
@@ -38,6 +40,64 @@ async def test_a_connection_that_was_lost_meanwhile_is_not_used_again(house: Hou
     while _is_idle(here._at_hand._kept[0]):  # noqa: ASYNC110  until this process has heard of it
         await asyncio.sleep(0.01)
     assert await backend(here) != lost
+    await here.close()
+
+
+async def test_of_a_connection_that_was_lost_in_hand_the_loss_is_told_and_not_what_the_pool_makes_of_it(
+    house: House,
+) -> None:
+    here = await database(house)
+    async with here.pool.acquire() as lost:
+        other = await asyncpg.connect(house.url(toy))
+        await other.fetch("SELECT pg_terminate_backend($1, 5000)", lost.get_server_pid())
+        await other.close()
+        while _is_idle(lost):  # noqa: ASYNC110  until this process has heard of it
+            await asyncio.sleep(0.01)
+        with pytest.raises(asyncpg.InterfaceError, match="released back to the pool") as complaint:
+            await lost.execute("SELECT 1")
+    assert cause_of(complaint.value) == "the connection to the database was lost while nothing was asked of it"
+    await here.close()
+
+
+async def test_what_a_connection_says_belongs_to_no_request_for_which_it_was_made(house: House) -> None:
+    here = await database(house)
+    heard: list[str | None] = []
+
+    def hear(*_: object) -> None:
+        heard.append(telemetry.request_id.get())
+
+    await here.pool.expire_connections()  # so that the next is made for whoever asks
+    with telemetry.belonging_to("made", None):
+        async with here.pool.acquire() as connection:
+            connection.add_log_listener(hear)
+            await connection.execute("DO $$ BEGIN RAISE WARNING 'later'; END $$")
+            await asyncio.sleep(0)
+            connection.remove_log_listener(hear)
+    assert heard == [None]
+    await here.close()
+
+
+async def test_while_a_database_refuses_the_pool_does_not_try_by_itself(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = await database(house)
+    name = await here.pool.fetchval("SELECT current_database()")
+    owner = await asyncpg.connect(house.url(toy).replace(f"/{name}", "/postgres"))
+    try:
+        await owner.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await owner.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'jicai'",
+            name,
+        )
+        while here.pool.get_size():  # noqa: ASYNC110  until this process has heard of it
+            await asyncio.sleep(0.01)
+        with pytest.raises((*TRANSIENT, asyncpg.PostgresError)):
+            await here.pool.acquire(timeout=5)
+        await asyncio.sleep(0.2)
+    finally:
+        await owner.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await owner.close()
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("asyncpg")] == []
     await here.close()
 
 

@@ -99,6 +99,29 @@ async def test_a_worker_waits_for_its_database_and_goes_on_when_it_comes(
     assert tries == 4
 
 
+async def test_a_loop_that_fails_again_and_again_is_tried_ever_more_seldom_and_says_when(
+    database: Database, house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = of(house, toy)
+    stop = asyncio.Event()
+    waits: list[float] = []
+
+    async def pause(stop: asyncio.Event, seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 12:
+            stop.set()
+
+    async def fails() -> None:
+        raise BusAway("nobody answers") if len(waits) % 2 else LookupError("a defect")
+
+    monkeypatch.setattr(worker, "_pause", pause)
+    await made._survive("consumer", fails, stop)
+    assert [0.05 * 2**place / 2 <= wait <= 0.05 * 2**place for place, wait in enumerate(waits[:8])] == [True] * 8
+    assert all(5 <= wait <= 10 for wait in waits[8:])
+    assert len(set(waits)) == 12  # never in step with others
+    assert [record.__dict__["wait_s"] for record in caplog.records] == [round(wait, 3) for wait in waits]
+
+
 async def test_health_names_what_is_wrong(database: Database, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     made = of(house, toy)
     async with running(made) as stop:
