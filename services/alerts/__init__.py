@@ -4,7 +4,7 @@ Owns      alerts and their acknowledgements, problem reports and their replies, 
           organisations, order lines, receipts, sheets, receiving accounts, recalled lots, remedies
 Serves    hospitals, manufacturers and distributors (their own), the agency and the authority (their region)
 Emits     alert.raised/acknowledged/resolved  problem.reported/assigned/replied/resolved/escalated/confirmed/closed
-Consumes  listing: enterprises, institutions · orders: order and line events, deliveries · settlement: payables, sheets, payments,
-          receiving accounts ·
+Consumes  listing: enterprises, institutions · orders: order and line events, shipments, deliveries ·
+          settlement: payables, sheets, payments, receiving accounts ·
           traceability: coverage, flagged and cleared codes, recalls
 """

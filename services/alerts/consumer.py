@@ -21,11 +21,14 @@ from shared.deadlines import Deadlines
 from shared.events.listing import EnterpriseRegistered, InstitutionRegistered
 from shared.events.orders import (
     DeliveryAccepted,
+    DeliveryRejected,
     LineClosed,
     LineConfirmed,
     LineRefused,
     OrderCancelled,
     OrderPlaced,
+    ShipmentCancelled,
+    ShipmentDispatched,
 )
 from shared.events.settlement import (
     PayableHeld,
@@ -97,6 +100,9 @@ HANDLERS: Handlers = {
     LineConfirmed: in_turn(on_lines_confirmed),
     LineRefused: in_turn(on_lines_refused),
     LineClosed: in_turn(order_lines.on_lines_closed),
+    ShipmentDispatched: in_turn(receipts.on_shipments_dispatched),
+    ShipmentCancelled: in_turn(receipts.on_shipments_cancelled),
+    DeliveryRejected: in_turn(receipts.on_deliveries_rejected),
     DeliveryAccepted: in_turn(receipts.on_deliveries_accepted),
     PayableOpened: in_turn(receipts.on_payables_opened),
     PayableReleased: in_turn(receipts.on_payables_released),

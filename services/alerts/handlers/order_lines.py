@@ -11,7 +11,7 @@ from uuid import UUID
 from services.alerts.handlers.alerts import raise_alerts, resolve_alerts
 from services.alerts.queries import watches as queries
 from services.alerts.rules.alerts import Kind, Remedy
-from services.alerts.rules.watches import WatchedLine, overdue_deliveries, unconfirmed
+from services.alerts.rules.watches import WatchedLine, arriving, overdue_deliveries, unconfirmed
 from shared import clock, deadlines
 from shared.db import Tx
 from shared.deadlines import Deadline
@@ -135,21 +135,16 @@ async def when_deliveries_overdue(tx: Tx, due: Sequence[Deadline]) -> None:
 
 async def resolve_delivered(tx: Tx, lines: Sequence[WatchedLine]) -> None:
     """Resolves what was late of locked lines that are delivered now."""
-    whole = [line for line in await queries.with_accepted(tx, lines) if line.delivered]
-    await resolve_alerts(
-        tx,
-        [
-            _no_more(
-                line,
-                Said(
-                    "{accepted} of {confirmed} confirmed were accepted.",
-                    accepted=line.quantity_accepted,
-                    confirmed=line.quantity_confirmed,
-                ),
-            )
-            for line in whole
-        ],
-    )
+    whole = [line for line in await queries.with_shipments(tx, lines) if line.delivered]
+    remedies: list[Remedy] = []
+    for line in whole:
+        reason = Said(
+            "{accepted} of {confirmed} confirmed were accepted.",
+            accepted=line.quantity_accepted,
+            confirmed=line.quantity_confirmed,
+        )
+        remedies.append(Remedy(Kind.DELIVERY_OVERDUE, str(line.line_id), reason, evidence=arriving(line)))
+    await resolve_alerts(tx, remedies)
 
 
 async def _resolve_answered(tx: Tx, lines: Sequence[WatchedLine]) -> None:

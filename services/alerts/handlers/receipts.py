@@ -1,6 +1,7 @@
-"""Watches receipts from acceptance to payment: codes that are missing, money that does not come.
+"""Watches receipts from shipping to payment: goods on the way, codes that are missing, money that does not come.
 
-Deadlines are set once, as for order lines. Deliveries, payables, coverage and payments meet on one row per shipment line.
+Deadlines are set once, as for order lines. Shipments, deliveries, payables, coverage and payments meet on one row per
+shipment line.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from shared import clock, deadlines, money
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import Said
-from shared.events.orders import DeliveryAccepted
+from shared.events.orders import DeliveryAccepted, DeliveryRejected, ShipmentCancelled, ShipmentDispatched
 from shared.events.settlement import PayableHeld, PayableOpened, PayableReleased, PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.inbox import Received
@@ -75,6 +76,50 @@ async def on_deliveries_accepted(tx: Tx, events: Sequence[Received[DeliveryAccep
     )
     await resolve_delivered(tx, lines)
     await meet_recalls(tx, [_held(receipt) for receipt in receipts if receipt.quantity_accepted])
+
+
+async def on_shipments_dispatched(tx: Tx, events: Sequence[Received[ShipmentDispatched]]) -> None:
+    """Counts what is on the way of each order line."""
+    rows = [
+        {
+            **_shipped(event),
+            "shipment_line_id": line.shipment_line_id,
+            "order_line_id": line.order_line_id,
+            "product_code": line.product_code,
+            "lot_number": line.lot_number,
+            "quantity_shipped": line.quantity,
+        }
+        for event in events
+        for line in event.data.lines
+    ]
+    await queries.fill_receipts(tx, rows)
+
+
+async def on_shipments_cancelled(tx: Tx, events: Sequence[Received[ShipmentCancelled]]) -> None:
+    """The distributor took shipments back: nothing of them is on the way."""
+    rows = [
+        {**_shipped(event), "shipment_line_id": line_id, "cancelled_at": event.time}
+        for event in events
+        for line_id in event.data.shipment_line_ids
+    ]
+    await queries.fill_receipts(tx, rows)
+
+
+async def on_deliveries_rejected(tx: Tx, events: Sequence[Received[DeliveryRejected]]) -> None:
+    """The hospital did not take goods: they are not on the way any more."""
+    rows = [
+        {
+            **_shipped(event),
+            "shipment_line_id": line.shipment_line_id,
+            "order_line_id": line.order_line_id,
+            "product_code": line.product_code,
+            "lot_number": line.lot_number,
+            "rejected_at": event.data.rejected_at,
+        }
+        for event in events
+        for line in event.data.lines
+    ]
+    await queries.fill_receipts(tx, rows)
 
 
 async def on_payables_opened(tx: Tx, events: Sequence[Received[PayableOpened]]) -> None:
@@ -252,6 +297,17 @@ def _receipt(event: _Told) -> Mapping[str, Any]:
         "shipment_line_id": event.data.shipment_line_id,
         "order_id": event.data.order_id,
         "order_line_id": event.data.order_line_id,
+        "institution_code": event.data.institution_code,
+        "supplier_code": event.data.distributor_code,
+        "region": event.data.region,
+    }
+
+
+def _shipped(
+    event: Received[ShipmentDispatched] | Received[ShipmentCancelled] | Received[DeliveryRejected],
+) -> Mapping[str, Any]:
+    return {
+        "order_id": event.data.order_id,
         "institution_code": event.data.institution_code,
         "supplier_code": event.data.distributor_code,
         "region": event.data.region,

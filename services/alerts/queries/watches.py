@@ -82,8 +82,15 @@ _LINES_OF_ORDERS = (
     .order_by(order_lines.c.line_id)
     .with_for_update()
 )
-_ACCEPTED = (
-    sa.select(receipts.c.order_line_id, sa.func.sum(receipts.c.quantity_accepted).label("quantity"))
+_ON_THE_WAY = sa.and_(
+    receipts.c.quantity_accepted.is_(None), receipts.c.rejected_at.is_(None), receipts.c.cancelled_at.is_(None)
+)
+_ARRIVING = (
+    sa.select(
+        receipts.c.order_line_id,
+        sa.func.sum(receipts.c.quantity_accepted).label("accepted"),
+        sa.func.sum(receipts.c.quantity_shipped).filter(_ON_THE_WAY).label("on_the_way"),
+    )
     .where(receipts.c.order_line_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
     .group_by(receipts.c.order_line_id)
 )
@@ -214,15 +221,27 @@ async def lines_of_orders(tx: Tx, order_ids: Sequence[UUID]) -> list[WatchedLine
 
 
 async def watched_lines(tx: Tx, line_ids: Sequence[UUID]) -> list[WatchedLine]:
-    """These lines with what was accepted of each, locked before the sum is taken."""
-    return await with_accepted(tx, await tx.all(WatchedLine, _LINES, ids=line_ids))
+    """These lines with what has come and is to come of each, locked before the sums are taken."""
+    return await with_shipments(tx, await tx.all(WatchedLine, _LINES, ids=line_ids))
 
 
-async def with_accepted(tx: Tx, lines: Sequence[WatchedLine]) -> list[WatchedLine]:
-    """The lines, which are locked already, with what was accepted of each over all shipments."""
-    found = await tx.rows(_ACCEPTED, ids=[line.line_id for line in lines])
-    accepted = {row["order_line_id"]: row["quantity"] or 0 for row in found}
-    return [line.accepting(accepted.get(line.line_id, 0)) for line in lines]
+async def with_shipments(tx: Tx, lines: Sequence[WatchedLine]) -> list[WatchedLine]:
+    """The lines with what was accepted and what is on the way of each, over all shipments that the caller may see."""
+    wanted = _ARRIVING if tx.scope.reach == "all" else _ARRIVING.where(within(tx.scope, receipts))
+    found = {row["order_line_id"]: row for row in await tx.rows(wanted, ids=[line.line_id for line in lines])}
+    return [
+        line.arriving(row["accepted"] or 0, row["on_the_way"] or 0) if (row := found.get(line.line_id)) else line
+        for line in lines
+    ]
+
+
+async def seen_lines(tx: Tx, line_ids: Sequence[UUID]) -> dict[str, WatchedLine]:
+    """These order lines within reach with what has come and is to come of each, by their id."""
+    wanted = sa.select(order_lines).where(
+        order_lines.c.line_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))), within(tx.scope, order_lines)
+    )
+    lines = await tx.all(WatchedLine, wanted, ids=list(line_ids))
+    return {str(line.line_id): line for line in await with_shipments(tx, lines)}
 
 
 async def watched_receipts(tx: Tx, shipment_line_ids: Sequence[UUID]) -> list[WatchedReceipt]:

@@ -12,12 +12,18 @@ from services.alerts.handlers.alerts import acknowledge_alert as acknowledge
 from services.alerts.handlers.alerts import resolve_by_hand
 from services.alerts.queries import alerts as queries
 from services.alerts.queries.problems import names_of
-from services.alerts.queries.watches import recalls_of_receipts, receipts_of_payables, seen_sheets, sheets_between
+from services.alerts.queries.watches import (
+    recalls_of_receipts,
+    receipts_of_payables,
+    seen_lines,
+    seen_sheets,
+    sheets_between,
+)
 from services.alerts.rules.alerts import About, Alert, Kind, State
 from services.alerts.rules.next_steps import Around, alert_steps
 from services.alerts.rules.recalls import RecalledLot
 from services.alerts.rules.sheets import WatchedSheet
-from services.alerts.rules.watches import WatchedReceipt, as_known
+from services.alerts.rules.watches import WatchedReceipt, as_known, late_as_known
 from services.alerts.schemas.alerts import (
     Acknowledge,
     AcknowledgementView,
@@ -135,6 +141,8 @@ async def now_of(tx: Tx, found: Sequence[Alert]) -> dict[UUID, Now]:
     names = await names_of(tx, [code for one in waiting for code in (one.institution_code, one.supplier_code)])
     payables = [UUID(alert.about_id) for alert in waiting if alert.about == About.PAYABLE]
     receipts = await receipts_of_payables(tx, payables) if payables else {}
+    late = [UUID(one.about_id) for one in waiting if one.kind == Kind.DELIVERY_OVERDUE and sees_shipments(tx, one)]
+    lines = await seen_lines(tx, late) if late else {}
     failed = [UUID(alert.about_id) for alert in waiting if alert.kind == Kind.PAYMENT_FAILED]
     unpaid = await seen_sheets(tx, failed) if failed else {}
     around: dict[str, Around] = {}
@@ -144,11 +152,17 @@ async def now_of(tx: Tx, found: Sequence[Alert]) -> dict[UUID, Now]:
         around = {about_id: _around(tx, receipt, recalls, sheets) for about_id, receipt in receipts.items()}
     standing = {alert.id: Now(alert, []) for alert in found}
     for alert in waiting:
-        known = around.get(alert.about_id)
+        known, line = around.get(alert.about_id), lines.get(alert.about_id)
         shown_as = alert if known is None else as_known(alert, known.receipt)
+        shown_as = shown_as if line is None else late_as_known(alert, line)
         sheet = unpaid.get(alert.about_id) if alert.kind == Kind.PAYMENT_FAILED else None
-        standing[alert.id] = Now(shown_as, alert_steps(alert, names, known or sheet))
+        standing[alert.id] = Now(shown_as, alert_steps(alert, names, known or line or sheet))
     return standing
+
+
+def sees_shipments(tx: Tx, alert: Alert) -> bool:
+    """Whether the caller may know what is on the way: not as the maker of the goods alone."""
+    return tx.scope.covers(alert.institution_code, alert.supplier_code, region=alert.region)
 
 
 def _around(tx: Tx, receipt: WatchedReceipt, recalls: Sequence[RecalledLot], sheets: Sequence[WatchedSheet]) -> Around:

@@ -9,7 +9,7 @@ from services.alerts.rules.problems import WHAT, Problem
 from services.alerts.rules.problems import State as ProblemState
 from services.alerts.rules.recalls import RecalledLot
 from services.alerts.rules.sheets import CONFIRMED, NAMED, WatchedSheet
-from services.alerts.rules.watches import WatchedReceipt
+from services.alerts.rules.watches import WatchedLine, WatchedReceipt
 from shared import clock, money
 from shared.errors import Said
 from shared.next_steps import (
@@ -73,11 +73,13 @@ class Around:
         return next(later, None), receipt.payable_yuan
 
 
-def alert_steps(alert: Alert, names: Names, around: Around | WatchedSheet | None) -> list[NextStep]:
-    """Everybody who must act on an alert; `around` is what one about a payable, or about a sheet that was not paid, is about.
-    Nobody when it is resolved."""
+def alert_steps(alert: Alert, names: Names, around: Around | WatchedSheet | WatchedLine | None) -> list[NextStep]:
+    """Everybody who must act on an alert; `around` is what one about a payable, about a sheet that was not paid, or about a
+    line that is late, is about. Nobody when it is resolved."""
     if alert.state != State.OPEN:
         return []
+    if isinstance(around, WatchedLine):
+        return list(_late_steps(alert, names, around))
     if isinstance(around, WatchedSheet):
         return list(_unpaid_steps(alert, names, around))
     if around is not None and (steps := list(_payable_steps(alert, names, around))):
@@ -88,8 +90,23 @@ def alert_steps(alert: Alert, names: Names, around: Around | WatchedSheet | None
     return [step, _received(alert, names)] if alert.kind == Kind.DELIVERY_OVERDUE else [step]
 
 
+def _late_steps(alert: Alert, names: Names, line: WatchedLine) -> Iterator[NextStep]:
+    """Who sees to goods that are late: the distributor ships what is missing, the hospital takes what has come."""
+    if missing := line.quantity_missing:
+        what = Said("ship {missing} of {confirmed} confirmed", missing=missing, confirmed=line.quantity_confirmed)
+        yield NextStep(who=_party(alert, Role.DISTRIBUTOR, names), what=what, by=alert.happened_at)
+    if on_the_way := line.quantity_on_the_way:
+        what = Said("see that {on_the_way} on the way arrive", on_the_way=on_the_way)
+        yield NextStep(who=_party(alert, Role.DISTRIBUTOR, names), what=what, by=alert.happened_at)
+        what = Said("accept or reject {on_the_way} on the way when they have come", on_the_way=on_the_way)
+        yield NextStep(who=_party(alert, Role.HOSPITAL, names), what=what)
+    else:
+        what = Said("close the remainder of the line where it is not needed any more")
+        yield NextStep(who=_party(alert, Role.HOSPITAL, names), what=what)
+
+
 def _received(alert: Alert, names: Names) -> NextStep:
-    """Goods that are late may have come: how much is on the way, orders alone knows and tells."""
+    """Goods that are late may have come: how much is on the way, whoever may not see shipments is not told."""
     what = Said("accept or reject what has come, or close the remainder of the line")
     return NextStep(who=_party(alert, Role.HOSPITAL, names), what=what)
 

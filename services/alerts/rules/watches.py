@@ -45,10 +45,16 @@ class WatchedLine:
     placed_event: UUID | None
     confirmed_event: UUID | None
     quantity_accepted: int = 0
+    quantity_on_the_way: int = 0
 
-    def accepting(self, quantity: int) -> "WatchedLine":
-        """The line with what was accepted of it."""
-        return replace(self, quantity_accepted=quantity)
+    def arriving(self, accepted: int, on_the_way: int) -> "WatchedLine":
+        """The line with what was accepted of it, and what was shipped and neither received nor taken back."""
+        return replace(self, quantity_accepted=accepted, quantity_on_the_way=on_the_way)
+
+    @property
+    def quantity_missing(self) -> int:
+        """What was confirmed, and is neither accepted nor on the way."""
+        return max(0, (self.quantity_confirmed or 0) - self.quantity_accepted - self.quantity_on_the_way)
 
     @property
     def answered(self) -> bool:
@@ -69,14 +75,17 @@ class WatchedReceipt:
 
     shipment_line_id: UUID
     order_id: UUID
-    order_line_id: UUID
+    order_line_id: UUID | None
     institution_code: str
     supplier_code: str
     region: str
     product_code: str | None
     lot_number: str | None
+    quantity_shipped: int | None
     quantity_accepted: int | None
     accepted_at: datetime | None
+    rejected_at: datetime | None
+    cancelled_at: datetime | None
     payable_id: UUID | None
     amount_yuan: Decimal | None
     due_on: date | None
@@ -198,18 +207,13 @@ def overdue_deliveries(lines: Sequence[WatchedLine], now: datetime) -> list[Caus
             region=line.region,
             product_code=line.product_code,
             happened_at=line.deliver_by,
-            detail=Said(
-                "Of {confirmed} confirmed {accepted} were accepted by {by}, order {order_number}.",
-                confirmed=line.quantity_confirmed,
-                accepted=line.quantity_accepted,
-                by=_minute(line.deliver_by),
-                order_number=line.order_number,
-            ),
+            detail=_late_words(line),
             evidence={
                 "order_id": str(line.order_id),
                 "order_number": line.order_number,
                 "deliver_by": line.deliver_by,
                 **_shown(line),
+                **arriving(line),
                 "events": [str(line.confirmed_event)],
             },
             manufacturer_code=line.manufacturer_code,
@@ -217,6 +221,30 @@ def overdue_deliveries(lines: Sequence[WatchedLine], now: datetime) -> list[Caus
         for line in lines
         if line.deliver_by is not None and line.deliver_by <= now and not line.delivered
     ]
+
+
+def _late_words(line: WatchedLine) -> Said:
+    return Said(
+        "Of {confirmed} confirmed and due by {by} {accepted} are accepted, {on_the_way} on the way and {missing} missing; order"
+        " {order_number}.",
+        confirmed=line.quantity_confirmed,
+        by=_minute(line.deliver_by),
+        accepted=line.quantity_accepted,
+        on_the_way=line.quantity_on_the_way,
+        missing=line.quantity_missing,
+        order_number=line.order_number,
+    )
+
+
+def arriving(line: WatchedLine) -> dict[str, Any]:
+    """The figures of a line that change while it is delivered."""
+    names = ("quantity_accepted", "quantity_on_the_way", "quantity_missing")
+    return {name: getattr(line, name) for name in names}
+
+
+def late_as_known(alert: Alert, line: WatchedLine) -> Alert:
+    """An alert of a late delivery with the figures as they are now."""
+    return replace(alert, detail=_late_words(line), evidence={**alert.evidence, **arriving(line)})
 
 
 def short_coverages(receipts: Sequence[WatchedReceipt]) -> list[Cause]:

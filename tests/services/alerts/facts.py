@@ -14,12 +14,17 @@ from shared.events import Event
 from shared.events.orders import (
     AcceptedLine,
     DeliveryAccepted,
+    DeliveryRejected,
     LineClosed,
     LineConfirmed,
     LineRefused,
     OrderCancelled,
     OrderedLine,
     OrderPlaced,
+    RejectedLine,
+    ShipmentCancelled,
+    ShipmentDispatched,
+    ShippedLine,
 )
 from shared.events.settlement import (
     PaidLine,
@@ -155,6 +160,43 @@ class Story:
         )
         told = {"shipment_id": self.shipment_id, "order_id": self.order_id, "order_number": self.order_number}
         return made(DeliveryAccepted, accepted_at=NOON, lines=(line,), **(told | fields))
+
+    def dispatched(self, quantity: int) -> ShipmentDispatched:
+        line = made(
+            ShippedLine,
+            shipment_line_id=self.shipment_line_id,
+            order_line_id=self.line_id,
+            product_code=self.product_code,
+            lot_number="L1",
+            produced_on=date(2025, 1, 1),
+            expires_on=date(2028, 1, 1),
+            quantity=quantity,
+        )
+        return self._of_shipment(ShipmentDispatched, shipment_number="S-1", dispatched_at=NOON, lines=(line,))
+
+    def rejected(self, quantity: int) -> DeliveryRejected:
+        line = RejectedLine(
+            shipment_line_id=self.shipment_line_id,
+            order_line_id=self.line_id,
+            product_code=self.product_code,
+            lot_number="L1",
+            quantity_rejected=quantity,
+            reason="破损",
+        )
+        return self._of_shipment(DeliveryRejected, rejected_at=NOON, lines=(line,))
+
+    def called_back(self) -> ShipmentCancelled:
+        lines = (self.shipment_line_id,)
+        return self._of_shipment(ShipmentCancelled, shipment_number="S-1", shipment_line_ids=lines, reason="地址有误")
+
+    def shipment(self) -> "Story":
+        """Another shipment of the same line."""
+        other = Story(self.quantity, self.order_number, self.product_code)
+        other.order_id, other.line_id = self.order_id, self.line_id
+        return other
+
+    def _of_shipment(self, kind: type[Any], **fields: Any) -> Any:
+        return made(kind, shipment_id=self.shipment_id, order_id=self.order_id, **fields)
 
     def _of_receipt(self, kind: type[Any], **fields: Any) -> Any:
         told = {

@@ -127,7 +127,7 @@ async def test_two_shipments_together_make_the_whole_quantity(worker: WorkerInHa
     clock.drive(DELIVER_BY)
     await worker.meet_deadlines()
     (alert,) = await raised()
-    assert alert["detail"].startswith("Of 10 confirmed 4 were accepted by 2026-03-05 12:00 (Shanghai)")
+    assert alert["detail"].startswith("Of 10 confirmed and due by 2026-03-05 12:00 (Shanghai) 4 are accepted")
     rest = story.accepted(6, shipment_id=second.shipment_id, shipment_line_id=second.shipment_line_id)
     await worker.deliver(rest)
     assert states(await raised()) == [("delivery_overdue", "resolved")]
