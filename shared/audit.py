@@ -14,12 +14,16 @@ from shared.reach import seen
 from shared.values import frozen
 
 # The first row whose hash is not what it and its predecessor give; `about` narrows nothing, so all chains are walked.
+# Rows that name no row before them are of a time when two written at the same moment could follow the same one.
 _BROKEN = """
 SELECT id, about, action, at FROM (
-  SELECT h.id, h.about, h.action, h.at, h.hash,
+  SELECT h.id, h.about, h.action, h.at, h.hash, h AS whole,
          jicai_history_hash(lag(h.hash) OVER (PARTITION BY h.about ORDER BY h.id), h) AS expected
   FROM history h
-) AS checked WHERE hash IS DISTINCT FROM expected ORDER BY id LIMIT 1
+) AS checked WHERE hash IS DISTINCT FROM expected AND NOT ((whole).follows IS NULL AND EXISTS (
+  SELECT FROM history b
+  WHERE b.about = checked.about AND b.id < checked.id AND checked.hash = jicai_history_hash(b.hash, checked.whole)
+)) ORDER BY id LIMIT 1
 """
 
 # The first day whose head is not what the head before it and the day's rows give.

@@ -16,7 +16,7 @@ import asyncpg
 import sqlalchemy as sa
 
 from shared import sessions
-from shared.faults import TRANSIENT, cause_of
+from shared.faults import TRANSIENT, cause_of, no_fork
 from shared.policy import Policy
 from shared.sessions import WallBypassed
 from shared.settings import Limits
@@ -243,7 +243,8 @@ class Tx:
             chained = ", ".join(f"w{place} AS ({part})" for place, part in enumerate(parts[:-1]))
             text = f"WITH {chained} {text}"
         self.statements += 1
-        await self.connection.execute(text, *arguments)
+        with no_fork():
+            await self.connection.execute(text, *arguments)
 
 
 class Database:

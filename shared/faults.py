@@ -1,6 +1,8 @@
 """What PostgreSQL, or the road to it, may say instead of an answer, by what is to be done about it, and when to try again."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import asyncpg
 
@@ -26,6 +28,9 @@ TRANSIENT = (
 
 TOO_SLOW = asyncpg.QueryCanceledError
 """One of TRANSIENT: a statement took longer than `statement_seconds`; less at once may pass."""
+
+FORKED = "uq_history_follows"
+"""The index that lets no two rows of history follow the same one: two deeds about one thing met, and one of them comes again."""
 
 LACKING = (
     asyncpg.UndefinedTableError,
@@ -58,3 +63,14 @@ def cause_of(error: BaseException) -> str:
     if isinstance(error, asyncpg.InternalClientError):
         return f"the connection to the database was cut in the middle of a statement: {error!r}"
     return repr(error)
+
+
+@contextmanager
+def no_fork() -> Iterator[None]:
+    """Around what writes history. Raises SerializationError where another has followed the same row of it meanwhile."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == FORKED:
+            raise asyncpg.SerializationError("another deed about the same thing was written meanwhile") from error
+        raise

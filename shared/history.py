@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from shared import clock, telemetry
 from shared.db import PLATFORM, Tx, private
+from shared.faults import FORKED
 from shared.identity import Caller
 from shared.next_steps import NextStep
 from shared.reach import scope_of, seen
@@ -38,9 +39,10 @@ history = sa.Table(
     sa.Column("region", sa.Text),
     sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Column("hash", sa.LargeBinary, nullable=False),  # by the database: migrations/chain.py
+    sa.Column("follows", sa.BigInteger),  # by the database too: the row before it about the same, 0 for the first
     info=private(("institution_code", "supplier_code", "third_code"), "region"),
 )
-sa.Index("ix_history_about", history.c.about, history.c.id)
+sa.Index(FORKED, history.c.about, history.c.follows, unique=True)
 sa.Index("ix_history_recorded_at", history.c.recorded_at)
 
 history_heads = sa.Table(

@@ -1,8 +1,10 @@
 """The chain of history: each row carries a hash over itself and the row before it about the same thing.
 
 The database computes it when a row is added, so no code path can forget it; the rows themselves cannot be changed by any
-role of a service. Once a day the head of all chains is written down (`history_heads`), each over the one before it, so that
-rows cut off the end are missed as well, and no day can be made anew without all that follow. `shared.audit` checks it all.
+role of a service. Two transactions that see the same last row cannot both follow it: the second waits for the first, fails
+on `uq_history_follows`, and is done again. Once a day the head of all chains is written down (`history_heads`), each over
+the one before it, so that rows cut off the end are missed as well, and no day can be made anew without all that follow.
+`shared.audit` checks it all.
 """
 
 from collections.abc import Iterator
@@ -18,11 +20,15 @@ $$
 _CHAIN = """
 CREATE OR REPLACE FUNCTION jicai_chain_history() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-DECLARE before bytea;
+DECLARE before record;
 BEGIN
-  -- By (about, id), whatever the statistics say: "+ 0" keeps the planner from walking back through all of history.
-  SELECT h.hash INTO before FROM history h WHERE h.about = NEW.about ORDER BY h.id + 0 DESC LIMIT 1;
-  NEW.hash := jicai_history_hash(before, NEW);
+  -- By what they are about, whatever the statistics say: "+ 0" keeps the planner from walking back through all of history.
+  SELECT h.id, h.hash INTO before FROM history h WHERE h.about = NEW.about ORDER BY h.id + 0 DESC LIMIT 1;
+  IF before.id > NEW.id THEN -- it was written after this one had its number: comes again, with the next
+    RAISE EXCEPTION 'another deed about the same thing was written meanwhile' USING ERRCODE = 'serialization_failure';
+  END IF;
+  NEW.follows := coalesce(before.id, 0);
+  NEW.hash := jicai_history_hash(before.hash, NEW);
   RETURN NEW;
 END $$
 """

@@ -1,5 +1,6 @@
 """The chain of history: every change or cut from outside is found, and named."""
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -49,6 +50,53 @@ async def owner(filled: Database, database_url: Callable[[Service], str]) -> asy
 async def test_what_nobody_touched_is_whole(filled: Database) -> None:
     finding = await audit.check(filled)
     assert (finding.rows, finding.whole) == (5, True)
+
+
+async def test_of_two_deeds_at_the_same_moment_about_one_thing_the_second_comes_again(
+    filled: Database, owner: asyncpg.Connection
+) -> None:
+    written, go_on = asyncio.Event(), asyncio.Event()
+
+    async def mend() -> None:
+        async with filled.transaction() as tx:
+            history.note(tx, BY_ITSELF, "chair", "mended", Parties(), {})
+            await tx.flush()
+            written.set()
+            await go_on.wait()
+
+    async def paint() -> None:
+        async with filled.transaction() as tx:
+            history.note(tx, BY_ITSELF, "chair", "painted", Parties(), {})
+
+    mending = asyncio.create_task(mend())
+    await written.wait()
+    painting = asyncio.create_task(paint())
+    while not await owner.fetch("SELECT FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    go_on.set()
+    await mending
+    with pytest.raises(asyncpg.SerializationError):
+        await painting
+    await paint()
+    assert (await audit.check(filled)).whole
+
+
+async def test_rows_of_before_that_follow_the_same_one_are_whole_as_long_as_nobody_touches_them(
+    filled: Database, owner: asyncpg.Connection
+) -> None:
+    """Before history could not fork, it did when two wrote at the same moment."""
+    await owner.execute(
+        "ALTER TABLE history DISABLE TRIGGER history_chain;"
+        "UPDATE history SET follows = NULL;"
+        "UPDATE history AS h SET hash = jicai_history_hash(b.hash, h) FROM history AS b"
+        " WHERE (h.action, b.action) = ('broken', 'made') AND (h.about, b.about) = ('chair', 'chair');"
+        "ALTER TABLE history ENABLE TRIGGER history_chain"
+    )
+    async with filled.transaction() as tx:
+        history.note(tx, BY_ITSELF, "chair", "mended", Parties(), {})
+    assert (await audit.check(filled)).whole
+    await owner.execute("UPDATE history SET person = 'somebody' WHERE action = 'broken' AND about = 'chair'")
+    assert not (await audit.check(filled)).whole
 
 
 @pytest.mark.parametrize(

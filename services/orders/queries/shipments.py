@@ -34,7 +34,10 @@ FROM unnest($1::uuid[], $2::boolean[]) AS given (id, required) WHERE l.id = give
 _KNOWN = """
 SELECT id, order_id, order_line_id, line_number, institution_code, distributor_code, manufacturer_code, region,
     quantity_traced
-FROM shipment_lines WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
+FROM shipment_lines WHERE id = ANY($1::uuid[])
+"""
+_OF_ORDERS = """
+SELECT id FROM orders WHERE id IN (SELECT order_id FROM shipment_lines WHERE id = ANY($1::uuid[])) ORDER BY id FOR UPDATE
 """
 
 
@@ -129,8 +132,10 @@ async def shipments_page(
 
 
 async def lock_shipment_lines(tx: Tx, ids: Collection[UUID]) -> dict[UUID, Record]:
-    """The shipment lines that others speak of, whoever's they are; locked in the order of ids."""
-    return {row["id"]: row for row in await tx.sql(_KNOWN, sorted(ids))}
+    """The shipment lines that others speak of, whoever's they are; locked as everything of an order is, by its row."""
+    wanted = sorted(ids)
+    await tx.sql(_OF_ORDERS, wanted)
+    return {row["id"]: row for row in await tx.sql(_KNOWN, wanted)}
 
 
 async def ask_codes(tx: Tx, required: Mapping[UUID, bool]) -> None:

@@ -1,6 +1,7 @@
 """Takes a bill in hand: whose it is, for which line, and whether it holds what its type asks for."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -22,7 +23,7 @@ from services.traceability.settings import COME_AGAIN_SECONDS, ON_ITS_WAY
 from shared import clock
 from shared.codes import CodeRefused, parse_institution
 from shared.db import Tx
-from shared.errors import Fault
+from shared.errors import Fault, Said
 from shared.identity import Caller
 
 
@@ -40,6 +41,8 @@ def bill_of(tx: Tx, caller: Caller, command: CaptureDocument, lines: Mapping[UUI
     captured_at = command.captured_at or clock.now()
     _check(command, bill_type)
     receipt = _receipt(command, lines)
+    if receipt is not None and bill_type.move is Move.RECEIVE:
+        _check_came(command, receipt, captured_at)
     organisation = _organisation(tx, caller, command, bill_type, receipt)
     goods = Goods(on=clock.local_date(captured_at), product_code=command.product_code)
     if receipt is not None:
@@ -80,6 +83,18 @@ def _check(command: CaptureDocument, bill_type: BillType) -> None:
         raise DocumentRefused(
             "Bill {bill_number} has {count:#fault}.", faults=faults, bill_number=command.bill_number, count=len(faults)
         )
+
+
+def _check_came(command: CaptureDocument, receipt: Receipt, captured_at: datetime) -> None:
+    """By the day, for goods may be registered as shipped in the evening of the day on which they went and came."""
+    shipped_on = clock.local_date(receipt.dispatched_at or captured_at)
+    if clock.local_date(captured_at) >= shipped_on:
+        return
+    rule = "codes are not captured before their goods were shipped"
+    fault = Fault("/captured_at", captured_at.isoformat(), rule, Said("from {day} on", day=shipped_on))
+    raise DocumentRefused(
+        "Bill {bill_number} has {count:#fault}.", faults=[fault], bill_number=command.bill_number, count=1
+    )
 
 
 def _receipt(command: CaptureDocument, lines: Mapping[UUID, Receipt]) -> Receipt | None:

@@ -2,10 +2,12 @@
 
 import asyncio
 
+from shared import audit
 from shared.events.orders import DeliveryAccepted, ShipmentCancelled
 from tests.house import WorkerInHand
 from tests.services.orders.conftest import Hand
 from tests.services.orders.facts import DISTRIBUTOR, HOSPITAL, goods
+from tests.services.orders.test_receipts import coverage, payment
 
 
 async def test_two_shipments_at_once_never_take_more_than_was_confirmed(hand: Hand) -> None:
@@ -50,3 +52,22 @@ async def test_confirming_and_cancelling_at_once_leaves_one_of_them(hand: Hand) 
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     state = (await hand.see(f"/orders/{placed['id']}"))["lines"][0]["state"]
     assert state == ("confirmed" if answers[0].status_code == 200 else "cancelled")
+
+
+async def test_what_is_heard_of_one_order_by_several_partitions_at_once_is_one_history(
+    hand: Hand, worker: WorkerInHand
+) -> None:
+    """Its goods' codes and payments come on partitions of their own, while the hospital accepts more of it."""
+    placed = await hand.place()
+    await hand.confirm(placed["id"], (1, 100))
+    shipments = [await hand.ship(placed["id"], f"PS-{n}", goods(quantity=10)) for n in range(8)]
+    accepted = [await hand.accept(shipment) for shipment in shipments[:6]]
+    await asyncio.gather(
+        *(worker.deliver(coverage(shipment["lines"][0], shipment, 10), sequence=1) for shipment in accepted),
+        *(worker.deliver(payment(shipment, {0: "12.34"}), sequence=1) for shipment in accepted),
+        *(hand.accept(shipment) for shipment in shipments[6:]),
+    )
+    deeds = (await hand.see(f"/orders/{placed['id']}/timeline"))["deeds"]
+    assert sorted(deed["action"] for deed in deeds[-14:]) == ["accepted"] * 2 + ["paid"] * 6 + ["traced"] * 6
+    finding = await audit.check(worker.database)
+    assert finding.whole, finding.broken

@@ -119,9 +119,9 @@ async def test_what_others_say_costs_the_same_for_one_and_for_many(hand: Hand, t
     shipment = await hand.accept(await hand.ship(placed["id"], "PS-1", *[goods(quantity=2)] * count))
 
     covered = [received(coverage(line, shipment, 1), place) for place, line in enumerate(shipment["lines"], 1)]
-    assert (await cost(tx, on_coverage(tx, covered)))[0] == 3
+    assert (await cost(tx, on_coverage(tx, covered)))[0] == 4
     paid = [received(payment(shipment, {place: "1.00"}), 1) for place in range(count)]
-    assert (await cost(tx, on_payment(tx, paid)))[0] == 3
+    assert (await cost(tx, on_payment(tx, paid)))[0] == 4
 
 
 @pytest.fixture

@@ -1,0 +1,19 @@
+"""No two rows of history follow the same one.
+
+Revision 0011, after 0010.
+"""
+
+from shared.migrations import platform_0002
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    platform_0002.upgrade()
+
+
+def downgrade() -> None:
+    platform_0002.downgrade()
