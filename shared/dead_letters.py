@@ -7,6 +7,7 @@ before it was applied or dropped, so a replay goes the same way as the first try
 import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from shared.bus import Message
 from shared.db import PLATFORM, Tx, lock_number, private
 from shared.envelope import ATTRIBUTE_CHARACTERS
+from shared.errors import Conflict, NotFound
 from shared.values import frozen
 
 REASON_CHARACTERS = 4_000
@@ -76,13 +78,52 @@ _SHARED = "SELECT pg_advisory_xact_lock_shared($1)"
 _ALONE = "SELECT pg_advisory_xact_lock($1)"
 _LOCK = lock_number("dead_letters")
 
-GET = sa.select(dead_letters).where(dead_letters.c.id == sa.bindparam("id"))
-OPEN = (
-    sa.select(dead_letters)
-    .where(sa.text("state IN ('dead', 'waiting')"), dead_letters.c.id > sa.bindparam("after"))
+_GET = sa.select(dead_letters).where(dead_letters.c.id == sa.bindparam("id"))
+
+
+class LetterState(StrEnum):
+    """Where a letter stands."""
+
+    DEAD = "dead"
+    WAITING = "waiting"
+    REPLAYED = "replayed"
+    DROPPED = "dropped"
+
+
+def _are(state: LetterState | None) -> tuple[sa.ColumnElement[bool], ...]:
+    """Which letters are meant: of a state, else the open ones; of a topic, where one is given."""
+    of_state = f"state = '{state}'" if state else "state IN ('dead', 'waiting')"  # as the index says it
+    topic = sa.bindparam("topic", type_=sa.Text)
+    return sa.text(of_state), sa.or_(topic.is_(None), dead_letters.c.topic == topic)  # type: ignore[return-value]
+
+
+LISTED = {
+    state: sa.select(dead_letters)
+    .where(*_are(state), dead_letters.c.id > sa.bindparam("after"))
     .order_by(dead_letters.c.id)
     .limit(sa.bindparam("rows"))
+    for state in (None, *LetterState)
+}
+"""The letters of a state, or the open ones, the oldest first: of a `topic` or None, `after` a number, `rows` at most."""
+COUNTED = {
+    state: sa.select(sa.func.count()).select_from(dead_letters).where(*_are(state)) for state in (None, *LetterState)
+}
+"""How many there are of them."""
+STANDING = (
+    sa.select(sa.func.min(dead_letters.c.id).label("id"))
+    .where(*_are(None))
+    .group_by(dead_letters.c.topic, dead_letters.c.subject)
+    .order_by("id")
 )
+"""The number of the first open letter of each subject."""
+
+
+class DeadLetterNotFound(NotFound):
+    title = "No such dead letter"
+
+
+class DeadLetterSettled(Conflict):
+    title = "The dead letter is settled already"
 
 
 @frozen
@@ -171,6 +212,29 @@ async def _blocked(tx: Tx, subjects: Collection[Subject]) -> set[Subject]:
 async def alone(tx: Tx) -> None:
     """From here to the end of the transaction nobody else settles letters, or decides what waits behind one."""
     await tx.sql(_ALONE, _LOCK)
+
+
+async def get(tx: Tx, letter_id: int) -> DeadLetter:
+    """The letter of this number; raises DeadLetterNotFound."""
+    letter = await tx.one(DeadLetter, _GET, id=letter_id)
+    if letter is None:
+        raise DeadLetterNotFound("There is no dead letter {letter_id}.", letter_id=letter_id)
+    return letter
+
+
+async def get_open(tx: Tx, letter_id: int) -> DeadLetter:
+    """A letter that nobody has settled; raises DeadLetterNotFound, DeadLetterSettled."""
+    letter = await get(tx, letter_id)
+    if letter.settled_at is not None:
+        raise settled_already(letter)
+    return letter
+
+
+def settled_already(letter: DeadLetter) -> DeadLetterSettled:
+    """The refusal to settle a letter again; says how it was settled."""
+    return DeadLetterSettled(
+        "Dead letter {letter_id} is settled already: {note}.", letter_id=letter.id, note=letter.note
+    )
 
 
 async def first_of(tx: Tx, topic: str, subject: str) -> DeadLetter | None:

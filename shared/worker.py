@@ -191,14 +191,7 @@ class Worker:
     def _kinds(self, consumer: Consumer) -> jobs.Jobs:
         """The service's own kinds of jobs, and those that every service has."""
 
-        async def replay(job: jobs.Job) -> dict[str, int]:
-            return {"applied": await settling.replay(consumer, job.params["letter_id"], job.caller)}
-
-        async def drop(job: jobs.Job) -> dict[str, int]:
-            applied = await settling.drop(consumer, job.params["letter_id"], job.caller, job.params["reason"])
-            return {"applied": applied}
-
-        return {**self.service.jobs, dead_letters.REPLAY: replay, dead_letters.DROP: drop}
+        return {**self.service.jobs, **settling.jobs_of(consumer)}
 
     async def _jobs(self, database: Database, kinds: jobs.Jobs, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -1,21 +1,17 @@
 """`jicai republish` and `jicai rebuild`: state sent again, and a projection emptied and filled from it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deploy.commands.options import DATA, Data, ServiceName
-from deploy.commands.reach import settings_of
+from deploy.commands.reach import database_of
 from deploy.embedded import CannotStart
 from deploy.services import load
 from shared import republish
-from shared.db import Database
-from shared.faults import TRANSIENT
-from shared.policy import Policy
 from shared.service import Service
 
 
@@ -27,10 +23,6 @@ class NothingToFillIt(CannotStart):
     """A projection that holds rows, and would be empty for good, for its sources have nothing to say."""
 
 
-class DatabaseAway(CannotStart):
-    """The database of a service cannot be used."""
-
-
 def republish_kind(
     service: ServiceName,
     kind: Annotated[str, typer.Argument(help="What is said again, such as enterprises.")],
@@ -39,7 +31,7 @@ def republish_kind(
     """Sends the present state of one kind again, as ordinary events; harmless for who has it already."""
     loaded = load(service)
     _known(loaded, "says nothing again", kind, loaded.republish)
-    _run(_say_again(loaded, kind, data))
+    asyncio.run(_say_again(loaded, kind, data))
 
 
 def rebuild(
@@ -59,7 +51,7 @@ def rebuild(
     async def work() -> None:
         # Before anything is emptied, whoever fills it must be there, and not be empty.
         filled = [await _says_anything(source, kinds, data) for source, kinds in sources]
-        async with _database(loaded, data) as database:
+        async with database_of(loaded, data, "again") as database:
             if not (anyway or any(filled)) and await republish.holds_rows(database, wanted):
                 raise NothingToFillIt(
                     f"{projection} of {service} holds rows, and {', '.join(source.name for source, _ in sources)} would"
@@ -71,46 +63,23 @@ def rebuild(
             for kind in kinds:
                 await _say_again(source, kind, data)
 
-    _run(work())
+    asyncio.run(work())
 
 
 async def _say_again(service: Service, kind: str, data: Path) -> None:
-    async with _database(service, data) as database:
+    async with database_of(service, data, "again") as database:
         count = await republish.republish(database, service.republish[kind])
     typer.echo(f"{service.name}: {count} {kind} are said again.")
 
 
 async def _says_anything(service: Service, kinds: Collection[str], data: Path) -> bool:
-    async with _database(service, data) as database:
+    async with database_of(service, data, "again") as database:
         return any([await republish.says_anything(database, service.republish[kind]) for kind in kinds])
 
 
 def _known(service: Service, lack: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         raise NothingOfThatName(f"{service.name} {lack} named {name!r}; there are {', '.join(known) or 'none'}.")
-
-
-@asynccontextmanager
-async def _database(service: Service, data: Path) -> AsyncIterator[Database]:
-    settings = settings_of(service, data)
-    database = await Database.open(
-        settings.database_url,
-        role=settings.worker_role,
-        policy=Policy.load(settings.policy_files),
-        limits=settings.limits,
-        name=f"{service.name} again",
-    )
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-def _run(work: Coroutine[None, None, None]) -> None:
-    try:
-        asyncio.run(work)
-    except TRANSIENT as error:
-        raise DatabaseAway(f"A database cannot be used now; is the platform running? ({error})") from error
 
 
 def add_to(app: typer.Typer) -> None:

@@ -19,6 +19,7 @@ from deploy.postgres import server_url
 from deploy.services import load
 from shared import audit as history_audit
 from shared.db import Database
+from shared.faults import NOT_MIGRATED
 from shared.heads import Head, HeadsUnreadable, differs, kept
 from shared.policy import Policy
 
@@ -49,6 +50,10 @@ def audit(
         faults = asyncio.run(_audit(server, _kept(files)))
     except OSError as away:
         raise NotWhole(f"No PostgreSQL answers there now; start the platform first ({away}).") from away
+    except NOT_MIGRATED as lack:
+        raise NotWhole(
+            f"A database there is not migrated to what is needed here; run `jicai migrate`. ({lack})"
+        ) from lack
     if faults:
         raise NotWhole("\n".join(faults))
 

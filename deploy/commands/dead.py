@@ -5,58 +5,76 @@ Replay and drop go through the same inbox as the worker's own, so they may run w
 
 import asyncio
 import getpass
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from deploy.commands.options import DATA, Data, ServiceName
-from deploy.commands.reach import settings_of
+from deploy.commands.reach import database_of
 from deploy.embedded import CannotStart
 from deploy.services import load
 from shared import dead_letters, settling
-from shared.db import Database
-from shared.dead_letters import DeadLetter
-from shared.faults import TRANSIENT
+from shared.dead_letters import DeadLetter, LetterState
+from shared.errors import ServiceError, number_of
 from shared.identity import Caller
 from shared.inbox import Consumer
-from shared.policy import Policy
 
 T = TypeVar("T")
 PAGE_ROWS = 200
-LetterId = Annotated[int, typer.Argument(help="Number of the letter.")]
+REASON_CHARACTERS = 76
+"""Of a reason in a list; `show` has it whole."""
+
+NUMBERS = {"min": 1, "max": 2**63 - 1}
+LetterId = Annotated[int, typer.Argument(help="Number of the letter.", **NUMBERS)]
+Topic = Annotated[str | None, typer.Option(help="Of this topic alone.")]
 
 dead = typer.Typer(no_args_is_help=True, help="Messages that could not be applied, and wait for a person.")
 
 
-class NoSuchLetter(CannotStart):
-    """A number that no letter of this service has."""
+class LetterRefused(CannotStart):
+    """A letter that is not there, or is settled already."""
 
 
-class DatabaseAway(CannotStart):
-    """The database of the service cannot be used."""
+class LettersStay(CannotStart):
+    """What still cannot be applied, and why."""
 
 
 @dead.command("list")
-def list_letters(service: ServiceName, data: Data = DATA) -> None:
-    """Open letters, the oldest first: the dead ones, and those that wait behind one of the same subject."""
-    letters = _with(service, data, _open_letters)
-    table = Table()
-    for name in ("number", "state", "topic", "subject", "since", "reason"):
-        table.add_column(name, overflow="fold")  # cut short, a subject is no use
-    for letter in letters:
-        since = letter.received_at.isoformat(timespec="seconds")
-        table.add_row(str(letter.id), letter.state, letter.topic, letter.subject, since, letter.reason)
-    Console().print(table if letters else f"{service}: no dead letters.")
+def list_letters(
+    service: ServiceName,
+    state: Annotated[
+        LetterState | None, typer.Option(help="Of this state alone; those that are open unless given.")
+    ] = None,
+    topic: Topic = None,
+    after: Annotated[int, typer.Option(help="Those behind this number.", min=0, max=NUMBERS["max"])] = 0,
+    data: Data = DATA,
+) -> None:
+    """Letters, the oldest first: the dead ones, and those that wait behind one of the same subject."""
+
+    async def work(consumer: Consumer) -> tuple[int, list[DeadLetter]]:
+        async with consumer.database.transaction() as tx:
+            listed = dead_letters.LISTED[state]
+            count = await tx.value(dead_letters.COUNTED[state], topic=topic)
+            return count, await tx.all(DeadLetter, listed, topic=topic, after=after, rows=PAGE_ROWS)
+
+    count, letters = _with(service, data, work)
+    typer.echo("\n".join(_lines(letters)) if letters else f"{service}: no dead letters{' there' if count else ''}.")
+    if count > len(letters) > 0:
+        rest = f"; those behind them: --after {letters[-1].id}" if len(letters) == PAGE_ROWS else ""
+        typer.echo(f"{len(letters)} of {number_of(count, 'letter')}{rest}")
 
 
 @dead.command()
 def show(service: ServiceName, letter_id: LetterId, data: Data = DATA) -> None:
     """One letter, with its headers and its bytes as they came."""
-    letter = _with(service, data, lambda consumer: _letter(consumer, letter_id))
+
+    async def work(consumer: Consumer) -> DeadLetter:
+        async with consumer.database.transaction() as tx:
+            return await dead_letters.get(tx, letter_id)
+
+    letter = _with(service, data, work)
     for name in ("id", "state", "topic", "subject", "event_id", "received_at", "settled_at", "reason", "note"):
         typer.echo(f"{name}: {getattr(letter, name)}")
     for name, value in letter.headers.items():
@@ -65,18 +83,30 @@ def show(service: ServiceName, letter_id: LetterId, data: Data = DATA) -> None:
 
 
 @dead.command()
-def replay(service: ServiceName, letter_id: LetterId, data: Data = DATA) -> None:
-    """Sends the letters of this one's subject in again, from the oldest on; stops at the first that still cannot be."""
+def replay(
+    service: ServiceName,
+    letter_id: Annotated[int | None, typer.Argument(help="Number of the letter.", **NUMBERS)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every open letter, instead of one subject's.")] = False,  # noqa: FBT002
+    topic: Topic = None,
+    data: Data = DATA,
+) -> None:
+    """Sends the letters of this one's subject in again, from the oldest on; stops at the first that still cannot be.
 
-    async def work(consumer: Consumer) -> tuple[int, DeadLetter]:
-        await _letter(consumer, letter_id)
-        return await settling.replay(consumer, letter_id, _who()), await _letter(consumer, letter_id)
+    With --all those of every subject, or of every one on a --topic. Exit status 1: something stays, and why.
+    """
+    if everything is (letter_id is not None) or (topic and not everything):
+        raise typer.BadParameter("give the number of one letter, or --all, with or without --topic")
 
-    applied, letter = _with(service, data, work)
-    typer.echo(f"{service}: {applied} applied; letter {letter_id} is {letter.state}.")
-    if letter.state == "dead":
-        typer.echo(f"It still cannot be applied: {letter.reason}", err=True)
-        raise typer.Exit(1)
+    async def work(consumer: Consumer) -> list[settling.Outcome]:
+        if letter_id is None:
+            return await settling.replay_all(consumer, topic, _who())
+        await _open(consumer, letter_id)
+        return [await settling.replay(consumer, letter_id, _who())]
+
+    outcomes = _with(service, data, work)
+    typer.echo(f"{service}: {sum(outcome.applied for outcome in outcomes)} applied.")
+    if stays := _what_stays(outcomes):
+        raise LettersStay(stays)
 
 
 @dead.command()
@@ -90,50 +120,56 @@ def drop(
     if not reason.strip():
         raise typer.BadParameter("say why", param_hint="--reason")
 
-    async def work(consumer: Consumer) -> tuple[int, DeadLetter]:
-        await _letter(consumer, letter_id)
-        return await settling.drop(consumer, letter_id, _who(), reason), await _letter(consumer, letter_id)
+    async def work(consumer: Consumer) -> settling.Outcome:
+        await _open(consumer, letter_id)
+        return await settling.drop(consumer, letter_id, _who(), reason)
 
-    applied, letter = _with(service, data, work)
-    typer.echo(f"{service}: letter {letter_id} is {letter.state}; {applied} that waited behind it were applied.")
+    outcome = _with(service, data, work)
+    typer.echo(f"{service}: letter {letter_id} is dropped; {outcome.applied} of its subject were applied.")
+    if stays := _what_stays([outcome]):
+        typer.echo(stays)
 
 
 def _with(service: str, data: Path, work: Callable[[Consumer], Awaitable[T]]) -> T:
     loaded = load(service)
-    settings = settings_of(loaded, data)
 
     async def run() -> T:
-        database = await Database.open(
-            settings.database_url,
-            role=settings.worker_role,
-            policy=Policy.load(settings.policy_files),
-            limits=settings.limits,
-            name=f"{service} dead letters",
-        )
-        try:
+        async with database_of(loaded, data, "dead letters") as database:
             return await work(Consumer(service, database, loaded.handlers))
-        finally:
-            await database.close()
 
     try:
         return asyncio.run(run())
-    except TRANSIENT as error:
-        raise DatabaseAway(
-            f"The database of {service} cannot be used now; is the platform running? ({error})"
-        ) from error
+    except ServiceError as refusal:
+        raise LetterRefused(f"{service}: {refusal.detail}") from refusal
 
 
-async def _open_letters(consumer: Consumer) -> list[DeadLetter]:
+async def _open(consumer: Consumer, letter_id: int) -> None:
+    """Raises DeadLetterNotFound, DeadLetterSettled."""
     async with consumer.database.transaction() as tx:
-        return await tx.all(DeadLetter, dead_letters.OPEN, after=0, rows=PAGE_ROWS)
+        await dead_letters.get_open(tx, letter_id)
 
 
-async def _letter(consumer: Consumer, letter_id: int) -> DeadLetter:
-    async with consumer.database.transaction() as tx:
-        letter = await tx.one(DeadLetter, dead_letters.GET, id=letter_id)
-    if letter is None:
-        raise NoSuchLetter(f"{consumer.service} has no dead letter {letter_id}.")
-    return letter
+def _what_stays(outcomes: Iterable[settling.Outcome]) -> str:
+    """What still cannot be applied, and why; empty when nothing stays."""
+    staying = [outcome.stays for outcome in outcomes if outcome.stays]
+    if not staying:
+        return ""
+    subjects = "its subject waits behind it" if len(staying) == 1 else f"{len(staying)} subjects wait behind them"
+    return "\n".join([f"Still cannot be applied, and {subjects}:", *_lines(staying, whole=len(staying) == 1)])
+
+
+def _lines(letters: Iterable[DeadLetter], *, whole: bool = False) -> list[str]:
+    """Two for each letter: which it is, and its reason, as much of it as a line holds unless the `whole` is asked for."""
+    lines: list[str] = []
+    for letter in letters:
+        since = f"{letter.received_at:%Y-%m-%dT%H:%MZ}"
+        reason = " ".join((letter.note or letter.reason).split())
+        cut = reason[: REASON_CHARACTERS - 1] + "…" if len(reason) > REASON_CHARACTERS else reason
+        lines += [
+            f"{letter.id} {letter.state} {since} {letter.topic} {letter.subject}",
+            f"    {reason if whole else cut}",
+        ]
+    return lines
 
 
 def _who() -> Caller:

@@ -1,13 +1,30 @@
 """Where a command finds the database of a service: where its variables point, else on the embedded default of a data folder."""
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
+
+from deploy.embedded import CannotStart
 from deploy.environment import Embedded, database_name
 from deploy.postgres import server_url
 from deploy.wiring import told
+from shared.db import Database
+from shared.errors import Unavailable
+from shared.faults import NOT_MIGRATED, TRANSIENT
+from shared.policy import Policy
 from shared.service import Service
 from shared.settings import ServiceSettings
+
+
+class DatabaseAway(CannotStart):
+    """The database of a service cannot be used now."""
+
+
+class DatabaseNotMigrated(CannotStart):
+    """The database of a service has not what this version needs."""
 
 
 def settings_of(service: Service, data: Path) -> ServiceSettings:
@@ -16,3 +33,29 @@ def settings_of(service: Service, data: Path) -> ServiceSettings:
         return told(service.settings)
     folder = data.expanduser().resolve()
     return Embedded(folder, {service.name: f"{server_url(folder)}/{database_name(service.name)}"}).settings(service)
+
+
+@asynccontextmanager
+async def database_of(service: Service, data: Path, purpose: str) -> AsyncIterator[Database]:
+    """The database of a service, as its worker sees it; raises DatabaseAway and DatabaseNotMigrated, also inside the block."""
+    settings = settings_of(service, data)
+    try:
+        database = await Database.open(
+            settings.database_url,
+            role=settings.worker_role,
+            policy=Policy.load(settings.policy_files),
+            limits=settings.limits,
+            name=f"{service.name} {purpose}",
+        )
+        try:
+            yield database
+        finally:
+            await database.close()
+    except (*TRANSIENT, Unavailable) as error:
+        raise DatabaseAway(
+            f"The database of {service.name} cannot be used now; is the platform running? ({error})"
+        ) from error
+    except (*NOT_MIGRATED, asyncpg.InvalidParameterValueError) as error:  # the latter: it knows no such role
+        raise DatabaseNotMigrated(
+            f"The database of {service.name} is not migrated to what is needed here; run `jicai migrate`. ({error})"
+        ) from error

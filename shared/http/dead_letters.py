@@ -4,21 +4,19 @@ Replaying takes the handlers and the worker's reach, so it is a job: asked for h
 """
 
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import ConfigDict
 
 from shared import dead_letters, jobs
-from shared.errors import NotFound, Said
+from shared.dead_letters import DeadLetter, LetterState
+from shared.errors import Said
 from shared.http.edge import CallerHere, Edge, TxHere
 from shared.http.jobs import JobView
 from shared.http.paging import PagingHere
 from shared.http.schemas import Command, Page, Reason, View
 from shared.next_steps import Actor, NextStep, Role
-
-
-class DeadLetterNotFound(NotFound):
-    title = "No such dead letter"
 
 
 class DropDeadLetter(Command):
@@ -53,40 +51,41 @@ router = APIRouter(route_class=Edge, prefix="/dead-letters", tags=["dead letters
 
 
 @router.get("")
-async def list_dead_letters(tx: TxHere, paging: PagingHere) -> Page[DeadLetterView]:
-    """Open dead letters, the oldest first."""
+async def list_dead_letters(
+    tx: TxHere,
+    paging: PagingHere,
+    state: Annotated[
+        LetterState | None, Query(description="of this state alone; those that are open unless given")
+    ] = None,
+    topic: Annotated[str | None, Query(max_length=64, description="of this topic alone")] = None,
+) -> Page[DeadLetterView]:
+    """Dead letters, the oldest first: the open ones, unless a state is asked for."""
     after = int(paging.after[0]) if paging.after else 0
-    found = await tx.all(dead_letters.DeadLetter, dead_letters.OPEN, after=after, rows=paging.rows)
+    found = await tx.all(DeadLetter, dead_letters.LISTED[state], topic=topic, after=after, rows=paging.rows)
     return paging.page_of(DeadLetterView, found, key=lambda letter: [letter.id])
 
 
 @router.get("/{letter_id}")
 async def get_dead_letter(letter_id: int, tx: TxHere) -> WholeDeadLetterView:
     """One dead letter, with its original bytes as text."""
-    letter = await _letter(tx, letter_id)
+    letter = await dead_letters.get(tx, letter_id)
     shown = DeadLetterView.model_validate(letter).model_dump()
     return WholeDeadLetterView(**shown, headers=letter.headers, payload=letter.payload.decode(errors="replace"))
 
 
 @router.post("/{letter_id}/replay", status_code=202)
 async def replay_dead_letter(letter_id: int, caller: CallerHere, tx: TxHere) -> JobView:
-    """Sends the oldest letter of this subject in again, and then what waited behind it."""
-    await _letter(tx, letter_id)
+    """Sends the oldest letter of this subject in again, and then what waited behind it. The job's `result` says how many
+    were `applied`, and in `stays` which letter still cannot be, with its reason; null: none."""
+    await dead_letters.get_open(tx, letter_id)
     return await _queued(tx, dead_letters.REPLAY, {"letter_id": letter_id}, caller)
 
 
 @router.post("/{letter_id}/drop", status_code=202)
 async def drop_dead_letter(letter_id: int, command: DropDeadLetter, caller: CallerHere, tx: TxHere) -> JobView:
-    """Gives this letter up, and sends in what waited behind it."""
-    await _letter(tx, letter_id)
+    """Gives this letter up, and sends in what waited behind it; the job's `result` is that of a replay."""
+    await dead_letters.get_open(tx, letter_id)
     return await _queued(tx, dead_letters.DROP, {"letter_id": letter_id, "reason": command.reason}, caller)
-
-
-async def _letter(tx: TxHere, letter_id: int) -> dead_letters.DeadLetter:
-    found = await tx.one(dead_letters.DeadLetter, dead_letters.GET, id=letter_id)
-    if found is None:
-        raise DeadLetterNotFound("There is no dead letter {letter_id}.", letter_id=letter_id)
-    return found
 
 
 async def _queued(tx: TxHere, kind: str, params: dict[str, object], caller: CallerHere) -> JobView:

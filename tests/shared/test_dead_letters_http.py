@@ -8,7 +8,7 @@ import httpx
 import pytest
 from uuid_utils.compat import uuid7
 
-from shared import dead_letters, jobs, settling
+from shared import jobs, settling
 from shared.db import Database, Tx
 from shared.errors import Unprocessable
 from shared.inbox import Consumer
@@ -54,14 +54,7 @@ async def letters(database: Database) -> Consumer:
 
 
 async def do_jobs(consumer: Consumer) -> None:
-    async def replay(job: jobs.Job) -> dict[str, int]:
-        return {"applied": await settling.replay(consumer, job.params["letter_id"], job.caller)}
-
-    async def drop(job: jobs.Job) -> dict[str, int]:
-        applied = await settling.drop(consumer, job.params["letter_id"], job.caller, job.params["reason"])
-        return {"applied": applied}
-
-    while await jobs.run_next(consumer.database, {dead_letters.REPLAY: replay, dead_letters.DROP: drop}):
+    while await jobs.run_next(consumer.database, settling.jobs_of(consumer)):
         pass
 
 
@@ -101,9 +94,49 @@ async def test_a_replay_is_a_job_that_applies_it_and_what_waited(
     assert asked.status_code == 202, asked.text
     await do_jobs(letters)
     job = (await client.get(f"/jobs/{asked.json()['id']}", headers=caller(*OPERATOR))).json()
-    assert (job["state"], job["result"]) == ("done", {"applied": 2})
+    assert (job["state"], job["result"]) == ("done", {"applied": 2, "stays": None})
     assert (await client.get("/dead-letters", headers=caller(*OPERATOR))).json()["items"] == []
     assert await database.pool.fetchval("SELECT count(*) FROM inbox") == 2
+
+
+async def test_a_replay_that_fails_says_which_letter_stays_and_why(
+    letters: Consumer, client: httpx.AsyncClient, caller: Caller
+) -> None:
+    asked = await client.post("/dead-letters/2/replay", headers=caller(*OPERATOR))
+    await do_jobs(letters)
+    job = (await client.get(f"/jobs/{asked.json()['id']}", headers=caller(*OPERATOR))).json()
+    stays = {"letter_id": 1, "reason": "too_strange: a strange name"}
+    assert job["result"] == {"applied": 0, "stays": stays}
+
+
+async def test_a_settled_letter_is_neither_replayed_nor_dropped_again(
+    letters: Consumer, client: httpx.AsyncClient, caller: Caller
+) -> None:
+    who = caller(*OPERATOR)
+    asked = [
+        (await client.post("/dead-letters/1/drop", json={"reason": reason}, headers=who)).json()["id"]
+        for reason in ("sent by mistake", "sent by mistake", "for another reason")
+    ]
+    await do_jobs(letters)
+    ended = [(await client.get(f"/jobs/{job}", headers=who)).json() for job in asked]
+    assert [job["state"] for job in ended] == ["done", "done", "failed"]
+    assert ended[-1]["result"]["code"] == "dead_letter_settled"
+    for verb, body in (("replay", None), ("drop", {"reason": "for another reason"})):
+        refused = await client.post(f"/dead-letters/1/{verb}", json=body, headers=who)
+        assert (refused.status_code, refused.json()["code"]) == (409, "dead_letter_settled")
+        assert refused.json()["detail"] == "Dead letter 1 is settled already: dropped by tester: sent by mistake."
+
+
+async def test_settled_letters_are_listed_when_they_are_asked_for(
+    letters: Consumer, client: httpx.AsyncClient, caller: Caller
+) -> None:
+    await client.post("/dead-letters/1/drop", json={"reason": "sent by mistake"}, headers=caller(*OPERATOR))
+    await do_jobs(letters)
+    for query, ids in (("state=dropped", [1]), ("state=replayed&topic=toy", [2]), ("state=replayed&topic=x", [])):
+        page = (await client.get(f"/dead-letters?{query}", headers=caller(*OPERATOR))).json()
+        assert [one["id"] for one in page["items"]] == ids
+    refused = await client.get("/dead-letters?state=buried", headers=caller(*OPERATOR))
+    assert refused.status_code == 422
 
 
 async def test_a_drop_asks_for_a_reason_and_is_kept_in_history(

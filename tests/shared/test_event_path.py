@@ -76,7 +76,7 @@ async def test_later_events_of_a_subject_wait_behind_a_dead_letter_and_others_go
         assert reason == "not_bearable: number 2 is too much"
         faults.bearable = True
         letter = await path.heard.pool.fetchval("SELECT id FROM dead_letters WHERE state = 'dead'")
-        assert await settling.replay(path.consumer, letter, OPERATOR) == 3
+        assert (await settling.replay(path.consumer, letter, OPERATOR)).applied == 3
         await path.say(*said(bad, 5))
         await path.until(7)
     assert (await path.numbers())[bad] == [(n, "said") for n in (1, 2, 3, 4, 5)]
@@ -88,7 +88,7 @@ async def test_a_dropped_letter_is_given_up_and_what_waited_goes_on(path: Path) 
         await path.say(Said(thing_id=thing, number=1, unbearable=True), *said(thing, 2))
         await path.until_letters("waiting", 1)
         letter = await path.heard.pool.fetchval("SELECT id FROM dead_letters WHERE state = 'dead'")
-        assert await settling.drop(path.consumer, letter, OPERATOR, "beyond repair") == 1
+        assert (await settling.drop(path.consumer, letter, OPERATOR, "beyond repair")).applied == 1
     assert await path.numbers() == {thing: [(2, "said")]}
     states = await path.heard.pool.fetch("SELECT state, note FROM dead_letters ORDER BY id")
     assert [tuple(row) for row in states] == [
@@ -161,6 +161,6 @@ async def test_a_letter_that_still_cannot_be_applied_stays_with_its_reason(path:
     thing = uuid7()
     await path.consumer.apply([message(Said(thing_id=thing, number=1, unbearable=True))])
     letter = await path.heard.pool.fetchval("SELECT id FROM dead_letters")
-    assert await settling.replay(path.consumer, letter, OPERATOR) == 0
+    assert (await settling.replay(path.consumer, letter, OPERATOR)).applied == 0
     assert await path.heard.pool.fetchval("SELECT state FROM dead_letters") == "dead"
     assert await path.numbers() == {}

@@ -116,7 +116,7 @@ async def test_what_came_before_an_unreadable_message_is_applied_and_what_comes_
     await path.consumer.apply([before, unread(thing), after])
     assert await path.numbers() == {thing: [(1, "said")]}
     assert [state for state, _ in await letters(path)] == ["dead", "waiting"]
-    assert await settling.drop(path.consumer, 1, OPERATOR, "of no use") == 1
+    assert (await settling.drop(path.consumer, 1, OPERATOR, "of no use")).applied == 1
     assert await path.numbers() == {thing: [(1, "said"), (3, "said")]}
 
 
@@ -130,12 +130,18 @@ async def test_a_letter_that_was_settled_and_comes_again_holds_nothing_up(path: 
     assert [state for state, _ in await letters(path)] == ["dropped", "replayed"]
 
 
+async def test_history_says_of_a_message_without_an_id_that_it_has_none(path: Path) -> None:
+    await path.consumer.apply([Message("source", "x", b"no JSON")])
+    await settling.drop(path.consumer, 1, OPERATOR, "of no use")
+    assert await path.heard.pool.fetchval("SELECT detail->'event_id' = 'null' FROM history")
+
+
 async def test_a_letter_that_waits_can_be_dropped_by_itself(path: Path) -> None:
     thing = uuid7()
     await path.consumer.apply([unread(thing), *(message(Said(thing_id=thing, number=n)) for n in (2, 3))])
-    assert await settling.drop(path.consumer, 2, OPERATOR, "said by mistake") == 0
+    assert (await settling.drop(path.consumer, 2, OPERATOR, "said by mistake")).applied == 0
     assert [state for state, _ in await letters(path)] == ["dead", "dropped", "waiting"]
-    assert await settling.drop(path.consumer, 1, OPERATOR, "of no use") == 1
+    assert (await settling.drop(path.consumer, 1, OPERATOR, "of no use")).applied == 1
     assert await path.numbers() == {thing: [(3, "said")]}
 
 
@@ -145,7 +151,7 @@ async def test_a_newer_version_replays_what_an_older_one_could_not_read(path: Pa
     await path.consumer.apply([unread(thing), message(Whispered(thing_id=thing, number=2))])
     newer = type("SaidAgain", (Said,), {"TYPE": Said.TYPE.replace("v1", "v9")})
     upgraded = Consumer("echo", path.heard, {**echo.handlers, newer: echo.handlers[Said]})
-    assert await settling.replay(upgraded, 1, OPERATOR) == 2
+    assert (await settling.replay(upgraded, 1, OPERATOR)).applied == 2
     assert await path.numbers() == {thing: [(1, "said"), (2, "whispered")]}
 
 
@@ -244,7 +250,7 @@ async def test_equal_bodies_in_binary_mode_are_different_events(path: Path) -> N
     await path.consumer.apply([binary(), binary()])
     assert [state for state, _ in await letters(path)] == ["dead", "waiting"]
     faults.bearable = True
-    assert await settling.replay(path.consumer, 1, OPERATOR) == 2
+    assert (await settling.replay(path.consumer, 1, OPERATOR)).applied == 2
     assert await path.numbers() == {thing: [(1, "said"), (1, "said")]}
 
 
