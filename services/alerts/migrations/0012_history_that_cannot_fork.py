@@ -1,12 +1,12 @@
 """No two rows of history follow the same one.
 
-Revision 0011, after 0010.
+Revision 0012, after 0011.
 """
 
 from shared.migrations import platform_0002
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
