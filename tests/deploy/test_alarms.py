@@ -24,6 +24,9 @@ def test_dead_letters_are_an_alarm_at_once() -> None:
     (rule,) = (one for one in RULES if one["alert"] == "DeadLetters")
     assert rule["expr"] == 'sum by (service) (jicai_dead_letters{state="dead"}) > 0'
     assert "for" not in rule
+    page = re.search(r"docs/[\w-]+\.md", rule["annotations"]["summary"])
+    assert page
+    assert (FILE.parents[1] / page[0]).is_file()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))

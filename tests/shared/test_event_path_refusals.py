@@ -130,6 +130,18 @@ async def test_a_letter_that_was_settled_and_comes_again_holds_nothing_up(path: 
     assert [state for state, _ in await letters(path)] == ["dropped", "replayed"]
 
 
+async def test_what_was_dropped_is_taken_when_it_is_said_again_and_not_as_the_same_message(path: Path) -> None:
+    fact = Said(thing_id=uuid7(), number=1, unbearable=True)
+    dropped = message(fact)
+    await path.consumer.apply([dropped])
+    await settling.drop(path.consumer, 1, OPERATOR, "of no use")
+    faults.bearable = True
+    await path.consumer.apply([dropped])
+    assert await path.numbers() == {}
+    await path.consumer.apply([message(fact)])
+    assert await path.numbers() == {fact.thing_id: [(1, "said")]}
+
+
 async def test_history_says_of_a_message_without_an_id_that_it_has_none(path: Path) -> None:
     await path.consumer.apply([Message("source", "x", b"no JSON")])
     await settling.drop(path.consumer, 1, OPERATOR, "of no use")
