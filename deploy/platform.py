@@ -133,7 +133,7 @@ def run(services: Sequence[Service], data_dir: Path, port: int, *, tell: bool = 
                 async def when_ready() -> None:
                     addresses.write(data_dir, where)
                     if fresh and tell:
-                        await story.tell(where, token_maker(data_dir))
+                        await story.tell(where, token_maker(data_dir), data_dir)
                     print("ready:", base, *(address.api for address in where.values()), flush=True)
 
                 async with platform.running(), _watched(postgres):

@@ -92,7 +92,7 @@ def _watch(
     until_ready(children, [url for address in where.values() for url in (address.api, address.ops)])
     addresses.write(data_dir, where)
     if tell:
-        asyncio.run(story.tell(where, token_maker(data_dir)))
+        asyncio.run(story.tell(where, token_maker(data_dir), data_dir))
     print("ready:", *(f"{name} {address.api}" for name, address in where.items()), flush=True)
     while True:
         children.check()

@@ -5,8 +5,10 @@ It begins some weeks ago on the driven clock, so that a month can pass, and ends
 
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from deploy.addresses import Addresses
+from deploy.commands.options import DATA
 from deploy.story.cast import Cast, assemble, load
 from deploy.story.market import open_market
 from deploy.story.money import settle
@@ -38,8 +40,9 @@ class Told:
     problem: str
 
 
-async def tell(addresses: Addresses, token_for: TokenFor) -> Told:
-    """Plays the story over HTTP against a platform that runs, in one process or in ten, and prints it line by line.
+async def tell(addresses: Addresses, token_for: TokenFor, data: Path = DATA) -> Told:
+    """Plays the story over HTTP against a platform that runs on a data folder, in one process or in ten, and prints it line
+    by line.
 
     Raises deploy.visitor.Refused where a step is refused that should not be.
     """
@@ -60,12 +63,14 @@ async def tell(addresses: Addresses, token_for: TokenFor) -> Told:
             traded = await trade(cast, teller)
             own_run = await settle(cast, teller)
             alert, problem = await watch(cast, teller)
-            return await _sum_up(cast, teller, traded, own_run, (alert, problem))
+            return await _sum_up(cast, teller, traded, own_run, (alert, problem), data)
         finally:
             await visitor.release_clock()
 
 
-async def _sum_up(cast: Cast, teller: Teller, traded: Traded, own_run: str, watched: tuple[str, str]) -> Told:
+async def _sum_up(
+    cast: Cast, teller: Teller, traded: Traded, own_run: str, watched: tuple[str, str], data: Path
+) -> Told:
     order = await cast.hospital.get(f"orders/orders/{traded.order_id}")
     period = {"from": str(clock.local_date(teller.now) - timedelta(days=90)), "to": str(clock.local_date(teller.now))}
     sums = await cast.authority.get("settlement/reconciliation", **period)
@@ -96,9 +101,10 @@ async def _sum_up(cast: Cast, teller: Teller, traded: Traded, own_run: str, watc
         f"{told.accepted_lines} accepted lines = {told.payables} payables = {told.receipts} receipts; released"
         f" {told.released_yuan} = paid {told.paid_yuan} yuan; the ledger sums to {told.ledger_sum_yuan}",
     )
+    elsewhere = f" --data {data}" if data.absolute() != DATA.absolute() else ""
     teller.says(
         "Ask further",
         "as any of them: README.md, “The five APIs”; the hospital's token: jicai token --role hospital"
-        f" --org {cast.institution.code} --region {cast.institution.region}",
+        f" --org {cast.institution.code} --region {cast.institution.region}{elsewhere}",
     )
     return told
