@@ -152,6 +152,12 @@ class HeardOfPayment:
     unpaid_at: datetime | None
     doubted_at: datetime | None
     undoubted_at: datetime | None
+    failed_reason: str | None
+    """why its last payment failed that did; None of what earlier versions told"""
+    failed_account_id: UUID | None
+    """which account that payment went to; None of what earlier versions told"""
+    failed_to: str | None
+    """what that account is now"""
 
     @property
     def paid(self) -> bool:
@@ -166,9 +172,31 @@ class HeardOfPayment:
         )
 
     @property
+    def failed_for(self) -> str | None:
+        """Why the bank did not pay it, until it is asked again."""
+        return None if self.paid or self.sending else self.failed_reason
+
+    @property
+    def account_failed(self) -> bool:
+        """Whether what it would be paid to now is what the payment went to that failed, as far as that is known."""
+        return self.failed_account_id is None or self.failed_to == "confirmed"
+
+    @property
     def in_doubt(self) -> bool:
         """Whether the bank has said both of a payment of it, and nobody has found out since."""
         return self.doubted_at is not None and (self.undoubted_at is None or self.undoubted_at < self.doubted_at)
+
+
+def again_step(region: str, reason: str, by: datetime | None) -> NextStep:
+    """The agency pays a sheet again that the bank did not pay."""
+    what = Said("take the sheet into another payment run; the bank did not pay: {reason}", reason=reason)
+    return NextStep(who=agency(region), what=what, by=by)
+
+
+def other_account_step(supplier: Actor, reason: str, by: datetime | None) -> NextStep:
+    """The supplier mends its account where that is why the bank did not pay, which only the bank's words tell."""
+    what = Said("name another receiving account if this is why the bank did not pay: {reason}", reason=reason)
+    return NextStep(who=supplier, what=what, by=by)
 
 
 def bank_step(by: datetime | None) -> NextStep:

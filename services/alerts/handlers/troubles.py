@@ -6,6 +6,7 @@ by its own time decides. A trouble that was remedied before it arrived is raised
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 from services.alerts.handlers.alerts import add_evidence, raise_alerts, resolve_alerts
@@ -13,7 +14,15 @@ from services.alerts.queries import watches
 from services.alerts.queries.alerts import Meeting, lock_alerts_about, meet
 from services.alerts.rules.alerts import Alert, Cause, Kind, Remedy
 from services.alerts.rules.recalls import HeldLot, of_holders, of_recalls
-from services.alerts.rules.troubles import flagged, flagged_key, found_again, payment_failed, refused, supply_key
+from services.alerts.rules.troubles import (
+    flagged,
+    flagged_key,
+    found_again,
+    payment_failed,
+    refused,
+    supply_key,
+    unpaid_key,
+)
 from shared import clock
 from shared.db import Tx
 from shared.errors import Said
@@ -57,20 +66,22 @@ async def on_payments_failed(tx: Tx, events: Sequence[Received[PaymentFailed]]) 
 
 
 async def remedy_failed(tx: Tx, events: Sequence[Received[PaymentPaid]]) -> None:
-    """The sheet was paid: earlier failures are no trouble any more."""
+    """The sheet was paid: earlier failures are no trouble any more. Of one instant, what the bank did not pay it paid later, for
+    a sheet that is paid is not paid again; and what came back it had paid before."""
     await _remedy(
         tx,
         [
             Meeting(
                 Kind.PAYMENT_FAILED,
-                str(event.data.sheet_id),
-                event.time,
+                unpaid_key(event.data.sheet_id, returned=returned),
+                before,
                 Said("Payment {payment_id} of the sheet was made later.", payment_id=event.data.payment_id),
                 None,
                 event.data.institution_code,
                 event.data.region,
             )
             for event in events
+            for returned, before in ((False, event.time + timedelta.resolution), (True, event.time))
         ],
     )
 

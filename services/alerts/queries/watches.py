@@ -260,7 +260,7 @@ async def receipts_of_payables(tx: Tx, payable_ids: Sequence[UUID]) -> dict[str,
 async def sheets_between(tx: Tx, receipts: Sequence[WatchedReceipt]) -> list[WatchedSheet]:
     """The sheets within reach of the parties of these receipts, the oldest month first."""
     wanted = (
-        sa.select(*sheets.c, _RECEIVING)
+        sa.select(*sheets.c, _RECEIVING, _FAILED_TO)
         .where(
             sheets.c.institution_code == sa.any_(sa.bindparam("hospitals", type_=sa.ARRAY(sa.Text))),
             sheets.c.supplier_code == sa.any_(sa.bindparam("suppliers", type_=sa.ARRAY(sa.Text))),

@@ -18,6 +18,7 @@ from shared.next_steps import (
     NextStep,
     Role,
     account_step,
+    again_step,
     agency,
     authority,
     bank_step,
@@ -25,6 +26,7 @@ from shared.next_steps import (
     distributor,
     doubt_step,
     hospital,
+    other_account_step,
     recall_step,
 )
 from shared.values import frozen
@@ -155,6 +157,8 @@ def _payment(alert: Alert, names: Names, around: Around) -> Iterator[NextStep]:
         yield bank_step(due)
     elif sheet.in_doubt:
         yield doubt_step(alert.region, due)
+    elif sheet.receiving == CONFIRMED and sheet.failed_for is not None:
+        yield from _again(alert, names, sheet, sheet.failed_for)
     elif sheet.receiving == CONFIRMED:
         role, pay = ACTS[Kind.PAYMENT_OVERDUE]
         yield NextStep(who=_party(alert, role, names), what=Said("{what}: {yuan}", what=pay, yuan=yuan), by=due)
@@ -173,12 +177,15 @@ def _unpaid_steps(alert: Alert, names: Names, sheet: WatchedSheet) -> Iterator[N
     elif sheet.receiving != CONFIRMED:
         yield account_step(named=sheet.receiving == NAMED, supplier=supplier, region=alert.region, by=due)
     else:
-        reason = sheet.failed_reason or alert.evidence["reason"]
-        again = Said("take the sheet into another payment run; the bank did not pay: {reason}", reason=reason)
-        yield NextStep(who=agency(alert.region), what=again, by=due)
-        if sheet.account_failed:
-            other = Said("name another receiving account if this is why the bank did not pay: {reason}", reason=reason)
-            yield NextStep(who=supplier, what=other, by=due)
+        yield from _again(alert, names, sheet, sheet.failed_reason or alert.evidence["reason"])
+
+
+def _again(alert: Alert, names: Names, sheet: WatchedSheet, reason: str) -> Iterator[NextStep]:
+    """After a payment that failed the agency pays again, to another account where the supplier has named one."""
+    due = day_over(sheet.due_on)
+    yield again_step(alert.region, reason, due)
+    if sheet.account_failed:
+        yield other_account_step(_party(alert, Role.DISTRIBUTOR, names), reason, due)
 
 
 def _yuan(amount: Decimal) -> Said:

@@ -42,17 +42,11 @@ class WatchedSheet(HeardOfPayment):
     undoubted_at: datetime | None
     issued_event: UUID | None
     failed_account_id: UUID | None
-    """which account its last payment that failed went to; None of what earlier versions told"""
     failed_reason: str | None
     failed_to: str | None = None
-    """what that account is now; not of its own row"""
+    """not of its own row"""
     receiving: str | None = None
     """how far the account is that its supplier is paid to: `named`, `confirmed`; None before one is named; not of its own row"""
-
-    @property
-    def account_failed(self) -> bool:
-        """Whether what it would be paid to now is what the payment went to that failed, as far as that is known."""
-        return self.failed_account_id is None or self.failed_to == CONFIRMED
 
     @property
     def answered(self) -> bool:

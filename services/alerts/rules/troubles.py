@@ -55,14 +55,19 @@ def refused(event: LineRefused, event_id: UUID, at: datetime, manufacturer_code:
     )
 
 
+def unpaid_key(sheet_id: UUID, *, returned: bool) -> str:
+    """What a later payment remedies: that a sheet was not paid, or that its money came back."""
+    return f"{sheet_id}, returned" if returned else f"{sheet_id}"
+
+
 def payment_failed(event: PaymentFailed, event_id: UUID, at: datetime) -> Cause:
-    """A sheet that the bank did not pay."""
+    """A sheet that the bank did not pay, or whose money came back: of one payment first the one, then the other."""
     return Cause(
         kind=Kind.PAYMENT_FAILED,
         about=About.SHEET,
         about_id=str(event.sheet_id),
-        cause=f"{event.payment_id}",
-        remedy_key=str(event.sheet_id),
+        cause=unpaid_key(event.payment_id, returned=event.returned),
+        remedy_key=unpaid_key(event.sheet_id, returned=event.returned),
         institution_code=event.institution_code,
         supplier_code=event.distributor_code,
         region=event.region,

@@ -5,6 +5,7 @@ Natural keys: a shipment line has one receipt, and a payable one total paid; of 
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -63,8 +64,14 @@ async def on_payment(tx: Tx, events: Sequence[Received[PaymentPaid] | Received[P
     news = await pay(tx, [_row(one, lines[one.line.shipment_line_id]) for one in told])
     _note_payments(tx, [one for one in told if one.line.payable_id in news], news, lines)
     of_month = [event for event in sorted(events, key=lambda event: event.time) if event.data.month is not None]
-    when = {PaymentPaid: "paid_at", PaymentFailed: "unpaid_at"}
-    await fill_sheets(tx, [(event.data, {when[type(event.data)]: event.time}) for event in of_month])
+    await fill_sheets(tx, [(event.data, _of_sheet(event.data, event.time)) for event in of_month])
+
+
+def _of_sheet(payment: PaymentPaid | PaymentFailed, at: datetime) -> dict[str, Any]:
+    """What a payment tells of its sheet."""
+    if isinstance(payment, PaymentPaid):
+        return {"paid_at": at}
+    return {"unpaid_at": at, "failed_reason": payment.reason, "failed_account_id": payment.account_id}
 
 
 def _row(told: _Told, line: Record) -> dict[str, Any]:
@@ -87,11 +94,13 @@ def _note_payments(tx: Tx, told: Sequence[_Told], before: Mapping[UUID, Decimal]
     for (order_id, payment_id, deed, _), group in parts.items():
         own = [lines[one.line.shipment_line_id] for one in group]
         was = sum((before[one.line.payable_id] for one in group), Decimal("0.00"))
+        paid = sum(one.line.amount_yuan for one in group)
         detail: dict[str, Any] = {
             "payment_id": str(payment_id),
-            "changes": {"paid_yuan": [was, sum(one.line.amount_yuan for one in group)]},
             "lines": sorted({line["line_number"] for line in own}),
         }
+        if was != paid:
+            detail["changes"] = {"paid_yuan": [was, paid]}
         if isinstance(group[0].payment, PaymentFailed):
             detail["reason"] = group[0].payment.reason
         history.note(tx, BY_ITSELF, order_id, deed, _parties(own[0]), detail)

@@ -47,16 +47,19 @@ WHERE payables.version <= excluded.version
 """  # noqa: S608  names are declared
 # What is known of a sheet is never unlearnt: that it was confirmed may arrive before that it was issued.
 _LAST = ("confirmed_at", "returned_at", "paid_at", "unpaid_at", "sent_at", "doubted_at", "undoubted_at")
-_TOLD = ("confirm_by", "due_on", "issued_at", *_LAST)
+_FAILED = ("failed_reason", "failed_account_id")
+_TOLD = ("confirm_by", "due_on", "issued_at", *_LAST, *_FAILED)
+_FAILED_LATER = "excluded.unpaid_at >= coalesce(t.unpaid_at, '-infinity')"
 _FILL_SHEETS = f"""
 INSERT INTO sheets AS t (sheet_id, institution_code, distributor_code, region, month, {", ".join(_TOLD)})
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::date[], $6::date[], $7::date[], $8::timestamptz[],
     $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[],
-    $15::timestamptz[]) ORDER BY 1
+    $15::timestamptz[], $16::text[], $17::uuid[]) ORDER BY 1
 ON CONFLICT (sheet_id) DO UPDATE SET issued_at = coalesce(t.issued_at, excluded.issued_at),
     due_on = coalesce(t.due_on, excluded.due_on),
     confirm_by = CASE WHEN excluded.returned_at > coalesce(t.returned_at, '-infinity') THEN excluded.confirm_by
         ELSE coalesce(t.confirm_by, excluded.confirm_by) END,
+    {", ".join(f"{name} = CASE WHEN {_FAILED_LATER} THEN excluded.{name} ELSE t.{name} END" for name in _FAILED)},
     {", ".join(f"{name} = greatest(t.{name}, excluded.{name})" for name in _LAST)}
 """  # noqa: S608  names are declared
 
@@ -77,6 +80,13 @@ _RECEIVING = (
     .label("receiving")
 )
 """How far the account is that the supplier of a sheet is paid to, as settlement finds it; None before one is named."""
+_FAILED_TO = (
+    sa.select(accounts.c.state)
+    .where(accounts.c.account_id == sheets.c.failed_account_id)
+    .scalar_subquery()
+    .label("failed_to")
+)
+"""What the account is now that the last payment of a sheet went to that failed."""
 
 _ACCEPTED = sa.func.coalesce(shipment_lines.c.quantity_accepted, 0)
 _COVERED = sa.func.least(shipment_lines.c.quantity_traced, _ACCEPTED)
@@ -153,7 +163,7 @@ def _sent(reach: Reach) -> sa.Executable:
 def _sheets(reach: Reach) -> sa.Executable:
     """Those that are no longer to come, the oldest first."""
     return (
-        sa.select(*(sheets.c[name] for name in _OF_SHEET if name in sheets.c), _RECEIVING)
+        sa.select(*(sheets.c[name] for name in _OF_SHEET if name in sheets.c), _FAILED_TO, _RECEIVING)
         .where(
             sheets.c.institution_code == sa.bindparam("institution_code"),
             sheets.c.distributor_code == sa.any_(sa.bindparam("distributor_codes", type_=sa.ARRAY(sa.Text))),

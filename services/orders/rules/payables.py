@@ -24,11 +24,13 @@ from shared.next_steps import (
     HeardOfPayment,
     NextStep,
     account_step,
+    again_step,
     agency,
     bank_step,
     day_over,
     distributor,
     doubt_step,
+    other_account_step,
     recall_step,
 )
 from shared.values import frozen
@@ -100,6 +102,9 @@ class Sheet(HeardOfPayment):
     doubted_at: datetime | None = None
     undoubted_at: datetime | None = None
     """when the bank said both of a payment of it, and when the agency had found out of all"""
+    failed_reason: str | None = None
+    failed_account_id: UUID | None = None
+    failed_to: str | None = None
     receiving: str | None = None
     """how far the account is that its distributor is paid to: `named`, `confirmed`; None before one is named"""
 
@@ -127,7 +132,8 @@ class Known:
 class _Ask(IntEnum):
     """What is asked for, in the order in which it is told."""
 
-    DISPUTE, RECALL, CAPTURE, ISSUE, CONFIRM, FIND_OUT, SENDING, PAY, ACCOUNT, PAY_LATER = range(10)
+    DISPUTE, RECALL, CAPTURE, ISSUE, CONFIRM, PAY, AS_SHEET, PAY_LATER = range(8)
+    """`AS_SHEET`: what its sheet waits for, in the words of settlement, which name no line"""
 
 
 class _Wait(NamedTuple):
@@ -135,7 +141,7 @@ class _Wait(NamedTuple):
 
     ask: _Ask
     by: datetime | None
-    about: RecalledLot | Sheet | str | None = None
+    about: RecalledLot | Sheet | NextStep | str | None = None
 
 
 class _Part(NamedTuple):
@@ -151,12 +157,14 @@ def money_steps(line: Line, buyer: Actor, known: Known) -> list[NextStep]:
     sheets, recalled = known.sheets.get(line.distributor_code), known.recalled
     for sent in known.sent:
         if sent.line_number == line.line_number and sent.quantity_accepted and sent.codes_required is not None:
-            for wait, yuan in _waits(sent, recalled.get(sent.lot), sheets):
+            for wait, yuan in _waits(line, sent, recalled.get(sent.lot), sheets):
                 waiting[wait].append(_Part(sent, yuan))
     return [_step(line, buyer, wait, waiting[wait]) for wait in sorted(waiting, key=lambda wait: wait.ask)]
 
 
-def _waits(sent: Sent, recall: RecalledLot | None, sheets: Sequence[Sheet] | None) -> Iterator[tuple[_Wait, Decimal]]:
+def _waits(
+    line: Line, sent: Sent, recall: RecalledLot | None, sheets: Sequence[Sheet] | None
+) -> Iterator[tuple[_Wait, Decimal]]:
     """Each thing that goods wait for, with the money that waits for it."""
     if sent.disputed is not None:
         yield _Wait(_Ask.DISPUTE, day_over(sent.resolve_by or sent.due_on), sent.disputed), Decimal(0)
@@ -168,26 +176,39 @@ def _waits(sent: Sent, recall: RecalledLot | None, sheets: Sequence[Sheet] | Non
         yield _Wait(_Ask.CAPTURE, sent.codes_by), Decimal(0)
     sheet, yuan = _sheet_of(sent, sheets or ())
     if (yuan > 0 and sent.paid_yuan < sent.amount_yuan) or (sheet is not None and sheet.in_doubt):
-        yield from ((wait, yuan) for wait in _moving(sent, sheet, seen=sheets is not None))
+        yield from ((wait, yuan) for wait in _moving(line, sent, sheet, seen=sheets is not None))
 
 
-def _moving(sent: Sent, sheet: Sheet | None, *, seen: bool) -> Iterator[_Wait]:
+def _moving(line: Line, sent: Sent, sheet: Sheet | None, *, seen: bool) -> Iterator[_Wait]:
     """Who moves money that codes hold no more; `seen`: the caller may see the sheets."""
     due = day_over((sheet and sheet.due_on) or sent.due_on)
+    of_sheet = [] if sheet is None else list(_of_sheet(line, sheet, due))
     if not seen:
         yield _Wait(_Ask.PAY_LATER, due)
     elif sheet is None:
         yield _Wait(_Ask.ISSUE, sent.sheet_by)
     elif not sheet.confirmed:
         yield _Wait(_Ask.CONFIRM, day_over(sheet.confirm_by), sheet)
-    elif sheet.sending:
-        yield _Wait(_Ask.SENDING, due)
-    elif sheet.in_doubt:
-        yield _Wait(_Ask.FIND_OUT, due)
-    elif sheet.receiving == CONFIRMED:
+    elif not of_sheet:
         yield _Wait(_Ask.PAY, due)
-    if sheet is not None and sheet.receiving != CONFIRMED and not (sheet.sending or sheet.in_doubt):
-        yield _Wait(_Ask.ACCOUNT, due, sheet.receiving)
+    yield from (_Wait(_Ask.AS_SHEET, step.by, step) for step in of_sheet)
+
+
+def _of_sheet(line: Line, sheet: Sheet, due: datetime | None) -> Iterator[NextStep]:
+    """What settlement says that a sheet waits for, beside its confirmation and its first payment."""
+    supplier = distributor(line.distributor_code, line.distributor_name)
+    if sheet.receiving != CONFIRMED and not (sheet.sending or sheet.in_doubt):
+        yield account_step(named=sheet.receiving == NAMED, supplier=supplier, region=line.region, by=due)
+    elif not sheet.confirmed:
+        return
+    elif sheet.sending:
+        yield bank_step(due)
+    elif sheet.in_doubt:
+        yield doubt_step(line.region, due)
+    elif sheet.failed_for is not None:
+        yield again_step(line.region, sheet.failed_for, due)
+        if sheet.account_failed:
+            yield other_account_step(supplier, sheet.failed_for, due)
 
 
 def _sheet_of(sent: Sent, sheets: Sequence[Sheet]) -> tuple[Sheet | None, Decimal]:
@@ -213,13 +234,8 @@ def _step(line: Line, buyer: Actor, wait: _Wait, parts: Sequence[_Part]) -> Next
     match wait.ask, wait.about:
         case _, RecalledLot() as recall:
             return recall_step(recall, unpaid)
-        case _Ask.ACCOUNT, receiving:
-            supplier = distributor(line.distributor_code, line.distributor_name)
-            return account_step(named=receiving == NAMED, supplier=supplier, region=line.region, by=wait.by)
-        case _Ask.FIND_OUT, _:
-            return doubt_step(line.region, wait.by)
-        case _Ask.SENDING, _:
-            return bank_step(wait.by)
+        case _, NextStep() as step:
+            return step
         case _Ask.DISPUTE, reason:
             what = Said("settle the dispute over line {line}: {reason}", line=line.line_number, reason=reason)
         case _, Sheet() as sheet:

@@ -60,6 +60,8 @@ sheets = sa.Table(
     sa.Column("sent_at", sa.DateTime(timezone=True)),
     sa.Column("doubted_at", sa.DateTime(timezone=True)),
     sa.Column("undoubted_at", sa.DateTime(timezone=True)),
+    sa.Column("failed_reason", sa.Text),
+    sa.Column("failed_account_id", sa.Uuid),
     sa.Index("ix_sheets_parties", "institution_code", "distributor_code", "month"),
     info=private(("institution_code", "distributor_code"), "region"),
 )

@@ -105,12 +105,22 @@ async def test_a_line_confirmed_in_part_does_not_remedy_its_own_refusal(
 
 
 @pytest.mark.parametrize("first", ["failed", "paid"])
-@pytest.mark.parametrize(("hour", "state"), [(2, "resolved"), (0, "open")])
+@pytest.mark.parametrize(
+    ("returned", "hour", "state"),
+    [
+        (False, 2, "resolved"),
+        (False, 1, "resolved"),  # what is paid is not refused
+        (False, 0, "open"),
+        (True, 2, "resolved"),
+        (True, 1, "open"),  # what comes back was paid
+        (True, 0, "open"),
+    ],
+)
 async def test_a_failed_payment_is_trouble_until_the_sheet_is_paid(
-    worker: WorkerInHand, raised: Rows, first: str, hour: int, state: str
+    worker: WorkerInHand, raised: Rows, first: str, returned: bool, hour: int, state: str
 ) -> None:
     story = Story()
-    failed, paid = (1, story.failed()), (hour, story.paid())
+    failed, paid = (1, story.failed(returned=returned)), (hour, story.paid())
     await told_at(worker, *([failed, paid] if first == "failed" else [paid, failed]))
     (alert,) = await raised()
     assert (alert["kind"], alert["about"], alert["about_id"], alert["state"]) == (
@@ -189,6 +199,15 @@ async def test_a_sheet_that_fails_twice_is_one_alert_and_after_a_payment_another
     await told_at(worker, (1, story.failed()), (2, story.failed()))
     assert len(await raised()) == 1
     await told_at(worker, (3, story.paid()), (4, story.failed()))
+    assert [row["state"] for row in await raised()] == ["resolved", "open"]
+
+
+async def test_money_that_comes_back_of_a_payment_that_was_refused_and_made_after_all_is_another_alert(
+    worker: WorkerInHand, raised: Rows
+) -> None:
+    story, payment = Story(), uuid7()
+    refused, back = (story.failed(payment_id=payment, returned=returned) for returned in (False, True))
+    await told_at(worker, (1, refused), (2, story.paid(payment_id=payment)), (3, back))
     assert [row["state"] for row in await raised()] == ["resolved", "open"]
 
 

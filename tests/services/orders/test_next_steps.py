@@ -12,7 +12,18 @@ from services.orders.rules.lines import Line
 from services.orders.rules.orders import Book, Order, next_steps
 from services.orders.rules.payables import Known, Sent, Sheet
 from services.orders.rules.recalls import RecalledLot
-from shared.next_steps import PLATFORM, Actor, NextStep, Role, agency, day_over, distributor, hospital
+from shared.next_steps import (
+    PLATFORM,
+    Actor,
+    NextStep,
+    Role,
+    agency,
+    bank_step,
+    day_over,
+    distributor,
+    doubt_step,
+    hospital,
+)
 
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
 CONFIRM_BY, DELIVER_BY = NOW + timedelta(hours=24), NOW + timedelta(hours=72)
@@ -263,6 +274,34 @@ def test_money_on_several_sheets_waits_for_the_oldest_that_is_not_paid(
 def test_a_part_on_a_sheet_is_paid_though_codes_were_lost_since() -> None:
     lost = sent(traced=80, on_sheets={str(UUID(int=3)): "100.00"}, moved_at=LATER)
     assert steps(lost, sheets=(sheet(confirmed=True),)) == [capture(20), pay("100.00")]
+
+
+REASON = "账户不存在"
+AGAIN = NextStep(who=FUND, what=f"take the sheet into another payment run; the bank did not pay: {REASON}", by=DUE)
+OTHER = NextStep(
+    who=SELLER, what=f"name another receiving account if this is why the bank did not pay: {REASON}", by=DUE
+)
+ACCOUNT = UUID(int=7)
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        ({}, [AGAIN, OTHER]),
+        ({"failed_account_id": ACCOUNT, "failed_to": "confirmed"}, [AGAIN, OTHER]),
+        ({"failed_account_id": ACCOUNT, "failed_to": "replaced"}, [AGAIN]),
+        ({"sent_at": NOW + timedelta(days=43)}, [bank_step(DUE)]),
+        ({"doubted_at": NOW + timedelta(days=43)}, [doubt_step("330102", DUE)]),
+        ({"failed_reason": None}, [pay("100.00")]),  # told by an earlier version
+        ({"paid_at": NOW + timedelta(days=43)}, [ISSUE]),
+    ],
+)
+def test_money_that_the_bank_did_not_pay_waits_for_what_its_sheet_waits_for(
+    since: dict[str, Any], expected: list[NextStep]
+) -> None:
+    failed = sheet(confirmed=True, **{**UNPAID, "failed_reason": REASON, **since})
+    on_sheet = sent(on_sheets={str(failed.sheet_id): "100.00"}, moved_at=LATER)
+    assert steps(on_sheet, sheets=(failed,)) == expected
 
 
 NAME = "name a receiving account for region 330102 or one around it; nothing is paid without"

@@ -197,6 +197,7 @@ async def test_a_payment_that_the_bank_refused_is_told_and_leaves_what_is_paid(
     seen = await hand.see(f"/orders/{shipment['order_id']}")
     deed = (await hand.see(f"/orders/{shipment['order_id']}/timeline"))["deeds"][-1]
     assert (seen["paid_yuan"], deed["action"], deed["detail"]["reason"]) == ("300.00", "payment_failed", "账户已销户")
+    assert "changes" not in deed["detail"]
 
 
 @pytest.mark.parametrize("together", [False, True])
