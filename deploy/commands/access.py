@@ -12,8 +12,8 @@ from shared.identity import ROLES
 PAGE = "access.md"
 HEAD = """# Who may do what
 
-Made by `jicai access` from `shared/access/`. **own**: rows of which the caller's organisation is a party. **region**: rows of
-the caller's region and those under it. **all**: every row. Empty: the role may not. A token may carry narrower scopes:
+Made by `jicai access` from `shared/access/`. **own**: rows of which the caller's organisation is a party. **region**: these, and
+rows of the caller's region and those under it. **all**: every row. Empty: the role may not. A token may carry narrower scopes:
 `<service>:read` for reading, `<service>:write` for everything else, `<service>:<operation>` for that one alone.
 
 **key**: an `Idempotency-Key` is *needed* where what is written has no natural key, so that sent twice it would happen twice

@@ -159,16 +159,20 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
 
 
 async def _doubt(tx: Tx, who: Caller, payment: Payment, answer: BankAnswer, detail: str) -> Payment:
-    """Keeps what the bank said against its own word, and says that the payment is in doubt where it was the contrary."""
+    """Tells of an answer that does not fit; one against the bank's own word is heard, and puts the payment in doubt.
+
+    What is said of a payment that was not sent is not heard: the same words may be the answer once it is.
+    """
     told = {name: getattr(answer, name) for name in ("paid_at", "reason", "bank_reference")}
     said = {"detail": detail, "answer": answer.verdict, **told}
     history.note(tx, who, payment.id, "contradicted", parties_of_payment(payment), said)
+    if (payment.state, answer.verdict) not in rules.DOUBTFUL:
+        return payment
+    about_sheet = {"payment_id": payment.id, **said}
+    history.note(tx, who, payment.sheet_id, "payment_contradicted", parties_of_payment(payment), about_sheet)
     after = rules.heard(payment, answer)
-    if (payment.state, answer.verdict) in rules.DOUBTFUL:
-        about_sheet = {"payment_id": payment.id, **said}
-        history.note(tx, who, payment.sheet_id, "payment_contradicted", parties_of_payment(payment), about_sheet)
-        after = replace(after, contradicted_at=clock.now(), version=after.version + 1)
-        outbox.record(tx, doubted_fact(after, in_doubt=True), after.version)
+    after = replace(after, contradicted_at=clock.now(), version=payment.version + 1)
+    outbox.record(tx, doubted_fact(after, in_doubt=True), after.version)
     await store_payments(tx, [after])
     return after
 
@@ -216,10 +220,10 @@ async def settle(
     await store_payments(tx, [payment for payment in said if not before[payment.id].in_doubt] + ended)
     await store(tx, list(sheets.values()))
     done = await run_queries.finish_runs(tx, [payment.run_id for payment in said])
-    for run_id, agency_code, region in done:
+    for run_id, region in done:
         changes = {"state": [APPROVED, DONE]}
-        history.note(tx, who, run_id, "done", Parties(supplier_code=agency_code, region=region), {"changes": changes})
-    await deadlines.cancel(tx, ASK_BANK, [str(run_id) for run_id, _, _ in done])
+        history.note(tx, who, run_id, "done", Parties(region=region), {"changes": changes})
+    await deadlines.cancel(tx, ASK_BANK, [str(run_id) for run_id, _ in done])
 
 
 def _say(

@@ -261,8 +261,8 @@ async def _store(
 
 
 def parties_of_run(run: Run) -> Parties:
-    """A run is the agency's and its region's."""
-    return Parties(supplier_code=run.agency_code, region=run.region)
+    """A run is its region's alone: the agency that made it may have offices that see less of what it pays."""
+    return Parties(region=run.region)
 
 
 def parties_of_payment(payment: Payment) -> Parties:

@@ -76,6 +76,10 @@ _STATE = sa.case(
     else_=payables.c.state,
 )
 """The state that people are shown, as `Seen.state`."""
+_AWAITING_CODES = sa.and_(
+    payables.c.codes_required, payables.c.quantity_released - payables.c.quantity_uncovered < payables.c.quantity
+)
+"""As `Payable.quantity_awaiting_codes` counts."""
 
 _PARTS = (
     "SELECT l.payable_id, l.sheet_id, CASE WHEN l.disputed_at IS NULL THEN l.amount_yuan ELSE 0.00 END AS amount_yuan"
@@ -179,6 +183,7 @@ async def payables_page(
     institution: str | None = None,
     distributor: str | None = None,
     state: str | None = None,
+    awaiting_codes: bool | None = None,
     month: date | None = None,
     due_before: date | None = None,
     sheet_id: UUID | None = None,
@@ -202,6 +207,8 @@ async def payables_page(
         wanted = wanted.where(sa.select(sheet_lines.c.payable_id).where(*on_it).exists())
     if state is not None:
         wanted = wanted.where(_STATE == state)  # noqa: SIM300  a column
+    if awaiting_codes is not None:
+        wanted = wanted.where(_AWAITING_CODES if awaiting_codes else sa.not_(_AWAITING_CODES))
     if due_before is not None:
         wanted = wanted.where(payables.c.due_on < due_before)
     if after is not None:

@@ -44,7 +44,7 @@ _FINISH = (
     "UPDATE payment_runs AS r SET state = 'done', version = r.version + 1"
     " WHERE r.id = ANY($1::uuid[]) AND r.state = 'approved' AND NOT EXISTS"
     " (SELECT FROM payments AS p WHERE p.run_id = r.id AND p.state IN ('planned', 'sending'))"
-    " RETURNING r.id, r.agency_code, r.region"
+    " RETURNING r.id, r.region"
 )
 _ASK_AGAIN = (
     "UPDATE payment_runs SET asked_times = asked_times + 1 WHERE id = ANY($1::uuid[]) AND state = 'approved'"
@@ -54,7 +54,7 @@ _LOCK = "SELECT id FROM payment_runs WHERE id = ANY($1::uuid[]) ORDER BY id FOR 
 
 
 def _within(tx: Tx) -> sa.ColumnElement[bool]:
-    condition: sa.ColumnElement[bool] = seen_by(tx.scope, (payment_runs.c.agency_code,), payment_runs.c.region)
+    condition: sa.ColumnElement[bool] = seen_by(tx.scope, (), payment_runs.c.region)
     return condition
 
 
@@ -77,8 +77,8 @@ async def runs_page(tx: Tx, *, state: str | None, after: UUID | None, rows: int)
     return await tx.all(Run, wanted)
 
 
-async def finish_runs(tx: Tx, ids: Sequence[UUID]) -> list[tuple[UUID, str, str]]:
-    """Closes those of the runs that wait for no answer any more; returns id, agency and region of each.
+async def finish_runs(tx: Tx, ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
+    """Closes those of the runs that wait for no answer any more; returns id and region of each.
 
     The rows are locked first, so that of two who answer the last payments at once one sees them all answered.
     """

@@ -60,6 +60,13 @@ async def list_payables(
     state: Annotated[
         Literal["awaiting_codes", "released", "sheeted", "held", "paid", "recalled"] | None, Query()
     ] = None,
+    awaiting_codes: Annotated[
+        bool | None,
+        Query(
+            description="true: codes are missing of all or a part, whatever the state of the rest, as"
+            " quantity_awaiting_codes tells; false: of nothing"
+        ),
+    ] = None,
     month: MonthHere = None,
     due_before: Annotated[date | None, Query(description="due before this day")] = None,
     sheet_id: Annotated[UUID | None, Query()] = None,
@@ -71,6 +78,7 @@ async def list_payables(
         institution=institution,
         distributor=distributor,
         state=state,
+        awaiting_codes=awaiting_codes,
         month=month.replace(day=1) if month else None,
         due_before=due_before,
         sheet_id=sheet_id,

@@ -141,7 +141,7 @@ def resolved(payable: Payable) -> Payable:
     """The payable free for a later sheet; raises PayableNotHeld."""
     if payable.held_reason is None:
         raise PayableNotHeld(
-            "Payable {id} is {state}; only a held one can be resolved.", id=payable.id, state=payable.state
+            "No dispute over payable {id} is open; only one that is held can be resolved.", id=payable.id
         )
     return replace(
         payable,

@@ -15,7 +15,7 @@ from services.settlement.rules.ledger import Posting
 from services.settlement.rules.sheets import PAYING, REVIEWED, Paying
 from shared import clock, money
 from shared.errors import Fault, Said
-from shared.next_steps import NextStep, agency, day_over, doubt_step
+from shared.next_steps import NextStep, again_step, day_over, doubt_step
 from shared.values import frozen
 
 PLANNED, SENDING, PAID, FAILED, WITHDRAWN = STATES = ("planned", "sending", "paid", "failed", "withdrawn")
@@ -142,7 +142,7 @@ def answered(payment: Payment, answer: BankAnswer, at: datetime) -> tuple[Paymen
             bank_reference=answer.bank_reference or payment.bank_reference,
         )
         return heard(after, answer), posting
-    says_nothing = answer.verdict in {Verdict.PENDING, Verdict.UNKNOWN} and payment.state == SENDING
+    says_nothing = answer.verdict in {Verdict.PENDING, Verdict.UNKNOWN} and payment.state in SENT
     if says_nothing or (payment.state, answer.verdict) in SAID_BEFORE:
         return payment, None
     since = payment.answered_at or payment.sent_at
@@ -225,8 +225,7 @@ def next_step(payment: Payment) -> NextStep | None:
         who, what = PAYING[_how_far(payment)](payment.region)
         return NextStep(who=who, what=what, by=day_over(payment.due_on))
     if payment.state == FAILED and payment.sheet_state == REVIEWED:
-        what = Said("mend the cause ({reason}) and take the sheet into another run", reason=payment.reason)
-        return NextStep(who=agency(payment.region), what=what, by=day_over(payment.due_on))
+        return again_step(payment.region, payment.reason or "", day_over(payment.due_on))
     return None
 
 

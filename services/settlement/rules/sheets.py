@@ -19,12 +19,14 @@ from shared.next_steps import (
     Actor,
     NextStep,
     account_step,
+    again_step,
     agency,
     bank_step,
     day_over,
     distributor,
     doubt_step,
     hospital,
+    other_account_step,
 )
 from shared.values import frozen
 
@@ -188,7 +190,7 @@ def next_step(sheet: Sheet) -> NextStep | None:
             what = Said("review the sheet, or send it back")
             return NextStep(who=office, what=what, by=day_over(sheet.review_by))
         case "reviewed":
-            return _account_step(sheet) or NextStep(who=office, what=_paying(sheet), by=day_over(sheet.due_on))
+            return _account_step(sheet) or _pay_step(sheet)
         case "in_run":
             who, what = PAYING[sheet.paying or Paying.PLANNED](sheet.region)
             return NextStep(who=who, what=what, by=day_over(sheet.due_on))
@@ -204,20 +206,21 @@ def next_steps(sheet: Sheet) -> list[NextStep]:
     return own if account is None else [*own, account]
 
 
-def _paying(sheet: Sheet) -> Said:
+def _pay_step(sheet: Sheet) -> NextStep:
     """What the agency does with a reviewed sheet: the first time, and after a payment that failed."""
+    due = day_over(sheet.due_on)
     if sheet.failed_for:
-        return Said("take the sheet into another payment run; the bank did not pay: {reason}", reason=sheet.failed_for)
-    return Said("take the sheet into a payment run")
+        return again_step(sheet.region, sheet.failed_for, due)
+    return NextStep(who=agency(sheet.region), what=Said("take the sheet into a payment run"), by=due)
 
 
 def _other_account_step(sheet: Sheet) -> NextStep | None:
-    """What the supplier mends where its account is why a payment failed, which only the bank's words tell."""
-    if sheet.state != REVIEWED or sheet.in_doubt or sheet.failed_to != accounts.CONFIRMED:
+    """What the supplier mends while the account is the same to which a payment failed."""
+    failed = sheet.state == REVIEWED and not sheet.in_doubt and sheet.failed_to == accounts.CONFIRMED
+    if not failed or sheet.failed_for is None:
         return None
-    what = Said("name another receiving account if this is why the bank did not pay: {reason}", reason=sheet.failed_for)
-    who = distributor(sheet.distributor_code, sheet.distributor_name)
-    return NextStep(who=who, what=what, by=day_over(sheet.due_on))
+    supplier = distributor(sheet.distributor_code, sheet.distributor_name)
+    return other_account_step(supplier, sheet.failed_for, day_over(sheet.due_on))
 
 
 def _account_step(sheet: Sheet) -> NextStep | None:

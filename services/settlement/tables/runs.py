@@ -32,6 +32,6 @@ payment_runs = sa.Table(
         name="two_persons",
     ),
     sa.CheckConstraint("payment_count > 0 AND amount_yuan > 0", name="positive"),
-    info=private(("agency_code",), "region"),
+    info=private((), "region"),
 )
 sa.Index("ix_payment_runs_region", payment_runs.c.region, payment_runs.c.id)

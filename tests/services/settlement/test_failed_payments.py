@@ -4,10 +4,17 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from services.settlement.rules.payments import Verdict
+import pytest
 
-from .conftest import AGENCY_A, AGENCY_B, CLOSED, SUPPLIER, Stage, delivery
+from services.settlement.gateways import FileBank
+from services.settlement.handlers.payments import record_answers
+from services.settlement.rules.payments import BankAnswer, Verdict
+from shared.history import BY_ITSELF
+from tests.house import WorkerInHand
 
+from .conftest import AGENCY_A, AGENCY_B, CLOSED, SUPPLIER, Stage, delivery, with_bank
+
+HEADER = "payment_id,result,paid_at,reason"
 REFUSAL = "scripted refused"
 FIND_OUT = (
     "find out with the bank whether the payment was made, of which it has said both; then confirm it if it was made and"
@@ -31,10 +38,24 @@ async def refused(
     return f"/sheets/{sheet['id']}", payment
 
 
-async def answer(stage: Stage, payment: dict[str, Any], rows: str) -> Any:
+async def planned(stage: Stage) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A run that nobody has approved, and its payment."""
+    await stage.reviewed(delivery())
+    stage.worker = WorkerInHand(with_bank(stage.worker.service, FileBank(None)), stage.worker.database)
+    run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
+    (payment,) = (await stage.get("/payments"))["items"]
+    return run, payment
+
+
+async def send(stage: Stage, run: dict[str, Any]) -> None:
+    await stage.post(f"/payment-runs/{run['id']}/approval", AGENCY_B, status=202)
+    await stage.worker.do_jobs()
+
+
+async def answer(stage: Stage, payment: dict[str, Any], rows: str, header: str = HEADER) -> Any:
     path = f"/payment-runs/{payment['run_id']}/result-file"
     head = {**stage.caller(*AGENCY_B), "content-type": "text/csv"}
-    taken = await stage.client.post(path, content=f"payment_id,result,paid_at,reason\n{rows}\n", headers=head)
+    taken = await stage.client.post(path, content=f"{header}\n{rows}\n", headers=head)
     assert taken.status_code == 200, taken.text
     return taken.json()
 
@@ -92,3 +113,57 @@ async def test_a_time_in_the_future_is_refused_in_the_time_of_the_file(stage: St
     taken = await answer(stage, payment, f"{payment['id']},paid,2099-01-01 10:00:00,")
     ((fault,),) = [row["errors"] for row in taken["refused"]]
     assert fault["allowed"] == "up to 2025-04-02T00:00:00+08:00"
+
+
+async def test_what_the_bank_says_of_a_payment_before_it_was_sent_is_no_answer_to_it(stage: Stage) -> None:
+    run, payment = await planned(stage)
+    row = f"{payment['id']},paid,,"
+    for _ in range(2):
+        early = await answer(stage, payment, row)
+        assert ([one["code"] for one in early["refused"]], early["unchanged"]) == (["payment_not_open"], 0)
+    await send(stage, run)
+    assert (await answer(stage, payment, row))["paid"] == 1
+    assert (await stage.get(f"/payments/{payment['id']}"))["state"] == "paid"
+    await stage.ledger_agrees()
+
+
+async def test_what_the_bank_said_too_early_does_not_hide_that_it_paid_what_it_had_refused(stage: Stage) -> None:
+    run, payment = await planned(stage)
+    row = f"{payment['id']},paid,,"
+    await answer(stage, payment, row)
+    await send(stage, run)
+    assert (await answer(stage, payment, f"{payment['id']},refused,,余额不足"))["failed"] == 1
+    assert [one["code"] for one in (await answer(stage, payment, row))["refused"]] == ["payment_not_open"]
+    assert (await stage.get(f"/payments/{payment['id']}"))["contradicted_at"] is not None
+    assert (await stage.post("/payment-runs", AGENCY_A, {}, 409))["code"] == "nothing_to_pay"
+
+
+async def test_what_the_bank_says_of_a_payment_that_was_withdrawn_is_refused_each_time(stage: Stage) -> None:
+    run, payment = await planned(stage)
+    await stage.post(f"/payment-runs/{run['id']}/rejection", AGENCY_B, {"reason": "待核实"})
+    for _ in range(2):
+        heard = await answer(stage, payment, f"{payment['id']},paid,,")
+        assert [one["code"] for one in heard["refused"]] == ["payment_not_open"]
+
+
+async def test_a_row_that_was_refused_for_its_amount_or_time_does_not_count_as_said(stage: Stage) -> None:
+    run, payment = await planned(stage)
+    await send(stage, run)
+    stage.drive(CLOSED + timedelta(days=1))
+    for cells, fault in (("paid,2025-03-31 10:00:00,1234.00", "/paid_at"), ("paid,,1.00", "/amount_yuan")):
+        wrong = await answer(stage, payment, f"{payment['id']},{cells}", "payment_id,result,paid_at,amount_yuan")
+        assert [one["pointer"].removeprefix("/2") for one in wrong["refused"][0]["errors"]] == [fault]
+    assert (await answer(stage, payment, f"{payment['id']},paid,,"))["paid"] == 1
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PENDING, Verdict.UNKNOWN])
+@pytest.mark.parametrize("state", ["paid", "failed"])
+async def test_a_bank_that_knows_nothing_yet_does_not_contradict_what_it_said_in_a_file(
+    stage: Stage, verdict: Verdict, state: str
+) -> None:
+    _, payment = await refused(stage, Verdict.PAID if state == "paid" else Verdict.REFUSED, state)
+    told_before = await stage.get(f"/payments/{payment['id']}/timeline")
+    async with stage.worker.database.transaction() as tx:
+        assert await record_answers(tx, BY_ITSELF, [BankAnswer(UUID(payment["id"]), verdict)]) == [None]
+    assert await stage.get(f"/payments/{payment['id']}/timeline") == told_before
+    assert (await stage.get(f"/payments/{payment['id']}")) == payment

@@ -138,7 +138,7 @@ def test_a_payable_on_a_sheet_still_waits_for_the_codes_of_the_rest() -> None:
             "failed",
             True,
             "reviewed",
-            NextStep(who=OFFICE, what="mend the cause (账户不存在) and take the sheet into another run"),
+            NextStep(who=OFFICE, what="take the sheet into another payment run; the bank did not pay: 账户不存在"),
         ),
         ("failed", True, "in_run", None),
         ("failed", True, "paid", None),

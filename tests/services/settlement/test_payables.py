@@ -243,6 +243,24 @@ async def test_a_payable_shows_its_due_date_and_whom_it_waits_for(stage: Stage) 
         assert (await stage.get(f"/payables?{nothing}", HOSPITAL))["items"] == []
 
 
+async def test_what_still_waits_for_codes_is_found_whatever_the_state_of_the_rest(stage: Stage) -> None:
+    accepted = delivery(line(45), line(45), line(45), line(45, kind="slice"), at=WITH_CODES)
+    await stage.worker.deliver(accepted)
+    await stage.worker.deliver(covered(accepted, 4, 0), sequence=2)
+    await stage.worker.deliver(covered(accepted, 45, 1), sequence=2)
+    await stage.worker.deliver(covered(accepted, 44, 1), sequence=3)
+
+    async def found(query: str) -> list[tuple[str, int]]:
+        items = (await stage.get(f"/payables?{query}", HOSPITAL))["items"]
+        return sorted((one["state"], one["quantity_awaiting_codes"]) for one in items)
+
+    assert await found("awaiting_codes=true") == [("awaiting_codes", 45), ("released", 1), ("released", 41)]
+    assert await found("awaiting_codes=false") == [("released", 0)]
+    stage.drive(datetime(2026, 4, 1, tzinfo=UTC))
+    await stage.worker.meet_deadlines()
+    assert await found("awaiting_codes=true&state=sheeted") == [("sheeted", 1), ("sheeted", 41)]
+
+
 async def test_pages_of_payables_hold_each_once(stage: Stage) -> None:
     await stage.worker.deliver(delivery(*(line() for _ in range(7))))
     seen, path = [], "/payables?limit=3"

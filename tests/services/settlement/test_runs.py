@@ -87,6 +87,22 @@ async def test_an_agency_pays_and_sees_its_own_region_only(stage: Stage) -> None
         await stage.post("/payment-runs", who, {}, 403)
 
 
+@pytest.mark.parametrize("region", ["350100", "330102"], ids=["another region", "a part of it"])
+async def test_a_colleague_whose_region_does_not_cover_a_run_can_do_nothing_with_it(stage: Stage, region: str) -> None:
+    await stage.reviewed(delivery())
+    run = f"/payment-runs/{(await stage.post('/payment-runs', AGENCY_A, {}, 201))['id']}"
+    colleague = ("agency", AGENCY_A[1], region, "person D")
+    assert (await stage.get("/payment-runs", colleague))["items"] == []
+    for verb, body in (("approval", None), ("rejection", {"reason": "待核实"}), ("result-file", None)):
+        await stage.post(f"{run}/{verb}", colleague, body, 404)
+    for about in ("", "/timeline", "/payment-file"):
+        answer = await stage.client.get(f"{run}{about}", headers=stage.caller(*colleague))
+        assert answer.status_code == 404, about
+    assert (await stage.get(run))["state"] == "made"
+    whole = ("agency", AGENCY_A[1], "330000", "person E")
+    await stage.post(f"{run}/approval", whole, status=202)
+
+
 async def test_of_two_runs_made_at_once_one_holds_the_sheet(stage: Stage) -> None:
     (sheet,) = await stage.reviewed(delivery())
     body = {"sheet_ids": [sheet["id"]]}

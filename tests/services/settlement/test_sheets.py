@@ -253,6 +253,8 @@ async def test_bulk_disputes_and_resolutions_answer_each_by_itself(stage: Stage)
     free = [{"payable_id": each["payable_id"], "reason": "z"} for each in (*lines, lines[0])]
     answered = await stage.post("/payables/resolutions/bulk", HOSPITAL, free)
     assert [item["status"] for item in answered["items"]] == [200, 200, 409]
+    twice = f"No dispute over payable {lines[0]['payable_id']} is open; only one that is held can be resolved."
+    assert answered["items"][2]["problem"]["detail"] == twice
     await stage.ledger_agrees()
 
 
