@@ -69,11 +69,11 @@ async def _at_once() -> None:
     """Nothing more is to be said."""
 
 
-def work_alone(service: Service, host: str, ops_port: int) -> None:
+def work_alone(service: Service, host: str, ops_port: int, *, catching_up: bool = False) -> None:
     """The worker of one service until told to stop; raises CannotStart."""
     settings = told(service.settings)
     bus = kafka_bus(service, settings)
-    worker = Worker(service, settings, bus)
+    worker = Worker(service, settings, bus, catching_up=catching_up)
     clock.allow_driving(settings.driven_clock, settings.clock_file)
     verifier = Verifier(trusted(settings), service.name, settings.limits)
     app = operations_of(worker, bus, verifier)

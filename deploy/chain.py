@@ -39,24 +39,27 @@ class Chain:
     @property
     def whole(self) -> bool:
         """Nothing is lost, doubled, stuck or out of order."""
-        return not any(
-            (
-                self.without_payable,
-                self.without_receipt,
-                self.payables_without_line,
-                self.receipts_without_line,
-                self.doubled,
-                self.other_amounts,
-                self.paid_untold,
-                self.told_unpaid,
-                self.ledger_sum,
-                self.unbalanced,
-                self.gaps,
-                self.unsent,
-                self.dead,
-            )
-        )
+        return not any(getattr(self, name) for name in self.__annotations__ if name != "accepted")
 
+    @property
+    def faults(self) -> list[str]:
+        """In sentences: what two services do not say the same of, and what the ledger does not."""
+        counts = {name: getattr(self, name) for name in FAULTS}
+        return [f"{FAULTS[name]}: {count}" for name, count in counts.items() if count]
+
+
+FAULTS = {
+    "without_payable": "accepted lines of orders without a payable in settlement",
+    "payables_without_line": "payables of settlement for no line that orders has as accepted",
+    "without_receipt": "accepted lines of orders without a receipt in traceability",
+    "receipts_without_line": "receipts of traceability for no line that orders has as accepted",
+    "doubled": "payables or receipts beside another of the same line",
+    "other_amounts": "payables of settlement for another quantity or amount than orders has accepted",
+    "paid_untold": "payables that settlement has paid, and orders knows nothing or another amount of it",
+    "told_unpaid": "payables that are paid in orders alone: settlement knows no payment of them",
+    "ledger_sum": "yuan on the accounts of the ledger that the payables of settlement do not explain",
+    "unbalanced": "payables of settlement that are not what their postings in the ledger say",
+}
 
 SERVICES = ("listing", "orders", "settlement", "traceability", "alerts")
 # An event that neither follows the one before of its subject by one nor says again what stands: under the newest version of
@@ -97,6 +100,12 @@ SELECT count(*) FROM (
 
 UNSENT = "SELECT count(*) FROM outbox WHERE sent_at IS NULL"
 DEAD = "SELECT count(*) FROM dead_letters WHERE state IN ('dead', 'waiting')"
+OF_EACH = {
+    "gaps": (GAPS, "events that do not follow the one before of their subject"),
+    "unsent": (UNSENT, "events that are not sent"),
+    "dead": (DEAD, "dead letters, and what waits behind them (`jicai dead list`)"),
+}
+"""What each service has by itself: how it is counted, and what that is."""
 ACCEPTED = """
 SELECT s.id AS key, s.quantity_accepted AS units, round(s.quantity_accepted * l.unit_price_yuan, 2) AS yuan
 FROM shipment_lines s JOIN order_lines l ON l.id = s.order_line_id WHERE s.quantity_accepted > 0
@@ -135,7 +144,7 @@ async def inspect(url_of: Callable[[str], str]) -> Chain:
             found["paid_untold"] += bool(paid) and paid != told
             found["told_unpaid"] += not paid
         for each in databases.values():
-            for name, asked in (("gaps", GAPS), ("unsent", UNSENT), ("dead", DEAD)):
+            for name, (asked, _) in OF_EACH.items():
                 found[name] += await each.fetchval(asked)
         found["unbalanced"] = await settlement.fetchval(UNBALANCED)
         found["ledger_sum"] = await settlement.fetchval(LEDGER_SUM)
@@ -147,7 +156,7 @@ async def side_by_side(
 ) -> AsyncIterator[tuple[Rows, Rows]]:
     """For each `key`, in order, the rows in which two databases know it: none or several where they do not agree.
 
-    `key` is a UUID, which both databases sort as its bytes.
+    `key` is a UUID or a text COLLATE "C", which both databases sort as its bytes.
     """
     async with first.transaction(readonly=True), second.transaction(readonly=True):
         sides = [_by_key(first, of_first), _by_key(second, of_second)]

@@ -58,6 +58,59 @@ WATCHED = """
 SELECT payable_id AS key, amount_yuan || ' yuan owed' AS value,
     'order ' || order_id || ', lot ' || coalesce(lot_number, '?') AS name FROM receipts WHERE amount_yuan IS NOT NULL
 """
+# What orders may be placed for, and at which price.
+_TERMS = "{state} || ' at ' || price_yuan || ' yuan from ' || valid_from || coalesce(' to ' || valid_to, '')"
+_LISTING = "'product ' || product_code || ' in ' || region"
+LISTED = f"""
+SELECT id AS key, {_LISTING} AS name,
+    CASE WHEN state IN ('public_notice', 'listed', 'suspended', 'delisted') THEN {_TERMS.format(state="state")}
+        ELSE 'retracted' END AS value
+FROM listings WHERE version > 0
+"""  # noqa: S608  our own words
+TOLD_LISTED = f"""
+SELECT listing_id AS key, {_LISTING} AS name,
+    CASE WHEN state = 'retracted' THEN 'retracted' ELSE {_TERMS.format(state="coalesce(state, 'listed')")} END AS value
+FROM listings LEFT JOIN listing_states USING (listing_id)
+"""  # noqa: S608  our own words
+_DELIVERS = "'confirmed from ' || valid_from || coalesce(' to ' || valid_to, '')"
+DELIVERED = f"""
+SELECT id AS key, coalesce('ended on ' || ended_on, {_DELIVERS}) AS value,
+    'product ' || product_code || ' in ' || region || ' by ' || distributor_code AS name
+FROM distributions WHERE version > 0
+"""  # noqa: S608  our own words
+TOLD_DELIVERED = f"""
+SELECT distribution_id AS key,
+    CASE WHEN e.version > coalesce(d.version, 0) THEN 'ended on ' || ended_on ELSE {_DELIVERS} END AS value,
+    coalesce('product ' || product_code || ' in ' || region || ' by ' || distributor_code, 'not said') AS name
+FROM distributions AS d FULL JOIN distribution_ends AS e USING (distribution_id)
+"""  # noqa: S608  our own words
+ENTERPRISES = """
+SELECT code COLLATE "C" AS key, name,
+    CASE WHEN active THEN 'it at work' ELSE 'it closed' END || coalesce(', USCC ' || uscc, '') AS value
+FROM enterprises
+"""
+INSTITUTIONS = """
+SELECT code COLLATE "C" AS key, name, CASE WHEN active THEN 'it at work' ELSE 'it closed' END || ' in ' || region AS value
+FROM institutions
+"""
+RENAMED = """
+SELECT code COLLATE "C" AS key, 'USCC ' || uscc AS value, name FROM enterprises WHERE uscc <> code
+"""
+TOLD_RENAMED = """
+SELECT code COLLATE "C" AS key, 'USCC ' || uscc AS value, 'as settlement pays it' AS name FROM organisations
+"""
+ACCOUNTS = """
+SELECT {id} AS key, 'it as ' || state AS value, 'of ' || supplier_code || ' for ' || region_prefix AS name FROM accounts
+"""
+_SHEET = "institution_code || ', ' || to_char(month, 'YYYY-MM')"
+SHEETS = f"""
+SELECT id AS key, {_SHEET} AS name, 'it as ' || CASE WHEN state = 'paid' THEN 'paid'
+    WHEN state IN ('confirmed', 'reviewed', 'in_run') THEN 'confirmed' ELSE 'issued' END AS value FROM sheets
+"""  # noqa: S608  our own words
+TOLD_SHEETS = f"""
+SELECT sheet_id AS key, {_SHEET} AS name, 'it as ' || CASE WHEN paid_at > coalesce(unpaid_at, '-infinity') THEN 'paid'
+    WHEN confirmed_at >= coalesce(returned_at, '-infinity') THEN 'confirmed' ELSE 'issued' END AS value FROM sheets
+"""  # noqa: S608  our own words
 
 
 @frozen
@@ -79,6 +132,19 @@ COMPARISONS = (
     Comparison("coverage", "traceability", COVERED, "orders", TRACED),
     Comparison("payment", "settlement", PAID, "orders", TOLD_PAID),
     Comparison("payable", "settlement", OWED_NOW, "alerts", WATCHED),
+    *(
+        Comparison(about, "settlement", of_settlement, listener, told)
+        for listener in ("orders", "alerts")
+        for about, of_settlement, told in (
+            ("sheet", SHEETS, TOLD_SHEETS),
+            ("account", ACCOUNTS.format(id="id"), ACCOUNTS.format(id="account_id")),
+        )
+    ),
+    Comparison("listing", "listing", LISTED, "orders", TOLD_LISTED),
+    Comparison("distribution", "listing", DELIVERED, "orders", TOLD_DELIVERED),
+    Comparison("enterprise", "listing", ENTERPRISES, "orders", ENTERPRISES),
+    Comparison("institution", "listing", INSTITUTIONS, "orders", INSTITUTIONS),
+    Comparison("enterprise", "listing", RENAMED, "settlement", TOLD_RENAMED),
 )
 
 

@@ -32,12 +32,16 @@ DRIVEN_POLL_SECONDS = 0.05
 
 
 class Worker:
-    """The worker of one service; `run` returns when `stop` is set and the work in hand is done."""
+    """The worker of one service; `run` returns when `stop` is set and the work in hand is done.
 
-    def __init__(self, service: Service, settings: ServiceSettings, bus: Bus) -> None:
+    `catching_up`: it hears and tells what was missed, and does nothing by itself: no deadline is met, no job is begun.
+    """
+
+    def __init__(self, service: Service, settings: ServiceSettings, bus: Bus, *, catching_up: bool = False) -> None:
         self.service = service
         self.settings = settings
         self.bus = bus
+        self.catching_up = catching_up
         self.database: Database | None = None
         self.relay: Relay | None = None
         self._away = "it was not asked so far"
@@ -85,10 +89,11 @@ class Worker:
         loops: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("relay", lambda: relay.run(stop)),
             ("consumer", lambda: self.bus.consume(self.service.name, self.topics, consumer.apply, stop)),
-            ("deadlines", lambda: self._deadlines(database, stop)),
-            ("jobs", lambda: self._jobs(database, self._kinds(consumer), stop)),
             ("upkeep", lambda: self._upkeep(database, stop)),
         ]
+        if not self.catching_up:
+            loops.append(("deadlines", lambda: self._deadlines(database, stop)))
+            loops.append(("jobs", lambda: self._jobs(database, self._kinds(consumer), stop)))
         running = [asyncio.create_task(self._survive(name, loop, stop), name=name) for name, loop in loops]
         try:
             await stop.wait()
@@ -115,6 +120,8 @@ class Worker:
         beside = [f"{place} is held up: {fault}" for place, fault in self.bus.held.items()]
         if away := await self.bus.away():
             beside.append(f"{away}; events wait in the outbox and on the broker")
+        if self.catching_up:
+            beside.append("it catches up: no deadline is met and no job is done until it is started without --catch-up")
         return None, beside
 
     async def _until_open(self, stop: asyncio.Event) -> None:

@@ -25,10 +25,18 @@ def work(
     service: ServiceName,
     host: Host = LOOPBACK,
     ops_port: Annotated[int, typer.Option(help="Port for health, metrics, what is in flight.")] = 9000,
+    *,
+    catch_up: Annotated[
+        bool,
+        typer.Option(
+            "--catch-up",
+            help="Relay and consumer alone: after a restore, so that nothing is issued or paid before the audit.",
+        ),
+    ] = False,
 ) -> None:
     """The worker of one service: relay, consumer, deadlines, jobs; until told to stop."""
     set_up_logging()
-    alone.work_alone(load(service), host, ops_port)
+    alone.work_alone(load(service), host, ops_port, catching_up=catch_up)
 
 
 def add_to(app: typer.Typer) -> None:

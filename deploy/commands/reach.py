@@ -1,8 +1,8 @@
 """Where a command finds the database of a service: where its variables point, else on the embedded default of a data folder."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -35,11 +35,16 @@ def settings_of(service: Service, data: Path) -> ServiceSettings:
     return Embedded(folder, {service.name: f"{server_url(folder)}/{database_name(service.name)}"}).settings(service)
 
 
+def worker_url(settings: ServiceSettings) -> str:
+    """The URL of a service's database for a session as its worker, which sees every row."""
+    return f"{settings.database_url}{'&' if '?' in settings.database_url else '?'}role={settings.worker_role}"
+
+
 @asynccontextmanager
 async def database_of(service: Service, data: Path, purpose: str) -> AsyncIterator[Database]:
     """The database of a service, as its worker sees it; raises DatabaseAway and DatabaseNotMigrated, also inside the block."""
     settings = settings_of(service, data)
-    try:
+    with in_words(f"The database of {service.name}"):
         database = await Database.open(
             settings.database_url,
             role=settings.worker_role,
@@ -51,11 +56,16 @@ async def database_of(service: Service, data: Path, purpose: str) -> AsyncIterat
             yield database
         finally:
             await database.close()
+
+
+@contextmanager
+def in_words(whose: str) -> Iterator[None]:
+    """What a database says instead of an answer, as DatabaseAway or DatabaseNotMigrated."""
+    try:
+        yield
     except (*TRANSIENT, Unavailable) as error:
-        raise DatabaseAway(
-            f"The database of {service.name} cannot be used now; is the platform running? ({error})"
-        ) from error
+        raise DatabaseAway(f"{whose} cannot be used now; is the platform running? ({error})") from error
     except (*NOT_MIGRATED, asyncpg.InvalidParameterValueError) as error:  # the latter: it knows no such role
         raise DatabaseNotMigrated(
-            f"The database of {service.name} is not migrated to what is needed here; run `jicai migrate`. ({error})"
+            f"{whose} is not migrated to what is needed here; run `jicai migrate`. ({error})"
         ) from error

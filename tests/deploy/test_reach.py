@@ -57,4 +57,4 @@ async def test_an_audit_of_a_database_that_is_not_migrated_says_so(tmp_path: Pat
     with EmbeddedPostgres.start(tmp_path, durable=False) as server:
         url = server.ensure_database(database_name("listing"))
         status, said = await jicai("audit", "--url", url.rpartition("/")[0])
-    assert (status, said.startswith("A database there is not migrated")) == (1, True)
+    assert (status, said.startswith("The database of listing is not migrated")) == (1, True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from uuid_utils.compat import uuid7
 
-from shared import clock, deadlines, jobs, telemetry, worker
+from shared import clock, deadlines, jobs, outbox, telemetry, worker
 from shared.bus import BusAway, LocalBus
 from shared.db import Database, Tx
 from shared.deadlines import Deadline
@@ -19,7 +19,7 @@ from shared.service import Service
 from shared.settings import Limits
 from shared.worker import Worker
 from tests.house import House
-from tests.toy import toy
+from tests.toy import ThingNamed, things, toy
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def service() -> Service:
     return toy
 
 
-def of(house: House, service: Service, **limits: Any) -> Worker:
+def of(house: House, service: Service, *, catching_up: bool = False, **limits: Any) -> Worker:
     told = house.settings(service).model_copy(update={"limits": Limits(poll_seconds=0.05, **limits)})
-    return Worker(service, told, LocalBus([service.name]))
+    return Worker(service, told, LocalBus([service.name]), catching_up=catching_up)
 
 
 @asynccontextmanager
@@ -72,6 +72,50 @@ async def test_a_deadline_that_cannot_be_met_keeps_no_other_waiting(database: Da
         await until(all_met)
     assert sorted(met) == ["a", "c", "d"]
     assert await database.pool.fetch("SELECT about FROM deadlines") == [("bad",)]
+
+
+async def test_a_worker_that_catches_up_hears_and_tells_and_does_nothing_by_itself(
+    database: Database, house: House
+) -> None:
+    """What is due and what is queued waits for the worker that is started after the audit."""
+    done: list[str] = []
+
+    async def when_due(tx: Tx, due: Sequence[Deadline]) -> None:
+        done.extend(one.about for one in due)
+
+    async def do(job: jobs.Job) -> dict[str, int]:
+        done.append(job.kind)
+        return {}
+
+    service = replace(toy, deadlines={"close": when_due}, jobs={"pay": do})
+    heard = [uuid7(), uuid7()]
+    async with database.transaction() as tx:
+        await deadlines.put(tx, [Deadline("close", "a month", clock.now() - timedelta(seconds=1))])
+        jobs.queue(tx, "pay", {}, BY_ITSELF)
+        for thing in heard:
+            tx.add(things, {"id": thing, "name": "chair", "owner": "O"})
+
+    async def applied() -> bool:
+        return await database.pool.fetchval("SELECT count(*) FROM things WHERE heard = 1") == len(told)
+
+    told: list[Any] = []
+    catching_up = of(house, service, catching_up=True)
+    async with running(catching_up):
+        for thing in heard:
+            async with database.transaction() as tx:
+                outbox.record(tx, ThingNamed(thing_id=thing, name="chair"), 1)
+            told.append(thing)
+            await until(applied)
+        reason, beside = await catching_up.troubles()
+        assert (reason, "it catches up" in beside[0]) == (None, True)
+    assert done == []
+
+    async def all_done() -> bool:
+        return len(done) == 2
+
+    async with running(of(house, service)):
+        await until(all_done)
+    assert sorted(done) == ["a month", "pay"]
 
 
 async def test_a_worker_waits_for_its_database_and_goes_on_when_it_comes(

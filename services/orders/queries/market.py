@@ -108,7 +108,8 @@ _NEWEST = {
 async def keep_newest(tx: Tx, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Keeps facts in a projection, one statement however many; of several about one thing the newest stays.
 
-    The key of the table is what makes a redelivered fact harmless, its version what makes an old one harmless.
+    The key of the table is what makes a redelivered fact harmless, its version what makes an old one harmless. Where listing
+    was restored to an earlier hour, its versions count anew: `jicai audit` names what it is not believed, `rebuild` mends it.
     """
     (key,) = table.primary_key.columns.keys()
     newest: dict[Any, Mapping[str, Any]] = {}
