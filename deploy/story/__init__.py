@@ -68,6 +68,10 @@ async def tell(addresses: Addresses, token_for: TokenFor, data: Path = DATA) -> 
             await visitor.release_clock()
 
 
+def _elsewhere(data: Path) -> str:
+    return "" if data.absolute() == DATA.absolute() else f" --data {data}"
+
+
 async def _sum_up(
     cast: Cast, teller: Teller, traded: Traded, own_run: str, watched: tuple[str, str], data: Path
 ) -> Told:
@@ -101,10 +105,9 @@ async def _sum_up(
         f"{told.accepted_lines} accepted lines = {told.payables} payables = {told.receipts} receipts; released"
         f" {told.released_yuan} = paid {told.paid_yuan} yuan; the ledger sums to {told.ledger_sum_yuan}",
     )
-    elsewhere = f" --data {data}" if data.absolute() != DATA.absolute() else ""
     teller.says(
         "Ask further",
         "as any of them: README.md, “The five APIs”; the hospital's token: jicai token --role hospital"
-        f" --org {cast.institution.code} --region {cast.institution.region}{elsewhere}",
+        f" --org {cast.institution.code} --region {cast.institution.region}{_elsewhere(data)}",
     )
     return told
