@@ -15,6 +15,8 @@ from uuid import UUID
 
 import msgspec
 
+from shared.ids import TRACE
+
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 JSON = "application/json"
 ATTRIBUTE_CHARACTERS = 255
@@ -23,7 +25,6 @@ ATTRIBUTE_CHARACTERS = 255
 _NAME = re.compile(r"[a-z0-9]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SEQUENCE = re.compile(r"[0-9]{1,18}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Unreadable(ValueError):
@@ -85,7 +86,7 @@ def seal(
             sequence=f"{sequence:010d}",
             data=msgspec.Raw(_encoder.encode(data)),
             requestid=request_id or msgspec.UNSET,
-            traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else msgspec.UNSET,
+            traceparent=traceparent if traceparent and TRACE.fullmatch(traceparent) else msgspec.UNSET,
             versions=versions or msgspec.UNSET,
             factid=fact_id or msgspec.UNSET,
         )

@@ -51,6 +51,8 @@ jobs = sa.Table(
     sa.Column("person", sa.Text, nullable=False),
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("natural_key", sa.Text),
+    sa.Column("request_id", sa.Text),
+    sa.Column("traceparent", sa.Text),
     sa.UniqueConstraint("kind", "natural_key"),
     sa.CheckConstraint("state IN ('queued', 'running', 'done', 'failed')", name="state"),
     info=private(("organisation",), "region"),
@@ -72,7 +74,8 @@ _TAKE = (
     "UPDATE jobs SET state = 'running', leased_until = clock_timestamp() + interval '60 seconds', attempts = attempts + 1"
     " WHERE id = (SELECT id FROM jobs WHERE state IN ('queued', 'running')"
     " AND (leased_until IS NULL OR leased_until < clock_timestamp()) ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)"
-    " RETURNING id, kind, params, organisation, region, person, cursor, done, total, refused, attempts"
+    " RETURNING id, kind, params, organisation, region, person, cursor, done, total, refused, attempts, request_id,"
+    " traceparent"
 )
 _STEP = (
     "UPDATE jobs SET cursor = $2, done = $3, total = $4, refused = $5, attempts = 0,"
@@ -94,6 +97,9 @@ class Job:
     done: int = 0
     total: int | None = None
     refused: int = 0
+    request_id: str | None = None
+    traceparent: str | None = None
+    """Of the request that asked for it."""
 
     @asynccontextmanager
     async def step(self) -> AsyncIterator[Tx]:
@@ -123,6 +129,8 @@ def queue(tx: Tx, kind: str, params: dict[str, Any], caller: Caller, natural_key
             "person": caller.person,
             "region": caller.region,
             "natural_key": natural_key,
+            "request_id": telemetry.request_id.get(),
+            "traceparent": telemetry.traceparent.get(),
         },
     )
     tx.wakes_relay = True
@@ -146,6 +154,8 @@ async def take(database: Database) -> Job | None:
         done=row["done"],
         total=row["total"],
         refused=row["refused"],
+        request_id=row["request_id"],
+        traceparent=row["traceparent"],
     )
     if row["attempts"] > ATTEMPTS:
         await end(job, "failed", {"reason": f"tried {ATTEMPTS} times without getting on"})
@@ -164,18 +174,22 @@ async def run_next(database: Database, kinds: Jobs) -> bool:
     job = await take(database)
     if job is None:
         return False
+    with telemetry.belonging_to(job.request_id, job.traceparent), telemetry.doing(job.kind):
+        await _do(job, kinds[job.kind])
+    return True
+
+
+async def _do(job: Job, run: Run) -> None:
     try:
-        with telemetry.doing(job.kind):
-            result = await kinds[job.kind](job)
+        result = await run(job)
     except ServiceError as error:
         if error.status == 503:  # noqa: PLR2004  Unavailable: taken again when the lease ends
-            return True
+            return
         await end(job, "failed", {"reason": error.detail, "code": error.code})
     except TRANSIENT as error:
         log.warning("job interrupted", extra={"job_id": str(job.id), "reason": cause_of(error)})
     else:
         await end(job, "done", result)
-    return True
 
 
 async def count_open(database: Database) -> int:

@@ -26,6 +26,7 @@ from shared.envelope import seal
 from shared.errors import Unprocessable
 from shared.events import Event, source_of, subject_of, version_of
 from shared.faults import TRANSIENT, cause_of, pause_seconds
+from shared.ids import new_trace
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def _row(
         sequence=sequence,
         data=event,
         request_id=telemetry.request_id.get(),
-        traceparent=telemetry.traceparent.get(),
+        traceparent=telemetry.traceparent.get() or new_trace(),
         versions=versions,
         fact_id=fact_id,
     )

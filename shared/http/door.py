@@ -17,6 +17,7 @@ from shared import clock, telemetry, tongue
 from shared.errors import ServiceError, TooLarge, Unavailable, UnsupportedMedia
 from shared.http import problems
 from shared.http.operations import VerifierOf
+from shared.ids import TRACE, new_trace
 from shared.settings import Limits
 
 SAFETY = (
@@ -75,7 +76,7 @@ class Door:
         given = dict(scope["headers"])
         request_id = _printable(given.get(b"x-request-id")) or str(uuid7())
         known = telemetry.request_id.set(request_id)
-        trace = telemetry.traceparent.set(_printable(given.get(b"traceparent")))
+        trace = telemetry.traceparent.set(_trace(given.get(b"traceparent")))
         spoken = tongue.language.set(tongue.preferred(_printable(given.get(b"accept-language"))))
         started = clock.elapsed()
         status = 0
@@ -228,6 +229,12 @@ async def _let_pass(given: dict[bytes, bytes], receive: Receive) -> None:
         async with asyncio.timeout(LET_PASS_SECONDS):
             while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
                 pass
+
+
+def _trace(raw: bytes | None) -> str:
+    """The trace that the client has begun; one that begins here when it names none, or none that can be read."""
+    given = _printable(raw)
+    return given if given and TRACE.fullmatch(given) else new_trace()
 
 
 def _printable(raw: bytes | None) -> str | None:

@@ -139,20 +139,21 @@ async def test_settled_letters_are_listed_when_they_are_asked_for(
     assert refused.status_code == 422
 
 
-async def test_a_drop_asks_for_a_reason_and_is_kept_in_history(
+async def test_a_drop_asks_for_a_reason_and_is_kept_in_history_under_its_request(
     letters: Consumer, client: httpx.AsyncClient, caller: Caller, database: Database
 ) -> None:
     who = caller(*OPERATOR)
     assert (await client.post("/dead-letters/1/drop", json={"reason": ""}, headers=who)).status_code == 422
-    asked = await client.post("/dead-letters/1/drop", json={"reason": "sent by mistake"}, headers=who)
+    from_here = who | {"x-request-id": "dropped-by-hand"}
+    asked = await client.post("/dead-letters/1/drop", json={"reason": "sent by mistake"}, headers=from_here)
     assert asked.status_code == 202, asked.text
     await do_jobs(letters)
     letter = (await client.get("/dead-letters/1", headers=who)).json()
     assert (letter["state"], letter["note"]) == ("dropped", "dropped by tester: sent by mistake")
     async with database.transaction() as tx:
-        deeds = await tx.sql("SELECT about, action, person, detail FROM history ORDER BY id")
-    assert [(deed["about"], deed["action"], deed["person"]) for deed in deeds] == [
-        ("dead_letter/1", "dead_letter_dropped", "tester"),
-        ("dead_letter/2", "dead_letter_replayed", "tester"),
+        deeds = await tx.sql("SELECT about, action, person, request_id, detail FROM history ORDER BY id")
+    assert [(deed["about"], deed["action"], deed["person"], deed["request_id"]) for deed in deeds] == [
+        ("dead_letter/1", "dead_letter_dropped", "tester", "dropped-by-hand"),
+        ("dead_letter/2", "dead_letter_replayed", "tester", "dropped-by-hand"),
     ]
     assert deeds[0]["detail"]["reason"] == "sent by mistake"

@@ -6,14 +6,18 @@ from collections.abc import AsyncIterator, Callable
 import asyncpg
 import httpx
 import pytest
+from uuid_utils.compat import uuid7
 
+from shared import outbox
 from shared.db import Database
+from shared.envelope import unseal
 from shared.http import create_app
 from shared.http.rates import RateExceeded, Rates
+from shared.ids import TRACE
 from shared.service import Service
 from shared.settings import Limits
 from tests.house import House
-from tests.toy import let_in, toy
+from tests.toy import ThingNamed, let_in, toy
 
 let_in()
 
@@ -228,3 +232,19 @@ async def test_an_api_whose_database_was_not_migrated_says_so(house: House, call
             unready = await client.get("/health/ready")
             assert unready.status_code == 503
             assert unready.json()["reasons"] == ["the database is not migrated; run `jicai migrate`"]
+
+
+async def test_an_event_is_of_the_trace_of_its_request_and_of_a_new_one_where_it_names_none(
+    client: httpx.AsyncClient, caller: Caller, database: Database
+) -> None:
+    known = f"00-{'1' * 32}-{'2' * 16}-01"
+    for given in ({"traceparent": known}, {"traceparent": "garbage"}, {"traceparent": known.replace("1", "0")}, {}):
+        made = await client.post("/things", json=CHAIR, headers=caller("hospital", "H33010200059") | given)
+        assert made.status_code == 201, made.text
+    async with database.transaction() as tx:
+        outbox.record(tx, ThingNamed(thing_id=uuid7(), name="by itself"), 1)
+    sealed = await database.pool.fetch("SELECT payload FROM outbox ORDER BY id")
+    first, *begun = [unseal(row["payload"]).traceparent for row in sealed]
+    assert first == known
+    assert all(TRACE.fullmatch(str(one)) for one in begun)
+    assert len({known, *begun}) == 5

@@ -5,6 +5,7 @@ import asyncio
 from services.listing.handlers.enterprises import register_enterprises
 from services.listing.schemas.enterprises import RegisterEnterprise
 from shared.db import Tx
+from shared.envelope import unseal
 from shared.events.listing import EnterpriseRegistered
 from shared.identity import Caller
 from tests.house import WorkerInHand
@@ -181,3 +182,18 @@ async def test_who_may_not_register(desk: Desk) -> None:
     assert (await desk.post(HOSPITAL, "/enterprises", MAKES)).status_code == 403
     assert (await desk.post(DISTRIBUTOR, "/enterprises", MAKES)).json()["code"] == "not_your_enterprise"
     assert (await desk.post(MAKER, "/enterprises/bulk", [MAKES])).status_code == 403
+
+
+async def test_what_a_sheet_brings_about_belongs_to_the_request_that_sent_it(desk: Desk, worker: WorkerInHand) -> None:
+    trace = f"00-{'1' * 32}-{'2' * 16}-01"
+    sheet = f"{ENTERPRISES}青禾制药有限公司,生产企业,330000,{MAKER_CODE},\n"
+    told = {"content-type": "text/csv", "x-request-id": "this-sheet", "traceparent": trace}
+    sent = await desk.client.post(
+        "/imports/enterprises", content=sheet.encode(), headers={**desk.caller(*OPERATOR), **told}
+    )
+    assert sent.status_code == 202, sent.text
+    await worker.do_jobs()
+    (sealed,) = await worker.database.pool.fetch("SELECT payload FROM outbox")
+    event = unseal(sealed["payload"])
+    assert (event.requestid, event.traceparent) == ("this-sheet", trace)
+    assert await worker.database.pool.fetch("SELECT DISTINCT request_id FROM history") == [("this-sheet",)]
