@@ -23,6 +23,7 @@ from shared.http.door import Door
 from shared.http.operations import HealthView, InFlightView
 from shared.identity import Verifier, trusted
 from shared.service import Service
+from shared.settings import Limits
 from shared.worker import Worker
 
 
@@ -41,15 +42,15 @@ def serve_alone(service: Service, host: str, port: int) -> None:
         _until_stopped(
             service,
             app,
-            _serving(app, measured, settings.limits.drain_seconds),
+            _serving(app, measured, settings.limits),
             host=host,
             port=port,
-            drain_seconds=settings.limits.drain_seconds,
+            limits=settings.limits,
         )
 
 
 @asynccontextmanager
-async def _serving(app: FastAPI, measured: socket | None, drain_seconds: float) -> AsyncIterator[None]:
+async def _serving(app: FastAPI, measured: socket | None, limits: Limits) -> AsyncIterator[None]:
     """The app's own life, and beside it the port for health and metrics, where there is one."""
     async with app.router.lifespan_context(app):
         if measured is None:
@@ -57,7 +58,7 @@ async def _serving(app: FastAPI, measured: socket | None, drain_seconds: float) 
             return
         stop = asyncio.Event()
         beside = operations.metrics_of(f"{app.title}: metrics", app.state.ready)
-        going = asyncio.create_task(serve(beside, measured, stop, drain_seconds=drain_seconds, when_ready=_at_once))
+        going = asyncio.create_task(serve(beside, measured, stop, limits=limits, when_ready=_at_once))
         try:
             yield
         finally:
@@ -83,7 +84,7 @@ def work_alone(service: Service, host: str, ops_port: int, *, catching_up: bool 
         _working(worker, bus, verifier),
         host=host,
         port=ops_port,
-        drain_seconds=settings.limits.drain_seconds,
+        limits=settings.limits,
     )
 
 
@@ -141,7 +142,7 @@ def _until_stopped(
     *,
     host: str,
     port: int,
-    drain_seconds: float,
+    limits: Limits,
 ) -> None:
     with stoppable(), reserved(port, host) as bound:
 
@@ -154,7 +155,7 @@ def _until_stopped(
             except (*TRANSIENT, asyncpg.PostgresError) as error:
                 raise DatabaseRefuses(f"The database of {service.name} cannot be used: {error}") from error
             try:
-                await serve(app, bound, stop, drain_seconds=drain_seconds, when_ready=when_ready)
+                await serve(app, bound, stop, limits=limits, when_ready=when_ready)
             finally:
                 await running.__aexit__(None, None, None)
 

@@ -11,12 +11,10 @@ from typing import Any
 import orjson
 
 from deploy import issuer
+from deploy.wiring import told
 from shared.service import Service
-from shared.settings import EMBEDDED_ISSUER, ServiceSettings, api_role, worker_role
+from shared.settings import EMBEDDED_ISSUER, PRODUCTION, ServiceSettings, api_role, worker_role
 from shared.values import frozen
-
-PRODUCTION = "JICAI_PRODUCTION"
-"""Set: nothing here may drive the clock, and the issuer for trying out is not trusted."""
 
 
 def database_name(service: str) -> str:
@@ -33,8 +31,8 @@ class Embedded:
     kafka_bootstrap: str | None = None
 
     def settings(self, service: Service) -> ServiceSettings:
-        """The settings of a service that runs in this process."""
-        return service.settings(**self._told(service.name))
+        """The settings of a service that runs in this process; raises SettingsRefused."""
+        return told(service.settings, **self._told(service.name))
 
     def variables(self, service: str) -> dict[str, str]:
         """The same as variables of the environment, for a process of its own."""
@@ -44,7 +42,7 @@ class Embedded:
         }
 
     def _told(self, service: str) -> dict[str, Any]:
-        told: dict[str, Any] = {
+        said: dict[str, Any] = {
             "database_url": self.database_urls[service],
             "api_role": api_role(service),
             "worker_role": worker_role(service),
@@ -58,7 +56,7 @@ class Embedded:
             "heads_file": str(heads_folder(self.data_dir) / f"{service}.jsonl"),
             "clock_file": str(clock_file(self.data_dir)),
         }
-        return {name: value for name, value in told.items() if _variable(service, name) not in os.environ}
+        return {name: value for name, value in said.items() if _variable(service, name) not in os.environ}
 
 
 def heads_folder(data_dir: Path) -> Path:

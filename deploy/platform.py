@@ -40,7 +40,6 @@ class Platform:
         bus = LocalBus([service.name for service in services])
         self.workers = [Worker(service, settings[service.name], bus) for service in services]
         self.apps = {service.name: create_app(service, settings[service.name]) for service in services}
-        self.drain_seconds = max(told.limits.drain_seconds for told in settings.values())
         self.may_drive = all(told.driven_clock for told in settings.values())
         self.clock_file = next((told.clock_file for told in settings.values()), None)
         self.limits = next(iter(settings.values())).limits
@@ -141,7 +140,7 @@ def run(services: Sequence[Service], data_dir: Path, port: int, *, tell: bool = 
                         print(
                             f"The clock is driven and shows {clock.now():%Y-%m-%d %H:%M} UTC; DELETE /clock ends that."
                         )
-                    await serve(platform.app, bound, stop, drain_seconds=platform.drain_seconds, when_ready=when_ready)
+                    await serve(platform.app, bound, stop, limits=platform.limits, when_ready=when_ready)
 
             try:
                 until_told(main, leaving)

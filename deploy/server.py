@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deploy.connections import Connection
 from deploy.embedded import LOOPBACK, CannotStart
+from shared.settings import Limits
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 KEEP_ALIVE_SECONDS = 75
@@ -85,21 +88,21 @@ async def serve(
     bound: socket.socket,
     stop: asyncio.Event,
     *,
-    drain_seconds: float,
+    limits: Limits,
     when_ready: Callable[[], Awaitable[None]],
 ) -> None:
     """Answers requests until `stop`, then those in hand. `when_ready` runs beside; what it raises ends all."""
     config = uvicorn.Config(
         _LastCall(app, stop),
         loop="none",
-        http="httptools",
+        http=partial(Connection, limits),  # type: ignore[arg-type] # called like a class
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=int(drain_seconds),
+        timeout_graceful_shutdown=int(limits.drain_seconds),
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[bound]))

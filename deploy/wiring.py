@@ -1,6 +1,8 @@
 """Reads what a process is told by its environment, and connects it to the bus."""
 
 import asyncio
+import difflib
+import os
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -11,10 +13,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from deploy.embedded import CannotStart
 from shared.bus import BusAway, KafkaBus, ensure_topics
 from shared.service import Service
-from shared.settings import ServiceSettings
+from shared.settings import Limits, ServiceSettings, SheetLimits
 
 S = TypeVar("S", bound=BaseSettings)
 DAY_MS = 86_400_000
+LIMITS: dict[str, type[BaseSettings]] = {limits.__name__: limits for limits in (Limits, SheetLimits)}
+LIMIT = str(Limits.model_config.get("env_prefix"))
 
 
 class SettingsRefused(CannotStart):
@@ -57,16 +61,33 @@ class TopicSettings(ServiceSettings):
 
 def told(settings: type[S], **given: Any) -> S:
     """The settings of this process; raises SettingsRefused, naming the variable."""
-    prefix = settings.model_config.get("env_prefix", "")
+    _known_limits()
     try:
         return settings(**given)
     except ValidationError as refusal:
+        refused = LIMITS.get(refusal.title, settings)  # limits are read on their own, when nobody gives them
+        prefix = refused.model_config.get("env_prefix", "")
         named = (
             (prefix + "_".join(map(str, fault["loc"])).upper() if fault["loc"] else "", fault["msg"])
             for fault in refusal.errors()
         )
         wrong = [f"{variable}: {said}" if variable else said for variable, said in named]
         raise SettingsRefused(f"The environment does not say what is needed: {'; '.join(wrong)}.") from refusal
+
+
+def _known_limits() -> None:
+    """Raises SettingsRefused for a variable that is meant to set a limit, and is the name of none."""
+    known = [
+        f"{limits.model_config.get('env_prefix')}{name}".upper().removeprefix(LIMIT)
+        for limits in LIMITS.values()
+        for name in limits.model_fields
+    ]
+    for variable in sorted(os.environ):
+        name = variable.upper().removeprefix(LIMIT)
+        if variable.upper().startswith(LIMIT) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {LIMIT}{near[0]}?" if near else "docs/limits.md names all."
+            raise SettingsRefused(f"{variable} sets no limit that there is; {meant}")
 
 
 def connection_of(settings: ServiceSettings) -> dict[str, Any]:

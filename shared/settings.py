@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EMBEDDED_ISSUER = "urn:jicai:embedded"
 """Who signs the tokens of the embedded default, and is trusted nowhere else."""
+PRODUCTION = "JICAI_PRODUCTION"
+"""Set to whatever: no process drives its clock, and none trusts the issuer for trying out."""
 
 
 class IssuersWrong(ValueError):
@@ -59,6 +61,9 @@ class Limits(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_prefix="JICAI_LIMIT_")
 
+    head_bytes: int = Field(64 * 1024, gt=0, description="address and headers of a request, and what follows its body")
+    head_seconds: float = Field(10, gt=0, description="from the first byte of a request to the end of its headers")
+    connections: int = Field(4_000, gt=0, description="open at once at one port of a process")
     body_bytes: int = Field(8 * 1024 * 1024, gt=0)
     bodies_bytes: int = Field(256 * 1024 * 1024, gt=0, description="of all requests under way in one process")
     body_seconds: float = Field(10, gt=0, description="until the whole body is here; uploads have the request's time")
@@ -162,7 +167,16 @@ class ServiceSettings(BaseSettings):
     heads_file: Path | None = Field(
         None, description="of the worker: where each day's head of history is added as a line"
     )
+    production: str | None = Field(None, validation_alias=PRODUCTION)
     limits: Limits = Field(default_factory=Limits)
+
+    @model_validator(mode="after")
+    def _nothing_for_trying_out(self) -> Self:
+        given = [name for name in ("embedded", "driven_clock") if getattr(self, name)]
+        if self.production is not None and given:
+            named = ", ".join(f"{self.model_config.get('env_prefix', '')}{name}".upper() for name in given)
+            raise ValueError(f"{PRODUCTION} is set, which {named} cannot be together with: that is for trying out")
+        return self
 
     @field_validator("api_role", "worker_role")
     @classmethod

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from shared import clock, telemetry, tongue
-from shared.errors import ServiceError, TooLarge, Unavailable, UnsupportedMedia
+from shared.errors import BadRequest, ServiceError, TooLarge, Unavailable, UnsupportedMedia
 from shared.http import problems
 from shared.http.operations import VerifierOf
 from shared.ids import TRACE, new_trace
@@ -33,6 +33,26 @@ LET_PASS_SECONDS = 2
 """So long the rest of a body that is refused may come and is thrown away."""
 UPLOADS = "/imports/"
 HEALTH = "/health/"
+
+
+class HeadUnreadable(BadRequest):
+    """Mend the client, or the proxy between: what it sends is not written as RFC 9112 says."""
+
+    title = "The request is not HTTP"
+
+
+class HeadTooLarge(ServiceError):
+    """Send a shorter address and fewer or shorter headers; `detail` names the limit."""
+
+    status = 431
+    title = "The head of the request is too large"
+
+
+class HeadTooSlow(ServiceError):
+    """Send the request again over a faster connection; `detail` names the time that its headers may take."""
+
+    status = 408
+    title = "The head of the request came too slowly"
 
 
 class BodyTooLarge(TooLarge):

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.codes import CodeRefused, is_clean_text, parse_region, region_prefix
 from shared.errors import Said
-from shared.identity.base import ROLES, Caller, refused
+from shared.identity.base import ROLES, Caller, TokenRefused, refused
 from shared.identity.issuers import ANY, Issuer
 
 CODE_CHARACTERS = 64
@@ -37,6 +37,8 @@ def caller_of(claims: Claims, issuer: Issuer) -> Caller:
 def _organisation(claims: Claims, issuer: Issuer) -> str:
     place = issuer.claims.organisation
     organisation = issuer.fixed.organisation or _meant(_one(claims, place), issuer.values.organisation)
+    if organisation is None and _one(claims, place):
+        raise _unmapped(place, "organisation")
     if organisation is None or not is_clean_text(organisation, CODE_CHARACTERS):
         raise refused("it names no organisation (`{place}`)", place=place)
     if not issuer.may_speak_for(organisation):
@@ -49,6 +51,8 @@ def _roles(claims: Claims, issuer: Issuer) -> frozenset[str]:
     place = issuer.claims.roles
     named = issuer.fixed.roles or [_meant(word, issuer.values.roles) for word in _words(claims, place)]
     roles = frozenset(role for role in named if role in ROLES)
+    if not roles and named and issuer.values.roles:
+        raise _unmapped(place, "roles")
     if not roles:
         raise refused("its `{place}` are not among {roles}", place=place, roles=", ".join(ROLES))
     if ANY not in issuer.roles and (beyond := roles - set(issuer.roles)):
@@ -61,6 +65,8 @@ def _roles(claims: Claims, issuer: Issuer) -> frozenset[str]:
 def _region(claims: Claims, issuer: Issuer) -> str:
     place = issuer.claims.region
     region = issuer.fixed.region or _meant(_one(claims, place), issuer.values.region)
+    if region is None and _one(claims, place):
+        raise _unmapped(place, "region")
     if region is None or not _REGION.fullmatch(region):
         raise refused("its `{place}` is not a six-digit code of GB/T 2260", place=place)
     try:
@@ -128,3 +134,10 @@ def _at(claims: Any, place: str) -> Any:
 def _meant(word: str | None, values: Mapping[str, str]) -> str | None:
     """What the issuer's word means here: itself, unless meanings are named."""
     return values.get(word) if values and word is not None else word
+
+
+def _unmapped(place: str, thing: str) -> TokenRefused:
+    """Where an issuer's words are mapped, one that is not counts for nothing, though it be a word of ours."""
+    return refused(
+        "what its `{place}` says is not in the map of its issuer's words (`values.{thing}`)", place=place, thing=thing
+    )

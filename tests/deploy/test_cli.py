@@ -12,8 +12,11 @@ from deploy import contract
 from deploy.children import ChildEnded, Children, kept
 from deploy.cli import COMMANDS, PANELS, REST, app
 from deploy.embedded import DataFolderBusy, is_gone, wait_until
+from deploy.environment import Embedded
 from deploy.issuer import jwks_file
 from deploy.kafka import EmbeddedKafka
+from deploy.services import load
+from deploy.wiring import SettingsRefused
 from shared.events import EVENTS
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +60,54 @@ def test_an_expected_error_is_one_sentence(
     assert (status, shown) == (1, "")
     assert sentence in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("JICAI_LIMIT_PAGE_ROWS", "9999", " JICAI_LIMIT_PAGE_ROWS: "),
+        ("JICAI_LIMIT_SHEET_ROWS", "0", " JICAI_LIMIT_SHEET_ROWS: "),
+        (
+            "JICAI_LIMIT_PAGE_ROW",
+            "9",
+            "JICAI_LIMIT_PAGE_ROW sets no limit that there is; did you mean JICAI_LIMIT_PAGE_ROWS?",
+        ),
+        ("JICAI_LIMIT_SHEET_ROW", "9", "did you mean JICAI_LIMIT_SHEET_ROWS?"),
+        ("JICAI_LIMIT_ZZZ", "9", "JICAI_LIMIT_ZZZ sets no limit that there is; docs/limits.md names all."),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused_by_the_variable_that_was_set(
+    variable: str, value: str, sentence: str
+) -> None:
+    for command in ("serve", "work"):
+        status, shown, error = said(command, "orders", ORDERS_DATABASE_URL="postgresql://x", **{variable: value})
+        assert (status, shown) == (1, "")
+        assert sentence in error
+        assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("given", ["EMBEDDED", "DRIVEN_CLOCK"])
+@pytest.mark.parametrize("command", ["serve", "work"])
+def test_nothing_for_trying_out_starts_in_production(command: str, given: str, tmp_path: Path) -> None:
+    told = {
+        "ORDERS_DATABASE_URL": "postgresql://nobody:word@127.0.0.1:1/x",
+        "ORDERS_ISSUER": "urn:jicai:embedded",
+        "ORDERS_JWKS": str(tmp_path / "jwks.json"),
+        f"ORDERS_{given}": "true",
+    }
+    status, shown, error = said(command, "orders", JICAI_PRODUCTION="1", **told)
+    assert (status, shown) == (1, "")
+    assert f"JICAI_PRODUCTION is set, which ORDERS_{given} cannot be together with" in error
+    assert error.count("\n") == 1
+
+
+def test_the_embedded_default_does_not_start_in_production_whatever_it_is_told(tmp_path: Path) -> None:
+    embedded = Embedded(tmp_path, {"orders": "postgresql://nobody:word@127.0.0.1:1/x"})
+    with pytest.MonkeyPatch.context() as variables:
+        variables.setenv("JICAI_PRODUCTION", "1")
+        variables.setenv("ORDERS_EMBEDDED", "true")
+        with pytest.raises(SettingsRefused, match="JICAI_PRODUCTION is set, which ORDERS_EMBEDDED"):
+            embedded.settings(load("orders"))
 
 
 def test_a_folder_without_an_issuer_gives_no_token_and_is_not_made(tmp_path: Path) -> None:

@@ -74,8 +74,12 @@ def test_values_are_mapped_before_the_bounds_are_held_against_them() -> None:
 
 def test_where_meanings_are_named_other_words_mean_nothing() -> None:
     mapped = {"values": {"roles": {"procurement-clerk": "hospital"}, "organisation": {"site-1": HOSPITAL}}}
-    assert "not among" in refusal(SAID | {"org": "site-1", "roles": ["hospital"]}, **mapped)
-    assert "no organisation" in refusal(SAID | {"roles": ["procurement-clerk"]}, **mapped)
+    assert "`roles` says is not in the map" in refusal(SAID | {"org": "site-1", "roles": ["hospital"]}, **mapped)
+    assert "`org` says is not in the map" in refusal(SAID | {"roles": ["procurement-clerk"]}, **mapped)
+    assert "no organisation" in refusal(SAID | {"org": None}, **mapped)
+    assert "not among" in refusal(SAID | {"org": "site-1", "roles": []}, **mapped)
+    region = {"values": {"region": {"west-lake": "330106"}}}
+    assert "(`values.region`)" in refusal(SAID, **region)
     many = {"org": "site-1", "roles": ["offline_access", "procurement-clerk", "uma"]}
     assert read(SAID | many, **mapped).roles == {"hospital"}
 
