@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from shared.db import EVERYTHING, Database
 from shared.history import history, history_heads
 from shared.reach import seen
+from shared.settings import Limits
 from shared.values import frozen
 
 # The first row whose hash is not what it and its predecessor give; `about` narrows nothing, so all chains are walked.
 # Rows that name no row before them are of a time when two written at the same moment could follow the same one.
 _BROKEN = """
-SELECT id, about, action, at FROM (
+SELECT id, about, action, at, count(*) OVER () AS rows FROM (
   SELECT h.id, h.about, h.action, h.at, h.hash, h AS whole,
          jicai_history_hash(lag(h.hash) OVER (PARTITION BY h.about ORDER BY h.id), h) AS expected
   FROM history h
@@ -28,7 +29,7 @@ SELECT id, about, action, at FROM (
 
 # The first day whose head is not what the head before it and the day's rows give.
 _CUT = """
-SELECT heads.day, heads.rows, now.rows AS found FROM (
+SELECT heads.day, heads.rows, now.rows AS found, count(*) OVER () AS days FROM (
   SELECT *, lag(digest) OVER (ORDER BY day) AS before FROM history_heads
 ) AS heads CROSS JOIN LATERAL jicai_day_of_history(heads.day) AS now
 WHERE heads.digest IS DISTINCT FROM jicai_head_hash(heads.before, heads.day, heads.rows, heads.last_id, now.hashes)
@@ -36,23 +37,32 @@ WHERE heads.digest IS DISTINCT FROM jicai_head_hash(heads.before, heads.day, hea
 ORDER BY heads.day LIMIT 1
 """
 
+LONGEST_SECONDS = 4 * 3_600
 HEADS = sa.select(history_heads).order_by(history_heads.c.day.desc()).limit(sa.bindparam("rows"))
 """The newest heads, to be kept outside."""
 
 
 @frozen
 class Finding:
-    """What the check of one database came to; `broken` and `cut` name the first row or day that is not as it was."""
+    """What the check of one database came to; `broken` and `cut` name the first row or day that is not as it was, of so
+    many."""
 
     rows: int
     heads: int
     broken: str | None
     cut: str | None
+    broken_rows: int
+    cut_days: int
 
     @property
     def whole(self) -> bool:
         """Nothing was changed or cut."""
         return self.broken is None and self.cut is None
+
+
+def unhurried() -> Limits:
+    """For the database that is checked: a whole history is walked in one statement, however long it is."""
+    return Limits(statement_seconds=LONGEST_SECONDS)
 
 
 async def check(database: Database) -> Finding:
@@ -68,6 +78,8 @@ async def check(database: Database) -> Finding:
         heads=count["heads"],
         broken=_row(broken[0]["id"], broken[0]["about"], broken[0]["action"], broken[0]["at"]) if broken else None,
         cut=_day(cut[0]["day"], cut[0]["rows"], cut[0]["found"]) if cut else None,
+        broken_rows=broken[0]["rows"] if broken else 0,
+        cut_days=cut[0]["days"] if cut else 0,
     )
 
 

@@ -12,7 +12,10 @@ import asyncpg
 from deploy import chain
 from deploy.chain import SERVICES, Chain
 from deploy.services import load
+from shared import audit
+from shared.db import Database
 from shared.events import topic_of
+from shared.policy import Policy
 from tests.faults.books import Books
 from tests.faults.load import Answered
 
@@ -127,6 +130,7 @@ class Findings:
     applied_out_of_order: int = 0
     amounts_that_differ: int = 0
     ledger_unbalanced: int = 0
+    history_broken: int = 0
     ledger_sum: str = "0"
 
     LOST = (
@@ -191,6 +195,7 @@ async def check(url_of: Callable[[str], str], books: Books, answered: Answered) 
     found.never_taken = len(answered.never_taken)
     found.last_not_recorded = await untold(url_of)
     found.deadlines_lost = await _deadlines_lost(url_of)
+    found.history_broken = await _history_broken(url_of)
     return found
 
 
@@ -204,6 +209,19 @@ async def untold(url_of: Callable[[str], str]) -> int:
     """Things of which the outbox does not hold the newest version: the last that happened to them was never recorded."""
     asked = [(name, UNTOLD.format(table=table)) for name, tables in COUNTED.items() for table in tables]
     return sum([await _count(url_of(name), query) for name, query in asked])
+
+
+async def _history_broken(url_of: Callable[[str], str]) -> int:
+    """Rows of all five histories that do not follow the one before about the same thing, and days that are not as their head."""
+    broken = 0
+    for name in SERVICES:
+        database = await Database.open(url_of(name), policy=Policy([]), limits=audit.unhurried(), name="checker")
+        try:
+            finding = await audit.check(database)
+        finally:
+            await database.close()
+        broken += finding.broken_rows + finding.cut_days
+    return broken
 
 
 async def _count(url: str, query: str, *given: Any) -> int:

@@ -24,7 +24,7 @@ from shared.outbox import Relay
 from tests.deploy.test_chain import PAYABLE, put
 from tests.echo import echo, faults, source
 from tests.faults.books import Books, opened
-from tests.faults.checker import SERVICES, THERE, Findings, check_chain, check_path, gone, unkept, untold
+from tests.faults.checker import SERVICES, THERE, Findings, check, check_chain, check_path, gone, unkept, untold
 from tests.faults.load import Answered
 from tests.faults.witness import make_table, witnessed
 from tests.house import House, WorkerInHand
@@ -340,6 +340,33 @@ async def test_whatever_a_client_was_told_and_is_not_there_is_missed(houses: Cal
 def test_every_kind_of_answer_is_looked_for() -> None:
     told = {one.name for one in fields(Answered)} - {"calls", "retries", "never_taken"}
     assert told == set(THERE)
+
+
+DEEDS = """
+INSERT INTO history (about, action, detail, at, organisation, person, request_id, operation, region)
+SELECT 'a', action, '{}', now(), 'platform', 'platform', '', '', '' FROM unnest(ARRAY['made', 'sold']) AS action
+"""
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "wrong"),
+    [
+        ("SELECT", {}),
+        ("UPDATE history SET person = 'somebody' WHERE action = 'made'", {"history_broken": 1}),
+        ("UPDATE history SET person = 'somebody'", {"history_broken": 2}),
+        ("DELETE FROM history WHERE action = 'made'", {"history_broken": 1}),
+    ],
+)
+async def test_each_row_of_a_history_that_is_not_as_it_was_written_is_wrong(
+    houses: Callable[[str], str], books: Books, spoiled: str, wrong: dict[str, int]
+) -> None:
+    owner = await asyncpg.connect(houses("traceability"))
+    try:
+        await owner.execute(DEEDS)
+        await owner.execute(spoiled)
+    finally:
+        await owner.close()
+    assert (await check(houses, books, Answered())).wrong == wrong
 
 
 @pytest.mark.parametrize(("newest", "missed"), [(None, 1), (1, 0), (2, 1)])
