@@ -120,17 +120,18 @@ def kafka_bus(service: Service, settings: ServiceSettings) -> KafkaBus:
     )
 
 
-def make_topics(names: Sequence[str], settings: TopicSettings, say: Callable[[str], None]) -> None:
-    """Makes and mends the topics, saying each difference before it changes; raises BrokerRefused."""
+def make_topics(names: Sequence[str], settings: TopicSettings, say: Callable[[str], None], **how: Any) -> list[str]:
+    """Makes and mends the topics as `ensure_topics` does, which takes `how`; returns what was not done. Raises BrokerRefused."""
     making = ensure_topics(
         names,
         partitions=settings.topic_partitions,
         replication=settings.topic_replicas,
         settings=settings.configs,
         say=say,
+        **how,
         **connection_of(settings),
     )
     try:
-        asyncio.run(making)
+        return asyncio.run(making)
     except BusAway as away:
         raise BrokerRefused(f"Kafka at {settings.kafka_bootstrap}: {away}") from away

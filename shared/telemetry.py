@@ -53,7 +53,12 @@ EFFECT_SECONDS = Histogram(
     ["service"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
-LAG = Gauge("jicai_consumer_lag_messages", "Messages in Kafka not yet applied", ["service", "topic", "partition"])
+LAG = Gauge(
+    "jicai_consumer_lag_messages",
+    "Messages in Kafka not yet applied; not shown while not known",
+    ["service", "topic", "partition"],
+)
+BROKER_AWAY = Gauge("jicai_broker_away", "1 while the broker cannot be used by this process", ["service"])
 PARTITIONS_HELD = Gauge(
     "jicai_partitions_held", "1 while a fault of the road holds a partition", ["service", "partition"]
 )

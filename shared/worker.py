@@ -24,11 +24,39 @@ from shared.settings import ServiceSettings
 log = logging.getLogger(__name__)
 
 UPKEEP_SECONDS = 30
+MEASURE_SECONDS = 5
+AWAY_SAID_SECONDS = 60
+"""So often a broker that stays away is spoken of."""
 GIVING_UP_SECONDS = 10
 """After `drain_seconds` a batch in hand is given up; the group and the broker are given this long to hear of it."""
 PASSED_OVER_SECONDS = 60
 DRIVEN_POLL_SECONDS = 0.05
 """While the clock is driven, due deadlines are looked for this often."""
+
+
+class Absence:
+    """What one process has said of a broker that is away: nothing at once, then once a minute, and that it is there again."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self._since: float | None = None
+        self._said_at: float | None = None
+
+    def tell(self, reason: str | None, rows: int, oldest_seconds: float) -> None:
+        """`reason`: why it is away, None when it is not; what waits for it, and how long the oldest of it."""
+        telemetry.BROKER_AWAY.labels(self._service).set(reason is not None)
+        now = clock.elapsed()
+        if reason is None:
+            if self._since is not None and self._said_at is not None:
+                away = {"service": self._service, "away_s": round(now - self._since)}
+                log.info("the broker is there again", extra=away)
+            self._since = self._said_at = None
+        elif self._since is None:
+            self._since = now
+        elif self._said_at is None or now - self._said_at >= AWAY_SAID_SECONDS:
+            self._said_at = now
+            waits = {"away_s": round(now - self._since), "events": rows, "oldest_s": round(oldest_seconds)}
+            log.warning("the broker is away", extra={"service": self._service, "reason": reason, **waits})
 
 
 class Worker:
@@ -46,6 +74,7 @@ class Worker:
         self.relay: Relay | None = None
         self._away = "it was not asked so far"
         self._jobs_awake = asyncio.Event()
+        self._broker = Absence(service.name)
         self._passed_over: dict[str, dict[str, float]] = {}
 
     @property
@@ -89,6 +118,7 @@ class Worker:
         loops: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("relay", lambda: relay.run(stop)),
             ("consumer", lambda: self.bus.consume(self.service.name, self.topics, consumer.apply, stop)),
+            ("measuring", lambda: self._measuring(database, stop)),
             ("upkeep", lambda: self._upkeep(database, stop)),
         ]
         if not self.catching_up:
@@ -210,7 +240,9 @@ class Worker:
 
     async def _upkeep(self, database: Database, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await self._measure(database)
+            await self._count_letters(database)
+            with suppress(BusAway):  # the lag is not shown then, and why is said by who measures
+                await self.bus.lag()
             async with database.pool.acquire(timeout=database.limits.pool_wait_seconds) as connection:
                 await connection.execute("SELECT jicai_upkeep_inbox($1)", self.settings.limits.inbox_days)
                 await idempotency.prune(connection, self.settings.limits.idempotency_days)
@@ -219,20 +251,24 @@ class Worker:
                 await heads.publish(connection, self.service.name, self.settings.heads_file)
             await _pause(stop, UPKEEP_SECONDS)
 
+    async def _measuring(self, database: Database, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._measure(database)
+            await _pause(stop, MEASURE_SECONDS)
+
     async def _measure(self, database: Database) -> None:
         rows, seconds = await outbox.waiting_since(database)
         telemetry.OUTBOX_WAITING.labels(self.service.name).set(rows)
         telemetry.OUTBOX_AGE.labels(self.service.name).set(seconds)
+        self._broker.tell(await self.bus.away(), rows, seconds)
+
+    async def _count_letters(self, database: Database) -> None:
         async with database.transaction() as tx:
             letters = await dead_letters.count(tx)
         for state, count in letters.items():
             telemetry.DEAD_LETTERS.labels(self.service.name, state).set(count)
         if letters["dead"]:
             log.warning("dead letters wait for a person", extra={"service": self.service.name, **letters})
-        try:
-            await self.bus.lag()
-        except BusAway as error:
-            log.warning("lag is not known", extra={"service": self.service.name, "reason": str(error)})
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -51,6 +51,8 @@ class KafkaBus:
         self._lanes: Lanes | None = None
         self._topics: tuple[str, ...] = ()
         self._refused: str | None = None
+        self._measured: list[TopicPartition] = []
+        """Those of which the lag is shown."""
 
     async def start(self) -> None:
         """Opens the producer; raises BusAway while no broker answers."""
@@ -66,9 +68,11 @@ class KafkaBus:
         )
         try:
             await producer.start()
-        except (KafkaError, OSError) as error:
+        except BaseException as error:  # also given up by who cannot wait longer
             await producer.stop()
-            raise BusAway(await reason(self._connection) or f"the broker does not answer: {error}") from error
+            if isinstance(error, KafkaError | OSError):
+                raise BusAway(await reason(self._connection) or f"the broker does not answer: {error}") from error
+            raise
         if self._producer is None:
             self._producer = producer
         else:  # somebody else has opened one meanwhile
@@ -191,13 +195,16 @@ class KafkaBus:
         return sorted(set(self._topics) - cluster.topics())
 
     async def lag(self) -> int:
-        """Messages of the topics listened to that the group has not applied; 1 while nothing is known. Also a metric."""
+        """Messages of the topics listened to that the group has not applied; 1 while nothing is known. Also a metric, which is
+        not shown while it is not known."""
         if self._consumer is None:
+            self._forget_lag()
             return int(bool(self._topics))
         try:
             async with asyncio.timeout(LAG_SECONDS):
                 return await self._count_lag(self._consumer)
         except (KafkaError, OSError) as error:
+            self._forget_lag()
             raise BusAway(f"the broker does not say what is waiting: {error!r}") from error
 
     async def _count_lag(self, consumer: AIOKafkaConsumer) -> int:
@@ -207,12 +214,17 @@ class KafkaBus:
             for number in sorted(consumer.partitions_for_topic(topic) or ())
         ]
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places) if places else {}
-        total = 0
-        for place, end in ends.items():
-            behind = end - (await consumer.committed(place) or 0)
-            telemetry.LAG.labels(self._client_id, place.topic, place.partition).set(behind)
-            total += behind
-        return total
+        behind = {place: end - (await consumer.committed(place) or 0) for place, end in ends.items()}
+        self._forget_lag()
+        for place, count in behind.items():
+            telemetry.LAG.labels(self._client_id, place.topic, place.partition).set(count)
+        self._measured = list(behind)
+        return sum(behind.values())
+
+    def _forget_lag(self) -> None:
+        for place in self._measured:
+            telemetry.LAG.remove(self._client_id, place.topic, place.partition)
+        self._measured = []
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

@@ -14,6 +14,8 @@ from shared.values import frozen
 
 log = logging.getLogger(__name__)
 
+FORGETS = ("retention.ms", "retention.bytes")
+"""Settings that are bounds of what is kept; -1 is none."""
 SET_ON_TOPIC = 1
 """The source of a setting that a topic has for itself, as the protocol numbers it."""
 
@@ -29,6 +31,19 @@ class _Settings:
         """What of the wanted does not hold."""
         return {key: value for key, value in wanted.items() if self.held.get(key) != value}
 
+    def forgetting(self, wanted: Mapping[str, str]) -> dict[str, str]:
+        """What of the differing makes the broker forget messages that it has."""
+        return {
+            key: value for key, value in self.differing(wanted).items() if key in FORGETS and self._less(key, value)
+        }
+
+    def _less(self, key: str, value: str) -> bool:
+        try:
+            now, then = int(self.held.get(key, "-1")), int(value)
+        except ValueError:  # the broker will say that it is no number
+            return False
+        return then >= 0 and (now < 0 or then < now)
+
 
 async def ensure_topics(
     topics: Sequence[str],
@@ -37,11 +52,14 @@ async def ensure_topics(
     replication: int = 1,
     settings: Mapping[str, str] | None = None,
     say: Callable[[str], None] = log.info,
+    may_forget: Callable[[], bool] = lambda: False,
+    dry_run: bool = False,
     **connection: Any,
 ) -> list[str]:
-    """Makes the topics that are missing, before anybody sends, and mends the settings of the others; returns those made.
+    """Makes the topics that are missing, before anybody sends, and mends the settings of the others; returns what was not done.
 
-    `say` hears of every difference before anything changes. Partitions are never added: the partition of a key would
+    `say` hears of every difference before anything changes, then `may_forget` is asked where the broker would forget messages
+    that it has; without it, and in a `dry_run`, nothing is forgotten. Partitions are never added: the partition of a key would
     change, and its order with it. Settings that are not named stay. Raises BusAway when the broker does not answer or refuses.
     """
     wanted = dict(settings or {})
@@ -54,18 +72,28 @@ async def ensure_topics(
         other = {name: has for name, has in known.items() if has.differing(wanted)}
         for name in missing:
             say(f"{name}: is made, {partitions} partitions, {replication} replicas, {wanted}")
-        await _say_what_stays(admin, there, partitions, replication, say)
+        undone = await _what_stays(admin, there, partitions, replication)
+        for difference in undone:
+            say(difference)
+        losses = {name: has.forgetting(wanted) for name, has in other.items()}
         for name, has in other.items():
             for key, value in has.differing(wanted).items():
-                say(f"{name}: {key} becomes {value}, was {has.held.get(key)}")
+                lost = "; what is more is forgotten" if key in losses[name] else ""
+                say(f"{name}: {key} becomes {value}, was {has.held.get(key)}{lost}")
+        if dry_run:
+            return undone
+        if not any(losses.values()) or may_forget():
+            losses = {}
+        undone += [f"{name}: {key} stays {other[name].held.get(key)}" for name, keys in losses.items() for key in keys]
         await _make(admin, [NewTopic(name, partitions, replication, topic_configs=wanted) for name in missing])
         for name, has in other.items():
-            await _mend(admin, name, {**has.own, **wanted})
+            told = {key: value for key, value in wanted.items() if key not in losses.get(name, ())}
+            await _mend(admin, name, {**has.own, **told})
     except (KafkaError, OSError) as error:
         raise BusAway(f"the topics were not made: {await reason(connection) or repr(error)}") from error
     finally:
         await admin.close()
-    return missing
+    return undone
 
 
 async def _make(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> None:
@@ -77,15 +105,17 @@ async def _make(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> None:
             raise BusAway(f"topic {topic} was not made: {rest or code}")
 
 
-async def _say_what_stays(
-    admin: AIOKafkaAdminClient, topics: Sequence[str], partitions: int, replication: int, say: Callable[[str], None]
-) -> None:
+async def _what_stays(
+    admin: AIOKafkaAdminClient, topics: Sequence[str], partitions: int, replication: int
+) -> list[str]:
+    stays: list[str] = []
     for found in await admin.describe_topics(list(topics)) if topics else ():
         name, has = found["topic"], found["partitions"]
         if len(has) != partitions:
-            say(f"{name}: keeps its {len(has)} partitions; {partitions} would change the order of keys")
+            stays.append(f"{name}: keeps its {len(has)} partitions; {partitions} would change the order of keys")
         if {len(one["replicas"]) for one in has} != {replication}:
-            say(f"{name}: has not {replication} replicas everywhere; move them with the broker's own tool")
+            stays.append(f"{name}: has not {replication} replicas everywhere; move them with the broker's own tool")
+    return stays
 
 
 async def _settings_of(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, _Settings]:

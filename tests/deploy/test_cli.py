@@ -177,15 +177,21 @@ def test_a_stale_contract_is_found_and_mended(tmp_path: Path) -> None:
     assert contract.stale(tmp_path) == []
 
 
-def test_topics_are_made_mended_and_then_left_alone(tmp_path: Path) -> None:
+def test_topics_are_made_and_forget_only_what_was_agreed_to(tmp_path: Path) -> None:
     with EmbeddedKafka.start(tmp_path) as kafka:
         told = {"JICAI_KAFKA_BOOTSTRAP": kafka.bootstrap}
         assert said("topics", **told)[1].count(": is made, 6 partitions, 1 replicas") == 5
         assert said("topics", **told) == (0, "Nothing to change.\n", "")
         shorter = {**told, "JICAI_LIMIT_KAFKA_DAYS": "3", "JICAI_TOPIC_PARTITIONS": "9"}
-        _, mended, _ = said("topics", **shorter)
-        assert mended.count("retention.ms becomes 259200000, was 604800000") == 5
-        assert mended.count("keeps its 6 partitions") == 5
+        forgets = "retention.ms becomes 259200000, was 604800000; what is more is forgotten"
+        status, shown, _ = said("topics", "--dry-run", **shorter)
+        assert (status, shown.count(forgets), shown.count("keeps its 6 partitions")) == (1, 5, 5)
+        status, shown, error = said("topics", **shorter)
+        assert (status, shown.count(forgets), error.count("retention.ms stays 604800000")) == (1, 5, 5)
+        assert "What Kafka keeps is shortened with --yes alone." in error
+        status, _, error = said("topics", "--yes", **shorter)
+        assert (status, error.count("keeps its 6 partitions"), "retention.ms" in error) == (1, 5, False)
+        assert said("topics", **{**shorter, "JICAI_TOPIC_PARTITIONS": "6"}) == (0, "Nothing to change.\n", "")
     status, _, error = said("topics", **told)
     assert status == 1
     assert kafka.bootstrap in error

@@ -7,6 +7,9 @@ import pytest
 from prometheus_client import REGISTRY
 from uuid_utils.compat import uuid7
 
+from deploy.kafka import EmbeddedKafka
+from shared.bus import BusAway
+from shared.bus import kafka as kafka_bus
 from tests.echo import Said, Unheard, Whispered
 from tests.path import Path, message, said
 
@@ -59,7 +62,9 @@ async def test_the_relay_says_that_it_leads_and_how_often_it_has_sent(path: Path
     assert shown("jicai_events_sent_total", service="source") == sent + 3
 
 
-async def test_what_waits_on_the_broker_is_shown_by_topic_and_partition(kafka_path: Path) -> None:
+async def test_what_waits_on_the_broker_is_shown_by_topic_and_partition_as_long_as_it_is_known(
+    kafka_path: Path, kafka: EmbeddedKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bus, stop, held = kafka_path.make_bus("lagging"), asyncio.Event(), asyncio.Event()
     thing = uuid7()
 
@@ -75,6 +80,14 @@ async def test_what_waits_on_the_broker_is_shown_by_topic_and_partition(kafka_pa
         labels = {"service": "lagging", "topic": kafka_path.topic}
         behind = [shown("jicai_consumer_lag_messages", partition=str(number), **labels) for number in range(3)]
         assert sorted(behind) == [0, 0, 3], "one subject is in one partition"
+        monkeypatch.setattr(kafka_bus, "LAG_SECONDS", 0.5)
+        kafka.pause()
+        try:
+            with pytest.raises(BusAway):
+                await bus.lag()
+        finally:
+            kafka.resume()
+        assert REGISTRY.get_sample_value("jicai_consumer_lag_messages", {"partition": "0", **labels}) is None
     finally:
         stop.set()
         await listening

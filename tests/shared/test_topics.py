@@ -71,7 +71,7 @@ async def test_whoever_stops_at_the_last_difference_has_changed_nothing(kafka: E
     assert heard == [
         f"{fresh}: is made, 3 partitions, 1 replicas, {DAY}",
         f"{topic}: keeps its 6 partitions; 3 would change the order of keys",
-        f"{topic}: retention.ms becomes 86400000, was 604800000",
+        f"{topic}: retention.ms becomes 86400000, was 604800000; what is more is forgotten",
     ]
     assert await told(kafka, topic, "retention.ms") == WEEK
     assert await made(kafka, [topic, fresh]) == [topic]
@@ -92,9 +92,27 @@ async def test_a_setting_that_somebody_else_has_made_stays(kafka: EmbeddedKafka,
     await set_by_hand(kafka, topic, {**WEEK, **by_hand})
     await shows(kafka, topic, by_hand)
     heard: list[str] = []
-    await ensure_topics([topic], settings=DAY, say=heard.append, bootstrap_servers=kafka.bootstrap)
-    assert heard == [f"{topic}: retention.ms becomes 86400000, was 604800000"]
+    undone = await ensure_topics(
+        [topic], settings=DAY, say=heard.append, may_forget=lambda: True, bootstrap_servers=kafka.bootstrap
+    )
+    assert undone == []
+    assert heard == [f"{topic}: retention.ms becomes 86400000, was 604800000; what is more is forgotten"]
     await shows(kafka, topic, {**DAY, **by_hand})
+
+
+async def test_what_makes_the_broker_forget_is_done_only_when_it_is_agreed_to(kafka: EmbeddedKafka, topic: str) -> None:
+    other = {"segment.ms": "3600000"}
+    undone = await ensure_topics([topic], settings={**DAY, **other}, bootstrap_servers=kafka.bootstrap)
+    assert undone == [f"{topic}: retention.ms stays 604800000"]
+    await shows(kafka, topic, {**WEEK, **other})
+    longer = {"retention.ms": "1209600000"}
+    assert await ensure_topics([topic], settings=longer, bootstrap_servers=kafka.bootstrap) == []
+    await shows(kafka, topic, longer)
+    dry = await ensure_topics(
+        [topic], settings=DAY, may_forget=lambda: True, dry_run=True, bootstrap_servers=kafka.bootstrap
+    )
+    assert dry == []
+    assert await told(kafka, topic, "retention.ms") == longer
 
 
 async def test_a_setting_that_the_broker_does_not_take_is_said(kafka: EmbeddedKafka, topic: str) -> None:

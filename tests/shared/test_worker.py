@@ -1,7 +1,7 @@
 """The worker as a whole: it waits for what is away, is not stopped by one bad deadline, tells its health, ends in time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -211,15 +211,9 @@ async def test_work_that_does_not_end_is_given_up_at_a_stop(
     assert await database.pool.fetchval("SELECT state FROM jobs") == "running"  # its lease ends, another goes on
 
 
-async def test_what_waits_and_what_is_dead_is_measured(
-    database: Database, house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_waits_and_what_is_dead_is_measured(database: Database, house: House) -> None:
     made = of(house, toy)
 
-    async def unknown() -> int:
-        raise BusAway("no answer")
-
-    monkeypatch.setattr(made.bus, "lag", unknown)
     made.database = database
     await database.pool.execute(
         "INSERT INTO outbox (event_id, type, subject, sequence, payload, recorded_at)"
@@ -234,6 +228,7 @@ async def test_what_waits_and_what_is_dead_is_measured(
                 state,
             )
     await made._measure(database)
+    await made._count_letters(database)
     measured = {
         "rows": telemetry.OUTBOX_WAITING.labels("toy")._value.get(),
         "dead": telemetry.DEAD_LETTERS.labels("toy", "dead")._value.get(),
@@ -241,3 +236,58 @@ async def test_what_waits_and_what_is_dead_is_measured(
     }
     assert measured == {"rows": 1, "dead": 1, "waiting": 2}
     assert 90 <= telemetry.OUTBOX_AGE.labels("toy")._value.get() < 120
+
+
+def lines(caplog: pytest.LogCaptureFixture, message: str) -> list[dict[str, Any]]:
+    return [record.__dict__ for record in caplog.records if record.message == message]
+
+
+async def test_a_broker_that_falls_silent_is_spoken_of_once_with_what_waits_for_it_and_when_it_is_back(
+    database: Database, house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = of(house, toy)
+    reason: str | None = "the broker does not answer: TimeoutError"
+
+    async def away() -> str | None:
+        return reason
+
+    caplog.set_level("INFO", logger="shared.worker")
+    monkeypatch.setattr(made.bus, "away", away)
+    monkeypatch.setattr(made.bus, "send", asyncio.Event().wait)
+    async with database.transaction() as tx:
+        outbox.record(tx, ThingNamed(thing_id=uuid7(), name="waits"), 1)
+    for _ in range(4):
+        await made._measure(database)
+        assert telemetry.BROKER_AWAY.labels("toy")._value.get() == 1
+    (line,) = lines(caplog, "the broker is away")
+    assert (line["reason"], line["events"]) == (reason, 1)
+    monkeypatch.setattr(worker, "AWAY_SAID_SECONDS", 0)
+    await made._measure(database)
+    assert len(lines(caplog, "the broker is away")) == 2
+    reason = None
+    await made._measure(database)
+    assert telemetry.BROKER_AWAY.labels("toy")._value.get() == 0
+    assert len(lines(caplog, "the broker is there again")) == 1
+
+
+async def test_what_waits_is_measured_while_upkeep_takes_its_time(
+    database: Database, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, waits_for_broker = of(house, toy), asyncio.Event()
+    monkeypatch.setattr(worker, "MEASURE_SECONDS", 0.05)
+    monkeypatch.setattr(made.bus, "lag", waits_for_broker.wait)
+    monkeypatch.setattr(made.bus, "send", waits_for_broker.wait)
+
+    def measured(rows: int) -> Callable[[], Awaitable[bool]]:
+        async def reached() -> bool:
+            return bool(telemetry.OUTBOX_WAITING.labels("toy")._value.get() == rows)
+
+        return reached
+
+    telemetry.OUTBOX_WAITING.labels("toy").set(-1)
+    async with running(made):
+        await until(measured(0))
+        async with database.transaction() as tx:
+            outbox.record(tx, ThingNamed(thing_id=uuid7(), name="waits"), 1)
+        await until(measured(1))
+        waits_for_broker.set()
