@@ -101,8 +101,8 @@ def main() -> None:
     say_both()
     today = alone.work_alone
 
-    def work_alone(service: Service, host: str, ops_port: int) -> None:
-        today(hear_both(service), host, ops_port)
+    def work_alone(service: Service, *told: Any, **more: Any) -> None:
+        today(hear_both(service), *told, **more)
 
     alone.work_alone = work_alone
     app()

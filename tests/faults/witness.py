@@ -50,8 +50,8 @@ def write_down() -> None:
     """From now on the worker of this process writes down what it applies."""
     unseen = alone.work_alone
 
-    def work_alone(service: Service, host: str, ops_port: int) -> None:
-        unseen(witnessed(service), host, ops_port)
+    def work_alone(service: Service, *told: Any, **more: Any) -> None:
+        unseen(witnessed(service), *told, **more)
 
     alone.work_alone = work_alone
 
