@@ -16,7 +16,7 @@ from services.alerts.handlers.troubles import meet_recalls
 from services.alerts.queries import watches as queries
 from services.alerts.rules.alerts import Kind, Remedy
 from services.alerts.rules.recalls import HeldLot
-from services.alerts.rules.watches import WatchedReceipt, lost_coverages, moving, overdue_payments, short_coverages
+from services.alerts.rules.receipts import WatchedReceipt, lost_coverages, moving, overdue_payments, short_coverages
 from shared import clock, deadlines, money
 from shared.db import Tx
 from shared.deadlines import Deadline
@@ -49,6 +49,7 @@ async def on_deliveries_accepted(tx: Tx, events: Sequence[Received[DeliveryAccep
                 "supplier_code": event.data.distributor_code,
                 "region": event.data.region,
                 "product_code": line.product_code,
+                "product_name": line.product_name,
             }
             for event in events
             for line in event.data.lines
@@ -171,7 +172,8 @@ async def on_payables_released(tx: Tx, events: Sequence[Received[PayableReleased
         ],
     )
     await _resolve_covered(tx, receipts)
-    await raise_alerts(tx, lost_coverages(receipts, clock.now()))
+    if lost := [receipt.shipment_line_id for receipt in receipts if receipt.quantity_uncovered]:
+        await raise_alerts(tx, lost_coverages(await queries.watched_receipts(tx, lost), clock.now()))
 
 
 async def on_payables_held(tx: Tx, events: Sequence[Received[PayableHeld]]) -> None:

@@ -14,8 +14,9 @@ from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
 from services.alerts.queries.scope import within
 from services.alerts.rules.recalls import HeldLot, RecalledLot
+from services.alerts.rules.receipts import WatchedReceipt
 from services.alerts.rules.sheets import CONFIRMED, NAMED, WatchedSheet
-from services.alerts.rules.watches import WatchedLine, WatchedReceipt, unconfirmed_key
+from services.alerts.rules.watches import WatchedLine, unconfirmed_key
 from services.alerts.tables import accounts, order_lines, organisations, recalled_lots, receipts, sheets
 from shared.db import Tx, lock_number
 
@@ -94,9 +95,19 @@ _ARRIVING = (
     .where(receipts.c.order_line_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
     .group_by(receipts.c.order_line_id)
 )
+_NAMED_RECEIPT = sa.select(
+    *receipts.c,
+    *(
+        sa.select(order_lines.c[name])
+        .where(order_lines.c.line_id == receipts.c.order_line_id)
+        .scalar_subquery()
+        .label(name)
+        for name in ("order_number", "product_name")
+    ),
+)
+"""A receipt with what its order line is called by."""
 _RECEIPTS = (
-    sa.select(receipts)
-    .where(receipts.c.shipment_line_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
+    _NAMED_RECEIPT.where(receipts.c.shipment_line_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))))
     .order_by(receipts.c.shipment_line_id)
     .with_for_update()
 )
@@ -245,13 +256,13 @@ async def seen_lines(tx: Tx, line_ids: Sequence[UUID]) -> dict[str, WatchedLine]
 
 
 async def watched_receipts(tx: Tx, shipment_line_ids: Sequence[UUID]) -> list[WatchedReceipt]:
-    """These receipts, locked."""
+    """These receipts with what their order lines are called by, locked."""
     return await tx.all(WatchedReceipt, _RECEIPTS, ids=shipment_line_ids)
 
 
 async def receipts_of_payables(tx: Tx, payable_ids: Sequence[UUID]) -> dict[str, WatchedReceipt]:
     """What is known of these payables within reach, by their id."""
-    wanted = sa.select(receipts).where(
+    wanted = _NAMED_RECEIPT.where(
         receipts.c.payable_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))), within(tx.scope, receipts)
     )
     return {str(one.payable_id): one for one in await tx.all(WatchedReceipt, wanted, ids=list(payable_ids))}

@@ -22,8 +22,9 @@ from services.alerts.queries.watches import (
 from services.alerts.rules.alerts import About, Alert, Kind, State
 from services.alerts.rules.next_steps import Around, alert_steps
 from services.alerts.rules.recalls import RecalledLot
+from services.alerts.rules.receipts import WatchedReceipt, as_known
 from services.alerts.rules.sheets import WatchedSheet
-from services.alerts.rules.watches import WatchedReceipt, as_known, late_as_known
+from services.alerts.rules.watches import late_as_known
 from services.alerts.schemas.alerts import (
     Acknowledge,
     AcknowledgementView,
@@ -169,10 +170,8 @@ def _around(tx: Tx, receipt: WatchedReceipt, recalls: Sequence[RecalledLot], she
     """What is about a payable, with the terms that settlement tells for it too."""
     if receipt.accepted_at is None:
         return Around(receipt, recalls, sheets)
-    codes_by, sheet_by = (
-        term(receipt.region, receipt.accepted_at) for term in (tx.policy.codes_by, tx.policy.sheet_by)
-    )
-    return Around(receipt, recalls, sheets, codes_by, sheet_by)
+    codes_by = tx.policy.codes_by(receipt.region, receipt.codes_awaited_since or receipt.accepted_at)
+    return Around(receipt, recalls, sheets, codes_by, tx.policy.sheet_by(receipt.region, receipt.accepted_at))
 
 
 def shown(now: Now, known: list[queries.Acknowledgement]) -> AlertView:

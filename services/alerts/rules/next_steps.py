@@ -8,8 +8,9 @@ from services.alerts.rules.alerts import ACTS, Alert, Kind, State
 from services.alerts.rules.problems import WHAT, Problem
 from services.alerts.rules.problems import State as ProblemState
 from services.alerts.rules.recalls import RecalledLot
+from services.alerts.rules.receipts import WatchedReceipt
 from services.alerts.rules.sheets import CONFIRMED, NAMED, WatchedSheet
-from services.alerts.rules.watches import WatchedLine, WatchedReceipt
+from services.alerts.rules.watches import WatchedLine
 from shared import clock, money
 from shared.errors import Said
 from shared.next_steps import (
@@ -193,10 +194,21 @@ def _yuan(amount: Decimal) -> Said:
 
 
 def _missing(receipt: WatchedReceipt) -> Said:
+    """What the hospital captures; whether money is held for it, or was paid before its codes were lost."""
+    missing, accepted = receipt.quantity_awaiting_codes, receipt.quantity_accepted or 0
+    amount, paid = receipt.amount_yuan or Decimal(0), receipt.paid_yuan or Decimal(0)
+    if receipt.quantity_uncovered and receipt.unpaid_yuan * accepted < amount * missing:
+        return Said(
+            "capture trace codes of {missing} of {accepted} accepted; {paid} of {yuan} yuan are paid already",
+            missing=missing,
+            accepted=accepted,
+            paid=money.amount_text(paid),
+            yuan=money.amount_text(amount),
+        )
     return Said(
         "capture trace codes of {missing} of {accepted} accepted; the money for them is held until then",
-        missing=receipt.quantity_awaiting_codes,
-        accepted=receipt.quantity_accepted or 0,
+        missing=missing,
+        accepted=accepted,
     )
 
 

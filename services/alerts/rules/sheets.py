@@ -6,7 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from services.alerts.rules.alerts import About, Cause, Kind
-from services.alerts.rules.watches import yuan_text
+from services.alerts.rules.receipts import yuan_text
 from shared.errors import Said
 from shared.next_steps import HeardOfPayment, day_over
 from shared.values import frozen

@@ -1,14 +1,15 @@
 """Money that was released for codes which do not count any more: raised at once, resolved when they are made good."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import permutations
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.house import WorkerInHand
-from tests.services.alerts.facts import NOON, Story
+from tests.services.alerts.facts import HOSPITAL, NOON, Story
 
 
 async def raised(worker: WorkerInHand) -> list[dict[str, Any]]:
@@ -38,3 +39,25 @@ async def test_codes_lost_after_the_money_was_released_are_raised_at_once_and_re
     assert states(await raised(worker)) == [("coverage_short", "resolved")]
     await worker.deliver(story.released(uncovered=1), sequence=5)
     assert states(await raised(worker)) == [("coverage_short", "resolved"), ("coverage_short", "open")]
+
+
+async def test_of_codes_lost_after_payment_no_money_is_said_to_be_held_and_the_day_follows_from_the_loss(
+    worker: WorkerInHand,
+    client: httpx.AsyncClient,
+    caller: Callable[..., dict[str, str]],
+    driven_clock: Callable[[datetime], None],
+) -> None:
+    driven_clock(NOON)
+    story = Story(45)
+    await worker.deliver(story.accepted(), story.opened(), story.released(), story.covered(), story.paid())
+    lost_at = NOON + timedelta(days=45)
+    driven_clock(lost_at)
+    await worker.deliver(story.short(25), story.released(uncovered=20), sequence=9)
+    (alert,) = (await client.get("/alerts", headers=caller("hospital", HOSPITAL))).json()["items"]
+    assert alert["detail"] == (
+        "奥美拉唑肠溶胶囊, lot L1, order CG-1: 45 of 45 were released for payment, and codes of 20 of them do not count any more."
+    )
+    (step,) = alert["next"]
+    assert step["what"] == "capture trace codes of 20 of 45 accepted; 123.40 of 123.40 yuan are paid already"
+    assert datetime.fromisoformat(alert["happened_at"]) == lost_at
+    assert datetime.fromisoformat(step["by"]) == lost_at + timedelta(hours=72)

@@ -14,8 +14,8 @@ from services.alerts.rules.alerts import Alert, Kind
 from services.alerts.rules.next_steps import Around, alert_steps, problem_step
 from services.alerts.rules.problems import State
 from services.alerts.rules.recalls import RecalledLot
+from services.alerts.rules.receipts import WatchedReceipt
 from services.alerts.rules.sheets import WatchedSheet
-from services.alerts.rules.watches import WatchedReceipt
 from shared import clock
 from shared.next_steps import PLATFORM, Actor, NextStep, Role, agency, authority, day_over, distributor, hospital
 from tests.services.alerts.facts import DUE_ON, HOSPITAL, NOON, PRODUCT, REGION, SUPPLIER

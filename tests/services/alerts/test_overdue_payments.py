@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from shared import clock
 from shared.events.settlement import SheetPart
 from tests.house import WorkerInHand
-from tests.services.alerts.facts import DUE_ON, HOSPITAL, NOON, REGION, Story, account
+from tests.services.alerts.facts import DUE_ON, HOSPITAL, NOON, PRODUCT, REGION, Story, account
 
 LATE = clock.start_of_day(DUE_ON + timedelta(days=1))
 DAY = timedelta(days=1)
@@ -254,7 +254,7 @@ async def test_an_open_alert_follows_what_is_known_and_its_history_keeps_what_it
     assert figures == {"quantity_covered": 6, "quantity_released": 6, "released_yuan": "74.04"}
     assert (now["evidence"]["paid_yuan"], now["detail"]) == (
         "50.00",
-        f"123.40 yuan were due on {DUE_ON}, 50.00 are paid.",
+        f"{PRODUCT}, lot ?, order ?: 123.40 yuan were due on {DUE_ON}, 50.00 are paid.",
     )
     assert asked(now) == [
         ("platform", "issue the sheet when the month has closed; 24.04 yuan wait for it"),

@@ -18,6 +18,7 @@ from tests.services.alerts.facts import (
     DUE_ON,
     NOON,
     OTHER_SUPPLIER,
+    PRODUCT,
     SUPPLIER,
     Story,
     received,
@@ -256,7 +257,7 @@ async def test_late_money_resolves_when_it_is_all_there(worker: WorkerInHand, ra
     clock.drive(PAID_BY)
     await worker.meet_deadlines()
     (alert,) = await raised()
-    assert alert["detail"] == "123.40 yuan were due on 2026-04-01, 0.00 are paid."
+    assert alert["detail"] == UNPAID
     await worker.deliver(story.paid("100.00"))
     assert states(await raised()) == [("payment_overdue", "open")]
     await worker.deliver(story.paid("123.40"))
@@ -267,7 +268,7 @@ def overdue(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(row["state"], row["detail"]) for row in rows if row["kind"] == "payment_overdue"]
 
 
-UNPAID = "123.40 yuan were due on 2026-04-01, 0.00 are paid."
+UNPAID = f"{PRODUCT}, lot ?, order ?: 123.40 yuan were due on 2026-04-01, 0.00 are paid."
 
 
 async def test_money_that_comes_back_after_the_due_date_is_overdue_again_until_it_is_paid_anew(
