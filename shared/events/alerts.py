@@ -1,9 +1,29 @@
 """What alerts says: what is late, short or wrong, who reported what, and what became of it."""
 
-from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from shared.events.base import Event, event
+from shared.events.base import Event, Instant, event, one_of
+
+AlertKind = Annotated[
+    str,
+    one_of(
+        *("order_unconfirmed", "delivery_overdue", "coverage_short", "payment_overdue", "line_refused"),
+        *("payment_failed", "code_flagged", "recall", "sheet_unconfirmed"),
+    ),
+]
+About = Annotated[str, one_of("order", "order_line", "payable", "sheet", "code", "recall", "institution")]
+ProblemKind = Annotated[
+    str,
+    one_of(
+        *("no_supply", "late", "short_ship", "refuse_delivery", "refuse_sign"),
+        *("quality", "price", "system", "low_use", "payment"),
+    ),
+]
+ProblemState = Annotated[
+    str,
+    one_of("reported", "assigned", "party_replied", "resolved", "escalated", "confirmed_by_reporter", "closed"),
+]
 
 
 @event("cn.jicai.alerts.alert.raised.v1", subject="alert_id")
@@ -11,14 +31,14 @@ class AlertRaised(Event, frozen=True, kw_only=True):
     """Something is late, short or wrong; raised once, until its cause is gone."""
 
     alert_id: UUID
-    kind: str
-    about: str
-    """the kind of thing: order, order_line, payable, sheet, code, recall, institution"""
+    kind: AlertKind
+    about: About
+    """the kind of thing"""
     about_id: str
     institution_code: str | None
     supplier_code: str | None
     region: str
-    raised_at: datetime
+    raised_at: Instant
     detail: str
 
 
@@ -27,12 +47,12 @@ class AlertAcknowledged(Event, frozen=True, kw_only=True):
     """A party concerned has seen the alert and says what it does about it; the alert stays open."""
 
     alert_id: UUID
-    kind: str
-    about: str
+    kind: AlertKind
+    about: About
     about_id: str
     region: str
     organisation_code: str
-    acknowledged_at: datetime
+    acknowledged_at: Instant
     note: str
 
 
@@ -41,11 +61,11 @@ class AlertResolved(Event, frozen=True, kw_only=True):
     """The cause is gone."""
 
     alert_id: UUID
-    kind: str
-    about: str
+    kind: AlertKind
+    about: About
     about_id: str
     region: str
-    resolved_at: datetime
+    resolved_at: Instant
     reason: str
 
 
@@ -53,12 +73,12 @@ class _Problem(Event, frozen=True, kw_only=True):
     """What every event about a direct report (集采问题直报) tells."""
 
     problem_id: UUID
-    kind: str
+    kind: ProblemKind
     region: str
     reporter_code: str
     respondent_code: str | None
-    state: str
-    act_by: datetime | None
+    state: ProblemState
+    act_by: Instant | None
 
 
 @event("cn.jicai.alerts.problem.reported.v1", subject="problem_id")

@@ -1,12 +1,36 @@
 """What an event is: a frozen fact in the past tense, with a type, a subject and enough in it not to call back."""
 
 from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
 from functools import cache
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
+from msgspec import inspect
 
+from shared import money
 from shared.envelope import Unreadable
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment, with its offset; said in UTC."""
+Price = Annotated[
+    Decimal,
+    msgspec.Meta(
+        description="yuan per sale unit, 4 decimal places",
+        examples=["12.5000"],
+        extra={"places": money.PRICE_PLACES},
+    ),
+]
+Amount = Annotated[
+    Decimal,
+    msgspec.Meta(description="yuan, 2 decimal places", examples=["250.00"], extra={"places": money.AMOUNT_PLACES}),
+]
+
+
+def one_of(*words: str) -> msgspec.Meta:
+    """What is said of a text that is one of these words. No enum: a word more would break who has read the schema."""
+    return msgspec.Meta(description=f"one of {', '.join(words)}; others may come", examples=list(words))
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,4 +95,29 @@ def read(contract: type[E], data: msgspec.Raw) -> E:
         fact: E = decoder.decode(data)
     except msgspec.ValidationError as error:
         raise Unreadable(f"{contract.TYPE}: {error}") from error
+    _check_money(fact)
     return fact
+
+
+def _check_money(told: msgspec.Struct) -> None:
+    """Raises Unreadable where an amount has more decimal places than are kept, for it would be rounded in silence."""
+    for name, places in _money_of(type(told)):
+        value = getattr(told, name)
+        if places is None:
+            for part in value if isinstance(value, tuple) else (value,):
+                _check_money(part)
+        elif not isinstance(exponent := value.as_tuple().exponent, int) or exponent < -places:
+            raise Unreadable(f"{name} is {str(value)[:60]}, allowed are {places} decimal places")
+
+
+@cache
+def _money_of(contract: type[msgspec.Struct]) -> tuple[tuple[str, int | None], ...]:
+    """The fields that are money, with their places; None: the parts of this field have such."""
+    found: list[tuple[str, int | None]] = []
+    for field in inspect.type_info(contract).fields:  # type: ignore[attr-defined]
+        kind = field.type.item_type if isinstance(field.type, inspect.VarTupleType) else field.type
+        if isinstance(kind, inspect.Metadata) and kind.extra:
+            found.append((field.name, kind.extra["places"]))
+        elif isinstance(kind, inspect.StructType) and _money_of(kind.cls):
+            found.append((field.name, None))
+    return tuple(found)

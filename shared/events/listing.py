@@ -5,10 +5,16 @@ Events about enterprises, institutions and listings carry the whole present stat
 """
 
 from datetime import date
-from decimal import Decimal
+from typing import Annotated
 from uuid import UUID
 
-from shared.events.base import Event, Value, event
+from shared.codes import InstitutionKind, ProductKind
+from shared.events.base import Event, Price, Value, event, one_of
+
+CATEGORIES = (
+    *("national_vbp", "alliance_vbp", "provincial_vbp", "negotiated", "linked_lowest", "direct", "filing"),
+    *("shortage", "reference", "tcm_slice"),
+)
 
 
 @event("cn.jicai.listing.enterprise.registered.v1", subject="enterprise_id")
@@ -21,8 +27,7 @@ class EnterpriseRegistered(Event, frozen=True, kw_only=True):
     enterprise_code: str
     name: str
     aliases: tuple[str, ...]
-    kinds: tuple[str, ...]
-    """manufacturer, distributor, agent"""
+    kinds: tuple[Annotated[str, one_of("manufacturer", "distributor", "agent")], ...]
     provisional: bool
     active: bool
     region: str
@@ -46,8 +51,7 @@ class InstitutionRegistered(Event, frozen=True, kw_only=True):
     institution_code: str
     name: str
     aliases: tuple[str, ...]
-    kind: str
-    """hospital, pharmacy"""
+    kind: Annotated[str, one_of(*InstitutionKind)]
     grade: str | None
     region: str
     active: bool
@@ -60,8 +64,7 @@ class ListedProduct(Value, frozen=True, kw_only=True):
     listing_id: UUID
     region: str
     product_code: str
-    product_kind: str
-    """western, patent_chinese, granule, slice, consumable"""
+    product_kind: Annotated[str, one_of(*ProductKind)]
     generic_name: str
     trade_name: str | None
     dosage_form: str | None
@@ -75,11 +78,10 @@ class ListedProduct(Value, frozen=True, kw_only=True):
     manufacturer_name: str
     holder_name: str | None
     agent_code: str | None
-    category: str
-    """how it came to be listed: national_vbp, alliance_vbp, provincial_vbp, negotiated, linked_lowest, direct, …"""
+    category: Annotated[str, one_of(*CATEGORIES)]
+    """how it came to be listed"""
     batch_code: str | None
-    price_yuan: Decimal
-    """per sale unit, at most 4 places"""
+    price_yuan: Price
     valid_from: date
     valid_to: date | None
     """last day, inclusive"""
@@ -119,7 +121,7 @@ class ProductPriceChanged(Event, frozen=True, kw_only=True):
 
     listing_id: UUID
     listing: ListedProduct
-    previous_price_yuan: Decimal
+    previous_price_yuan: Price
     reason: str
 
 

@@ -4,11 +4,12 @@ Events about an order and its lines have the order as subject, those about a shi
 `sequence` is the subject's version, raised by one for each event. Quantities are whole sale units.
 """
 
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import date
+from typing import Annotated
 from uuid import UUID
 
-from shared.events.base import Event, Value, event
+from shared.codes import ProductKind
+from shared.events.base import Amount, Event, Instant, Price, Value, event, one_of
 
 
 class OrderedLine(Value, frozen=True, kw_only=True):
@@ -18,12 +19,12 @@ class OrderedLine(Value, frozen=True, kw_only=True):
     line_number: int
     listing_id: UUID
     product_code: str
-    product_kind: str
+    product_kind: Annotated[str, one_of(*ProductKind)]
     product_name: str
     unit: str
     quantity: int
-    unit_price_yuan: Decimal
-    amount_yuan: Decimal
+    unit_price_yuan: Price
+    amount_yuan: Amount
     distributor_code: str
     distributor_name: str
     manufacturer_code: str
@@ -39,8 +40,8 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
     institution_name: str
     region: str
     delivery_point: str | None
-    placed_at: datetime
-    confirm_by: datetime
+    placed_at: Instant
+    confirm_by: Instant
     lines: tuple[OrderedLine, ...]
 
 
@@ -70,7 +71,7 @@ class LineConfirmed(Event, frozen=True, kw_only=True):
     product_name: str
     quantity_ordered: int
     quantity_confirmed: int
-    deliver_by: datetime
+    deliver_by: Instant
 
 
 @event("cn.jicai.orders.line.refused.v1", subject="order_id")
@@ -113,7 +114,7 @@ class ShippedLine(Value, frozen=True, kw_only=True):
     shipment_line_id: UUID
     order_line_id: UUID
     product_code: str
-    product_kind: str
+    product_kind: Annotated[str, one_of(*ProductKind)]
     product_name: str
     unit: str
     lot_number: str
@@ -135,7 +136,7 @@ class ShipmentDispatched(Event, frozen=True, kw_only=True):
     distributor_code: str
     distributor_name: str
     region: str
-    dispatched_at: datetime
+    dispatched_at: Instant
     lines: tuple[ShippedLine, ...]
 
 
@@ -159,14 +160,14 @@ class AcceptedLine(Value, frozen=True, kw_only=True):
     shipment_line_id: UUID
     order_line_id: UUID
     product_code: str
-    product_kind: str
+    product_kind: Annotated[str, one_of(*ProductKind)]
     product_name: str
     manufacturer_code: str
     unit: str
     lot_number: str
     expires_on: date
     quantity_accepted: int
-    unit_price_yuan: Decimal
+    unit_price_yuan: Price
 
 
 @event("cn.jicai.orders.delivery.accepted.v1", subject="shipment_id")
@@ -181,7 +182,7 @@ class DeliveryAccepted(Event, frozen=True, kw_only=True):
     distributor_code: str
     distributor_name: str
     region: str
-    accepted_at: datetime
+    accepted_at: Instant
     lines: tuple[AcceptedLine, ...]
 
 
@@ -206,5 +207,5 @@ class DeliveryRejected(Event, frozen=True, kw_only=True):
     institution_code: str
     distributor_code: str
     region: str
-    rejected_at: datetime
+    rejected_at: Instant
     lines: tuple[RejectedLine, ...]

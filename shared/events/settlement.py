@@ -3,11 +3,11 @@
 Amounts are yuan with 2 places. A payable's `sequence` grows with each release; released figures are totals, not steps.
 """
 
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import date
+from typing import Annotated
 from uuid import UUID
 
-from shared.events.base import Event, Value, event
+from shared.events.base import Amount, Event, Instant, Value, event, one_of
 
 
 @event("cn.jicai.settlement.payable.opened.v1", subject="payable_id")
@@ -24,8 +24,8 @@ class PayableOpened(Event, frozen=True, kw_only=True):
     region: str
     product_code: str
     quantity: int
-    amount_yuan: Decimal
-    accepted_at: datetime
+    amount_yuan: Amount
+    accepted_at: Instant
     due_on: date
     codes_required: bool
 
@@ -34,7 +34,7 @@ class SheetPart(Value, frozen=True, kw_only=True):
     """A sheet on which a part of a payable stands, paid or not, and by how much: by nothing where it stood and has left."""
 
     sheet_id: UUID
-    amount_yuan: Decimal
+    amount_yuan: Amount
 
 
 @event("cn.jicai.settlement.payable.released.v1", subject="payable_id")
@@ -53,7 +53,7 @@ class PayableReleased(Event, frozen=True, kw_only=True):
     distributor_code: str
     region: str
     quantity_released: int
-    amount_released_yuan: Decimal
+    amount_released_yuan: Amount
     complete: bool
     quantity_uncovered: int = 0
     disputed: str | None = None
@@ -89,7 +89,7 @@ class SheetIssued(Event, frozen=True, kw_only=True):
     distributor_code: str
     region: str
     month: date
-    amount_yuan: Decimal
+    amount_yuan: Amount
     line_count: int
     confirm_by: date
     due_on: date | None = None
@@ -104,7 +104,7 @@ class SheetConfirmed(Event, frozen=True, kw_only=True):
     distributor_code: str
     region: str
     month: date
-    amount_yuan: Decimal
+    amount_yuan: Amount
 
 
 @event("cn.jicai.settlement.sheet.disputed.v1", subject="sheet_id")
@@ -129,7 +129,7 @@ class SheetReturned(Event, frozen=True, kw_only=True):
     distributor_code: str
     region: str
     month: date
-    amount_yuan: Decimal
+    amount_yuan: Amount
     reason: str
     confirm_by: date
 
@@ -142,7 +142,7 @@ class ReceivingAccountChanged(Event, frozen=True, kw_only=True):
     account_id: UUID
     supplier_code: str
     region: str
-    state: str
+    state: Annotated[str, one_of("named", "confirmed", "refused", "replaced")]
 
 
 @event("cn.jicai.settlement.payment.sent.v1", subject="payment_id")
@@ -155,8 +155,8 @@ class PaymentSent(Event, frozen=True, kw_only=True):
     institution_code: str
     distributor_code: str
     region: str
-    amount_yuan: Decimal
-    sent_at: datetime
+    amount_yuan: Amount
+    sent_at: Instant
     month: date | None = None
 
 
@@ -168,7 +168,7 @@ class PaidLine(Value, frozen=True, kw_only=True):
     shipment_line_id: UUID
     order_id: UUID
     order_line_id: UUID
-    amount_yuan: Decimal
+    amount_yuan: Amount
     step: int = 0
 
 
@@ -182,8 +182,8 @@ class PaymentPaid(Event, frozen=True, kw_only=True):
     institution_code: str
     distributor_code: str
     region: str
-    amount_yuan: Decimal
-    paid_at: datetime
+    amount_yuan: Amount
+    paid_at: Instant
     lines: tuple[PaidLine, ...]
     month: date | None = None
 
@@ -202,7 +202,7 @@ class PaymentFailed(Event, frozen=True, kw_only=True):
     institution_code: str
     distributor_code: str
     region: str
-    amount_yuan: Decimal
+    amount_yuan: Amount
     reason: str
     account_id: UUID | None = None
     returned: bool = False
@@ -223,6 +223,6 @@ class PaymentDoubted(Event, frozen=True, kw_only=True):
     institution_code: str
     distributor_code: str
     region: str
-    amount_yuan: Decimal
+    amount_yuan: Amount
     month: date
     in_doubt: bool

@@ -3,10 +3,18 @@
 Coverage figures are totals in sale units; a receipt is one shipment line at one hospital.
 """
 
-from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from shared.events.base import Event, event
+from shared.events.base import Event, Instant, event, one_of
+
+AnomalyKind = Annotated[
+    str,
+    one_of(
+        *("received_elsewhere", "already_sold", "mismatch", "no_inbound", "written_off", "recalled", "expired"),
+        *("duplicate", "content_differs", "unknown", "recalled_lot_held", "surplus"),
+    ),
+]
 
 
 @event("cn.jicai.traceability.receipt.expected.v1", subject="receipt_id")
@@ -40,7 +48,7 @@ class CoverageVerified(Event, frozen=True, kw_only=True):
     product_code: str
     quantity_accepted: int
     quantity_covered: int
-    verified_at: datetime
+    verified_at: Instant
 
 
 @event("cn.jicai.traceability.coverage.short.v1", subject="receipt_id")
@@ -70,7 +78,7 @@ class CodeFlagged(Event, frozen=True, kw_only=True):
 
     anomaly_id: UUID
     code: str
-    kind: str
+    kind: AnomalyKind
     institution_code: str
     region: str
     product_code: str | None
@@ -88,12 +96,12 @@ class CodeCleared(Event, frozen=True, kw_only=True):
 
     anomaly_id: UUID
     code: str
-    kind: str
+    kind: AnomalyKind
     institution_code: str
     region: str
     product_code: str | None
     finding: str
-    cleared_at: datetime
+    cleared_at: Instant
 
 
 @event("cn.jicai.traceability.recall.opened.v1", subject="recall_id")
@@ -104,7 +112,7 @@ class RecallOpened(Event, frozen=True, kw_only=True):
     product_code: str
     lot_numbers: tuple[str, ...]
     reason: str
-    opened_at: datetime
+    opened_at: Instant
     opened_by: str | None = None
     """the maker, or the authority: who closes it"""
     opened_by_name: str | None = None
@@ -118,4 +126,4 @@ class RecallClosed(Event, frozen=True, kw_only=True):
     recall_id: UUID
     product_code: str
     lot_numbers: tuple[str, ...]
-    closed_at: datetime
+    closed_at: Instant

@@ -2,18 +2,24 @@
 
 import copy
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 from uuid import UUID
 
+import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
-from deploy import contract, released
+from deploy import contract, examples, released
+from services.alerts.rules import alerts, problems
+from services.listing.rules import enterprises, listings
+from services.settlement.rules import accounts
+from services.traceability.rules import anomalies
 from shared import outbox
 from shared.bus import Message
 from shared.db import Tx
-from shared.envelope import unseal
+from shared.envelope import Unreadable, unseal
 from shared.events import EVENTS, Event, read, subject_of
 from shared.inbox import Consumer
 from tests.echo import Said, echo, heard, source
@@ -41,9 +47,10 @@ def changed(change: Change) -> list[str]:
         lambda defs: defs["DeliveryAccepted"]["properties"].update(note={"type": "string", "default": ""}),
         lambda defs: defs["AcceptedLine"]["properties"].update(note={"anyOf": [{"type": "string"}, {"type": "null"}]}),
         lambda defs: defs["DeliveryAccepted"].update(description="Said in other words."),
+        lambda defs: defs["DeliveryAccepted"]["properties"]["order_number"].update(format="uuid"),
     ],
 )
-def test_an_optional_field_more_and_other_words_are_allowed(change: Change) -> None:
+def test_an_optional_field_more_a_format_and_other_words_are_allowed(change: Change) -> None:
     assert changed(change) == []
 
 
@@ -95,6 +102,66 @@ def test_each_example_is_read_as_it_stands_in_the_repository(event_type: str) ->
     assert envelope.source == f"/{event_type.split('.')[2]}"
     more = json.loads(bytes(envelope.data)) | {"a_field_of_tomorrow": 1}
     assert read(EVENTS[event_type], json.dumps(more).encode()) == fact  # type: ignore[arg-type]
+
+
+def fields_of(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Every field of a schema and its parts, without the null that it may be."""
+    fields = [field for part in schema["$defs"].values() for field in part["properties"].items()]
+    return [(name, kind.get("anyOf", [kind])[0]) for name, kind in fields]
+
+
+@pytest.mark.parametrize("event_type", sorted(EVENTS))
+def test_instants_and_money_say_their_form(event_type: str) -> None:
+    for name, kind in fields_of(contract.schemas()[event_type]):
+        if name.endswith("_at"):
+            assert kind["format"] == "date-time", name
+        if name.endswith("_yuan"):
+            assert "decimal places" in kind["description"], name
+
+
+@pytest.mark.parametrize(
+    ("event_type", "name", "words"),
+    [
+        ("cn.jicai.alerts.alert.raised.v1", "kind", alerts.Kind),
+        ("cn.jicai.alerts.alert.raised.v1", "about", alerts.About),
+        ("cn.jicai.alerts.problem.reported.v1", "kind", problems.Kind),
+        ("cn.jicai.alerts.problem.reported.v1", "state", problems.State),
+        ("cn.jicai.listing.product.listed.v1", "category", listings.Category),
+        ("cn.jicai.listing.enterprise.registered.v1", "kinds", enterprises.KINDS),
+        ("cn.jicai.settlement.receiving_account.changed.v1", "state", accounts.STATES),
+        (
+            "cn.jicai.traceability.code.flagged.v1",
+            "kind",
+            [*anomalies.SUSPICIOUS, anomalies.UNKNOWN, anomalies.HELD_RECALLED, anomalies.SURPLUS],
+        ),
+    ],
+)
+def test_a_field_of_few_words_names_them_all(event_type: str, name: str, words: Iterable[str]) -> None:
+    kind = dict(fields_of(contract.schemas()[event_type]))[name]
+    assert sorted(kind.get("items", kind)["examples"]) == sorted(words)
+
+
+@pytest.mark.parametrize("event_type", sorted(EVENTS))
+def test_no_example_says_a_field_s_own_name(event_type: str) -> None:
+    text = (contract.FOLDER / contract.EXAMPLES / f"{event_type}.json").read_text("utf-8")
+    for name, _ in fields_of(contract.schemas()[event_type]):
+        assert f'"{name}": "{name.replace("_", " ")}"' not in text
+
+
+@pytest.mark.parametrize(
+    ("told", "instead", "complaint"),
+    [
+        ('"12.5000"', '"12.34567"', "unit_price_yuan is 12.34567, allowed are 4 decimal places"),
+        ('"12.5000"', '"NaN"', "unit_price_yuan is NaN, allowed are 4 decimal places"),
+        ('"2026-03-02T01:30:00Z"', '"2026-03-02T01:30:00"', "with a timezone component - at `$.accepted_at`"),
+    ],
+)
+def test_what_would_be_rounded_or_guessed_in_silence_is_not_read(told: str, instead: str, complaint: str) -> None:
+    data = examples.fact_of(EVENTS[ACCEPTED], ACCEPTED)
+    text = msgspec.json.encode(data).decode()
+    assert told in text
+    with pytest.raises(Unreadable, match=re.escape(complaint)):
+        read(EVENTS[ACCEPTED], msgspec.Raw(text.replace(told, instead).encode()))
 
 
 class SaidLouder(Event, frozen=True, kw_only=True):

@@ -218,6 +218,13 @@ async def test_a_price_that_makes_no_possible_amount_is_kept_for_a_person(stage:
     assert len((await stage.get("/payables"))["items"]) == 1
 
 
+async def test_a_price_of_more_places_than_are_kept_makes_no_payable(stage: Stage) -> None:
+    await stage.worker.deliver(delivery(line(100, "12.34567")))
+    (letter,) = await stage.worker.dead_letters()
+    assert "unit_price_yuan is 12.34567, allowed are 4 decimal places" in letter["reason"]
+    assert (await stage.get("/payables"))["items"] == []
+
+
 @pytest.mark.parametrize("quantity", [-1, -100])
 async def test_a_negative_quantity_is_kept_for_a_person(stage: Stage, quantity: int) -> None:
     broken = msgspec.structs.replace(line(), quantity_accepted=quantity)
