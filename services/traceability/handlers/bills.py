@@ -71,7 +71,7 @@ def bill_of(tx: Tx, caller: Caller, command: CaptureDocument, lines: Mapping[UUI
 def _check(command: CaptureDocument, bill_type: BillType) -> None:
     faults = faults_of(
         bill_type,
-        has_line=command.shipment_line_id is not None,
+        line_id=command.shipment_line_id,
         has_reason=command.reason_code is not None and command.reason is not None,
         witnesses=sum(witness is not None for witness in (command.executor, command.supervisor)),
         codes=len(command.codes),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from services.traceability.settings import CLOCK_SKEW, CODES_PER_DOCUMENT
 from shared.codes import CodeRefused, Family, classify
@@ -136,7 +137,7 @@ def digest_of(content: str) -> bytes:
 def faults_of(
     bill: BillType,
     *,
-    has_line: bool,
+    line_id: UUID | None,
     has_reason: bool,
     witnesses: int,
     codes: int,
@@ -145,7 +146,7 @@ def faults_of(
     now: datetime,
 ) -> list[Fault]:
     """Everything that the type of bill asks for and that is missing or too much, all at once."""
-    faults = _faults_of_line(bill, has_line=has_line)
+    faults = _faults_of_line(bill, line_id)
     title = bill.title
     if bill.needs_reason and not has_reason:
         faults.append(
@@ -166,11 +167,11 @@ def faults_of(
     return faults
 
 
-def _faults_of_line(bill: BillType, *, has_line: bool) -> list[Fault]:
-    if bill.needs_line and not has_line:
+def _faults_of_line(bill: BillType, line_id: UUID | None) -> list[Fault]:
+    if bill.needs_line and line_id is None:
         rule = Said("{title} is for a shipment line", title=bill.title)
         return [Fault("/shipment_line_id", None, rule, "its id", "missing")]
-    if has_line and not bill.needs_line and bill.move is not Move.RECEIVE:
+    if line_id is not None and not bill.needs_line and bill.move is not Move.RECEIVE:
         rule = Said("{title} is not for a shipment line", title=bill.title)
-        return [Fault("/shipment_line_id", "given", rule, "leave it out")]
+        return [Fault("/shipment_line_id", line_id, rule, "leave it out")]
     return []
