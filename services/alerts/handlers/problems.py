@@ -30,6 +30,7 @@ from services.alerts.rules.problems import (
     end_of_working_day,
     faults_of,
     party_faults,
+    somebody_takes_over,
     take,
     waits_for,
 )
@@ -220,13 +221,14 @@ async def take_steps(tx: Tx, caller: Caller, asked: Sequence[Asked]) -> list[Pro
 
 
 async def when_step_ran_out(tx: Tx, due: Sequence[Deadline]) -> None:
-    """Clocks that ran out: the next level takes over, or the reporter's silence closes. A clock that was replaced is void."""
+    """Clocks that ran out: the next level takes over, or the reporter's silence closes; where nobody can, the step stays
+    overdue. A clock that was replaced is void."""
     found = await queries.lock_problems(tx, [UUID(deadline.about.partition("/")[0]) for deadline in due])
     now = clock.now()
     moved = [
         _take(tx, BY_ITSELF, problem, Step(Verb.RUN_OUT, Said("{who} did not act in time.", who=waits_for(problem))))
         for problem in found.values()
-        if clock_ran_out(problem, now)
+        if clock_ran_out(problem, now) and somebody_takes_over(problem)
     ]
     await _store(tx, moved, [])
 

@@ -1,7 +1,8 @@
 """The life of a direct report (集采问题直报): who must act in each state, by when, and who may do what.
 
 States follow Jiangxi's rules in force from 2026-01-01; days per step are policy values. A clock that runs out escalates
-to the next level (district, city, province; at the province it starts anew), and the silence of the reporter closes.
+to the next level (district, city, province), and the silence of the reporter closes. Above the province there is nobody:
+there the step stays overdue until it is taken.
 """
 
 import re
@@ -248,8 +249,9 @@ def take(problem: Problem, step: Step, at: datetime, days: Mapping[str, int]) ->
     region = problem.handling_region
     if after is State.ESCALATED and step.verb is not Verb.REPLY:
         region = level_above(region) or region
-    act_by = problem.act_by
+    act_by, too_late = problem.act_by, False
     if after is not before or step.verb in RENEWING:
+        too_late = clock_ran_out(problem, at) and before is not State.RESOLVED
         act_by = end_of_working_day(at, days[CLOCKS[after]]) if after in CLOCKS else None
     return replace(
         problem,
@@ -260,7 +262,7 @@ def take(problem: Problem, step: Step, at: datetime, days: Mapping[str, int]) ->
         finding=step.said if step.verb is Verb.RESOLVE else problem.finding,
         resolved_at=at if after is State.RESOLVED else problem.resolved_at,
         closed_at=at if after is State.CLOSED else problem.closed_at,
-        overdue_steps=problem.overdue_steps + (step.verb is Verb.RUN_OUT and before is not State.RESOLVED),
+        overdue_steps=problem.overdue_steps + too_late,
         version=problem.version + 1,
     )
 
@@ -268,6 +270,11 @@ def take(problem: Problem, step: Step, at: datetime, days: Mapping[str, int]) ->
 def clock_ran_out(problem: Problem, now: datetime) -> bool:
     """Whether the clock of the present state is over."""
     return problem.act_by is not None and problem.act_by <= now
+
+
+def somebody_takes_over(problem: Problem) -> bool:
+    """Whether a clock that ran out moves the report: to the level above, from its assignee, or to its end."""
+    return level_above(problem.handling_region) is not None or problem.state in {State.ASSIGNED, State.RESOLVED}
 
 
 @frozen

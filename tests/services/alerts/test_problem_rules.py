@@ -27,6 +27,7 @@ from services.alerts.rules.problems import (
     end_of_working_day,
     faults_of,
     level_above,
+    somebody_takes_over,
     take,
     waits_for,
 )
@@ -144,12 +145,26 @@ def test_escalation_goes_one_level_up(verb: Verb) -> None:
     assert waits_for(after) == "authority of 330000"
 
 
-def test_at_the_province_a_clock_that_runs_out_starts_anew_and_is_counted() -> None:
+@pytest.mark.parametrize(
+    ("state", "region", "moves"),
+    [
+        (State.ESCALATED, "330100", True),
+        (State.ESCALATED, "330000", False),
+        (State.PARTY_REPLIED, "330000", False),
+        (State.ASSIGNED, "330000", True),
+        (State.RESOLVED, "330000", True),
+    ],
+)
+def test_a_clock_that_runs_out_moves_a_report_where_somebody_takes_over(
+    state: State, region: str, *, moves: bool
+) -> None:
+    assert somebody_takes_over(problem(state, handling_region=region, act_by=AT)) is moves
+
+
+@pytest.mark.parametrize(("later", "counted"), [(timedelta(0), 1), (timedelta(seconds=-1), 0)])
+def test_a_step_that_was_taken_too_late_is_counted(later: timedelta, counted: int) -> None:
     before = problem(State.ESCALATED, handling_region="330000", act_by=AT)
-    after = take(before, Step(Verb.RUN_OUT), AT, DAYS)
-    assert (after.handling_region, after.overdue_steps) == ("330000", 1)
-    assert after.act_by is not None
-    assert after.act_by > AT
+    assert take(before, Step(Verb.RESOLVE, "done"), AT + later, DAYS).overdue_steps == counted
 
 
 def test_silence_of_the_reporter_closes_and_is_nobodys_delay() -> None:

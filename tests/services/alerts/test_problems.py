@@ -164,13 +164,19 @@ async def test_each_clock_that_runs_out_hands_it_to_the_level_above(
     assert (await desk.acted(shown, "resolution", PROVINCE, finding="done"))["state"] == "resolved"
 
 
-async def test_a_clock_goes_on_running_out_at_the_province(desk: Desk, worker: WorkerInHand) -> None:
+async def test_above_the_province_nobody_takes_over_and_the_step_stays_overdue(
+    desk: Desk, worker: WorkerInHand
+) -> None:
     problem = await desk.reported()
-    for steps in (1, 2, 3):
+    for _ in range(3):
         clock.drive(datetime.fromisoformat(problem["act_by"]))
         await worker.meet_deadlines()
         problem = (await desk.get(f"/problems/{problem['id']}", PROVINCE)).json()
-        assert (problem["handling_region"], problem["overdue_steps"]) == ("330000", steps)
+    assert (problem["handling_region"], problem["overdue_steps"], problem["overdue"]) == ("330000", 1, True)
+    (late,) = (await desk.get("/problems?overdue=true", PROVINCE)).json()["items"]
+    assert late["id"] == problem["id"]
+    solved = await desk.acted(problem, "resolution", PROVINCE, finding="done")
+    assert (solved["overdue_steps"], solved["overdue"]) == (2, False)
 
 
 async def test_a_clock_that_was_replaced_in_time_is_void(desk: Desk, worker: WorkerInHand) -> None:
