@@ -49,14 +49,14 @@ class Absence:
         if reason is None:
             if self._since is not None and self._said_at is not None:
                 away = {"service": self._service, "away_s": round(now - self._since)}
-                log.info("the broker is there again", extra=away)
+                log.info("the broker can be used again", extra=away)
             self._since = self._said_at = None
         elif self._since is None:
             self._since = now
         elif self._said_at is None or now - self._said_at >= AWAY_SAID_SECONDS:
             self._said_at = now
             waits = {"away_s": round(now - self._since), "events": rows, "oldest_s": round(oldest_seconds)}
-            log.warning("the broker is away", extra={"service": self._service, "reason": reason, **waits})
+            log.warning("the broker cannot be used", extra={"service": self._service, "reason": reason, **waits})
 
 
 class Worker:

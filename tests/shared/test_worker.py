@@ -259,15 +259,15 @@ async def test_a_broker_that_falls_silent_is_spoken_of_once_with_what_waits_for_
     for _ in range(4):
         await made._measure(database)
         assert telemetry.BROKER_AWAY.labels("toy")._value.get() == 1
-    (line,) = lines(caplog, "the broker is away")
+    (line,) = lines(caplog, "the broker cannot be used")
     assert (line["reason"], line["events"]) == (reason, 1)
     monkeypatch.setattr(worker, "AWAY_SAID_SECONDS", 0)
     await made._measure(database)
-    assert len(lines(caplog, "the broker is away")) == 2
+    assert len(lines(caplog, "the broker cannot be used")) == 2
     reason = None
     await made._measure(database)
     assert telemetry.BROKER_AWAY.labels("toy")._value.get() == 0
-    assert len(lines(caplog, "the broker is there again")) == 1
+    assert len(lines(caplog, "the broker can be used again")) == 1
 
 
 async def test_what_waits_is_measured_while_upkeep_takes_its_time(
