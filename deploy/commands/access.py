@@ -22,6 +22,21 @@ rows of the caller's region and those under it. **all**: every row. Empty: the r
 What is public is seen by every role that may ask, whatever stands in its cell ([two walls](decisions/walls.md)): in listing the
 listings from the public notice on and the relations once confirmed, by `list_listings`, `get_listing`, `list_changes`,
 `list_distributions` and `get_distribution`. Their timelines are not public: those are for the rows of the cell alone.
+
+## Every service: operations
+
+| operation | request | scope | hospital | manufacturer | distributor | agency | authority | operator |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| metrics | GET /metrics | operations:read |  |  |  |  |  | all |
+| in_flight | GET /in-flight | operations:read |  |  |  |  |  | all |
+| clock | GET /clock | operations:read |  |  |  |  |  | all |
+| set_clock | PUT /clock | operations:write |  |  |  |  |  | all |
+| release_clock | DELETE /clock | operations:write |  |  |  |  |  | all |
+
+The last three are there where the clock may be driven, never in production; a worker's port and the one of
+`<SERVICE>_METRICS_PORT` show /metrics without a token.
+Nobody needs one for `live` (GET /health/live), `ready` (GET /health/ready), `get_error_page`
+(GET /errors/{code}), and the contract.
 """
 
 

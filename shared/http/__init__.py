@@ -12,6 +12,7 @@ from shared.http.edge import (
     check_tag,
     etag,
 )
+from shared.http.invalid import check_period
 from shared.http.paging import PagingHere
 from shared.http.schemas import (
     Amount,
@@ -51,6 +52,7 @@ __all__ = [
     "View",
     "answers",
     "check_match",
+    "check_period",
     "check_tag",
     "create_app",
     "etag",

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 
 from shared import audit
 from shared.http.edge import Edge, TxHere
+from shared.http.invalid import check_period
 from shared.http.paging import PagingHere
 from shared.http.schemas import Page, View
 from shared.reach import scope_of
@@ -55,6 +56,7 @@ async def list_audit(
     until: AwareDatetime | None = None,
 ) -> Page[AuditView]:
     """Everything that was done, the oldest first."""
+    check_period(("since", since), ("until", until))
     after = int(paging.after[0]) if paging.after else 0
     equal = {"organisation": organisation, "about": about, "person": person, "action": action}
     equal |= {"operation": operation, "request_id": request_id}

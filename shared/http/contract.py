@@ -34,9 +34,10 @@ TOKEN = {
     "bearerFormat": "JWT",
     "description": "An access token of an issuer that this service trusts (OpenID Connect), with organisation, roles and region.",
 }
+ID = "the id of this request, to tell operations; yours if you sent one of 1 to 100 letters, digits, `-`, `_`, `.` and `:`"
 TEXT, WHOLE = {"type": "string"}, {"type": "integer", "minimum": 1}
 HEADERS: Mapping[str, Mapping[str, Any]] = {
-    "X-Request-Id": {"description": "the id of this request, yours if you sent one; tell it to operations", "schema": TEXT},
+    "X-Request-Id": {"description": ID, "schema": TEXT},
     "RateLimit": {"description": "what is left of the rate, by operation (IETF draft)", "schema": TEXT},
     "RateLimit-Policy": {"description": "how often the operation may be called (IETF draft)", "schema": TEXT},
     "Retry-After": {"description": "seconds to wait before the same request is sent again", "schema": WHOLE},

@@ -6,6 +6,7 @@ keeps the others out by sending slowly; health is asked outside all counts.
 """
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -16,7 +17,7 @@ from uuid_utils.compat import uuid7
 from shared import clock, telemetry, tongue
 from shared.errors import BadRequest, ServiceError, TooLarge, Unavailable, UnsupportedMedia
 from shared.http import problems
-from shared.http.operations import VerifierOf
+from shared.http.operations import VerifierOf, authorization_of
 from shared.ids import TRACE, new_trace
 from shared.settings import Limits
 
@@ -25,10 +26,22 @@ SAFETY = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-"""On every answer: prices and codes are nobody's to keep, sniff or frame."""
+"""On every answer: prices and codes are nobody's to keep, sniff or frame, and no answer is a page that loads or does anything."""
+HTML = (b"content-type", b"text/html; charset=utf-8")
+SAFETY_OF_PAGES = (
+    *SAFETY[:-1],
+    (
+        b"content-security-policy",
+        b"default-src 'self' 'unsafe-inline'; img-src 'self' data:; worker-src blob:; frame-ancestors 'none'",
+    ),
+)
+"""On /docs and /redoc, whose scripts are served beside them and begun by a line within."""
 
 LONGEST_ID = 100
+_ID = re.compile(rf"[A-Za-z0-9._:-]{{1,{LONGEST_ID}}}")
+"""What an id of the caller's own is made of: it goes into logs, history and the requests of others, where nothing else may."""
 LET_PASS_SECONDS = 2
 """So long the rest of a body that is refused may come and is thrown away."""
 UPLOADS = "/imports/"
@@ -94,7 +107,8 @@ class Door:
             await self._app(scope, receive, send)
             return
         given = dict(scope["headers"])
-        request_id = _printable(given.get(b"x-request-id")) or str(uuid7())
+        asked = _printable(given.get(b"x-request-id"))
+        request_id = asked if asked and _ID.fullmatch(asked) else str(uuid7())
         known = telemetry.request_id.set(request_id)
         trace = telemetry.traceparent.set(_trace(given.get(b"traceparent")))
         spoken = tongue.language.set(tongue.preferred(_printable(given.get(b"accept-language"))))
@@ -105,7 +119,8 @@ class Door:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], (b"x-request-id", request_id.encode()), *SAFETY]
+                safety = SAFETY_OF_PAGES if HTML in message["headers"] else SAFETY
+                headers = [*message["headers"], (b"x-request-id", request_id.encode()), *safety]
                 message = {**message, "headers": headers}
             await send(message)
 
@@ -150,7 +165,7 @@ class Door:
     ) -> Receive:
         """The body of a proven token; raises what `_proven` and `_read` do."""
         try:
-            await self._proven(scope, given)
+            await self._proven(scope)
             return await self._read(given, receive, pieces)
         except BodyTooLarge:
             await _let_pass(given, receive)
@@ -170,12 +185,10 @@ class Door:
         finally:
             self._under_way -= 1
 
-    async def _proven(self, scope: Scope, given: dict[bytes, bytes]) -> None:
+    async def _proven(self, scope: Scope) -> None:
         """Raises NoToken, TokenRefused or IssuerAway before a byte of the body is kept; every write wants a token."""
-        authorization = given.get(b"authorization")
-        await self._verifier_of(Request(scope)).caller(
-            None if authorization is None else authorization.decode("latin-1")
-        )
+        request = Request(scope)
+        await self._verifier_of(request).caller(authorization_of(request))
 
     async def _read(self, given: dict[bytes, bytes], receive: Receive, pieces: list[bytes]) -> Receive:
         """The whole body as one message, its pieces also in `pieces`; raises BodyTooLarge, BodyTooSlow, TooCrowded."""

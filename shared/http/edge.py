@@ -35,6 +35,7 @@ from shared.http import uploads
 from shared.http.body import JsonRequest
 from shared.http.calls import Endpoint, call_of
 from shared.http.door import UPLOADS
+from shared.http.operations import authorization_of
 from shared.http.rates import Rates
 from shared.http.schemas import UNCLEAN
 from shared.http.standing import Standing
@@ -134,7 +135,7 @@ class Edge(APIRoute):
         async def handle(request: Request) -> Response:
             runtime: Runtime = request.app.state.runtime
             request.state.operation = operation
-            caller = await runtime.verifier.caller(request.headers.get("authorization"))
+            caller = await runtime.verifier.caller(authorization_of(request))
             scope = runtime.access.scope(operation, caller, writes=writes)
             request.state.caller = caller
             left = runtime.rates.take(caller.organisation, operation)

@@ -103,6 +103,15 @@ class InvalidRequest(Unprocessable):
         return cls("{count} faults in the request; nothing was changed.", faults=faults, count=len(faults))
 
 
+def check_period(first: tuple[str, Any], last: tuple[str, Any]) -> None:
+    """Raises InvalidRequest where a list is asked from a parameter's day or instant to one before it: it would be empty."""
+    (begin, since), (end, until) = first, last
+    if since is not None and until is not None and until < since:
+        allowed = Said("{first} or later", first=since.isoformat())
+        rule = Said("this is before {begin}", begin=begin)
+        raise InvalidRequest.with_faults([Fault(f"query/{end}", until.isoformat(), rule, allowed, "period_backwards")])
+
+
 def pointer(location: Sequence[Any]) -> str:
     """A JSON Pointer (RFC 6901) of a place in the body; other parts of a request are named as `query/limit`."""
     parts = [str(part).replace("~", "~0").replace("/", "~1") for part in location]

@@ -17,7 +17,9 @@ from shared import clock, dead_letters, deadlines, jobs, outbox
 from shared.access import RoleMayNot, ScopeTooNarrow
 from shared.db import Database
 from shared.errors import Conflict
+from shared.http import problems
 from shared.identity import Verifier
+from shared.identity.base import refused
 
 
 class HealthView(BaseModel):
@@ -66,11 +68,19 @@ VerifierOf = Callable[[Request], Verifier]
 """Who proves the tokens of a request."""
 
 
+def authorization_of(request: Request) -> str | None:
+    """The header that proves the caller; raises TokenRefused where it stands twice: two readers might each take another."""
+    given = request.headers.getlist("authorization")
+    if len(given) > 1:
+        raise refused("the header `Authorization` stands more than once")
+    return given[0] if given else None
+
+
 def operator_needed(verifier_of: VerifierOf) -> Callable[[Request], Awaitable[None]]:
     """A dependency that raises NoToken, TokenRefused, IssuerAway, RoleMayNot or ScopeTooNarrow."""
 
     async def check(request: Request) -> None:
-        caller = await verifier_of(request).caller(request.headers.get("authorization"))
+        caller = await verifier_of(request).caller(authorization_of(request))
         if "operator" not in caller.roles:
             roles = ", ".join(sorted(caller.roles))
             raise RoleMayNot("Operations are for operator; the token's roles are {roles}.", roles=roles)
@@ -119,6 +129,8 @@ def health_routes(ready: Callable[[], Awaitable[HealthView]]) -> APIRouter:
             return JSONResponse(view.model_dump(), status_code=503, headers={"Retry-After": "1"})
         return JSONResponse(view.model_dump())
 
+    for path, asked in (("/health/live", live), ("/health/ready", ready_now)):  # as load balancers may ask
+        router.add_api_route(path, asked, methods=["HEAD"], include_in_schema=False, response_model=None)
     return router
 
 
@@ -195,6 +207,7 @@ def install(
 def metrics_of(title: str, ready: Callable[[], Awaitable[HealthView]]) -> FastAPI:
     """What is served on a port of its own: health, and what is counted."""
     app = FastAPI(title=title, version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
+    problems.install(app)
     app.include_router(health_routes(ready))
     app.include_router(metrics_routes())
     return app

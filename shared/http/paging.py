@@ -103,7 +103,7 @@ async def _paging(
         raise PageTooLong("A page has {most} rows at most here, not {limit}.", faults=[fault], most=most, limit=limit)
     asked = sorted(one for one in request.query_params.multi_items() if one[0] not in ("limit", "after"))
     secret: bytes = request.app.state.cursor_secret + orjson.dumps([request.scope["path"], asked])
-    return Paging(limit, _unseal(after, secret) if after else None, secret)
+    return Paging(limit, _unseal(after, secret) if after is not None else None, secret)
 
 
 PagingHere = Annotated[Paging, Depends(_paging)]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -23,7 +23,10 @@ log = logging.getLogger(__name__)
 class FaultView(BaseModel):
     """One thing wrong in what was sent."""
 
-    pointer: str
+    pointer: str = Field(
+        description="where: a JSON Pointer (RFC 6901) into the body; a parameter is `query/limit`, `path/order_id`,"
+        " `header/if-match`, the row of a sheet `row 2`"
+    )
     code: str
     given: str | None
     rule: str

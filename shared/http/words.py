@@ -18,7 +18,10 @@ WHAT_TO_DO = {
 }
 """Of these; the classes of the error tree say it in their docstrings."""
 
-PLACES = "`errors`, where it is not empty, names each place by a JSON Pointer, with what was given and what is allowed."
+PLACES = (
+    "`errors`, where it is not empty, names each place, with what was given and what is allowed: in the body by a JSON Pointer"
+    " (`/lines/0/quantity`), else by `query/limit`, `path/order_id`, `header/if-match`, or the row of a sheet (`row 2`)."
+)
 
 
 def title(code: str, english: str) -> str:

@@ -110,7 +110,8 @@ def test_metrics_are_open_on_their_own_port_alone(alone: Alone) -> None:
     assert "jicai_" in alone.ask(alone.api, "/metrics", "operator").text
     for base in (alone.metrics, alone.ops):
         assert "jicai_" in alone.ask(base, "/metrics", None).text
-    assert alone.ask(alone.metrics, "/orders", "hospital").status_code == 404
+    nowhere = alone.ask(alone.metrics, "/orders", "hospital")
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "no_such_path")
     assert alone.ask(alone.metrics, "/clock", "operator").status_code == 404
     for path in ("/in-flight", "/clock"):
         assert alone.ask(alone.ops, path, None).status_code == 401

@@ -333,6 +333,9 @@ async def test_the_audit_is_filtered_by_operation_person_action_and_request(
     assert await people(action="renamed") == []
     ids = [deed["request_id"] for deed in (await client.get("/audit", headers=operator)).json()["items"]]
     assert await people(request_id=ids[1]) == ["li"]
+    backwards = {"since": "2026-03-02T00:00:00Z", "until": "2026-03-02T07:59:59+08:00"}
+    empty = await client.get("/audit", params=backwards, headers=operator)
+    assert (empty.status_code, empty.json()["errors"][0]["pointer"]) == (422, "query/until")
     refused = await client.get("/audit", params={"operations": "name_thing"}, headers=operator)
     assert (refused.status_code, refused.json()["code"]) == (400, "unknown_parameter")
 

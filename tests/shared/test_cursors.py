@@ -54,6 +54,13 @@ async def test_a_cursor_of_one_process_is_good_in_another(
         assert (refused.status_code, refused.json()["code"]) == (400, "cursor_refused")
 
 
+async def test_an_empty_cursor_is_refused_and_not_taken_for_the_first_page(
+    client: httpx.AsyncClient, caller: Any
+) -> None:
+    refused = await client.get("/audit", params={"after": ""}, headers=caller("operator", "OPS"))
+    assert (refused.status_code, refused.json()["code"]) == (400, "cursor_refused")
+
+
 async def test_an_api_that_shares_nothing_to_sign_with_does_not_start_and_says_what_to_set(house: House) -> None:
     parts = urlsplit(house.settings(toy).database_url)
     bare = parts._replace(netloc=f"{parts.username}@{parts.hostname}:{parts.port}").geturl()

@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from uuid_utils.compat import uuid7
 
+from deploy.commands import access
 from shared import outbox
 from shared.db import Database
 from shared.envelope import unseal
 from shared.http import create_app
+from shared.http.edge import Edge
+from shared.http.paths import routes_of
 from shared.http.rates import RateExceeded, Rates
 from shared.ids import TRACE
 from shared.service import Service
@@ -162,6 +167,49 @@ async def test_a_router_s_own_refusals_are_problems_too(client: httpx.AsyncClien
     assert problem(await client.get("/nowhere")) == (404, "no_such_path")
     assert problem(await client.delete("/things")) == (405, "method_not_allowed")
     assert problem(await client.get("/things")) == (401, "no_token")
+
+
+async def test_a_token_beside_another_is_refused_and_neither_is_taken(
+    client: httpx.AsyncClient, caller: Caller
+) -> None:
+    mine = caller("hospital", "H33010200059")["authorization"]
+    for other in (mine, "Bearer nonsense"):
+        both = [("authorization", mine), ("authorization", other)]
+        for method, path in (("GET", "/things"), ("POST", "/things"), ("GET", "/metrics")):
+            answer = await client.request(method, path, headers=both, json=CHAIR if method == "POST" else None)
+            assert problem(answer) == (401, "token_refused")
+            assert "`Authorization` stands more than once" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("given", ["' or 1=1 --<b>", "a b", "{}", "x" * 101, ""])
+async def test_an_id_that_could_be_anything_else_is_not_taken_over(client: httpx.AsyncClient, given: str) -> None:
+    answer = await client.get("/things", headers={"x-request-id": given})
+    assert UUID(answer.headers["x-request-id"]).version == 7
+    kept = await client.get("/things", headers={"x-request-id": "Erp-7:2026.03_02"})
+    assert kept.headers["x-request-id"] == "Erp-7:2026.03_02"
+
+
+async def test_health_is_told_to_who_asks_for_the_head_alone(client: httpx.AsyncClient) -> None:
+    for path in ("/health/live", "/health/ready"):
+        assert (await client.head(path)).status_code == 200
+
+
+async def test_the_page_of_the_contract_may_load_what_stands_beside_it_and_no_more(client: httpx.AsyncClient) -> None:
+    for path in ("/docs", "/redoc"):
+        allowed = (await client.get(path)).headers["content-security-policy"]
+        assert allowed.startswith("default-src 'self' 'unsafe-inline';")
+
+
+async def test_the_matrix_as_printed_names_what_operations_ask_for(house: House) -> None:
+    app = create_app(toy, house.settings(toy))
+    asked = [
+        f"{method} {route.path}"
+        for route in routes_of([app.router])
+        if isinstance(route, APIRoute) and not isinstance(route, Edge) and route.include_in_schema
+        for method in route.methods or ()
+    ]
+    assert "PUT /clock" in asked
+    assert [one for one in asked if one not in access.HEAD] == []
 
 
 async def test_every_answer_says_that_it_is_nobody_s_to_keep(client: httpx.AsyncClient) -> None:

@@ -16,7 +16,8 @@ _ORGANISATION = sa.bindparam("scope_organisation", type_=sa.Text)
 
 
 class Reach(StrEnum):
-    """Whose rows: an organisation is an institution or a supplier by its code, so that each has its own index."""
+    """Whose rows: an organisation is an institution or a supplier by its code, so that each has its own index; a region holds
+    the caller's own rows too, wherever they lie."""
 
     ALL = "all"
     REGION = "region"
@@ -45,7 +46,7 @@ def within(reach: Reach, table: sa.Table) -> sa.ColumnElement[bool]:
         case Reach.ALL:
             return sa.true()
         case Reach.REGION:
-            return table.c.region.op("^@")(sa.bindparam("scope_region", type_=sa.Text))
+            return sa.or_(_in_region(table), _of_any_party(table))
         case Reach.INSTITUTION:
             return table.c.institution_code == _ORGANISATION
         case Reach.SUPPLIER:
@@ -58,8 +59,14 @@ def of_party(reach: Reach, table: sa.Table) -> sa.ColumnElement[bool]:
 
     Plans are made once, maybe while the tables are empty, when every row of an organisation seems to be few.
     """
-    if reach in (Reach.ALL, Reach.REGION):
-        return within(reach, table)
+    return within(reach, table) if reach in (Reach.ALL, Reach.REGION) else _of_any_party(table)
+
+
+def _in_region(table: sa.Table) -> sa.ColumnElement[bool]:
+    return table.c.region.op("^@")(sa.bindparam("scope_region", type_=sa.Text))
+
+
+def _of_any_party(table: sa.Table) -> sa.ColumnElement[bool]:
     parties = array([table.c[name] for name in _PARTIES if name in table.c])
     return sa.or_(sa.any_(parties) == _ORGANISATION, *_among(table))
 

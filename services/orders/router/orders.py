@@ -19,7 +19,7 @@ from services.orders.schemas.lines import CloseLine
 from services.orders.schemas.orders import AnyOrder, CancelOrder, OrderHeadView, OrderView
 from shared import clock, history
 from shared.history import TimelineView
-from shared.http import BulkAnswer, CallerHere, Code, Edge, Items, Page, PagingHere, TxHere, answers, only
+from shared.http import BulkAnswer, CallerHere, Code, Edge, Items, Page, PagingHere, TxHere, answers, check_period, only
 
 router = APIRouter(route_class=Edge, prefix="/orders", tags=["orders"])
 
@@ -48,6 +48,7 @@ async def list_orders(
     placed_to: Annotated[Day | None, Query(description="last day, inclusive")] = None,
 ) -> Page[OrderHeadView]:
     """Orders, the newest first."""
+    check_period(("placed_from", placed_from), ("placed_to", placed_to))
     found = await queries.heads_page(
         tx,
         state=state,

@@ -163,7 +163,7 @@ def check_same(book: Book, delivery_point: str | None, wanted: Sequence[Wanted])
             "{allowed} there and {given!j} here.",
             faults=faults,
             order_number=order.order_number,
-            placed_at=order.placed_at.isoformat(),
+            placed_at=f"{order.placed_at:%Y-%m-%dT%H:%M:%SZ}",
             id=order.id,
             pointer=faults[0].pointer,
             allowed=faults[0].allowed,

@@ -120,6 +120,7 @@ async def test_the_same_number_with_the_same_content_is_one_order(hand: Hand, wo
     assert len(await worker.said()) == 1
     other = await hand.place(order("CG-1", wanted(quantity=99), wanted(), delivery_point="河坊街院区"), 409)
     assert other["code"] == "order_number_used"
+    assert "of 2026-03-02T01:00:00Z stands" in other["detail"]
     assert [error["pointer"] for error in other["errors"]] == ["/delivery_point", "/lines/0/quantity"]
     assert (other["errors"][1]["given"], other["errors"][1]["allowed"]) == ("99", "100")
     fewer = await hand.place(order("CG-1", wanted()), 409)
@@ -215,6 +216,13 @@ async def test_orders_are_listed_by_state_product_and_day(hand: Hand, driven_clo
     assert await numbers(product_code=ASPIRIN) == ["CG-1"]
     assert await numbers(placed_to="2026-03-03") == ["CG-1"]
     assert await numbers(placed_from="2026-03-04") == ["CG-3", "CG-2"]
+    backwards = {"placed_from": "2026-03-04", "placed_to": "2026-03-03"}
+    (fault,) = (await hand.see("/orders", status=422, params=backwards))["errors"]
+    assert (fault["pointer"], fault["given"], fault["allowed"]) == (
+        "query/placed_to",
+        "2026-03-03",
+        "2026-03-04 or later",
+    )
     page = await hand.see("/orders", params={"limit": 2})
     rest = await hand.see("/orders", params={"limit": 2, "after": page["next"]})
     assert [one["id"] for one in rest["items"]] == [first["id"]]

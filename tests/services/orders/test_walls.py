@@ -5,11 +5,13 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from deploy.issuer import make_token
 from services.orders.schemas.lines import CloseLine, ConfirmLines, ConfirmLinesOf
 from services.orders.schemas.orders import CancelOrder, PlaceOrder
 from services.orders.schemas.shipments import AcceptShipment, AcceptShipmentOf, CancelShipment, DispatchShipment
 from shared.db import Database, Scope, Tx
 from shared.http import Command
+from tests.house import House
 from tests.services.orders.conftest import Hand
 from tests.services.orders.facts import (
     DISTRIBUTOR,
@@ -35,6 +37,7 @@ TABLES = ("orders", "order_lines", "shipments", "shipment_lines")
         (Scope("own", OTHER_HOSPITAL), [0, 0, 0, 0]),
         (Scope("region", "A", "3301"), [1, 2, 1, 1]),
         (Scope("region", "A", "3302"), [0, 0, 0, 0]),
+        (Scope("region", HOSPITAL, "3302"), [1, 2, 1, 1]),
         (Scope("all"), [1, 2, 1, 1]),
         (Scope(), [0, 0, 0, 0]),
     ],
@@ -48,6 +51,26 @@ async def test_the_database_shows_only_rows_within_reach(
     await hand.accept(await hand.ship(placed["id"]))
     async with begin(scope) as tx:
         assert [(await tx.sql(f"SELECT count(*) FROM {table}"))[0][0] for table in TABLES] == rows
+
+
+@pytest.mark.parametrize("second", ["authority", "agency"])
+@pytest.mark.parametrize(("role", "who"), [("hospital", HOSPITAL), ("distributor", DISTRIBUTOR)])
+async def test_a_second_role_for_another_region_takes_nothing_of_one_s_own_away(
+    hand: Hand, house: House, role: str, who: str, second: str
+) -> None:
+    placed = await hand.place()
+    await hand.confirm(placed["id"], (1, 100))
+    shipment = await hand.ship(placed["id"])
+
+    async def seen(*roles: str) -> list[object]:
+        token = make_token(house.data_dir, organisation=who, roles=list(roles), region="330200")
+        paths = ("/orders", "/lines", "/shipments", f"/orders/{placed['id']}", f"/shipments/{shipment['id']}")
+        answers = [await hand.client.get(path, headers={"authorization": f"Bearer {token}"}) for path in paths]
+        return [(answer.status_code, answer.json()) for answer in answers]
+
+    assert await seen(role, second) == await seen(role)
+    alone = [status for status, _ in await seen(second)]  # type: ignore[misc]
+    assert alone == [200] * 5
 
 
 async def test_the_worker_sees_every_row(hand: Hand, database: Database) -> None:
