@@ -204,6 +204,7 @@ SAID_AT_ONCE = frozenset(
         "after {today}",
         "at most {left}",
         "at most {longest_shelf_life_days:#day}",
+        "from {day} on",
         "from {sent_at} on",
         "lines {numbers}",
         "line {number}",
