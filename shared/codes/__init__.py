@@ -13,7 +13,7 @@ from shared.codes.consumable import ConsumableCode, parse_consumable
 from shared.codes.drug import DrugCode, DrugKind, parse_drug
 from shared.codes.gtin import Gtin, parse_gtin, to_gtin14
 from shared.codes.institution import Institution, InstitutionKind, parse_institution
-from shared.codes.names import emoji_in, is_clean_text, normal_name
+from shared.codes.names import emoji_in, is_clean_text, normal_name, unseen_in
 from shared.codes.product import ProductCode, ProductKind, parse_product
 from shared.codes.refused import LONGEST_CODE_CHARS, CodeRefused
 from shared.codes.region import NATION, PROVINCES, covers, parse_region, province_name, region_prefix
@@ -64,4 +64,5 @@ __all__ = [
     "province_name",
     "region_prefix",
     "to_gtin14",
+    "unseen_in",
 ]

@@ -29,6 +29,19 @@ def is_clean_text(text: str, max_length: int) -> bool:
     return len(text) <= max_length and _UNCLEAN.search(text) is None
 
 
+def unseen_in(text: str) -> str | None:
+    """The first character of a code that no reader sees, by its number, such as U+200B: a format character (Unicode Cf), or
+    one that is no character at all; None: there is none."""
+    if text.isascii():
+        return None
+    return next((f"U+{ord(one):04X}" for one in text if unicodedata.category(one) == "Cf" or _is_none(ord(one))), None)
+
+
+def _is_none(number: int) -> bool:
+    """Unicode's noncharacters."""
+    return 0xFDD0 <= number <= 0xFDEF or number & 0xFFFE == 0xFFFE  # noqa: PLR2004
+
+
 def emoji_in(text: str) -> str | None:
     """The first emoji of a text, which no name of the field has: it comes from a keyboard by mistake; None: there is none."""
     found = _EMOJI.search(text)

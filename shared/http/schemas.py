@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from shared import money
-from shared.codes import CodeRefused, emoji_in, is_clean_text, parse_region
+from shared.codes import CodeRefused, emoji_in, is_clean_text, parse_region, unseen_in
 from shared.errors import RuleBroken, Said
 
 T = TypeVar("T")
@@ -30,6 +30,14 @@ PRICE_ALLOWED = Said(
 def _clean(text: str) -> str:
     if not is_clean_text(text, len(text)):
         raise RuleBroken("unclean", *UNCLEAN)
+    return text
+
+
+def _code(text: str) -> str:
+    if unseen := unseen_in(_clean(text)):
+        raise RuleBroken(
+            "unseen", Said("a code holds nothing unseen; here is {unseen}", unseen=unseen), "letters, digits, marks"
+        )
     return text
 
 
@@ -64,7 +72,7 @@ def text(longest: int = 200, shortest: int = 1) -> Any:
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 Reason = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(_clean)]
 Note = Annotated[str, Field(max_length=4_000), AfterValidator(_clean)]
-Code = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_clean)]
+Code = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_code)]
 Region = Annotated[str, Field(pattern=r"^[0-9]{6}$"), AfterValidator(_region)]
 Quantity = Annotated[int, Field(strict=True, gt=0, le=LARGEST_QUANTITY)]
 Price = Annotated[

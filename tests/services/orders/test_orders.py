@@ -127,6 +127,14 @@ async def test_the_same_number_with_the_same_content_is_one_order(hand: Hand, wo
     assert fewer["errors"][0]["allowed"] == "2 lines"
 
 
+@pytest.mark.parametrize("unseen", ["\u200b", "\ufdd0", "\ufeff", "\U0001ffff"])
+async def test_two_numbers_that_look_alike_are_not_two_numbers(hand: Hand, unseen: str) -> None:
+    refused = await hand.place(order(f"CG-1{unseen}"), 422)
+    assert (refused["errors"][0]["pointer"], refused["errors"][0]["code"]) == ("/order_number", "unseen")
+    assert f"U+{ord(unseen):04X}" in refused["errors"][0]["rule"]
+    assert (await hand.place(order("采购-1")))["order_number"] == "采购-1"
+
+
 async def test_two_hospitals_may_use_the_same_number(hand: Hand) -> None:
     first, second = await hand.place(), await hand.place(who=OTHER_HOSPITAL)
     assert first["id"] != second["id"]
