@@ -20,6 +20,19 @@ SELECT s.id AS key, s.quantity_accepted || ' accepted' AS units,
 FROM shipment_lines s JOIN order_lines l ON l.id = s.order_line_id JOIN orders o ON o.id = s.order_id
 WHERE s.quantity_accepted > 0
 """
+_OWING = (
+    "'owed by ' || {t}.institution_code || ' to ' || {t}.distributor_code || ' at ' || unit_price_yuan || ' a unit'"
+)
+SOLD = f"""
+SELECT s.id AS key, {_OWING.format(t="s")} AS value,
+    'order ' || o.order_number || ', line ' || s.line_number || ', lot ' || s.lot_number AS name
+FROM shipment_lines s JOIN order_lines l ON l.id = s.order_line_id JOIN orders o ON o.id = s.order_id
+WHERE s.quantity_accepted > 0
+"""  # noqa: S608  our own words
+BOUGHT = f"""
+SELECT shipment_line_id AS key, {_OWING.format(t="p")} AS value,
+    'order ' || order_number || ', lot ' || lot_number AS name FROM payables AS p
+"""  # noqa: S608  our own words
 OWED = """
 SELECT shipment_line_id AS key, quantity || ' accepted for ' || amount_yuan || ' yuan' AS value,
     'order ' || order_number || ', lot ' || lot_number AS name FROM payables
@@ -128,6 +141,7 @@ class Comparison:
 COMPARISONS = (
     Comparison("accepted line", "orders", ACCEPTED, "settlement", OWED),
     Comparison("accepted line", "orders", ACCEPTED, "traceability", EXPECTED, "units"),
+    Comparison("accepted line", "orders", SOLD, "settlement", BOUGHT),
     Comparison("coverage", "traceability", COVERED, "settlement", RELEASED_FOR),
     Comparison("coverage", "traceability", COVERED, "orders", TRACED),
     Comparison("payment", "settlement", PAID, "orders", TOLD_PAID),

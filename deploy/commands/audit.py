@@ -12,10 +12,11 @@ from rich.table import Table
 from deploy import chain
 from deploy.commands.options import DATA, Data
 from deploy.commands.reach import in_words, settings_of, worker_url
-from deploy.deeds import without_deeds
+from deploy.deeds import connected, without_deeds
 from deploy.differences import differences
 from deploy.embedded import CannotStart
 from deploy.environment import database_name
+from deploy.money import disagreements
 from deploy.services import load
 from shared import audit as history_audit
 from shared.db import Database
@@ -90,6 +91,8 @@ async def _audit(urls: Mapping[str, str], outside: Mapping[str, Sequence[Head]])
     links = await chain.inspect(urls.__getitem__)
     faults += links.faults
     faults += await differences(urls.__getitem__)
+    async with connected(urls["settlement"]) as settlement:
+        faults += await disagreements(settlement)
     console = Console()
     console.print(table)
     console.print(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from deploy.deeds import LIVES
 from shared.service import Service
 from tests.contracts.test_examples import document, service
 
@@ -40,3 +41,10 @@ TOLD = {
 def test_the_message_board_answers_for_all_of_these(document: dict[str, Any], service: Service) -> None:
     found = {path.split("/")[-3] for path in document["paths"] if path.endswith("}/timeline")}
     assert found == TOLD[service.name]
+
+
+def test_the_audit_looks_for_the_deeds_of_everything_with_a_timeline(service: Service) -> None:
+    of_their_own = {name.replace("-", "_") for name in TOLD[service.name]} - {
+        "lines"
+    }  # of a line its order's deeds tell
+    assert of_their_own == set(LIVES[service.name])

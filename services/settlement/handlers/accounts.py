@@ -4,6 +4,7 @@ Natural key: supplier and region, of which at most one account is named and one 
 paid to until the agency has confirmed another.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
@@ -59,7 +60,9 @@ async def name_account(tx: Tx, caller: Caller, command: NameAccount) -> Account:
     if confirmed is not None and confirmed.details == account.details:
         return confirmed
     tx.add(accounts, asdict(account))
-    history.note(tx, caller, account.id, "named", _parties(account), {"changes": rules.changes(confirmed, account)})
+    kept = await asyncio.to_thread(rules.digest, account.id, *account.details)
+    detail = {"changes": rules.changes(confirmed, account), "digest": kept}
+    history.note(tx, caller, account.id, "named", _parties(account), detail)
     outbox.record(tx, changed_fact(account), account.version)
     return account
 

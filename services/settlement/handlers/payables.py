@@ -131,7 +131,16 @@ def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
     tx.add(payables, row)
     for step, (posting, yuan) in enumerate(postings, 1):
         book(tx, payable_id, step, posting, yuan, now, parties)
-    detail = {"amount_yuan": amount, "due_on": due_on, "codes_required": owed.needs_codes, "released_yuan": released}
+    told = (
+        "quantity",
+        "unit_price_yuan",
+        "amount_yuan",
+        "due_on",
+        "codes_required",
+        "quantity_released",
+        "released_yuan",
+    )
+    detail = {name: row[name] for name in told}
     history.note(tx, BY_ITSELF, payable_id, "opened", Parties(*parties.values()), detail)
     opened = PayableOpened(
         payable_id=payable_id,

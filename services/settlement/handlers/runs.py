@@ -67,7 +67,7 @@ async def make_run(tx: Tx, caller: Caller, command: MakePaymentRun) -> Run:
     for sheet in chosen:
         planned = _planned(run, sheet, account_of[sheet.id], doubt_known=sheet.in_doubt)
         tx.add(payments, planned)
-        about = {"run_id": run.id, "sheet_id": sheet.id, "amount_yuan": sheet.amount_yuan}
+        about = {name: planned[name] for name in ("run_id", "sheet_id", "account_id", "amount_yuan")}
         history.note(tx, caller, planned["id"], "planned", parties_of_sheet(sheet), about)
     await _move(tx, caller, chosen, "enter_run", "entered_run", run.id)
     return run

@@ -115,7 +115,8 @@ def _day(policy: Policy, key: str, region: str) -> date:
 
 
 def _say_issued(tx: Tx, sheet: Sheet) -> None:
-    detail = {"month": f"{sheet.month:%Y-%m}", "amount_yuan": sheet.amount_yuan, "line_count": sheet.line_count}
+    told = {name: getattr(sheet, name) for name in ("amount_yuan", "line_count", "confirm_by", "due_on")}
+    detail = {"month": f"{sheet.month:%Y-%m}", **told}
     history.note(tx, BY_ITSELF, sheet.id, "issued", parties_of_sheet(sheet), detail)
     issued = SheetIssued(
         sheet_id=sheet.id,

@@ -1,6 +1,6 @@
 """Who takes part in settlement's tests, deliveries as they come from orders, and the way to a sheet in one call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,6 +12,8 @@ import httpx
 import pytest
 from uuid_utils.compat import uuid7
 
+from deploy.deeds import connected
+from deploy.money import disagreements
 from services.settlement.gateways import Bank, ScriptedBank
 from services.settlement.handlers.payments import send_run
 from shared.db import Database
@@ -181,15 +183,19 @@ def bank() -> ScriptedBank:
 
 
 @pytest.fixture
-def stage(
+async def stage(
     client: httpx.AsyncClient,
     caller: Callable[..., dict[str, str]],
     service: Service,
     database: Database,
+    database_url: Callable[[Service], str],
     bank: ScriptedBank,
     driven_clock: Callable[[datetime], None],
-) -> Stage:
-    return Stage(client, caller, WorkerInHand(with_bank(service, bank), database), bank, driven_clock)
+) -> AsyncIterator[Stage]:
+    """At the end the audit finds nothing: whatever was done, rows and deeds agree."""
+    yield Stage(client, caller, WorkerInHand(with_bank(service, bank), database), bank, driven_clock)
+    async with connected(database_url(service)) as owner:
+        assert await disagreements(owner) == []
 
 
 def ids(items: Sequence[dict[str, Any]]) -> list[UUID]:
