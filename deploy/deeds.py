@@ -1,4 +1,4 @@
-"""Things of which history says another thing than their rows, or nothing: rows that were changed, whole lives that were cut out."""
+"""Things of which history says otherwise than their rows, or nothing: changed behind their deeds, or without a deed left."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ TOLD = {
         *("confirm_by", "due_on", "return_reason"),
     ),
     "accounts": ("supplier_code", "region", "holder_name", "bank_name", "cnaps_code", "state"),
-    "payment_runs": ("agency_code", "region", "amount_yuan", "state"),
+    "payment_runs": ("region", "amount_yuan", "state"),
     "payments": (
         *("institution_code", "distributor_code", "region", "run_id", "sheet_id", "account_id", "amount_yuan"),
         *("state", "paid_at"),
@@ -44,7 +44,7 @@ FROM "{table}" AS t CROSS JOIN LATERAL (
   SELECT jsonb_object_agg(key, value ORDER BY id) AS last FROM (
     (SELECT h.id, first.key, first.value FROM history AS h, jsonb_each(h.detail || jsonb_build_object(
         'institution_code', h.institution_code, 'distributor_code', h.supplier_code, 'supplier_code', h.supplier_code,
-        'agency_code', h.supplier_code, 'region', h.region)) AS first
+        'region', h.region)) AS first
       WHERE h.id = (SELECT min(id) FROM history WHERE about = t.id::text))
     UNION ALL
     SELECT h.id, moved.key, moved.value -> 1 FROM history AS h, jsonb_each(h.detail -> 'changes') AS moved

@@ -69,7 +69,7 @@ async def disagreements(settlement: asyncpg.Connection) -> list[str]:
     """One sentence for each kind of thing that settlement's own rows do not agree on, or that their deeds tell otherwise."""
     faults: list[str] = []
     for said, asked in DISAGREEING.items():
-        found = await settlement.fetchrow(f"SELECT count(*) AS rows, min(id::text) AS first FROM ({asked}) AS found")  # noqa: S608  our own
+        (found,) = await settlement.fetch(f"SELECT count(*) AS rows, min(id::text) AS first FROM ({asked}) AS found")  # noqa: S608  our own
         if found["rows"]:
             faults.append(f"settlement: {said}: {found['rows']}, {found['first']} first")
     return [*faults, *await _not_as_named(settlement), *await otherwise_told(settlement)]

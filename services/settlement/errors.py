@@ -2,7 +2,8 @@
 
 NotFound            PayableNotFound  SheetNotFound  RunNotFound  PaymentNotFound  AccountNotFound
 Forbidden           NotTheInstitution  SamePerson  OwnAccount
-Conflict            PayableNotHeld  SheetNotOpen  RunNotOpen  RunNotSent  NothingToPay  PaymentNotOpen  AccountNotOpen
+Conflict            PayableNotHeld  SheetNotOpen  RunNotOpen  RunNotSent  RunChanged  NothingToPay  PaymentNotOpen
+                    AccountNotOpen
 PreconditionFailed  SheetChanged  PayableChanged  AccountChanged
 Unprocessable       DisputeRefused  RunRefused  ResultFileRefused  PeriodRefused
 Unavailable         BankAway
@@ -59,6 +60,12 @@ class RunNotSent(Conflict):
     """Wait as long as `Retry-After` says and ask again; a run is sent once it is approved."""
 
     title = "The payment run has not been sent yet"
+
+
+class RunChanged(Conflict):
+    """Find out who changed the database, and pay nothing of the run before."""
+
+    title = "What is to be paid is not what was approved"
 
 
 class NothingToPay(Conflict):

@@ -32,6 +32,10 @@ from shared.policy import Policy
 from shared.values import frozen
 
 CLOSE_MONTH = "close_month"
+OPENED = (
+    *("quantity", "unit_price_yuan", "amount_yuan", "due_on", "codes_required", "quantity_released", "released_yuan"),
+)
+"""Of a payable, what its first deed tells."""
 
 
 @frozen
@@ -131,16 +135,7 @@ def _open(tx: Tx, owed: _Owed, released_quantity: int, now: datetime) -> None:
     tx.add(payables, row)
     for step, (posting, yuan) in enumerate(postings, 1):
         book(tx, payable_id, step, posting, yuan, now, parties)
-    told = (
-        "quantity",
-        "unit_price_yuan",
-        "amount_yuan",
-        "due_on",
-        "codes_required",
-        "quantity_released",
-        "released_yuan",
-    )
-    detail = {name: row[name] for name in told}
+    detail = {name: row[name] for name in OPENED}
     history.note(tx, BY_ITSELF, payable_id, "opened", Parties(*parties.values()), detail)
     opened = PayableOpened(
         payable_id=payable_id,

@@ -16,7 +16,14 @@ from uuid import UUID
 
 from services.settlement.errors import AnswerRefused, BankAway, PaymentNotFound, PaymentNotOpen
 from services.settlement.gateways import Bank, ResultRow, read_results
-from services.settlement.handlers.runs import ASK_BANK, LONGEST, SEND_RUN, parties_of_payment, promise_asking
+from services.settlement.handlers.runs import (
+    ASK_BANK,
+    LONGEST,
+    SEND_RUN,
+    check_content,
+    parties_of_payment,
+    promise_asking,
+)
 from services.settlement.handlers.sheets import parties_of_sheet, store
 from services.settlement.queries import payments as queries
 from services.settlement.queries import runs as run_queries
@@ -53,9 +60,11 @@ CHANGING = (
 
 
 async def send_run(bank_of: Callable[[], Bank], job: Job) -> dict[str, Any]:
-    """The job of an approved run: batch by batch reserve, call outside any transaction, record."""
+    """The job of an approved run: batch by batch reserve, call outside any transaction, record. Raises RunChanged."""
     run_id, bank = UUID(job.params["run_id"]), bank_of()
     after = UUID(job.cursor.get("after", str(queries.FIRST)))
+    async with job.step() as tx:
+        await check_content(tx, run_id)
     while True:
         async with job.step() as tx:
             orders = await reserve(tx, run_id, after)

@@ -1,5 +1,6 @@
 """Payment runs: one person takes reviewed sheets into a run, another approves it, and only then is a bank asked."""
 
+from asyncio import to_thread
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from datetime import timedelta
@@ -9,7 +10,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.settlement.errors import NothingToPay, RunNotOpen, RunRefused
+from services.settlement.errors import NothingToPay, RunChanged, RunNotOpen, RunRefused
 from services.settlement.handlers.recalls import leave_recalled_out
 from services.settlement.handlers.sheets import parties_of_sheet, store
 from services.settlement.queries import payments as payment_queries
@@ -20,7 +21,7 @@ from services.settlement.queries.recalls import recalled_lines
 from services.settlement.rules import runs as rules
 from services.settlement.rules import sheets as sheet_rules
 from services.settlement.rules.accounts import CONFIRMED, DETAILS, Account
-from services.settlement.rules.payments import ASK_AGAIN_LONGEST_SECONDS, PLANNED, WITHDRAWN, Payment
+from services.settlement.rules.payments import ASK_AGAIN_LONGEST_SECONDS, PLANNED, STATES, WITHDRAWN, Payment, digest_of
 from services.settlement.rules.runs import Run
 from services.settlement.rules.sheets import Sheet
 from services.settlement.schemas.runs import MOST_SHEETS, MakePaymentRun, RejectRun
@@ -213,6 +214,21 @@ async def _check_doubts(tx: Tx, run: Run) -> None:
         )
 
 
+async def check_content(tx: Tx, run_id: UUID) -> None:
+    """Raises RunChanged where the payments of the run, before the bank hears of them, are not those that were approved."""
+    kept = await queries.digest_approved(tx, run_id)
+    if kept is not None and kept != await _digest(tx, run_id):
+        raise RunChanged(
+            "The payments of run {run_id} are not those that were approved: an amount or an account was changed in the"
+            " database, so the bank is told nothing of them; `jicai audit` names them.",
+            run_id=run_id,
+        )
+
+
+async def _digest(tx: Tx, run_id: UUID) -> str:
+    return await to_thread(digest_of, run_id, await payment_queries.payments_of_run(tx, run_id, STATES))
+
+
 async def approve_run(tx: Tx, caller: Caller, run_id: UUID) -> Run:
     """The second person's word: the run is queued to be sent. Raises RunNotFound, RunNotOpen, SamePerson."""
     run = await queries.get_run(tx, run_id, lock=True)
@@ -223,7 +239,8 @@ async def approve_run(tx: Tx, caller: Caller, run_id: UUID) -> Run:
     job_id = jobs.queue(tx, SEND_RUN, {"run_id": str(run_id)}, caller, natural_key=f"{run_id}:0")
     await promise_asking(tx, [run_id], LONGEST)
     await payment_queries.approve_payments(tx, run_id, clock.now())
-    return await _store(tx, caller, run, after, job_id, "approved", {"amount_yuan": run.amount_yuan})
+    detail = {"amount_yuan": run.amount_yuan, "digest": await _digest(tx, run_id)}
+    return await _store(tx, caller, run, after, job_id, "approved", detail)
 
 
 async def promise_asking(tx: Tx, run_ids: Sequence[UUID], after: timedelta) -> None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from services.settlement.errors import RunNotSent
 from services.settlement.gateways import payment_file, result_limits
 from services.settlement.handlers.payments import read_result_file
-from services.settlement.handlers.runs import approve_run, make_run, reject_run
+from services.settlement.handlers.runs import approve_run, check_content, make_run, reject_run
 from services.settlement.queries import payments as payment_queries
 from services.settlement.queries import runs as queries
 from services.settlement.router.payables import steps
@@ -106,7 +106,8 @@ async def get_payment_file(
     ] = None,
 ) -> Response:
     """What the bank is asked to pay, as CSV: the same bytes each time, whatever it has answered since; 409 until all of it has
-    been reserved. A payment is known to the bank by its `payment_id`, under which it pays once, however often it is sent."""
+    been reserved, and where it is not what was approved. A payment is known to the bank by its `payment_id`, under which it
+    pays once, however often it is sent."""
     run = await queries.get_run(tx, run_id)
     counts = await payment_queries.count_by_state(tx, run_id)
     if planned := counts.get(payment_rules.PLANNED, 0):
@@ -118,6 +119,7 @@ async def get_payment_file(
             planned=planned,
             payment_count=run.payment_count,
         )
+    await check_content(tx, run_id)
     states = [payment_rules.SENDING] if only else payment_rules.SENT
     orders = await payment_queries.payments_of_run(tx, run_id, states)
     headers = {"content-disposition": f'attachment; filename="payments-{run_id}.csv"'}

@@ -60,10 +60,9 @@ def masked(account_number: str) -> str:
     return "*" * (len(account_number) - SHOWN_DIGITS) + account_number[-SHOWN_DIGITS:]
 
 
-def digest(account_id: UUID, *details: str) -> str:
-    """What history keeps of the details, so that the account is known again and not told: slow, for few digits are masked."""
-    told = "\n".join(details).encode()
-    return hashlib.scrypt(told, salt=account_id.bytes, n=2**14, r=8, p=1, dklen=16).hex()
+def digest(about: UUID, *told: str) -> str:
+    """What history keeps of an account's details, to know them again without telling them: slow, for few digits are masked."""
+    return hashlib.scrypt("\n".join(told).encode(), salt=about.bytes, n=2**14, r=8, p=1, dklen=16).hex()
 
 
 def changes(before: Account | None, after: Account) -> dict[str, list[Any]]:

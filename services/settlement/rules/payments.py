@@ -3,7 +3,7 @@
 A payment's id is the key under which the bank is asked, again and again, and pays at most once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.settlement.errors import AnswerRefused, PaymentNotOpen
+from services.settlement.rules.accounts import DETAILS, digest
 from services.settlement.rules.ledger import Posting
 from services.settlement.rules.sheets import PAYING, REVIEWED, Paying
 from shared import clock, money
@@ -168,6 +169,12 @@ def _check_fits(payment: Payment, answer: BankAnswer) -> None:
         faults.append(Fault("/paid_at", given, "lies before the payment was sent to the bank", allowed, "early"))
     if faults:
         raise AnswerRefused("The bank's answer does not fit payment {id}.", faults=faults, id=payment.id)
+
+
+def digest_of(run_id: UUID, payments: Iterable[Payment]) -> str:
+    """What the approval of a run keeps of it: of each payment the amount and the account. Slow, as that of an account is."""
+    told = (str(getattr(each, name)) for each in payments for name in ("id", "amount_yuan", *DETAILS))
+    return digest(run_id, *told)
 
 
 def heard(payment: Payment, answer: BankAnswer) -> Payment:

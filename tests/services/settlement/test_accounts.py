@@ -297,6 +297,10 @@ async def test_a_payment_that_an_earlier_version_planned_is_not_approved_without
     await stage.worker.database.pool.execute(f"UPDATE payments SET {emptied}")
     refused = await stage.post(f"/payment-runs/{run['id']}/approval", AGENCY_B, status=409)
     assert refused["code"] == "run_not_open"
+    filled = ", ".join(
+        f"{name} = a.{name.removeprefix('account_') if name == 'account_id' else name}" for name in columns
+    )
+    await stage.worker.database.pool.execute(f"UPDATE payments SET {filled} FROM accounts AS a")
 
 
 async def test_bulk_confirmations_answer_each_by_itself(stage: Stage) -> None:
