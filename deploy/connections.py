@@ -25,6 +25,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, limits: Limits, **how: Any) -> None:
         super().__init__(**how)
         self._limits = limits
+        self._most_bytes = limits.head_bytes
         self._head_begun = False
         self._head_bytes = 0
         self._unread_bytes = 0
@@ -50,7 +51,7 @@ class Connection(HttpToolsProtocol):
             return
         self._unread_bytes += len(data)
         super().data_received(data)
-        if self._unread_bytes > self._limits.head_bytes:
+        if self._unread_bytes > self._most_bytes:
             self._refuse(self._too_large())
         elif self._waiting is None and not self._under_way():
             if self._head_begun:
@@ -64,13 +65,19 @@ class Connection(HttpToolsProtocol):
         self._head_begun, self._head_bytes = True, 0
 
     def on_url(self, url: bytes) -> None:
-        self._take(len(url))
+        self._unread_bytes = 0
+        self._head_bytes += len(url)
+        if self._head_bytes > self._most_bytes:
+            raise self._too_large()
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Of the head, or of the trailer of a chunked body: both are kept with the request."""
-        self._take(len(name) + len(value) + LINE_BYTES)
-        super().on_header(name, value)
+        self._unread_bytes = 0
+        self._head_bytes += len(name) + len(value) + LINE_BYTES
+        if self._head_bytes > self._most_bytes:
+            raise self._too_large()
+        HttpToolsProtocol.on_header(self, name, value)
 
     def on_headers_complete(self) -> None:
         self._come()
@@ -83,14 +90,8 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Called for whatever the parser, or one of the above, does not take."""
-        too_large = self._head_bytes > self._limits.head_bytes
+        too_large = self._head_bytes > self._most_bytes
         self._refuse(self._too_large() if too_large else HeadUnreadable("What came is no request in HTTP/1.1."))
-
-    def _take(self, more: int) -> None:
-        self._unread_bytes = 0
-        self._head_bytes += more
-        if self._head_bytes > self._limits.head_bytes:
-            raise self._too_large()
 
     def _too_large(self) -> HeadTooLarge:
         return HeadTooLarge(
