@@ -6,6 +6,7 @@ A bank is asked under the payment's id as often as needed and pays at most once;
 import asyncio
 import csv
 import io
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ from shared.imports.numbers import SCIENTIFIC
 from shared.imports.refusals import neutralised
 from shared.settings import SheetLimits
 from shared.values import frozen
+
+log = logging.getLogger(__name__)
 
 PAYMENT_COLUMNS = (
     "payment_id",
@@ -265,11 +268,19 @@ def _write_once(path: Path, content: bytes) -> None:
 
 
 def _answers(file: Path) -> list[BankAnswer]:
-    """What a result file says; one that cannot be read says nothing, and is read again the next time."""
+    """What a result file says; what cannot be read of it says nothing, is spoken of, and is read again the next time."""
     try:
-        return [row.answer for row in read_results(file) if row.answer is not None]
-    except ResultFileRefused:
+        rows = read_results(file)
+    except ResultFileRefused as refusal:
+        log.warning("a result file is not read", extra={"file": file.name, "reason": refusal.detail})
         return []
+    for row in rows:
+        if row.answer is None:
+            faults = [f"{fault.pointer}: {fault.rule}" for fault in row.faults]
+            log.warning(
+                "a row of a result file is not read", extra={"file": file.name, "row": row.number, "faults": faults}
+            )
+    return [row.answer for row in rows if row.answer is not None]
 
 
 @dataclass(slots=True)

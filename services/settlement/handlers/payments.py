@@ -5,6 +5,7 @@ said paid or failed; a crash between two steps is healed by asking again.
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -43,6 +44,8 @@ from shared.events.settlement import PaidLine, PaymentDoubted, PaymentFailed, Pa
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 from shared.jobs import Job
+
+log = logging.getLogger(__name__)
 
 ORDERS_A_CALL = 500
 LINES_AN_EVENT = 1_000
@@ -153,6 +156,7 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
             outcomes.append(_two_at_once(payment) if answered_now else contradiction)
             continue
         except AnswerRefused as refusal:
+            _note_refused(tx, who, payment, answer, refusal)
             outcomes.append(refusal)
             continue
         if posting and answered_now:
@@ -167,13 +171,27 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
     return outcomes
 
 
+def _note_refused(tx: Tx, who: Caller, payment: Payment, answer: BankAnswer, refusal: AnswerRefused) -> None:
+    """Tells a person of an answer that was not booked, whoever brought it: behind it money may have moved."""
+    faults = [
+        {"field": one.pointer, "given": one.given, "rule": one.rule, "allowed": one.allowed} for one in refusal.faults
+    ]
+    detail = {"detail": refusal.detail, "faults": faults, **_told(answer)}
+    history.note(tx, who, payment.id, "answer_refused", parties_of_payment(payment), detail)
+    log.warning("an answer of the bank is refused", extra={"payment_id": payment.id, "faults": faults})
+
+
+def _told(answer: BankAnswer) -> dict[str, Any]:
+    names = ("paid_at", "amount_yuan", "reason", "bank_reference")
+    return {"answer": answer.verdict, **{name: getattr(answer, name) for name in names}}
+
+
 async def _doubt(tx: Tx, who: Caller, payment: Payment, answer: BankAnswer, detail: str) -> Payment:
     """Tells of an answer that does not fit; one against the bank's own word is heard, and puts the payment in doubt.
 
     What is said of a payment that was not sent is not heard: the same words may be the answer once it is.
     """
-    told = {name: getattr(answer, name) for name in ("paid_at", "reason", "bank_reference")}
-    said = {"detail": detail, "answer": answer.verdict, **told}
+    said = {"detail": detail, **_told(answer)}
     history.note(tx, who, payment.id, "contradicted", parties_of_payment(payment), said)
     if (payment.state, answer.verdict) not in rules.DOUBTFUL:
         return payment

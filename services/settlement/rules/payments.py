@@ -52,6 +52,9 @@ NEXT = {
 DOUBTFUL = {(FAILED, Verdict.PAID), (PAID, Verdict.REFUSED)}
 """The contrary of what the bank has said of the whole payment: a person finds out which is true."""
 
+BANK_CLOCK_SKEW = timedelta(minutes=5)
+"""So far the bank's clock may be behind ours; its times are told to the minute by some."""
+
 SAID_BEFORE = {(PAID, Verdict.PAID), (FAILED, Verdict.REFUSED), (FAILED, Verdict.BOUNCED)}
 """The same answer again, which changes nothing."""
 
@@ -124,12 +127,13 @@ def answered(payment: Payment, answer: BankAnswer, at: datetime) -> tuple[Paymen
     """The payment after an answer, and what to book; unchanged and None when the answer says nothing new, or was given before in
     the same words: a result file of yesterday tells nothing of today.
 
-    Raises AnswerRefused for an answer that cannot be of this payment, and PaymentNotOpen for one that contradicts what is known:
-    a person must look at it.
+    Raises AnswerRefused for an answer that cannot be of this payment, and PaymentNotOpen for one that contradicts what is known,
+    whatever else is odd about it: a person must look at it.
     """
-    _check_fits(payment, answer)
     if answer.words in payment.answers:
         return payment, None
+    if (payment.state, answer.verdict) not in DOUBTFUL:
+        _check_fits(payment, answer)
     step = NEXT.get((payment.state, answer.verdict))
     if step is not None:
         state, posting = step
@@ -163,12 +167,19 @@ def _check_fits(payment: Payment, answer: BankAnswer) -> None:
     if answer.amount_yuan is not None and answer.amount_yuan != payment.amount_yuan:
         given, asked = money.amount_text(answer.amount_yuan), money.amount_text(payment.amount_yuan)
         faults.append(Fault("/amount_yuan", given, "not the amount of the payment", asked, "amount"))
-    sent_at = payment.sent_at and payment.sent_at.astimezone(clock.SHANGHAI).replace(microsecond=0)
-    if answer.paid_at and sent_at and answer.paid_at < sent_at:
+    if answer.paid_at and payment.sent_at and answer.paid_at < _earliest(payment.sent_at, answer.paid_at):
+        sent_at = payment.sent_at.astimezone(clock.SHANGHAI).replace(microsecond=0)
         given, allowed = answer.paid_at.isoformat(), Said("from {sent_at} on", sent_at=sent_at.isoformat())
         faults.append(Fault("/paid_at", given, "lies before the payment was sent to the bank", allowed, "early"))
     if faults:
         raise AnswerRefused("The bank's answer does not fit payment {id}.", faults=faults, id=payment.id)
+
+
+def _earliest(sent_at: datetime, paid_at: datetime) -> datetime:
+    """When a payment can have been made at the earliest by the bank's own clock; a day without a time is any time of it."""
+    if paid_at == clock.start_of_day(clock.local_date(paid_at)):
+        return clock.start_of_day(clock.local_date(sent_at))
+    return sent_at - BANK_CLOCK_SKEW
 
 
 def digest_of(run_id: UUID, payments: Iterable[Payment]) -> str:

@@ -67,6 +67,15 @@ async def test_while_the_doubt_is_open_everything_says_who_finds_out(stage: Stag
     assert await doubts_told(stage) == [True]
 
 
+@pytest.mark.parametrize("cells", ["paid,2025-03-31 10:00:00,995.00", "paid,2020-01-01 10:00:00,", "paid,2025-03-31,"])
+async def test_whatever_else_is_odd_about_it_a_contradiction_is_a_doubt(stage: Stage, cells: str) -> None:
+    path, payment = await refused(stage)
+    await answer(stage, payment, f"{payment['id']},{cells}", "payment_id,result,paid_at,amount_yuan")
+    assert await told(stage, path) == [("agency", FIND_OUT, DUE)]
+    nothing = await stage.post("/payment-runs", AGENCY_A, {}, 409)
+    assert nothing["code"] == "nothing_to_pay"
+
+
 @pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.BOUNCED])
 async def test_a_payment_that_was_made_after_all_is_booked_once(stage: Stage, verdict: Verdict) -> None:
     path, payment = await doubted(stage, verdict)

@@ -235,13 +235,20 @@ async def test_a_row_with_another_amount_or_a_time_before_the_payment_was_sent_b
     key = row["payment_id"]
     header = "payment_id,result,paid_at,amount_yuan,bank_reference\n"
     stage.drive(CLOSED + timedelta(days=1))
-    refused = (await send(stage, run["id"], f"{header}{key},paid,2025-03-31 23:59:59,1234.01,\n")).json()
+    refused = (await send(stage, run["id"], f"{header}{key},paid,2025-03-31 23:54:59,1234.01,\n")).json()
     assert (refused["paid"], [row["code"] for row in refused["refused"]]) == (0, ["invalid_row"])
     assert [(one["pointer"], one["given"], one["allowed"]) for one in refused["refused"][0]["errors"]] == [
         ("/2/amount_yuan", '"1234.01"', "1234.00"),
-        ("/2/paid_at", '"2025-03-31T23:59:59+08:00"', "from 2025-04-01T00:00:00+08:00 on"),
+        ("/2/paid_at", '"2025-03-31T23:54:59+08:00"', "from 2025-04-01T00:00:00+08:00 on"),
     ]
     assert (await stage.get(f"/payments/{key}"))["state"] == "sending"
+    deed = (await stage.get(f"/payments/{key}/timeline"))["deeds"][-1]
+    assert (deed["action"], deed["detail"]["answer"], deed["detail"]["amount_yuan"]) == (
+        "answer_refused",
+        "paid",
+        "1234.01",
+    )
+    assert [one["field"] for one in deed["detail"]["faults"]] == ["/amount_yuan", "/paid_at"]
     for given in ("1234.001", "1234,00", "one"):
         unread = (await send(stage, run["id"], f'{header}{key},paid,,"{given}",2.02604080001e+15\n')).json()
         pointers = [one["pointer"] for one in unread["refused"][0]["errors"]]
@@ -252,6 +259,16 @@ async def test_a_row_with_another_amount_or_a_time_before_the_payment_was_sent_b
     assert (paid["paid_at"], paid["bank_reference"]) == ("2025-03-31T16:00:00Z", "2026040800012345")
     deed = (await stage.get(f"/payments/{key}/timeline"))["deeds"][-1]
     assert (deed["action"], deed["detail"]["bank_reference"]) == ("paid", "2026040800012345")
+
+
+@pytest.mark.parametrize("paid_at", ["2025-04-01", "2025-03-31 23:56"])
+async def test_a_day_without_a_time_and_a_bank_whose_clock_is_minutes_behind_are_taken(
+    stage: Stage, paid_at: str
+) -> None:
+    run, (row,) = await sent_by_file(stage, delivery())
+    stage.drive(CLOSED + timedelta(days=1))
+    taken = await send(stage, run["id"], f"{RESULTS}{row['payment_id']},paid,{paid_at},\n")
+    assert taken.json()["paid"] == 1, taken.text
 
 
 async def test_money_that_came_back_does_not_show_as_paid_and_the_timeline_keeps_when_it_was(stage: Stage) -> None:
