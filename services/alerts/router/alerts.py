@@ -170,8 +170,10 @@ def _around(tx: Tx, receipt: WatchedReceipt, recalls: Sequence[RecalledLot], she
     """What is about a payable, with the terms that settlement tells for it too."""
     if receipt.accepted_at is None:
         return Around(receipt, recalls, sheets)
-    codes_by = tx.policy.codes_by(receipt.region, receipt.codes_awaited_since or receipt.accepted_at)
-    return Around(receipt, recalls, sheets, codes_by, tx.policy.sheet_by(receipt.region, receipt.accepted_at))
+    codes_by, sheet_by = (
+        term(receipt.region, receipt.accepted_at) for term in (tx.policy.codes_by, tx.policy.sheet_by)
+    )
+    return Around(receipt, recalls, sheets, codes_by, sheet_by)
 
 
 def shown(now: Now, known: list[queries.Acknowledgement]) -> AlertView:

@@ -95,11 +95,6 @@ class WatchedReceipt:
         return (self.quantity_accepted or 0) - max(self.quantity_covered or 0, standing)
 
     @property
-    def codes_awaited_since(self) -> datetime | None:
-        """Since when codes are missing: the acceptance, or the loss where all that was accepted had been released before."""
-        return self.moved_at if self.released and self.quantity_uncovered else self.accepted_at
-
-    @property
     def paid(self) -> bool:
         """Whether the whole amount was paid; nothing is owed for an amount of zero."""
         return self.amount_yuan is not None and (self.paid_yuan or Decimal(0)) >= self.amount_yuan

@@ -6,7 +6,7 @@ from datetime import datetime
 from services.traceability.handlers.anomalies import cleared_fact, flagged_fact
 from services.traceability.handlers.recalls import closed_fact, opened_fact
 from services.traceability.handlers.receipts import coverage_fact, expected_fact
-from services.traceability.queries.again import anomalies_after, last_deeds, recalls_after, receipts_after
+from services.traceability.queries.again import anomalies_after, last_deeds, last_lines, recalls_after, receipts_after
 from services.traceability.queries.anomalies import suppliers_of
 from services.traceability.queries.organisations import names_of
 from services.traceability.rules.anomalies import Anomaly, AnomalyState, Suppliers, line_concerned
@@ -31,10 +31,11 @@ async def recalls_again(tx: Tx, after: str, rows: int) -> Page:
 
 
 async def anomalies_again(tx: Tx, after: str, rows: int) -> Page:
-    """Every code that was found where it should not be; of what is cleared up, that it is."""
+    """Every code that was found where it should not be, as it was found last; of what is cleared up, that it is."""
     found, last = await anomalies_after(tx, after, rows)
     deeds = await last_deeds(tx, [one.id for one in found if one.state == AnomalyState.CLOSED])
-    lines = {one.id: line_concerned(one.kind, one.receipt_id) for one in found}
+    bills = await last_lines(tx, [one.id for one in found])
+    lines = {one.id: line_concerned(one.kind, bills.get(one.id)) for one in found}
     suppliers = await suppliers_of(tx, lines.values())
     facts = [_of_anomaly(one, deeds.get(one.id, one.found_at), suppliers.get(lines[one.id])) for one in found]
     return Page(facts, last)

@@ -92,6 +92,21 @@ async def test_whoever_delivers_the_same_wrong_code_once_more_is_named_for_that_
     assert len({fact.anomaly_id for fact in facts}) == 1
 
 
+async def test_what_is_said_again_of_a_code_names_the_bill_it_was_found_by_last_with_whoever_delivered_for_that_bill(
+    desk: Desk, line: Line, worker: WorkerInHand
+) -> None:
+    other = Line(10, distributor=OTHER_DISTRIBUTOR)
+    await worker.deliver(other.dispatched(), other.accepted())
+    strange = box(1, OTHER_IDENT)
+    for bill_of, number in ((line, "B1"), (other, "B2")):
+        await desk.capture(bill_of.bill([strange], number))
+    last = [fact for fact in await worker.said() if isinstance(fact, CodeFlagged)][-1]
+    assert (last.finds, last.bill_number, last.distributor_code) == (2, "B2", OTHER_DISTRIBUTOR)
+    async with worker.database.transaction() as tx:
+        page = await anomalies_again(tx, "", 10)
+    assert [one.fact for one in page.facts] == [last]
+
+
 async def test_bills_of_one_call_find_the_same_code_once_each(desk: Desk, worker: WorkerInHand) -> None:
     codes = boxes(2)
     await desk.capture(bill(codes, "S1"), bill(codes[:1], "S2"), bill(codes[:1], "S3"))
