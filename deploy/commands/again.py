@@ -39,7 +39,7 @@ def rebuild(
     projection: Annotated[str, typer.Argument(help="What is emptied and filled, such as market.")],
     data: Data = DATA,
     *,
-    anyway: Annotated[bool, typer.Option(help="Empty it also when its sources have nothing to say.")] = False,
+    anyway: Annotated[bool, typer.Option(help="Empty it also when a source has nothing to say.")] = False,
 ) -> None:
     """Empties a projection, and has its sources send everything again. Until that has arrived, the service knows nothing
     of it and refuses what needs it. Finds them where their variables point, else on the data folder."""
@@ -50,12 +50,12 @@ def rebuild(
 
     async def work() -> None:
         # Before anything is emptied, whoever fills it must be there, and not be empty.
-        filled = [await _says_anything(source, kinds, data) for source, kinds in sources]
+        silent = [source.name for source, kinds in sources if not await _says_anything(source, kinds, data)]
         async with database_of(loaded, data, "again") as database:
-            if not (anyway or any(filled)) and await republish.holds_rows(database, wanted):
+            if silent and not anyway and await republish.holds_rows(database, wanted):
                 raise NothingToFillIt(
-                    f"{projection} of {service} holds rows, and {', '.join(source.name for source, _ in sources)} would"
-                    " say nothing to fill it again; is this the right database? With --anyway it is emptied for good."
+                    f"{projection} of {service} holds rows, and {' and '.join(silent)} would say nothing to fill it again;"
+                    " is this the right database? With --anyway it is emptied, and what only they know is gone."
                 )
             await republish.empty(database, wanted)
         typer.echo(f"{service}: {projection} is empty.")

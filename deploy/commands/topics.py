@@ -39,6 +39,7 @@ def topics(
         typer.echo("Nothing to change.")
     if undone:
         typer.echo(f"Not done: {'; '.join(undone)}.", err=True)
+    if undone or (dry_run and said):
         raise typer.Exit(1)
 
 

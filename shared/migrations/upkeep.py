@@ -48,11 +48,17 @@ END $$
 """
 
 
+def vacuuming(table: str) -> str:
+    """Sets how often a table is vacuumed, and touches none that is set so already."""
+    often = ("autovacuum_vacuum_scale_factor=0.01", "autovacuum_analyze_scale_factor=0.01")
+    return (
+        f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_class WHERE oid = '{table}'::regclass"
+        f" AND reloptions @> ARRAY{list(often)}) THEN ALTER TABLE {table} SET ({', '.join(often)}); END IF; END $$"
+    )
+
+
 def statements(worker: str) -> Iterator[str]:
-    """Makes the default partition, the first days and the function that keeps them, and sets how often tables are
-    vacuumed; repeating changes nothing."""
-    for table in COME_AND_GO:
-        yield f"ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.01)"
+    """Makes the default partition, the first days and the function that keeps them; repeating changes nothing."""
     yield "CREATE TABLE IF NOT EXISTS inbox_default PARTITION OF inbox DEFAULT"
     yield _FIRST_ID
     yield _UPKEEP

@@ -50,6 +50,7 @@ def steps(service: str, collections: Sequence[sa.MetaData]) -> Iterator[list[str
             f"GRANT USAGE ON SCHEMA public TO {role}",
         ]
     yield list(upkeep.statements(worker))
+    yield from ([upkeep.vacuuming(name)] for name in upkeep.COME_AND_GO)
     yield list(chain.statements(worker))
     yield list(once.statements(api))
     for collection in collections:
