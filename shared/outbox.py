@@ -57,10 +57,13 @@ sa.Index("ix_outbox_sent_at", outbox.c.sent_at, postgresql_where=outbox.c.sent_a
 _NEXT = "SELECT id, subject, payload FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT $1"
 _MARK = "UPDATE outbox SET sent_at = clock_timestamp() WHERE id = ANY($1::bigint[])"
 _PRUNE = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE sent_at < now() - $1::interval ORDER BY sent_at LIMIT $2)"
-_WAITING = (
-    "SELECT count(*) AS rows, coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0)::float8 AS seconds"
-    " FROM outbox WHERE sent_at IS NULL"
-)
+COUNTED_ROWS = 100_000
+"""More events that wait are not counted: what is measured every few seconds may not grow with a broker's absence."""
+_WAITING = """
+SELECT (SELECT count(*) FROM (SELECT FROM outbox WHERE sent_at IS NULL ORDER BY id LIMIT $1) AS waiting) AS rows,
+  coalesce((SELECT extract(epoch FROM clock_timestamp() - recorded_at) FROM outbox
+    WHERE sent_at IS NULL ORDER BY id LIMIT 1), 0)::float8 AS seconds
+"""
 _LEAD = "SELECT pg_try_advisory_lock($1)"
 _SESSION = "SELECT set_config('idle_session_timeout', $1, false), set_config('synchronous_commit', $2, false)"
 """While it leads: a silent session ends; and a mark need not be on the disk before the next round, because a mark that a
@@ -174,7 +177,7 @@ class Relay:
         self._poll_seconds = poll_seconds
         self._awake = asyncio.Event()
         self._failed = 0
-        """How often on end, since the last round that was sent."""
+        """How often on end, since the last round without a fault."""
 
     def wake(self) -> None:
         """There is something to send."""
@@ -198,6 +201,7 @@ class Relay:
 
     async def _lead(self, connection: Any, stop: asyncio.Event) -> None:
         if not await connection.fetchval(_LEAD, lock_number(f"relay:{self._service}")):
+            self._failed = 0
             await _pause(stop, self._poll_seconds)
             return
         try:
@@ -235,6 +239,7 @@ class Relay:
         """One round: up to `rows` events sent, awaited together, then marked. Returns how many."""
         waiting = await connection.fetch(_NEXT, self._rows)
         if not waiting:
+            self._failed = 0
             return 0
         crash.at("relay: before send")
         await self._send(connection, [Message(self._service, row["subject"], row["payload"]) for row in waiting], stop)
@@ -263,13 +268,13 @@ class Relay:
 
 
 async def waiting(database: Database) -> int:
-    """How many events wait to be sent."""
+    """How many events wait to be sent; COUNTED_ROWS where it is more."""
     return int((await waiting_since(database))[0])
 
 
 async def waiting_since(database: Database) -> tuple[int, float]:
-    """How many events wait to be sent, and the age of the oldest in seconds."""
-    rows = await database.pool.fetch(_WAITING)
+    """How many events wait to be sent, COUNTED_ROWS where it is more; and the age of the oldest in seconds."""
+    rows = await database.pool.fetch(_WAITING, COUNTED_ROWS)
     return rows[0]["rows"], rows[0]["seconds"]
 
 

@@ -41,7 +41,7 @@ def doing(what: str) -> Iterator[None]:
         operation.set(before)
 
 
-OUTBOX_WAITING = Gauge("jicai_outbox_waiting_rows", "Events recorded and not yet sent", ["service"])
+OUTBOX_WAITING = Gauge("jicai_outbox_waiting_rows", "Events recorded and not yet sent, 100000 at most", ["service"])
 OUTBOX_AGE = Gauge("jicai_outbox_oldest_seconds", "Age of the oldest event not yet sent", ["service"])
 RELAY_LEAD = Gauge("jicai_relay_lead", "1 where this process leads the relay", ["service"])
 RELAY_ROUNDS = Counter("jicai_relay_rounds_total", "Rounds of the relay that sent something", ["service"])

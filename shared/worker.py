@@ -43,7 +43,7 @@ class Absence:
         self._said_at: float | None = None
 
     def tell(self, reason: str | None, rows: int, oldest_seconds: float) -> None:
-        """`reason`: why it is away, None when it is not; what waits for it, and how long the oldest of it."""
+        """`reason`: why it is away, None when it is not; what was last seen to wait for it, and how long the oldest of it."""
         telemetry.BROKER_AWAY.labels(self._service).set(reason is not None)
         now = clock.elapsed()
         if reason is None:
@@ -75,6 +75,7 @@ class Worker:
         self._away = "it was not asked so far"
         self._jobs_awake = asyncio.Event()
         self._broker = Absence(service.name)
+        self._waits = 0, 0.0
         self._passed_over: dict[str, dict[str, float]] = {}
 
     @property
@@ -257,17 +258,18 @@ class Worker:
             await _pause(stop, MEASURE_SECONDS)
 
     async def _measure(self, database: Database) -> None:
-        rows, seconds = await outbox.waiting_since(database)
+        reason = await self.bus.away()
+        self._broker.tell(reason, *self._waits)  # first: a database in trouble does not silence it
+        self._waits = rows, seconds = await outbox.waiting_since(database)
         telemetry.OUTBOX_WAITING.labels(self.service.name).set(rows)
         telemetry.OUTBOX_AGE.labels(self.service.name).set(seconds)
-        self._broker.tell(await self.bus.away(), rows, seconds)
 
     async def _count_letters(self, database: Database) -> None:
         async with database.transaction() as tx:
             letters = await dead_letters.count(tx)
         for state, count in letters.items():
             telemetry.DEAD_LETTERS.labels(self.service.name, state).set(count)
-        if letters["dead"]:
+        if any(letters.values()):  # what waits behind nothing, because a drop was cut off, waits for a person too
             log.warning("dead letters wait for a person", extra={"service": self.service.name, **letters})
 
 

@@ -1,5 +1,6 @@
 """The event path, in the same words over LocalBus and a real Kafka: nothing lost, nothing doubled, in order."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -9,6 +10,7 @@ from shared import clock, outbox, settling
 from shared.bus import BusAway, LocalBus, Message
 from shared.envelope import seal
 from shared.events import Event
+from shared.outbox import Relay
 from tests.echo import Said, Unheard, Whispered, faults
 from tests.path import OPERATOR, Path, message, said
 
@@ -129,6 +131,21 @@ async def test_only_one_of_two_relays_leads(path: Path) -> None:
             await path.say(*said(thing, number))
         await path.until(100)
     assert await path.numbers() == {thing: [(n, "said") for n in range(1, 101)]}
+
+
+async def test_faults_that_lie_behind_are_forgotten_by_a_relay_with_nothing_to_send_and_by_one_that_does_not_lead(
+    path: Path,
+) -> None:
+    relays = [Relay("source", path.said, path.make_bus("relay"), poll_seconds=0.05) for _ in range(2)]
+    stop = asyncio.Event()
+    for relay in relays:
+        relay._failed = 5
+    running = [asyncio.create_task(relay.run(stop)) for relay in relays]
+    async with asyncio.timeout(20):
+        while any(relay._failed for relay in relays):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    stop.set()
+    await asyncio.gather(*running)
 
 
 async def test_events_of_one_type_travel_together(path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
@@ -268,6 +269,25 @@ async def test_a_broker_that_falls_silent_is_spoken_of_once_with_what_waits_for_
     await made._measure(database)
     assert telemetry.BROKER_AWAY.labels("toy")._value.get() == 0
     assert len(lines(caplog, "the broker can be used again")) == 1
+
+
+async def test_a_broker_that_is_away_is_spoken_of_while_what_waits_cannot_be_measured(
+    database: Database, house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = of(house, toy)
+    made.database = database
+
+    async def away() -> str:
+        return "the broker does not answer: TimeoutError"
+
+    monkeypatch.setattr(made.bus, "away", away)
+    monkeypatch.setattr(outbox, "_WAITING", "SELECT 1 / ($1::bigint * 0)")
+    telemetry.BROKER_AWAY.labels("toy").set(0)
+    for _ in range(2):
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await made._measure(database)
+    assert telemetry.BROKER_AWAY.labels("toy")._value.get() == 1
+    assert len(lines(caplog, "the broker cannot be used")) == 1
 
 
 async def test_what_waits_is_measured_while_upkeep_takes_its_time(
