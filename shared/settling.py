@@ -27,6 +27,10 @@ class Outcome:
         return {"applied": self.applied, "stays": stays}
 
 
+NOTHING = Outcome(0, stays=None)
+"""No letter of the subject was open any more."""
+
+
 async def replay(consumer: Consumer, letter_id: int, who: Caller) -> Outcome:
     """Sends in the letters of one subject, from its oldest on; raises DeadLetterNotFound.
 

@@ -100,8 +100,11 @@ def replay(
     async def work(consumer: Consumer) -> list[settling.Outcome]:
         if letter_id is None:
             return await settling.replay_all(consumer, topic, _who())
-        await _open(consumer, letter_id)
-        return [await settling.replay(consumer, letter_id, _who())]
+        outcome = await settling.replay(consumer, letter_id, _who())
+        if outcome == settling.NOTHING:
+            async with consumer.database.transaction() as tx:
+                await dead_letters.get_open(tx, letter_id)  # raises how it was settled
+        return [outcome]
 
     outcomes = _with(service, data, work)
     typer.echo(f"{service}: {sum(outcome.applied for outcome in outcomes)} applied.")
@@ -116,12 +119,11 @@ def drop(
     reason: Annotated[str, typer.Option(help="Why it is given up; kept in history.", prompt=True)],
     data: Data = DATA,
 ) -> None:
-    """Gives a letter up for good, with a reason, and sends in what waited behind it."""
+    """Gives a letter up for good, with a reason, and sends in what waited behind it; cut off, the same goes on once more."""
     if not reason.strip():
         raise typer.BadParameter("say why", param_hint="--reason")
 
     async def work(consumer: Consumer) -> settling.Outcome:
-        await _open(consumer, letter_id)
         return await settling.drop(consumer, letter_id, _who(), reason)
 
     outcome = _with(service, data, work)
@@ -141,12 +143,6 @@ def _with(service: str, data: Path, work: Callable[[Consumer], Awaitable[T]]) ->
         return asyncio.run(run())
     except ServiceError as refusal:
         raise LetterRefused(f"{service}: {refusal.detail}") from refusal
-
-
-async def _open(consumer: Consumer, letter_id: int) -> None:
-    """Raises DeadLetterNotFound, DeadLetterSettled."""
-    async with consumer.database.transaction() as tx:
-        await dead_letters.get_open(tx, letter_id)
 
 
 def _what_stays(outcomes: Iterable[settling.Outcome]) -> str:

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 import deploy.commands.dead as command
 from deploy import cli
 from deploy.commands import reach
+from shared import settling
 from shared.db import Database
 from shared.inbox import Consumer
 from shared.service import Service
@@ -133,6 +134,20 @@ async def test_a_settled_letter_is_refused_with_how_it_was_settled(heard: Databa
     assert refused.exit_code == 1
     assert "Dead letter 1 is settled already: dropped by" in refused.stderr
     assert "sent by mistake" in refused.stderr
+
+
+async def test_a_drop_that_was_cut_off_before_what_waited_goes_on_when_it_is_given_once_more(
+    heard: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as cut:
+        cut.setattr(settling, "replay", lost)
+        assert (await jicai("drop", "echo", "1", "--reason", "sent by mistake")).exit_code == 1
+    assert (await jicai("list", "echo")).output.startswith("2 waiting ")
+    again = await jicai("drop", "echo", "1", "--reason", "sent by mistake")
+    assert again.output == "echo: letter 1 is dropped; 1 of its subject were applied.\n"
 
 
 async def test_a_letter_that_is_not_there_is_named(heard: Database) -> None:
