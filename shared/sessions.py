@@ -65,7 +65,19 @@ async def pool(url: str, *, role: str | None, name: str, limits: Limits) -> asyn
 
 async def _connect(*told: Any, **how: Any) -> asyncpg.Connection:
     """A connection outlives the request that needs it first: what it says later is not logged under that one's id."""
-    return await asyncio.get_running_loop().create_task(asyncpg.connect(*told, **how), context=Context())
+    connecting: asyncio.Task[asyncpg.Connection] = asyncio.get_running_loop().create_task(
+        asyncpg.connect(*told, **how), context=Context()
+    )
+    try:
+        return await connecting
+    except asyncio.CancelledError:  # it may have been made in the same turn of the loop: nobody else would end it
+        connecting.add_done_callback(_give_up)
+        raise
+
+
+def _give_up(connecting: "asyncio.Task[asyncpg.Connection]") -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().terminate()
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

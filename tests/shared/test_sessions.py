@@ -9,7 +9,7 @@ from shared import telemetry
 from shared.db import Database
 from shared.faults import TRANSIENT, cause_of
 from shared.policy import Policy
-from shared.sessions import AtHand, _is_idle
+from shared.sessions import AtHand, _connect, _is_idle
 from shared.settings import Limits
 from tests.house import House
 from tests.toy import toy
@@ -29,6 +29,24 @@ async def test_the_next_one_has_the_connection_of_the_last(house: House) -> None
     assert await backend(here) == await backend(here)
     assert here.pool.get_idle_size() == 0  # it waits at hand, not in the pool
     await here.close()
+
+
+async def test_a_connection_that_is_made_in_the_moment_in_which_it_is_given_up_is_ended(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, made = asyncpg.connect, []
+
+    async def made_too_late(url: str) -> asyncpg.Connection:
+        made.append(await connect(url))
+        asyncio.get_running_loop().call_soon(waiting.cancel)
+        return made[0]
+
+    monkeypatch.setattr(asyncpg, "connect", made_too_late)
+    waiting = asyncio.create_task(_connect(house.url(toy)))
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await asyncio.sleep(0)  # what is done when a task has ended is done in the next turn
+    assert made[0].is_closed()
 
 
 async def test_a_connection_that_was_lost_meanwhile_is_not_used_again(house: House) -> None:
