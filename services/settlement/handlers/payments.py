@@ -66,8 +66,6 @@ async def send_run(bank_of: Callable[[], Bank], job: Job) -> dict[str, Any]:
     """The job of an approved run: batch by batch reserve, call outside any transaction, record. Raises RunChanged."""
     run_id, bank = UUID(job.params["run_id"]), bank_of()
     after = UUID(job.cursor.get("after", str(queries.FIRST)))
-    async with job.step() as tx:
-        await check_content(tx, run_id)
     while True:
         async with job.step() as tx:
             orders = await reserve(tx, run_id, after)
@@ -90,8 +88,13 @@ async def send_run(bank_of: Callable[[], Bank], job: Job) -> dict[str, Any]:
 
 
 async def reserve(tx: Tx, run_id: UUID, after: UUID) -> list[Payment]:
-    """The next payments to ask the bank for: those planned are `sending` from now on, those sending are asked again."""
+    """The next payments to ask the bank for: those planned are `sending` from now on, those sending are asked again.
+
+    The whole run is held against its approval once these are locked: none of them can be changed after. Raises RunChanged.
+    """
     waiting = await queries.payments_to_send(tx, run_id, after, ORDERS_A_CALL)
+    if waiting:
+        await check_content(tx, run_id)
     now = clock.now()
     fresh = [
         replace(payment, state=rules.SENDING, sent_at=now, version=1)

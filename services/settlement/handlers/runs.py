@@ -216,8 +216,14 @@ async def _check_doubts(tx: Tx, run: Run) -> None:
 
 async def check_content(tx: Tx, run_id: UUID) -> None:
     """Raises RunChanged where the payments of the run, before the bank hears of them, are not those that were approved."""
-    kept = await queries.digest_approved(tx, run_id)
-    if kept is not None and kept != await _digest(tx, run_id):
+    kept = await queries.digests_approved(tx, run_id)
+    if len(kept) != 1:
+        raise RunChanged(
+            "History tells {count} times and not once that run {run_id} was approved, so the bank is told nothing of it.",
+            count=len(kept),
+            run_id=run_id,
+        )
+    if kept[0] is not None and kept[0] != await _digest(run_id, await _payments(tx, run_id)):
         raise RunChanged(
             "The payments of run {run_id} are not those that were approved: an amount or an account was changed in the"
             " database, so the bank is told nothing of them; `jicai audit` names them.",
@@ -225,21 +231,40 @@ async def check_content(tx: Tx, run_id: UUID) -> None:
         )
 
 
-async def _digest(tx: Tx, run_id: UUID) -> str:
-    return await to_thread(digest_of, run_id, await payment_queries.payments_of_run(tx, run_id, STATES))
+async def _payments(tx: Tx, run_id: UUID, *, lock: bool = False) -> list[Payment]:
+    return await payment_queries.payments_of_run(tx, run_id, STATES, lock=lock)
+
+
+async def _digest(run_id: UUID, approved: Sequence[Payment]) -> str:
+    return await to_thread(digest_of, run_id, approved)
+
+
+async def _as_made(tx: Tx, run: Run) -> list[Payment]:
+    """The payments of a run to be approved, locked; raises RunChanged where they are not those that the approver is shown."""
+    found = await _payments(tx, run.id, lock=True)
+    shown = run.payment_count, run.amount_yuan
+    summed = len(found), sum(payment.amount_yuan for payment in found)
+    if summed != shown or await payment_queries.count_otherwise(tx, run.id):
+        raise RunChanged(
+            "The payments of run {run_id} are not those that it was made of: an amount or an account was changed in the"
+            " database, so it cannot be approved; `jicai audit` names them.",
+            run_id=run.id,
+        )
+    return found
 
 
 async def approve_run(tx: Tx, caller: Caller, run_id: UUID) -> Run:
-    """The second person's word: the run is queued to be sent. Raises RunNotFound, RunNotOpen, SamePerson."""
+    """The second person's word: the run is queued to be sent. Raises RunNotFound, RunNotOpen, RunChanged, SamePerson."""
     run = await queries.get_run(tx, run_id, lock=True)
     after = rules.decided(run, "approve", caller.organisation, caller.person, clock.now())
     await _check_recalls(tx, run_id)
     await _check_accounts(tx, run_id)
     await _check_doubts(tx, run)
+    approved = await _as_made(tx, run)
     job_id = jobs.queue(tx, SEND_RUN, {"run_id": str(run_id)}, caller, natural_key=f"{run_id}:0")
     await promise_asking(tx, [run_id], LONGEST)
     await payment_queries.approve_payments(tx, run_id, clock.now())
-    detail = {"amount_yuan": run.amount_yuan, "digest": await _digest(tx, run_id)}
+    detail = {"amount_yuan": run.amount_yuan, "digest": await _digest(run_id, approved)}
     return await _store(tx, caller, run, after, job_id, "approved", detail)
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from services.settlement.errors import PaymentNotFound
 from services.settlement.queries.scope import parties
-from services.settlement.rules.accounts import CONFIRMED
+from services.settlement.rules.accounts import CONFIRMED, DETAILS
 from services.settlement.rules.payments import FAILED, PAID, PLANNED, SENDING, Payment
 from services.settlement.rules.sheets import REVIEWED, Paying
 from services.settlement.tables import accounts, payables, payments, recalled_lots, sheet_lines, sheets
@@ -124,6 +124,17 @@ _ELSEWHERE = (
     )
     .order_by(payments.c.distributor_code)
 )
+_COUNT_OTHERWISE = (
+    sa.select(sa.func.count())
+    .select_from(payments.join(accounts, accounts.c.id == payments.c.account_id))
+    .where(
+        payments.c.run_id == sa.bindparam("run_id"),
+        sa.or_(
+            payments.c.distributor_code != accounts.c.supplier_code,
+            *(payments.c[name].is_distinct_from(accounts.c[name]) for name in DETAILS),
+        ),
+    )
+)
 _COUNT_DOUBTED = (
     sa.select(sa.func.count())
     .select_from(_PLANNED)
@@ -157,6 +168,12 @@ async def payments_of_run(tx: Tx, run_id: UUID, states: Sequence[str], *, lock: 
 async def paid_elsewhere(tx: Tx, run_id: UUID) -> list[str]:
     """The suppliers of a run that is planned whose account is not, or no more, the confirmed one it was planned with."""
     return [row[0] for row in await tx.rows(_ELSEWHERE, run_id=run_id)]
+
+
+async def count_otherwise(tx: Tx, run_id: UUID) -> int:
+    """How many payments of a run name another supplier, or tell the bank other details, than the account that they go to."""
+    count: int = await tx.value(_COUNT_OTHERWISE, run_id=run_id)
+    return count
 
 
 async def count_doubted(tx: Tx, run_id: UUID) -> int:

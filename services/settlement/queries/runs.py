@@ -50,7 +50,7 @@ _ASK_AGAIN = (
     "UPDATE payment_runs SET asked_times = asked_times + 1 WHERE id = ANY($1::uuid[]) AND state = 'approved'"
     " RETURNING id, asked_times"
 )
-_APPROVED = "SELECT detail ->> 'digest' AS digest FROM history WHERE about = $1 AND action = 'approved'"
+_APPROVED = "SELECT detail ->> 'digest' FROM history WHERE about = $1 AND action = 'approved'"
 _LOCK = "SELECT id FROM payment_runs WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
 
 
@@ -68,10 +68,9 @@ async def get_run(tx: Tx, run_id: UUID, *, lock: bool = False) -> Run:
     return found
 
 
-async def digest_approved(tx: Tx, run_id: UUID) -> str | None:
-    """What the deed of approval keeps of the run's payments; None of what was approved before it did."""
-    found = await tx.sql(_APPROVED, str(run_id))
-    return found[0]["digest"] if found else None
+async def digests_approved(tx: Tx, run_id: UUID) -> list[str | None]:
+    """What each deed of approval, of which one must be, keeps of the run's payments; None of what was approved before it did."""
+    return [row[0] for row in await tx.sql(_APPROVED, str(run_id))]
 
 
 async def runs_page(tx: Tx, *, state: str | None, after: UUID | None, rows: int) -> list[Run]:

@@ -1,0 +1,99 @@
+"""Payment runs that somebody changes in the database: not approved, not sent, no file."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from deploy.deeds import connected
+from services.settlement.handlers import payments as payment_handlers
+from services.settlement.handlers.runs import LONGEST
+from services.settlement.rules.payments import BankAnswer, Payment
+from shared import clock
+from tests.house import WorkerInHand
+
+from .conftest import AGENCY_A, AGENCY_B, OTHER_SUPPLIER_CODE, Stage, delivery, line, with_bank
+
+TAMPERED = ("account_number = '6222000000000000000'", "amount_yuan = amount_yuan + 1000")
+
+
+@pytest.mark.parametrize("change", TAMPERED)
+async def test_a_run_that_is_not_what_was_approved_is_not_sent_and_has_no_file(
+    stage: Stage, database_url: Callable[[str], str], change: str
+) -> None:
+    run = await stage.run(delivery())
+    async with connected(database_url("settlement")) as owner:
+        (was,) = await owner.fetch("SELECT account_number, amount_yuan FROM payments")
+        await owner.execute(f"UPDATE payments SET {change}")
+        await stage.worker.do_jobs()
+        assert not stage.bank.calls
+        assert await owner.fetchval("SELECT state FROM payments") == "planned"
+        await owner.execute("UPDATE payments SET account_number = $1, amount_yuan = $2", *was)
+        stage.drive(clock.now() + LONGEST)
+        await stage.worker.meet_deadlines()
+        await stage.worker.do_jobs()
+        assert await owner.fetchval("SELECT state FROM payments") == "paid"
+        await owner.execute(f"UPDATE payments SET {change}")
+        path = f"/payment-runs/{run['id']}/payment-file"
+        answer = await stage.client.get(path, headers=stage.caller(*AGENCY_A))
+        await owner.execute("UPDATE payments SET account_number = $1, amount_yuan = $2", *was)
+    assert (answer.status_code, answer.json()["code"]) == (409, "run_changed")
+    assert f"The payments of run {run['id']} are not those that were approved" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("change", TAMPERED)
+async def test_a_run_that_is_not_what_it_was_made_of_is_not_approved(
+    stage: Stage, database_url: Callable[[str], str], change: str
+) -> None:
+    await stage.reviewed(delivery())
+    path = f"/payment-runs/{(await stage.post('/payment-runs', AGENCY_A, {}, 201))['id']}/approval"
+    async with connected(database_url("settlement")) as owner:
+        (was,) = await owner.fetch("SELECT account_number, amount_yuan FROM payments")
+        await owner.execute(f"UPDATE payments SET {change}")
+        refused = await stage.post(path, AGENCY_B, status=409)
+        await owner.execute("UPDATE payments SET account_number = $1, amount_yuan = $2", *was)
+    assert refused["code"] == "run_changed"
+    await stage.post(path, AGENCY_B, status=202)
+
+
+async def test_a_run_changed_between_two_calls_of_the_bank_is_not_sent_further(
+    stage: Stage, database_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payment_handlers, "ORDERS_A_CALL", 1)
+    await stage.run(delivery(line(1)), delivery(line(2), supplier=OTHER_SUPPLIER_CODE))
+    async with connected(database_url("settlement")) as owner:
+        (was,) = await owner.fetch("SELECT id, account_number FROM payments ORDER BY id DESC LIMIT 1")
+
+        class Changing:
+            async def pay(self, orders: Sequence[Payment]) -> list[BankAnswer]:
+                await owner.execute(f"UPDATE payments SET {TAMPERED[0]} WHERE id = $1", was["id"])
+                return await stage.bank.pay(orders)
+
+        await WorkerInHand(with_bank(stage.worker.service, Changing()), stage.worker.database).do_jobs()
+        states = await owner.fetch("SELECT state FROM payments ORDER BY id")
+        await owner.execute("UPDATE payments SET account_number = $2 WHERE id = $1", *was)
+    assert [row["state"] for row in states] == ["paid", "planned"]
+    assert sum(stage.bank.calls.values()) == 1
+
+
+COPY_DEED = (
+    "INSERT INTO history (about, action, detail, at, organisation, person, region)"
+    ' SELECT about, action, detail || \'{"digest": "00"}\', at, organisation, person, region FROM history'
+    " WHERE action = 'approved'"
+)
+HIDE_DEED = "UPDATE history SET action = 'hidden' WHERE action = 'approved'"
+
+
+@pytest.mark.parametrize(("deeds", "count"), [(HIDE_DEED, 0), (COPY_DEED, 2)], ids=["none", "two"])
+async def test_a_run_that_history_does_not_say_approved_just_once_is_not_sent(
+    stage: Stage, database_url: Callable[[str], str], deeds: str, count: int
+) -> None:
+    run = await stage.run(delivery())
+    async with connected(database_url("settlement")) as owner:
+        await owner.execute(deeds)
+        await stage.worker.do_jobs()
+        assert await owner.fetchval("SELECT state FROM payments") == "planned"
+        await owner.execute("DELETE FROM history WHERE detail ->> 'digest' = '00'")
+        await owner.execute("UPDATE history SET action = 'approved' WHERE action = 'hidden'")
+    assert not stage.bank.calls
+    job = await stage.get(f"/jobs/{run['job_id']}", AGENCY_B)
+    assert f"History tells {count} times and not once" in str(job)
