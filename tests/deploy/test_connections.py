@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import orjson
@@ -100,7 +100,8 @@ async def test_a_line_or_an_address_without_end_is_refused_as_soon_as_it_is_too_
         while not gone.done():
             writer.write((b"\r\n" if not begun else b"vv") * 200)
             await asyncio.sleep(0.01)
-        assert gone.result()[:12] in {b"HTTP/1.1 431", b""}  # nothing, in the middle of a request that is under way
+        with suppress(ConnectionResetError):  # it ends while we go on sending
+            assert gone.result()[:12] in {b"HTTP/1.1 431", b""}  # nothing, in the middle of a request that is under way
 
 
 async def test_the_trailer_of_a_body_counts_too() -> None:
