@@ -16,18 +16,19 @@ from .conftest import AGENCY_A, AGENCY_B, OTHER_SUPPLIER_CODE, Stage, delivery, 
 TAMPERED = ("account_number = '6222000000000000000'", "amount_yuan = amount_yuan + 1000")
 
 
-@pytest.mark.parametrize("change", TAMPERED)
+@pytest.mark.parametrize("change", [*TAMPERED, "institution_code = 'H33010299999'"])
 async def test_a_run_that_is_not_what_was_approved_is_not_sent_and_has_no_file(
     stage: Stage, database_url: Callable[[str], str], change: str
 ) -> None:
     run = await stage.run(delivery())
+    back = "UPDATE payments SET account_number = $1, amount_yuan = $2, institution_code = $3"
     async with connected(database_url("settlement")) as owner:
-        (was,) = await owner.fetch("SELECT account_number, amount_yuan FROM payments")
+        (was,) = await owner.fetch("SELECT account_number, amount_yuan, institution_code FROM payments")
         await owner.execute(f"UPDATE payments SET {change}")
         await stage.worker.do_jobs()
         assert not stage.bank.calls
         assert await owner.fetchval("SELECT state FROM payments") == "planned"
-        await owner.execute("UPDATE payments SET account_number = $1, amount_yuan = $2", *was)
+        await owner.execute(back, *was)
         stage.drive(clock.now() + LONGEST)
         await stage.worker.meet_deadlines()
         await stage.worker.do_jobs()
@@ -35,7 +36,7 @@ async def test_a_run_that_is_not_what_was_approved_is_not_sent_and_has_no_file(
         await owner.execute(f"UPDATE payments SET {change}")
         path = f"/payment-runs/{run['id']}/payment-file"
         answer = await stage.client.get(path, headers=stage.caller(*AGENCY_A))
-        await owner.execute("UPDATE payments SET account_number = $1, amount_yuan = $2", *was)
+        await owner.execute(back, *was)
     assert (answer.status_code, answer.json()["code"]) == (409, "run_changed")
     assert f"The payments of run {run['id']} are not those that were approved" in answer.json()["detail"]
 
