@@ -183,7 +183,7 @@ def _earliest(sent_at: datetime, paid_at: datetime) -> datetime:
 
 
 def digest_of(run_id: UUID, payments: Iterable[Payment]) -> str:
-    """What the approval of a run keeps of it: of each payment who mandates it, the amount and the account. Slow, as that of an account is."""
+    """What the approval of a run keeps of it: who mandates each payment, its amount and its account. Slow, as an account's is."""
     told = (
         str(getattr(each, name)) for each in payments for name in ("id", "institution_code", "amount_yuan", *DETAILS)
     )
