@@ -121,6 +121,8 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, error: ServiceError) -> None:
         """Answers, unless another answer is on its way; what still comes is thrown away for a while, so that it is heard."""
+        if self._refused:  # while the same bytes were read: one answer is enough
+            return
         self._come()
         self._refused = True
         if self._under_way() or self.transport.is_closing():

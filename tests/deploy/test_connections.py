@@ -104,6 +104,13 @@ async def test_a_line_or_an_address_without_end_is_refused_as_soon_as_it_is_too_
             assert gone.result()[:12] in {b"HTTP/1.1 431", b""}  # nothing, in the middle of a request that is under way
 
 
+async def test_what_is_no_request_and_too_long_is_answered_once() -> None:
+    async with served(head_bytes=1_000) as talk, talk() as (reader, writer):
+        writer.write(b"\x00" * 2_000)
+        answer = await reader.read()
+        assert (answer[:12], answer.count(b"HTTP/1.1 ")) == (b"HTTP/1.1 400", 1)
+
+
 async def test_the_trailer_of_a_body_counts_too() -> None:
     async with served(head_bytes=1_000) as talk, talk() as (reader, writer):
         writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n")
