@@ -1,5 +1,6 @@
 """The topics of Kafka, made and mended before anybody sends; the number of partitions never changes, nor the order of keys."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 FORGETS = ("retention.ms", "retention.bytes")
 """Settings that are bounds of what is kept; -1 is none."""
+HEARD_TRIES, HEARD_PAUSE_SECONDS = 100, 0.1
 SET_ON_TOPIC = 1
 """The source of a setting that a topic has for itself, as the protocol numbers it."""
 
@@ -86,9 +88,11 @@ async def ensure_topics(
             losses = {}
         undone += [f"{name}: {key} stays {other[name].held.get(key)}" for name, keys in losses.items() for key in keys]
         await _make(admin, [NewTopic(name, partitions, replication, topic_configs=wanted) for name in missing])
-        for name, has in other.items():
-            told = {key: value for key, value in wanted.items() if key not in losses.get(name, ())}
-            await _mend(admin, name, {**has.own, **told})
+        told = {
+            name: {**has.own, **{key: value for key, value in wanted.items() if key not in losses.get(name, ())}}
+            for name, has in other.items()
+        }
+        await _mend(admin, told)
     except (KafkaError, OSError) as error:
         raise BusAway(f"the topics were not made: {await reason(connection) or repr(error)}") from error
     finally:
@@ -128,7 +132,18 @@ async def _settings_of(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dic
     return found
 
 
-async def _mend(admin: AIOKafkaAdminClient, topic: str, settings: Mapping[str, str]) -> None:
+async def _mend(admin: AIOKafkaAdminClient, told: Mapping[str, Mapping[str, str]]) -> None:
+    """Tells topics all that each shall be told; a broker hears of it a moment after it was agreed to, and is waited for."""
+    for name, settings in told.items():
+        await _tell(admin, name, settings)
+    for _ in range(HEARD_TRIES):
+        known = await _settings_of(admin, list(told))
+        if not any(known[name].differing(settings) for name, settings in told.items()):
+            return
+        await asyncio.sleep(HEARD_PAUSE_SECONDS)
+
+
+async def _tell(admin: AIOKafkaAdminClient, topic: str, settings: Mapping[str, str]) -> None:
     """Tells a topic all that it shall be told: what is left out goes back to the broker's default."""
     for answer in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, dict(settings))]):
         for code, message, _, name in answer.resources:

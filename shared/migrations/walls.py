@@ -20,7 +20,7 @@ _DEED = (
 
 _ORGANISATION = "(SELECT nullif(current_setting('app.org', true), ''))"
 PLATFORM_GRANTS = {
-    "outbox": ("INSERT, SELECT (recorded_at, sent_at)", "SELECT, INSERT, UPDATE (sent_at), DELETE"),
+    "outbox": ("INSERT, SELECT (id, recorded_at, sent_at)", "SELECT, INSERT, UPDATE (sent_at), DELETE"),
     "inbox": ("", "SELECT, INSERT"),
     "dead_letters": ("SELECT", "SELECT, INSERT, UPDATE (state, reason, note, settled_at)"),
     "deadlines": ("SELECT, INSERT, UPDATE (due_at), DELETE", "SELECT, INSERT, UPDATE (due_at), DELETE"),

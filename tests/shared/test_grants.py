@@ -15,7 +15,7 @@ DEED = (
 )
 MAY = {
     # table: what the API may, what the worker may
-    "outbox": ("INSERT SELECT(recorded_at,sent_at)", "DELETE INSERT SELECT UPDATE(sent_at)"),
+    "outbox": ("INSERT SELECT(id,recorded_at,sent_at)", "DELETE INSERT SELECT UPDATE(sent_at)"),
     "inbox": ("", "INSERT SELECT"),
     "dead_letters": ("SELECT", "INSERT SELECT UPDATE(note,reason,settled_at,state)"),
     "deadlines": ("DELETE INSERT SELECT UPDATE(due_at)", "DELETE INSERT SELECT UPDATE(due_at)"),
