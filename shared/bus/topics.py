@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -88,16 +88,16 @@ async def ensure_topics(
             losses = {}
         undone += [f"{name}: {key} stays {other[name].held.get(key)}" for name, keys in losses.items() for key in keys]
         await _make(admin, [NewTopic(name, partitions, replication, topic_configs=wanted) for name in missing])
-        told = {
-            name: {**has.own, **{key: value for key, value in wanted.items() if key not in losses.get(name, ())}}
-            for name, has in other.items()
-        }
-        await _mend(admin, told)
+        await _mend(admin, {name: {**has.own, **_without(wanted, losses.get(name))} for name, has in other.items()})
     except (KafkaError, OSError) as error:
         raise BusAway(f"the topics were not made: {await reason(connection) or repr(error)}") from error
     finally:
         await admin.close()
     return undone
+
+
+def _without(wanted: Mapping[str, str], left_out: Collection[str] | None) -> dict[str, str]:
+    return {key: value for key, value in wanted.items() if key not in (left_out or ())}
 
 
 async def _make(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> None:
