@@ -21,7 +21,15 @@ from shared import clock, deadlines, money
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import Said
-from shared.events.orders import DeliveryAccepted, DeliveryRejected, ShipmentCancelled, ShipmentDispatched
+from shared.events.orders import (
+    AcceptedLine,
+    DeliveryAccepted,
+    DeliveryRejected,
+    RejectedLine,
+    ShipmentCancelled,
+    ShipmentDispatched,
+    ShippedLine,
+)
 from shared.events.settlement import PayableHeld, PayableOpened, PayableReleased, PaymentFailed, PaymentPaid
 from shared.events.traceability import CoverageShort, CoverageVerified
 from shared.inbox import Received
@@ -60,14 +68,8 @@ async def on_deliveries_accepted(tx: Tx, events: Sequence[Received[DeliveryAccep
         tx,
         [
             {
-                "shipment_line_id": line.shipment_line_id,
-                "order_id": event.data.order_id,
-                "order_line_id": line.order_line_id,
-                "institution_code": event.data.institution_code,
-                "supplier_code": event.data.distributor_code,
-                "region": event.data.region,
-                "product_code": line.product_code,
-                "lot_number": line.lot_number,
+                **_shipped(event),
+                **_goods(line),
                 "quantity_accepted": line.quantity_accepted,
                 "accepted_at": event.data.accepted_at,
             }
@@ -82,14 +84,7 @@ async def on_deliveries_accepted(tx: Tx, events: Sequence[Received[DeliveryAccep
 async def on_shipments_dispatched(tx: Tx, events: Sequence[Received[ShipmentDispatched]]) -> None:
     """Counts what is on the way of each order line."""
     rows = [
-        {
-            **_shipped(event),
-            "shipment_line_id": line.shipment_line_id,
-            "order_line_id": line.order_line_id,
-            "product_code": line.product_code,
-            "lot_number": line.lot_number,
-            "quantity_shipped": line.quantity,
-        }
+        {**_shipped(event), **_goods(line), "quantity_shipped": line.quantity}
         for event in events
         for line in event.data.lines
     ]
@@ -109,14 +104,7 @@ async def on_shipments_cancelled(tx: Tx, events: Sequence[Received[ShipmentCance
 async def on_deliveries_rejected(tx: Tx, events: Sequence[Received[DeliveryRejected]]) -> None:
     """The hospital did not take goods: they are not on the way any more."""
     rows = [
-        {
-            **_shipped(event),
-            "shipment_line_id": line.shipment_line_id,
-            "order_line_id": line.order_line_id,
-            "product_code": line.product_code,
-            "lot_number": line.lot_number,
-            "rejected_at": event.data.rejected_at,
-        }
+        {**_shipped(event), **_goods(line), "rejected_at": event.data.rejected_at}
         for event in events
         for line in event.data.lines
     ]
@@ -305,8 +293,15 @@ def _receipt(event: _Told) -> Mapping[str, Any]:
     }
 
 
+def _goods(line: ShippedLine | AcceptedLine | RejectedLine) -> Mapping[str, Any]:
+    return {name: getattr(line, name) for name in ("shipment_line_id", "order_line_id", "product_code", "lot_number")}
+
+
 def _shipped(
-    event: Received[ShipmentDispatched] | Received[ShipmentCancelled] | Received[DeliveryRejected],
+    event: Received[ShipmentDispatched]
+    | Received[ShipmentCancelled]
+    | Received[DeliveryAccepted]
+    | Received[DeliveryRejected],
 ) -> Mapping[str, Any]:
     return {
         "order_id": event.data.order_id,
