@@ -130,6 +130,11 @@ def local_date(instant: datetime) -> date:
     return _aware(instant).astimezone(SHANGHAI).date()
 
 
+def minute(instant: datetime) -> str:
+    """An instant as people read it: the day and the minute in Shanghai, `2026-03-05 14:30`. Raises ValueError for a naive one."""
+    return f"{_aware(instant).astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+
+
 def start_of_day(day: date) -> datetime:
     """The UTC instant at which the Shanghai day begins."""
     return datetime(day.year, day.month, day.day, tzinfo=SHANGHAI).astimezone(UTC)

@@ -22,9 +22,11 @@ that is raised is a programmer's mistake and answers 500.
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from string import Formatter
 from typing import Any, ClassVar, Self
 
+from shared import clock
 from shared.values import frozen
 
 SHOWN_CHARACTERS = 200
@@ -78,7 +80,7 @@ def filled(sentence: str, values: Mapping[str, Any]) -> str:
 class Said(str):
     """English made of a sentence with {names} and their values, so that the edge can say it in the reader's language.
 
-    To everybody else it is a plain text.
+    To everybody else it is a plain text. An instant among the values is told by the minute, in Shanghai.
     """
 
     sentence: str
@@ -86,6 +88,9 @@ class Said(str):
 
     def __new__(cls, sentence: str, **values: Any) -> Self:
         """Puts the values in their places."""
+        for name, value in values.items():
+            if isinstance(value, datetime):
+                values[name] = Said("{at} (Shanghai)", at=clock.minute(value))
         made = super().__new__(cls, filled(sentence, values))
         made.sentence, made.values = sentence, values
         return made

@@ -18,7 +18,7 @@ from shared.faults import FORKED
 from shared.identity import Caller
 from shared.next_steps import NextStep
 from shared.reach import scope_of, seen
-from shared.tongue import ToldWithin
+from shared.tongue import Told, ToldWithin
 from shared.values import frozen
 
 history = sa.Table(
@@ -115,7 +115,7 @@ class Deed(BaseModel):
     at: datetime
     action: str
     organisation: str
-    person: str
+    person: Told
     detail: ToldWithin
     request_id: str | None
 

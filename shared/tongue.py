@@ -17,7 +17,8 @@ from shared.errors import Said, filled
 ENGLISH, CHINESE = "en", "zh"
 
 WORDS = frozenset(
-    {"state", "states", "verb", "possible", "named", "made", "allowed", "roles", "held", "role", "by_hand", "kind"}
+    {"state", "states", "verb", "possible", "named", "made", "allowed", "what"}
+    | {"roles", "held", "role", "by_hand", "kind", "kinds", "category", "reasons"}
 )
 """The values of a sentence that may be words of ours, which `[words]` has the Chinese of."""
 ENOUGH_LETTERS = 8
@@ -78,9 +79,19 @@ def _value(name: str, value: Any) -> Any:
 
 
 def worded(value: str) -> str:
-    """Words of ours (states, steps, roles, kinds), as many as there are, each with what it is called by in a request."""
+    """Words of ours (states, steps, roles, kinds), as many as there are, each with what it is called by in a request.
+
+    A number may stand before one: `2 pending`.
+    """
+    return ", ".join(_worded(one) for one in value.split(", "))
+
+
+def _worded(one: str) -> str:
     words = chinese()["words"]
-    return ", ".join(f"{words[one]}({one})" if one in words else one for one in value.split(", "))
+    if one in words:
+        return f"{words[one]}({one})"
+    number, space, word = one.partition(" ")
+    return f"{number}{space}{_worded(word)}" if number.isdigit() and word else one
 
 
 def retold(text: str) -> str:
@@ -110,8 +121,13 @@ def _retold(text: str) -> str:
         return sentences[text]
     for form, said in _forms():
         if found := form.fullmatch(text):
-            return said.format_map({name: _retold(value) for name, value in found.groupdict().items()})
+            return said.format_map({name: _retold_value(name, value) for name, value in found.groupdict().items()})
     return text
+
+
+def _retold_value(name: str, value: str) -> str:
+    told = _retold(value)
+    return worded(told) if name in WORDS else told
 
 
 @cache

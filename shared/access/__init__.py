@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from shared.db import Scope
-from shared.errors import Forbidden
+from shared.errors import Forbidden, Said
 from shared.identity import REALM, ROLES, Caller
 
 WIDTH = {"own": 1, "region": 2, "all": 3}
@@ -72,7 +72,7 @@ class Access:
             raise RoleMayNot(
                 "{operation} is for {roles}; the token's roles are {held}.",
                 operation=operation,
-                roles=", ".join(row) or "nobody",
+                roles=", ".join(row) or Said("nobody"),
                 held=", ".join(sorted(caller.roles)),
             )
         needed = f"{self.service}:{'write' if writes else 'read'}"
@@ -83,6 +83,6 @@ class Access:
                 operation=operation,
                 needed=needed,
                 service=self.service,
-                held=" ".join(sorted(caller.scopes)) or "none",
+                held=" ".join(sorted(caller.scopes)) or Said("none"),
             )
         return Scope(max(reaches, key=WIDTH.__getitem__), caller.organisation, caller.region_prefix)

@@ -107,7 +107,7 @@ def check_period(first: tuple[str, Any], last: tuple[str, Any]) -> None:
     """Raises InvalidRequest where a list is asked from a parameter's day or instant to one before it: it would be empty."""
     (begin, since), (end, until) = first, last
     if since is not None and until is not None and until < since:
-        allowed = Said("{first} or later", first=since.isoformat())
+        allowed = Said("{first} or later", first=since)
         rule = Said("this is before {begin}", begin=begin)
         raise InvalidRequest.with_faults([Fault(f"query/{end}", until.isoformat(), rule, allowed, "period_backwards")])
 

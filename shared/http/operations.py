@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from shared import clock, dead_letters, deadlines, jobs, outbox
 from shared.access import RoleMayNot, ScopeTooNarrow
 from shared.db import Database
-from shared.errors import Conflict
+from shared.errors import Conflict, Said
 from shared.http import problems
 from shared.identity import Verifier
 from shared.identity.base import refused
@@ -86,7 +86,7 @@ def operator_needed(verifier_of: VerifierOf) -> Callable[[Request], Awaitable[No
             raise RoleMayNot("Operations are for operator; the token's roles are {roles}.", roles=roles)
         needed = f"operations:{'read' if request.method == 'GET' else 'write'}"
         if caller.scopes is not None and needed not in caller.scopes:
-            named = " ".join(sorted(caller.scopes)) or "none"
+            named = " ".join(sorted(caller.scopes)) or Said("none")
             raise ScopeTooNarrow("This needs the scope {needed}; the token has {named}.", needed=needed, named=named)
 
     return check

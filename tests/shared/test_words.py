@@ -206,6 +206,7 @@ SAID_AT_ONCE = frozenset(
         "at most {longest_shelf_life_days:#day}",
         "from {day} on",
         "from {sent_at} on",
+        " since {at}",
         "lines {numbers}",
         "line {number}",
         "one of: {numbers}",

@@ -200,7 +200,8 @@ def by_the_assignee(problem: Problem, step: Step, actor: Actor) -> None:
     """Raises NotYourTurn, StepNotPossible."""
     if actor.organisation != problem.assignee_code:
         raise NotYourTurn(
-            "It is assigned to {assignee}, and only that party replies.", assignee=problem.assignee_code or "nobody yet"
+            "It is assigned to {assignee}, and only that party replies.",
+            assignee=problem.assignee_code or Said("nobody yet"),
         )
     _check_possible(problem, step)
 
@@ -239,7 +240,7 @@ def _check_possible(problem: Problem, step: Step) -> None:
             "It is {state}; {verb} is not possible, only {possible}.",
             state=problem.state,
             verb=step.verb,
-            possible=", ".join(possible) or "nothing",
+            possible=", ".join(possible) or Said("nothing"),
         )
 
 
@@ -321,7 +322,7 @@ def faults_of(
                 "/occurred_at",
                 report.occurred_at.isoformat(),
                 "it has happened already, and not before this century",
-                Said("{EARLIEST} to {now}", EARLIEST=EARLIEST.isoformat(), now=now.isoformat()),
+                Said("{EARLIEST} to {now}", EARLIEST=EARLIEST, now=now),
             )
         )
     return faults
@@ -367,9 +368,7 @@ def _order_faults(number: str, reporter: str, respondent: str | None, parties: C
         Fault(
             "/order_number",
             number,
-            Said(
-                "no order of this number is known here with {parties} in it", parties=" and ".join([reporter, *asked])
-            ),
+            Said("no order of this number is known here with {parties} in it", parties=", ".join([reporter, *asked])),
             Said("the number of such an order, or none; {NEWS}", NEWS=NEWS),
             "unknown_order",
         )

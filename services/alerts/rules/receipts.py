@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from services.alerts.rules.alerts import About, Alert, Cause, Kind
-from services.alerts.rules.watches import minute
 from shared import money
 from shared.errors import Said
 from shared.values import frozen
@@ -213,7 +212,7 @@ def _short_words(receipt: WatchedReceipt) -> Said:
         goods=_goods(receipt),
         covered=receipt.quantity_covered or 0,
         accepted=receipt.quantity_accepted,
-        at=minute(receipt.accepted_at),
+        at=receipt.accepted_at or "?",
     )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from services.alerts.rules.alerts import About, Alert, Cause, Kind
-from shared import clock
 from shared.errors import Said
 from shared.values import frozen
 
@@ -97,7 +96,7 @@ def _unconfirmed(key: str, lines: Sequence[WatchedLine], now: datetime) -> Cause
         happened_at=first.confirm_by or now,
         detail=Said(
             "Neither confirmed nor refused by {by}: {count:#line} of order {order_number}.",
-            by=minute(first.confirm_by),
+            by=first.confirm_by or "?",
             count=len(lines),
             order_number=first.order_number,
         ),
@@ -147,7 +146,7 @@ def _late_words(line: WatchedLine) -> Said:
         "Of {confirmed} confirmed and due by {by} {accepted} are accepted, {on_the_way} on the way and {missing} missing; order"
         " {order_number}.",
         confirmed=line.quantity_confirmed,
-        by=minute(line.deliver_by),
+        by=line.deliver_by,
         accepted=line.quantity_accepted,
         on_the_way=line.quantity_on_the_way,
         missing=line.quantity_missing,
@@ -175,8 +174,3 @@ def _shown(line: WatchedLine) -> dict[str, Any]:
         "quantity_confirmed": line.quantity_confirmed,
         "quantity_accepted": line.quantity_accepted,
     }
-
-
-def minute(instant: datetime | None) -> str:
-    """An instant as it is told, in Shanghai."""
-    return "?" if instant is None else f"{instant.astimezone(clock.SHANGHAI):%Y-%m-%d %H:%M (Shanghai)}"

@@ -159,9 +159,9 @@ def _beside(before: Distribution | None, asked: Distribution, today: date, *, re
         region=before.region,
         state=before.state,
         valid_from=before.valid_from,
-        until=before.valid_to or "no end",
+        until=before.valid_to or Said("no end"),
         asked_from=asked.valid_from,
-        asked_until=asked.valid_to or "no end",
+        asked_until=asked.valid_to or Said("no end"),
     )
 
 

@@ -12,6 +12,7 @@ from services.listing.errors import SheetTypeUnknown
 from services.listing.handlers.imports import take_sheet
 from services.listing.handlers.sheets import KINDS, STANDARD, mapping_of, way_of
 from services.listing.schemas.imports import ColumnView, ImportKind, ImportView, MappingView
+from shared.errors import Said
 from shared.http import CallerHere, Edge, TxHere
 from shared.http.edge import Runtime
 from shared.http.jobs import SHEET_TYPES
@@ -49,7 +50,7 @@ async def import_sheet(
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given not in SHEET_TYPES:
         raise SheetTypeUnknown(
-            "Content-Type is {given}; allowed: {kinds}.", given=given or "missing", kinds=", ".join(SHEET_TYPES)
+            "Content-Type is {given}; allowed: {kinds}.", given=given or Said("not given"), kinds=", ".join(SHEET_TYPES)
         )
     runtime: Runtime = request.app.state.runtime
     way = way_of(runtime.access, caller, kind)

@@ -109,7 +109,7 @@ def moved(
     try:
         state = NEXT[State(relation.state), verb]
     except KeyError:
-        possible = ", ".join(known for known_state, known in NEXT if known_state == relation.state) or "nothing"
+        possible = ", ".join(known for known_state, known in NEXT if known_state == relation.state) or Said("nothing")
         raise DistributionNotOpen(
             "Relation {id} is {state}, so it cannot be given the word {verb}; possible now: {possible}.",
             id=relation.id,

@@ -163,7 +163,7 @@ def check_terms(faults: Faults, region: str, valid_from: date | None, valid_to: 
             "/valid_to",
             valid_to.isoformat(),
             "ends before it begins",
-            Said("{valid_from} or later", valid_from=valid_from.isoformat()),
+            Said("{valid_from} or later", valid_from=valid_from),
         )
 
 
@@ -172,7 +172,7 @@ def step(listing: Listing, verb: str) -> State:
     try:
         return NEXT[State(listing.state), verb]
     except KeyError:
-        possible = ", ".join(known for state, known in NEXT if state == listing.state) or "nothing"
+        possible = ", ".join(known for state, known in NEXT if state == listing.state) or Said("nothing")
         raise ListingNotOpen(
             "Listing {id} is {state}, so it is too late or too early to {verb} it; possible now: {possible}.",
             id=listing.id,

@@ -13,7 +13,7 @@ def asked(listing: Listing, price_yuan: Decimal, reason: str, *, by_authority: b
     Raises ListingNotOpen where nothing is traded yet or any more.
     """
     if listing.state not in TRADED:
-        allowed = " or ".join(TRADED)
+        allowed = ", ".join(TRADED)
         raise ListingNotOpen(
             "Listing {id} is {state}; a price changes while it is {allowed}, before that it is revised.",
             id=listing.id,

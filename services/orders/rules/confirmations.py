@@ -72,7 +72,7 @@ def _same(answer: Answer, line: Line) -> bool:
 def _not_there(answer: Answer, own: dict[int, Line], pointer: str) -> Fault:
     if answer.line_number in own:
         return Fault(pointer, answer.line_number, "the line is answered twice", "once each", "repeated")
-    numbers = ", ".join(map(str, sorted(own))) or "none"
+    numbers = ", ".join(map(str, sorted(own))) or Said("none")
     return Fault(
         pointer,
         answer.line_number,

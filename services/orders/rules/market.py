@@ -274,18 +274,28 @@ def _distributor_of(
 
 def _check_distribution(market: Market, region: str, line: Wanted, on: date, place: str, faults: list[Fault]) -> None:
     known = market.distributions.get((line.product_code, line.distributor_code), ())
+    covering = [one for one in known if region.startswith(region_prefix(one.region))]
     if any(
-        region.startswith(region_prefix(one.region))
-        and in_force(on, one.valid_from, one.valid_to)
-        and (one.ended_on is None or on < one.ended_on)
-        for one in known
+        in_force(on, one.valid_from, one.valid_to) and (one.ended_on is None or on < one.ended_on) for one in covering
     ):
         return
-    rule = Said(
-        "the distributor has no distribution relation for {product_code} in {region} on {on}",
-        product_code=line.product_code,
-        region=region,
-        on=on,
-    )
+    rule = _why_not_delivered(covering, line.product_code, region, on)
     allowed = "a distributor with a relation in force"
     faults.append(Fault(f"{place}/distributor_code", line.distributor_code, rule, allowed, "no_distribution"))
+
+
+def _why_not_delivered(covering: Sequence[Distribution], product: str, region: str, on: date) -> Said:
+    """What stands against the distributor's relations for a product in a region, and who acts next.
+
+    A relation is heard of once it is in force: one that is proposed cannot be told from none.
+    """
+    if later := [one.valid_from for one in covering if one.ended_on is None and one.valid_from > on]:
+        return Said("the distribution relation begins on {begins}, the order is of {on}", begins=min(later), on=on)
+    if ends := [min(filter(None, (one.ended_on, one.valid_to))) for one in covering if one.ended_on or one.valid_to]:
+        rule = "the distribution relation ended on {ended}; the maker proposes another, which the distributor accepts"
+        return Said(rule, ended=max(ends))
+    rule = (
+        "the distributor has no distribution relation in force for {product_code} in {region}: if one is proposed, it waits for"
+        " the distributor to accept it; if not, the maker proposes one"
+    )
+    return Said(rule, product_code=product, region=region)

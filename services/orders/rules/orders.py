@@ -17,7 +17,7 @@ from services.orders.rules.market import Institution, Market, Offer, Wanted, ins
 from services.orders.rules.payables import Known, money_steps
 from services.orders.rules.recalls import reject_step
 from shared.codes import normal_name
-from shared.errors import Fault, Said, first_of, number_of
+from shared.errors import Fault, Said, first_of
 from shared.next_steps import Actor, NextStep, distributor, hospital
 from shared.values import frozen
 
@@ -148,7 +148,7 @@ def check_same(book: Book, delivery_point: str | None, wanted: Sequence[Wanted])
     elif delivery_point is None and order.delivery_point is not None:
         faults.append(_differs("/delivery_point", None, order.delivery_point))
     if len(wanted) != len(lines):
-        faults.append(_differs("/lines", number_of(len(wanted), "line"), number_of(len(lines), "line")))
+        faults.append(_differs("/lines", len(wanted), Said("{count:#line}", count=len(lines))))
     for place, (line, stands) in enumerate(zip(wanted, lines, strict=False)):
         pairs = {
             "product_code": (line.product_code, stands.product_code),
@@ -163,7 +163,7 @@ def check_same(book: Book, delivery_point: str | None, wanted: Sequence[Wanted])
             "{allowed} there and {given!j} here.",
             faults=faults,
             order_number=order.order_number,
-            placed_at=f"{order.placed_at:%Y-%m-%dT%H:%M:%SZ}",
+            placed_at=order.placed_at,
             id=order.id,
             pointer=faults[0].pointer,
             allowed=faults[0].allowed,
@@ -172,7 +172,7 @@ def check_same(book: Book, delivery_point: str | None, wanted: Sequence[Wanted])
 
 
 def _differs(pointer: str, given: object, stands: object) -> Fault:
-    allowed = "leave it out" if stands is None else str(stands)
+    allowed = stands if isinstance(stands, Said) else Said("nothing") if stands is None else str(stands)
     return Fault(pointer, given, "the order of this number stands with another value", allowed, "differs")
 
 

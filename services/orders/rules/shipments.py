@@ -13,7 +13,7 @@ from services.orders.errors import AcceptanceRefused, AlreadyReceived, ShipmentN
 from services.orders.rules.lines import CONFIRMED, Line, goods_of
 from services.orders.rules.orders import said
 from services.orders.rules.recalls import Lot, Recalled, recall_fault, reject_step
-from shared.errors import Fault, Said, number_of
+from shared.errors import Fault, Said
 from shared.next_steps import NextStep, hospital
 from shared.values import frozen
 
@@ -132,7 +132,7 @@ def goods_faults(
         line = lines.get(one.line_number)
         if line is None:
             rule = "the order has no such line of yours"
-            numbers = ", ".join(map(str, sorted(lines))) or "none"
+            numbers = ", ".join(map(str, sorted(lines))) or Said("none")
             faults.append(
                 Fault(
                     f"{place}/line_number",
@@ -210,9 +210,7 @@ def check_same(load: Load, order_id: UUID, goods: Sequence[Goods]) -> None:
     if order_id != load.shipment.order_id:
         faults.append(Fault("/order_id", str(order_id), rule, str(load.shipment.order_id), "differs"))
     if len(given) != len(stands):
-        faults.append(
-            Fault("/lines", number_of(len(given), "line"), rule, Said("{count:#line}", count=len(stands)), "differs")
-        )
+        faults.append(Fault("/lines", len(given), rule, Said("{count:#line}", count=len(stands)), "differs"))
     names = ("line_number", "lot_number", "produced_on", "expires_on", "quantity")
     for place, (here, there) in enumerate(zip(given, stands, strict=False)):
         faults += [

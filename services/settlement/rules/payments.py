@@ -156,7 +156,7 @@ def answered(payment: Payment, answer: BankAnswer, at: datetime) -> tuple[Paymen
         id=payment.id,
         amount_yuan=payment.amount_yuan,
         state=payment.state,
-        since=f" since {since.isoformat()}" if since else "",
+        since=Said(" since {at}", at=since) if since else "",
         answer=answer.verdict.value,
     )
 
@@ -168,8 +168,7 @@ def _check_fits(payment: Payment, answer: BankAnswer) -> None:
         given, asked = money.amount_text(answer.amount_yuan), money.amount_text(payment.amount_yuan)
         faults.append(Fault("/amount_yuan", given, "not the amount of the payment", asked, "amount"))
     if answer.paid_at and payment.sent_at and answer.paid_at < _earliest(payment.sent_at, answer.paid_at):
-        sent_at = payment.sent_at.astimezone(clock.SHANGHAI).replace(microsecond=0)
-        given, allowed = answer.paid_at.isoformat(), Said("from {sent_at} on", sent_at=sent_at.isoformat())
+        given, allowed = answer.paid_at.isoformat(), Said("from {sent_at} on", sent_at=payment.sent_at)
         faults.append(Fault("/paid_at", given, "lies before the payment was sent to the bank", allowed, "early"))
     if faults:
         raise AnswerRefused("The bank's answer does not fit payment {id}.", faults=faults, id=payment.id)

@@ -108,7 +108,7 @@ def _used(bill: Bill, first: Document | Bill) -> ServiceError:
         "bill needs a new number.",
         number=bill.number,
         organisation=bill.organisation,
-        captured_at=first.captured_at.isoformat(),
+        captured_at=first.captured_at,
     )
 
 

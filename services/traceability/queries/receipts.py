@@ -1,6 +1,7 @@
 """Reads receipts: locked by shipment line for handlers, paged for people."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -43,9 +44,21 @@ async def receipts_of_codes(tx: Tx, codes: Sequence[str]) -> dict[UUID, Receipt]
     return await receipts_by_id(tx, [row["receipt_id"] for row in found])
 
 
+async def find_receipt(tx: Tx, receipt_id: UUID) -> Receipt | None:
+    """One receipt; None where there is none that the caller may see."""
+    return await tx.one(Receipt, _BY_ID, key=receipt_id, **scope_of(tx))
+
+
+def codes_by(tx: Tx, receipt: Receipt | None) -> datetime | None:
+    """The instant from which the codes of what was accepted are late; None before anything was."""
+    if receipt is None or receipt.accepted_at is None:
+        return None
+    return tx.policy.codes_by(receipt.region, receipt.accepted_at)
+
+
 async def get_receipt(tx: Tx, receipt_id: UUID) -> Receipt:
     """Raises ReceiptNotFound."""
-    found = await tx.one(Receipt, _BY_ID, key=receipt_id, **scope_of(tx))
+    found = await find_receipt(tx, receipt_id)
     if found is None:
         raise ReceiptNotFound("There is no receipt {receipt_id} that you may see.", receipt_id=receipt_id)
     return found

@@ -10,6 +10,7 @@ from services.traceability.handlers import documents as handlers
 from services.traceability.queries import documents as queries
 from services.traceability.queries.anomalies import anomalies_of_document
 from services.traceability.queries.organisations import with_names
+from services.traceability.queries.receipts import codes_by, find_receipt
 from services.traceability.queries.units import landed_of
 from services.traceability.rules.next_steps import document_steps, state_of
 from services.traceability.schemas.documents import BillTypeCode, CaptureDocuments, DocumentSummary, DocumentView
@@ -54,5 +55,7 @@ async def get_document_timeline(document_id: UUID, tx: TxHere) -> TimelineView:
     """What happened to a bill so far, and who must see to codes of it that did not land."""
     document = await queries.get_document(tx, document_id)
     landed = await landed_of(tx, [one["code"] for one in document.answer["refused"]])
-    steps = document_steps(document, await anomalies_of_document(tx, document_id), landed)
+    receipt = None if document.receipt_id is None else await find_receipt(tx, document.receipt_id)
+    found = await anomalies_of_document(tx, document_id)
+    steps = document_steps(document, found, landed, codes_by(tx, receipt))
     return await history.timeline(tx, document.id, state_of(document), await with_names(tx, steps))

@@ -60,9 +60,7 @@ async def get_receipt_timeline(receipt_id: UUID, tx: TxHere) -> TimelineView:
     receipt = await queries.get_receipt(tx, receipt_id)
     found = await anomalies_of_receipt(tx, receipt_id)
     recalls = await recalls_of_lots(tx, {(receipt.product_code, receipt.lot_number)})
-    accepted_at = receipt.accepted_at
-    codes_by = None if accepted_at is None else tx.policy.codes_by(receipt.region, accepted_at)
-    steps = await with_names(tx, receipt_steps(receipt, found, recalls, codes_by))
+    steps = await with_names(tx, receipt_steps(receipt, found, recalls, queries.codes_by(tx, receipt)))
     return await history.timeline(tx, receipt.id, receipt.state, steps, also=_told(recalls))
 
 

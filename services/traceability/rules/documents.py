@@ -161,7 +161,7 @@ def faults_of(
     if splits and bill.move not in {Move.SELL, Move.TAKE_BACK}:
         faults.append(Fault("/splits", splits, Said("{title} moves whole packs", title=title), "none"))
     if captured_at > now + CLOCK_SKEW:
-        allowed = Said("to {now}", now=now.isoformat())
+        allowed = Said("to {now}", now=now)
         future = "codes are not captured in the future"
         faults.append(Fault("/captured_at", captured_at.isoformat(), future, allowed))
     return faults

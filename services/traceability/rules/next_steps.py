@@ -85,8 +85,12 @@ def state_of(document: Captured) -> str:
     return "partly_refused" if document.accepted else "refused"
 
 
-def document_steps(document: Captured, found: Sequence[Anomaly], landed: Collection[str]) -> list[NextStep]:
-    """Who must act on what a bill brought to light, and on goods whose codes were refused and have not `landed` since."""
+def document_steps(
+    document: Captured, found: Sequence[Anomaly], landed: Collection[str], codes_by: datetime | None = None
+) -> list[NextStep]:
+    """Who must act on what a bill brought to light, and on goods whose codes were refused and have not `landed` since.
+
+    `codes_by`: when the codes of what was accepted of its line are late."""
     steps = [step for one in found if (step := anomaly_step(one))]
     nothing_left = {*NO_CODE, *SUSPICIOUS, "repeated"}
     left = [
@@ -98,7 +102,7 @@ def document_steps(document: Captured, found: Sequence[Anomaly], landed: Collect
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(left).items()))
         who = Actor(role=Role(BILL_TYPES[document.bill_type].role), code=document.organisation_code)
         what = Said("mend what was refused ({reasons}) and capture it under a new bill number", reasons=reasons)
-        steps.append(NextStep(who=who, what=what))
+        steps.append(NextStep(who=who, what=what, by=codes_by))
     return steps
 
 

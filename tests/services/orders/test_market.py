@@ -296,6 +296,38 @@ def test_a_relation_must_be_in_force(distributions: Any, fine: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("distributions", "rule"),
+    [
+        (
+            [],
+            f"the distributor has no distribution relation in force for {ASPIRIN} in 330102: if one is proposed, it waits for"
+            " the distributor to accept it; if not, the maker proposes one",
+        ),
+        (
+            [replace(CARRIED, ended_on=TODAY - DAY), replace(CARRIED, region="330100", ended_on=TODAY)],
+            f"the distribution relation ended on {TODAY}; the maker proposes another, which the distributor accepts",
+        ),
+        (
+            [replace(CARRIED, valid_to=TODAY - DAY), replace(CARRIED, region="320000", valid_from=TODAY + DAY)],
+            f"the distribution relation ended on {TODAY - DAY}; the maker proposes another, which the distributor accepts",
+        ),
+        (
+            [replace(CARRIED, ended_on=TODAY), replace(CARRIED, valid_from=TODAY + DAY, valid_to=None)],
+            f"the distribution relation begins on {TODAY + DAY}, the order is of {TODAY}",
+        ),
+    ],
+)
+def test_a_relation_that_is_not_in_force_is_refused_with_its_day_and_who_acts_next(
+    distributions: Any, rule: str
+) -> None:
+    faults: list[Fault] = []
+    relations = {(ASPIRIN, DISTRIBUTOR): distributions}
+    market = Market(distributors={DISTRIBUTOR: CARRIER}, listings={ASPIRIN: [SOLD]}, distributions=relations)
+    offer_of(market, "330102", LINE, TODAY, provisional_trade=False, place="/lines/0", faults=faults)
+    assert [(fault.pointer, fault.rule) for fault in faults] == [("/lines/0/distributor_code", rule)]
+
+
+@pytest.mark.parametrize(
     ("distributor", "provisional", "outcome"),
     [
         (None, True, ["unknown_distributor"]),

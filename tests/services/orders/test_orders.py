@@ -120,7 +120,7 @@ async def test_the_same_number_with_the_same_content_is_one_order(hand: Hand, wo
     assert len(await worker.said()) == 1
     other = await hand.place(order("CG-1", wanted(quantity=99), wanted(), delivery_point="河坊街院区"), 409)
     assert other["code"] == "order_number_used"
-    assert "of 2026-03-02T01:00:00Z stands" in other["detail"]
+    assert "of 2026-03-02 09:00 (Shanghai) stands with other content" in other["detail"]
     assert [error["pointer"] for error in other["errors"]] == ["/delivery_point", "/lines/0/quantity"]
     assert (other["errors"][1]["given"], other["errors"][1]["allowed"]) == ("99", "100")
     fewer = await hand.place(order("CG-1", wanted()), 409)

@@ -108,11 +108,11 @@ async def test_a_run_that_was_made_before_the_bank_said_paid_is_not_approved(sta
     assert (stopped["code"], "of which the bank has said paid" in stopped["detail"]) == ("run_not_open", True)
 
 
-async def test_a_time_in_the_future_is_refused_in_the_time_of_the_file(stage: Stage) -> None:
+async def test_a_time_in_the_future_is_refused_in_the_time_of_shanghai(stage: Stage) -> None:
     _, payment = await refused(stage)
     taken = await answer(stage, payment, f"{payment['id']},paid,2099-01-01 10:00:00,")
     ((fault,),) = [row["errors"] for row in taken["refused"]]
-    assert fault["allowed"] == "up to 2025-04-02T00:00:00+08:00"
+    assert fault["allowed"] == "up to 2025-04-02 00:00 (Shanghai)"
 
 
 async def test_what_the_bank_says_of_a_payment_before_it_was_sent_is_no_answer_to_it(stage: Stage) -> None:

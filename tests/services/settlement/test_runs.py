@@ -209,7 +209,7 @@ async def test_a_row_with_another_amount_or_a_time_before_the_payment_was_sent_b
     assert (refused["paid"], [row["code"] for row in refused["refused"]]) == (0, ["invalid_row"])
     assert [(one["pointer"], one["given"], one["allowed"]) for one in refused["refused"][0]["errors"]] == [
         ("/2/amount_yuan", '"1234.01"', "1234.00"),
-        ("/2/paid_at", '"2025-03-31T23:54:59+08:00"', "from 2025-04-01T00:00:00+08:00 on"),
+        ("/2/paid_at", '"2025-03-31T23:54:59+08:00"', "from 2025-04-01 00:00 (Shanghai) on"),
     ]
     assert (await stage.get(f"/payments/{key}"))["state"] == "sending"
     deed = (await stage.get(f"/payments/{key}/timeline"))["deeds"][-1]

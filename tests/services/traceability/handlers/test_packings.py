@@ -85,12 +85,17 @@ async def test_a_box_in_a_box_in_a_case_is_found(desk: Desk, line: Line) -> None
     assert (answer["accepted"], answer["packs"]) == (4, 6)
 
 
-async def test_a_case_of_several_products_must_be_opened(desk: Desk, line: Line) -> None:
+async def test_a_case_of_several_products_must_be_opened_before_the_codes_of_the_line_are_late(
+    desk: Desk, line: Line
+) -> None:
     await desk.codes(CASE_IDENT, level=3, packs=2)
     case = box(1, CASE_IDENT)
     await desk.post("operator", "/packings/bulk", [{"parent": case, "children": [box(1), box(1, OTHER_IDENT)]}])
     (answer,) = await desk.capture(line.bill([case]))
     assert reasons(answer) == {case: "mixed_case"}
+    timeline = f"/documents/{answer['id']}/timeline"
+    (mend,) = (await desk.get(HOSPITAL, timeline)).json()["next"]
+    assert (mend["who"]["code"], mend["by"]) == (HOSPITAL, "2026-03-05T02:00:00Z")
 
 
 async def test_one_box_packed_into_two_cases_at_once_lies_in_one(desk: Desk) -> None:

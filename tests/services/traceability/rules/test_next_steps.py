@@ -159,5 +159,5 @@ class Bill:
 )
 def test_a_bill_waits_for_goods_whose_codes_have_not_landed_since(bill: Bill, state: str, what: list[str]) -> None:
     assert state_of(bill) == state
-    assert document_steps(bill, [], {"C"}) == [NextStep(who=H, what=each) for each in what]
+    assert document_steps(bill, [], {"C"}, AT) == [NextStep(who=H, what=each, by=AT) for each in what]
     assert document_steps(bill, [anomaly()], {"A", "B", "C"}) == [anomaly_step(anomaly())]
