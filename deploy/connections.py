@@ -10,9 +10,19 @@ from typing import Any
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from shared import telemetry, tongue
 from shared.errors import ServiceError
 from shared.http import problems
-from shared.http.door import LET_PASS_SECONDS, SAFETY, HeadTooLarge, HeadTooSlow, HeadUnreadable, TooCrowded
+from shared.http.door import (
+    LET_PASS_SECONDS,
+    SAFETY,
+    HeadTooLarge,
+    HeadTooSlow,
+    HeadUnreadable,
+    TooCrowded,
+    id_of,
+    language_of,
+)
 from shared.settings import Limits
 
 LINE_BYTES = 4
@@ -36,7 +46,11 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > self._limits.connections:
             self._refuse(
-                TooCrowded("There are {most} connections here already; try again.", most=self._limits.connections)
+                TooCrowded(
+                    "There are {most} connections here already; try again.",
+                    headers={"Retry-After": "1"},
+                    most=self._limits.connections,
+                )
             )
         else:
             self._wait(self.timeout_keep_alive, self.transport.close)
@@ -128,7 +142,12 @@ class Connection(HttpToolsProtocol):
         if self._under_way() or self.transport.is_closing():
             self.transport.close()
             return
-        self.transport.write(_written(problems.answer(problems.problem_of(error), error.headers)))
+        heard = dict(self.headers or ())  # of the head as far as it came
+        known = telemetry.request_id.set(request_id := id_of(heard))
+        with tongue.speaking(language_of(heard)):
+            answer = problems.answer(problems.problem_of(error), {**error.headers, "X-Request-Id": request_id})
+        telemetry.request_id.reset(known)
+        self.transport.write(_written(answer))
         self._wait(LET_PASS_SECONDS, self.transport.close)
 
 

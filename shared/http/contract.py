@@ -61,6 +61,8 @@ ADMITTED: set[Refusal] = {
     *(NoToken, TokenRefused, IssuerAway, RoleMayNot, ScopeTooNarrow),
     *(rates.RateExceeded, turns.OrganisationBusy, Unavailable, UnknownParameter),
 }
+BEFORE: set[Refusal] = {door.HeadUnreadable, door.HeadTooLarge, door.HeadTooSlow, door.TooCrowded}
+"""What any connection may hear before its request is known, or instead of it."""
 BODY: set[Refusal] = {door.BodyTooLarge, door.BodyTooSlow, door.EncodedBody}
 JSON: set[Refusal] = {NotJson, UnreadableBody, TooManyItems}
 UPLOAD: set[Refusal] = {uploads.UploadTooLarge, door.EncodedBody}
@@ -135,7 +137,7 @@ def _dependants(dependant: Dependant) -> Iterator[Dependant]:
 def _on_the_way(route: APIRoute, access: Access, *, body: bool) -> set[Refusal]:
     """What is refused before the route is reached, and when what it did is kept."""
     asked = [one for each in _dependants(route.dependant) for one in (*each.path_params, *each.query_params)]
-    found: set[Refusal] = set() if route.path.startswith(door.HEALTH) else {door.TooCrowded, door.TookTooLong}
+    found = set(BEFORE) if route.path.startswith(door.HEALTH) else BEFORE | {door.TookTooLong}
     if body:
         found |= UPLOAD if route.path.startswith(door.UPLOADS) else BODY
     if route.body_field or any(one.field_info.annotation is not str or one.field_info.metadata for one in asked):

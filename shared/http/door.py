@@ -7,7 +7,7 @@ keeps the others out by sending slowly; health is asked outside all counts.
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from starlette.requests import Request
@@ -107,11 +107,10 @@ class Door:
             await self._app(scope, receive, send)
             return
         given = dict(scope["headers"])
-        asked = _printable(given.get(b"x-request-id"))
-        request_id = asked if asked and _ID.fullmatch(asked) else str(uuid7())
+        request_id = id_of(given)
         known = telemetry.request_id.set(request_id)
         trace = telemetry.traceparent.set(_trace(given.get(b"traceparent")))
-        spoken = tongue.language.set(tongue.preferred(_printable(given.get(b"accept-language"))))
+        spoken = tongue.language.set(language_of(given))
         started = clock.elapsed()
         status = 0
 
@@ -262,6 +261,17 @@ async def _let_pass(given: dict[bytes, bytes], receive: Receive) -> None:
         async with asyncio.timeout(LET_PASS_SECONDS):
             while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
                 pass
+
+
+def id_of(given: Mapping[bytes, bytes]) -> str:
+    """The id of a request with these headers: the one it brings, or one that begins here."""
+    asked = _printable(given.get(b"x-request-id"))
+    return asked if asked and _ID.fullmatch(asked) else str(uuid7())
+
+
+def language_of(given: Mapping[bytes, bytes]) -> str:
+    """What a request with these headers is answered in."""
+    return tongue.preferred(_printable(given.get(b"accept-language")))
 
 
 def _trace(raw: bytes | None) -> str:

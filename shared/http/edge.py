@@ -351,7 +351,10 @@ KeyRequired = Depends(_key_required)
 
 async def _match_needed(
     if_match: Annotated[
-        str | None, Header(description="the ETag of what you read; 428 without, 412 when it is stale")
+        str | None,
+        Header(
+            description="the ETag of what you read, or `*` for whatever version stands; 428 without, 412 when it is stale"
+        ),
     ] = None,
 ) -> None:
     """Shows the header; it is read where the version is known, by `check_match`."""

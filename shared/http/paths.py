@@ -23,15 +23,21 @@ def _routes(request: Request) -> list[Route]:
     return [route for route in routes_of([request.app.router]) if isinstance(route, Route)]
 
 
+def root_of(request: Request) -> str:
+    """What stands before every path of this app; inside a folder of files that it shows, `root_path` is that folder."""
+    root: str = request.scope.get("app_root_path", request.scope.get("root_path", ""))
+    return root
+
+
 def methods_at(request: Request) -> list[str]:
-    """Every method that some route answers at the path of this request, in order."""
+    """Every method that some route answers at the path of this request, in order; where none does a file is shown."""
     there = (route for route in _routes(request) if route.matches(request.scope)[0] is not Match.NONE)
-    return sorted({method for route in there for method in route.methods or ()})
+    return sorted({method for route in there for method in route.methods or ()}) or ["GET", "HEAD"]
 
 
 def near_miss(request: Request) -> str | None:
     """The path of ours that is written most like the one asked for, its ids kept; None where none is alike."""
-    root = request.scope.get("root_path", "")
+    root = root_of(request)
     asked = request.scope["path"].removeprefix(root).rstrip("/").split("/")
     if len(asked) > MOST_PARTS or sum(map(len, asked)) > LONGEST_PATH:
         return None

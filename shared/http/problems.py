@@ -128,7 +128,7 @@ async def _from_router(request: Request, error: Exception) -> Response:
 
 
 def _nothing_at(request: Request) -> Said:
-    contract, near = f"{request.scope.get('root_path', '')}/openapi.json", paths.near_miss(request)
+    contract, near = f"{paths.root_of(request)}/openapi.json", paths.near_miss(request)
     where = {"path": shown(request.url.path), "contract": contract}
     if near is None:
         return Said("There is nothing at {path}; {contract} lists what there is.", **where)

@@ -72,6 +72,8 @@ async def refusal(reader: asyncio.StreamReader) -> tuple[int, str]:
     told, _, body = (await reader.read()).partition(b"\r\n\r\n")
     assert b"content-type: application/problem+json" in told
     assert b"connection: close" in told
+    assert b"x-request-id: " in told
+    assert (b"retry-after: " in told) == told.startswith(b"HTTP/1.1 503")
     assert b"x-content-type-options: nosniff" in told
     return int(told.split()[1]), orjson.loads(body)["code"]
 
@@ -124,6 +126,18 @@ async def test_a_body_is_no_part_of_the_head() -> None:
         writer.write(b"POST /whole HTTP/1.1\r\ncontent-length: 300000\r\n\r\n" + b"b" * 300_000 + head(1_000))
         assert await answered(reader)
         assert await answered(reader)
+
+
+async def test_a_refused_head_is_answered_in_its_language_and_under_its_id_as_far_as_it_was_read() -> None:
+    async with served(head_bytes=1_000) as talk, talk() as (reader, writer):
+        writer.write(
+            b"GET / HTTP/1.1\r\naccept-language: zh\r\nx-request-id: mine-1\r\nx: " + b"v" * 1_000 + b"\r\n\r\n"
+        )
+        told, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert b"x-request-id: mine-1" in told
+        problem = orjson.loads(body)
+        assert (problem["title"], problem["request_id"]) == ("请求头过大", "mine-1")
+        assert problem["detail"] == "请求地址与请求头合计超过 1000 字节。"
 
 
 async def test_a_head_that_does_not_end_in_its_time_is_given_up() -> None:

@@ -224,6 +224,16 @@ async def test_a_method_that_is_not_answered_is_told_all_that_are(
     assert refused.json()["detail"] == "DELETE is not answered at /things; allowed: GET, POST."
 
 
+async def test_among_the_files_of_the_pages_the_contract_is_the_app_s_and_a_file_is_read_alone(
+    client: httpx.AsyncClient,
+) -> None:
+    nowhere = (await client.get("/static-offline-docs/nothing.css")).json()["detail"]
+    assert nowhere == "There is nothing at /static-offline-docs/nothing.css; /openapi.json lists what there is."
+    refused = await client.post("/static-offline-docs/swagger-ui.css")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+    assert refused.json()["detail"].endswith("allowed: GET, HEAD.")
+
+
 @pytest.mark.parametrize(
     ("path", "detail"),
     [

@@ -214,8 +214,14 @@ def refusals(name: str, operation: str) -> dict[str, set[str]]:
     for status, reference in named.items():
         schema = contract.named({"$ref": f"#/components/responses/{reference}"})["content"]["application/problem+json"]
         assert schema["schema"]["allOf"][1]["properties"]["code"]["enum"] == reference.split(".")[1:], status
-    return {status: set(reference.split(".")[1:]) for status, reference in named.items()}
+    told = {status: set(reference.split(".")[1:]) for status, reference in named.items()}
+    for status, code in BEFORE.items():
+        told[status].remove(code)
+    return {status: codes for status, codes in told.items() if codes}
 
+
+BEFORE = {"400": "head_unreadable", "408": "head_too_slow", "431": "head_too_large"}
+"""What a connection may hear instead of any operation."""
 
 ADMITTED = {
     "401": {"no_token", "token_refused"},
@@ -298,6 +304,15 @@ def test_a_file_is_refused_for_its_own_reasons() -> None:
     found = refusals("listing", "import_sheet")
     assert (found["413"], found["415"]) == ({"upload_too_large"}, {"encoded_body", "sheet_type_unknown"})
     assert "408" not in found
+
+
+def test_what_a_connection_may_hear_before_its_request_is_known_is_told_of_every_operation() -> None:
+    (service,) = [one for one in load_all() if one.name == "orders"]
+    document = create_app(service, service.settings(database_url="postgresql://nobody@nowhere/none")).openapi()
+    for path, methods in document["paths"].items():
+        for told in (one["responses"] for one in methods.values()):
+            missing = {code for status, code in BEFORE.items() if code not in told[status]["$ref"].split(".")}
+            assert missing == set(), path
 
 
 def test_health_needs_no_token_and_every_edge_does() -> None:
