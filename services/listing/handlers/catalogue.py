@@ -14,7 +14,7 @@ from services.listing.handlers.desk import Desk
 from services.listing.handlers.listings import check_provisional, draft_of, notice_in, put_draft
 from services.listing.handlers.products import open_desk, product_of, put_product
 from services.listing.queries.enterprises import Directory
-from services.listing.rules.faults import Faults
+from services.listing.rules.faults import Faults, foreign_region
 from services.listing.rules.listings import OPEN, Listing, State, check_terms, put_up
 from services.listing.rules.products import Product
 from services.listing.schemas.listings import ListingView, ListProduct, ProposeListing
@@ -93,7 +93,11 @@ def _check(desk: Desk, product: Product, command: ListProduct) -> None:
         check_provisional(faults, desk.tx, product, command.region, CODE)
     faults.refuse(ListingRefused)
     if not desk.tx.scope.covers(region=command.region):
-        raise NotYourListing("Region {region} is not under yours; its authority lists there.", region=command.region)
+        raise NotYourListing(
+            "Region {region} is not under yours; its authority lists there.",
+            faults=[foreign_region(command.region)],
+            region=command.region,
+        )
     if before is not None and before.state == State.SUSPENDED:
         raise ListingNotOpen(
             "Listing {id} is suspended ({reason}); resume or delist it first.", id=before.id, reason=before.reason

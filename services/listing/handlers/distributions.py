@@ -17,14 +17,14 @@ from services.listing.queries.distributions import COLUMNS, distributions_by_id,
 from services.listing.queries.enterprises import Directory, directory
 from services.listing.queries.products import products_by_code
 from services.listing.rules.distributions import MAY, Distribution, State, as_of, is_over, moved, side_of
-from services.listing.rules.faults import Faults
+from services.listing.rules.faults import Faults, foreign_region
 from services.listing.rules.listings import check_terms
 from services.listing.rules.products import Product
 from services.listing.schemas.distributions import ProposeDistribution
 from services.listing.tables import distributions
 from shared import clock, history, outbox
 from shared.db import Tx
-from shared.errors import Said, ServiceError
+from shared.errors import Fault, Said, ServiceError
 from shared.events.listing import DistributionConfirmed, DistributionEnded
 from shared.history import Parties
 from shared.identity import Caller
@@ -103,6 +103,7 @@ def _relation(
     if product is not None and not tx.scope.covers(*parties, region=command.region):
         raise NotYourDistribution(
             "{code} is made by {manufacturer_code}, and region {region} is not under yours.",
+            faults=[_foreign(tx, product, command)],
             code=product.code,
             manufacturer_code=product.manufacturer_code,
             region=command.region,
@@ -183,6 +184,18 @@ async def step_distributions(tx: Tx, caller: Caller, steps: Sequence[Step]) -> l
         _say(tx, caller, before, after, {"accept": "accepted", "reject": "rejected", "end": "ended"}[step.verb])
     await _store(tx, held, now)
     return outcomes
+
+
+def _foreign(tx: Tx, product: Product, command: ProposeDistribution) -> Fault:
+    """What of a relation is not its sender's: the product, or where the sender is an authority the region."""
+    if tx.scope.reach == "region":
+        return foreign_region(command.region)
+    rule = Said(
+        "{code} is made by {manufacturer_code}, not by you",
+        code=product.code,
+        manufacturer_code=product.manufacturer_code,
+    )
+    return Fault("/product_code", command.product_code, rule, "a product that you make or are the agent of")
 
 
 def _mine(tx: Tx, relation: Distribution | None, step: Step) -> Distribution:

@@ -9,6 +9,7 @@ from services.listing.errors import EnterpriseKnown, NameTaken, NotYourEnterpris
 from services.listing.queries.enterprises import enterprises_by_code, get_enterprise, owners_of
 from services.listing.queries.visible import as_row
 from services.listing.rules.enterprises import Enterprise, also_known_as, checked_code, identified, name_keys
+from services.listing.rules.faults import foreign_region
 from services.listing.schemas.enterprises import ConfirmUscc, RegisterEnterprise
 from services.listing.tables import enterprises
 from shared import history, outbox
@@ -92,9 +93,21 @@ def _permitted(tx: Tx, command: RegisterEnterprise) -> str:
     code = checked_code(command.uscc, command.name, command.override_reason, command.region)
     if not tx.scope.covers(code, region=command.region):
         raise NotYourEnterprise(
-            "{code} in region {region} is neither yours nor under your region.", code=code, region=command.region
+            "{code} in region {region} is neither yours nor under your region.",
+            faults=[_foreign(tx, command)],
+            code=code,
+            region=command.region,
         )
     return code
+
+
+def _foreign(tx: Tx, command: RegisterEnterprise) -> Fault:
+    """What of a registration is not its sender's: the enterprise, or where the sender is an authority the region."""
+    if tx.scope.reach == "region":
+        return foreign_region(command.region)
+    field = "name" if command.uscc is None else "uscc"
+    allowed = Said("your own organisation, {organisation}", organisation=tx.scope.organisation)
+    return Fault(f"/{field}", getattr(command, field), "another organisation than yours", allowed)
 
 
 def _check_name(

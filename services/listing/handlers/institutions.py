@@ -6,6 +6,7 @@ from uuid import UUID
 from services.listing.errors import NotYourInstitution
 from services.listing.queries.institutions import COLUMNS, get_institution, institutions_by_code
 from services.listing.queries.visible import as_row
+from services.listing.rules.faults import foreign_region
 from services.listing.rules.institutions import Institution, Said, checked, receiving_at, registered, said_again
 from services.listing.schemas.institutions import AddDeliveryPoints, RegisterInstitution
 from services.listing.tables import delivery_points, institutions
@@ -74,7 +75,10 @@ def _read(command: RegisterInstitution) -> Said | ServiceError:
 def _check_reach(tx: Tx, institution: Institution) -> None:
     if not tx.scope.covers(institution.code, region=institution.region):
         raise NotYourInstitution(
-            "{code} in region {region} is not under your region.", code=institution.code, region=institution.region
+            "{code} in region {region} is not under your region.",
+            faults=[foreign_region(institution.region)],
+            code=institution.code,
+            region=institution.region,
         )
 
 

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from services.listing.errors import GtinTaken, NotYourProduct, ProductHeld, ProductRefused
 from services.listing.handlers.desk import Desk
 from services.listing.handlers.parties import normal_code, party_named
-from services.listing.queries.enterprises import Directory, directory
+from services.listing.queries.enterprises import Directory, Party, directory
 from services.listing.queries.listings import live_listings_of
 from services.listing.queries.products import certificates_of, get_product, holders_of_gtins, products_by_code
 from services.listing.queries.visible import as_row
@@ -67,7 +67,7 @@ def product_of(desk: Desk, known: Directory, command: RegisterProduct) -> Produc
     )
     agent = party_named(faults, known, "agent", command.agent_code, None) if command.agent_code else None
     before = desk.products.get(codes.code)
-    _check_own(desk, codes.code, before, maker.code if maker else None, normal_code(command.agent_code))
+    _check_own(desk, codes.code, before, maker, command)
     taken = _taken(desk, codes.code, codes.gtin, before)
     if faults.found and taken:
         faults.found.append(taken)
@@ -104,14 +104,18 @@ def product_of(desk: Desk, known: Directory, command: RegisterProduct) -> Produc
     return replace(after, version=before.version + 1) if difference(before, after) else before
 
 
-def _check_own(desk: Desk, code: str, before: Product | None, maker: str | None, agent: str | None) -> None:
+def _check_own(desk: Desk, code: str, before: Product | None, named: Party | None, command: RegisterProduct) -> None:
     """A supplier speaks for what it makes or is the agent of; of a known product, as it is known."""
+    maker, agent = (named.code if named else None), normal_code(command.agent_code)
     if before is not None:
         maker, agent = before.manufacturer_code, before.agent_code
     scope = desk.tx.scope
     if scope.reach == "own" and maker is not None and not scope.covers(maker, agent):
+        field = "code" if before else "manufacturer_code" if command.manufacturer_code else "manufacturer_name"
+        rule = Said("{code} is made by {manufacturer_code}, not by you", code=code, manufacturer_code=maker)
         raise NotYourProduct(
             "{code} is made by {manufacturer_code}, not by {organisation}.",
+            faults=[Fault(f"/{field}", getattr(command, field), rule, "a product that you make or are the agent of")],
             code=code,
             manufacturer_code=maker,
             organisation=scope.organisation,

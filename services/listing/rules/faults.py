@@ -16,6 +16,11 @@ def check_digit_words(code: str, expected: str) -> tuple[Said, Said]:
     return rule, Said(sentence, expected=expected, reason_field="override_reason")
 
 
+def foreign_region(given: str | None) -> Fault:
+    """The region of what an authority may not write."""
+    return Fault("/region", given, "the region is not under yours", "your region, or one in it")
+
+
 class Faults:
     """The faults found so far; `refuse` raises when there is one."""
 

@@ -39,7 +39,7 @@ from services.settlement.tables import payments
 from shared import clock, deadlines, history, jobs, outbox
 from shared.db import Tx
 from shared.deadlines import Deadline
-from shared.errors import ServiceError
+from shared.errors import Fault, ServiceError
 from shared.events.settlement import PaidLine, PaymentDoubted, PaymentFailed, PaymentPaid, PaymentSent
 from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
@@ -334,8 +334,20 @@ async def read_result_file(
     of_run = [answer for answer in answers if (found := known.get(answer.payment_id)) and found.run_id == run_id]
     recorded = await record_answers(tx, caller, of_run)
     outcome_of = {id(answer): outcome for answer, outcome in zip(of_run, recorded, strict=True)}
-    foreign = PaymentNotFound("Run {run_id} has no such payment.", run_id=run_id)
-    return [(row, outcome_of.get(id(row.answer), foreign)) for row in rows]
+    return [
+        (row, outcome_of[id(row.answer)] if id(row.answer) in outcome_of else _not_of_run(run_id, row)) for row in rows
+    ]
+
+
+def _not_of_run(run_id: UUID, row: ResultRow) -> PaymentNotFound:
+    """A row that names no payment of the run; one that cannot be read names none."""
+    refusal = PaymentNotFound("Run {run_id} has no such payment.", run_id=run_id)
+    if row.answer is not None:
+        allowed = "the payment_id of the payment file"
+        refusal.faults = (
+            Fault("/payment_id", row.answer.payment_id, "not a payment of this run", allowed, refusal.code),
+        )
+    return refusal
 
 
 def _read(body: bytes) -> list[ResultRow]:

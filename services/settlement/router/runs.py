@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.settlement.errors import RunNotSent
+from services.settlement.errors import AnswerRefused, RunNotSent
 from services.settlement.gateways import payment_file, result_limits
 from services.settlement.handlers.payments import read_result_file
 from services.settlement.handlers.runs import approve_run, check_content, make_run, reject_run
@@ -154,7 +154,7 @@ async def put_result_file(run_id: UUID, caller: CallerHere, tx: TxHere, request:
 def _refused(number: int, refusal: ServiceError, faults: Sequence[Fault]) -> RefusedResult:
     own = [replace(fault, pointer=f"/{number}{fault.pointer}") for fault in refusal.faults]
     errors = [fault_view(fault) for fault in (*faults, *own)]
-    if errors:
+    if faults or isinstance(refusal, AnswerRefused):
         detail = spoken(Said("{count:#fault} in row {row}; the row was not taken.", count=len(errors), row=number))
         return RefusedResult(row=number, code="invalid_row", detail=detail, errors=errors)
     return RefusedResult(row=number, code=refusal.code, detail=spoken(refusal.detail), errors=errors)

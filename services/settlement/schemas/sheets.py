@@ -78,10 +78,12 @@ class SheetView(View):
     disputed_yuan: Amount
     disputed_count: int
     state: str
-    confirm_by: date
+    confirm_by: date = Field(description="may lie after `due_on`, which it does not move")
     review_by: date | None
     return_reason: str | None = Field(description="why the agency sent it back, until it is confirmed again")
-    due_on: date
+    due_on: date = Field(
+        description="when the earliest of its lines is due: counted from acceptance, whoever still has to act"
+    )
     issued_at: datetime
     waits_for: NextStep | None
     version: int

@@ -88,7 +88,7 @@ async def test_good_rows_land_and_bad_ones_come_back_with_column_given_rule_and_
     assert where["远山医药有限公司"][0] == "3"
     assert where["远山医药有限公司"][1].split("\n") == ["企业类型", "统一社会信用代码"]
     assert "9.13301007043059e+17" in where["远山医药有限公司"][2]
-    assert where["甲药业"][3].startswith("PROV-")
+    assert where["甲药业"][1:4] == ["所属区划代码", "350000", "the region is not under yours"]
     assert where["乙药业"][1] == "统一社会信用代码"
     landed = (await desk.get(AUTHORITY, "/enterprises")).json()["items"]
     assert [(one["name"], one["kinds"]) for one in landed] == [

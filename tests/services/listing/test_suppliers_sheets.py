@@ -42,7 +42,11 @@ async def test_a_manufacturer_drafts_what_is_its_own_and_a_foreign_row_comes_bac
     assert (job["state"], job["result"]["landed"], job["refused"]) == ("done", 1, 2), job
     _, (_, foreign, free) = await returned(desk, job, MAKER)
     assert foreign[-5] == "3"
-    assert foreign[-2] == f"{product_code(2)} is made by {OTHER_MAKER_CODE}, not by {MAKER_CODE}."
+    assert foreign[-4:-1] == [
+        "生产企业代码",
+        OTHER_MAKER_CODE,
+        f"{product_code(2)} is made by {OTHER_MAKER_CODE}, not by you",
+    ]
     assert (free[-5], free[-4], free[-3]) == ("4", "挂网价格", "0")
     (draft,) = (await desk.get(MAKER, "/listings")).json()["items"]
     assert (draft["product_code"], draft["state"], draft["price_yuan"]) == (product_code(1), "draft", "12.5000")
@@ -63,9 +67,9 @@ async def test_a_row_of_a_product_that_another_maker_keeps_is_refused_for_that_b
         _, (_, refused) = await returned(desk, job, MAKER)
         assert refused[-5:-1] == [
             "2",
-            "",
-            "",
-            f"{product_code(1)} is made by {OTHER_MAKER_CODE}, not by {MAKER_CODE}.",
+            "医保编码",
+            product_code(1),
+            f"{product_code(1)} is made by {OTHER_MAKER_CODE}, not by you",
         ]
 
 
@@ -117,7 +121,11 @@ async def test_a_manufacturer_proposes_relations_and_the_distributor_still_accep
     job = await imported(desk, worker, "distributions", sheet.encode(), who=MAKER)
     assert (job["result"]["landed"], job["refused"]) == (1, 2), job
     _, (_, foreign, unknown) = await returned(desk, job, MAKER)
-    assert foreign[-2].startswith(f"{product_code(2)} is made by {OTHER_MAKER_CODE}")
+    assert foreign[-4:-1] == [
+        "医保编码",
+        product_code(2),
+        f"{product_code(2)} is made by {OTHER_MAKER_CODE}, not by you",
+    ]
     assert (unknown[-4], unknown[-2]) == ("医保编码", "no such product is registered")
     (relation,) = (await desk.get(DISTRIBUTOR, "/distributions")).json()["items"]
     assert (relation["product_code"], relation["state"]) == (product_code(1), "proposed")
@@ -133,6 +141,8 @@ async def test_an_enterprise_names_itself_and_nobody_else(desk: Desk, worker: Wo
     )
     job = await imported(desk, worker, "enterprises", sheet.encode(), who=DISTRIBUTOR)
     assert (job["result"]["landed"], job["refused"]) == (1, 1)
+    _, (_, foreign) = await returned(desk, job, DISTRIBUTOR)
+    assert foreign[-4:-1] == ["统一社会信用代码", MAKER_CODE, "another organisation than yours"]
     assert [one["code"] for one in (await desk.get(HOSPITAL, "/enterprises")).json()["items"]] == [DISTRIBUTOR_CODE]
     assert (await desk.get(MAKER, f"/jobs/{job['id']}")).status_code == 404
     assert (await desk.get(MAKER, f"/jobs/{job['id']}/refused")).status_code == 404

@@ -55,6 +55,17 @@ def test_a_sheet_says_whom_it_waits_for_and_so_does_a_payable_on_it(
     assert payables.next_steps(Seen(payable(released=10, state="sheeted"), one)) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("due_on", "more"), [(date(2026, 4, 5), ""), (date(2026, 4, 4), "; money of it is due on 2026-04-04 all the same")]
+)
+@pytest.mark.parametrize("state", ["issued", "disputed"])
+def test_a_sheet_that_may_be_confirmed_after_its_money_is_due_says_that_the_day_stands(
+    state: str, due_on: date, more: str
+) -> None:
+    what = "confirm the sheet of 2 lines, or dispute lines of it" + more
+    assert sheets.next_step(replace(sheet(state), due_on=due_on)) == NextStep(who=H, what=what, by=CONFIRM_BY)
+
+
 NAME = "name a receiving account for region 330100 or one around it; nothing is paid without"
 CONFIRM = "confirm or refuse the receiving account of 公司"
 OF_ACCOUNTS = [(None, distributor("S1", "公司"), NAME), ("named", OFFICE, CONFIRM)]

@@ -191,7 +191,7 @@ async def test_each_bad_row_of_a_result_file_is_named_and_the_good_ones_land(sta
         (each["row"], each["code"], [fault["pointer"] for fault in each["errors"]]) for each in answer["refused"]
     ] == [
         (2, "invalid_row", ["/2/payment_id"]),
-        (3, "payment_not_found", []),
+        (3, "payment_not_found", ["/3/payment_id"]),
         (4, "invalid_row", ["/4/result"]),
         (5, "invalid_row", ["/5/reason"]),
         (6, "invalid_row", ["/6/paid_at"]),
