@@ -6,7 +6,14 @@ from datetime import datetime
 from services.traceability.handlers.anomalies import cleared_fact, flagged_fact
 from services.traceability.handlers.recalls import closed_fact, opened_fact
 from services.traceability.handlers.receipts import coverage_fact, expected_fact
-from services.traceability.queries.again import anomalies_after, last_deeds, last_lines, recalls_after, receipts_after
+from services.traceability.queries.again import (
+    anomalies_after,
+    last_deeds,
+    last_finds,
+    last_lines,
+    recalls_after,
+    receipts_after,
+)
 from services.traceability.queries.anomalies import suppliers_of
 from services.traceability.queries.organisations import names_of
 from services.traceability.rules.anomalies import Anomaly, AnomalyState, Suppliers, line_concerned
@@ -33,11 +40,12 @@ async def recalls_again(tx: Tx, after: str, rows: int) -> Page:
 async def anomalies_again(tx: Tx, after: str, rows: int) -> Page:
     """Every code that was found where it should not be, as it was found last; of what is cleared up, that it is."""
     found, last = await anomalies_after(tx, after, rows)
-    deeds = await last_deeds(tx, [one.id for one in found if one.state == AnomalyState.CLOSED])
+    told_at = await last_deeds(tx, [one.id for one in found if one.state == AnomalyState.CLOSED])
+    told_at |= await last_finds(tx, [one.id for one in found if one.state != AnomalyState.CLOSED])
     bills = await last_lines(tx, [one.id for one in found])
     lines = {one.id: line_concerned(one.kind, bills.get(one.id)) for one in found}
     suppliers = await suppliers_of(tx, lines.values())
-    facts = [_of_anomaly(one, deeds.get(one.id, one.found_at), suppliers.get(lines[one.id])) for one in found]
+    facts = [_of_anomaly(one, told_at.get(one.id, one.found_at), suppliers.get(lines[one.id])) for one in found]
     return Page(facts, last)
 
 
@@ -49,10 +57,11 @@ def _of_receipt(receipt: Receipt, last_deed_at: datetime | None) -> list[Again]:
     return said
 
 
-def _of_anomaly(anomaly: Anomaly, last_deed_at: datetime, suppliers: Suppliers | None) -> Again:
+def _of_anomaly(anomaly: Anomaly, told_at: datetime, suppliers: Suppliers | None) -> Again:
+    """`told_at`: when it was closed, or else found last."""
     if anomaly.state == AnomalyState.CLOSED:
-        return Again(cleared_fact(anomaly, last_deed_at), anomaly.finds + 1, last_deed_at)
-    return Again(flagged_fact(anomaly, suppliers), anomaly.finds, anomaly.found_at)
+        return Again(cleared_fact(anomaly, told_at), anomaly.finds + 1, told_at)
+    return Again(flagged_fact(anomaly, suppliers), anomaly.finds, told_at)
 
 
 def _of_recall(recall: Recall, names: Mapping[str, str]) -> list[Again]:

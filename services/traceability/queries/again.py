@@ -31,6 +31,10 @@ _LAST_DEEDS = (
     "SELECT about::uuid AS about, max(at) AS at FROM history WHERE about = ANY($1::uuid[]::text[])"
     " AND action NOT LIKE 'anomaly%' GROUP BY about"
 )
+_LAST_FINDS = (
+    "SELECT about::uuid AS about, max(at) AS at FROM history WHERE about = ANY($1::uuid[]::text[])"
+    " AND action IN ('found', 'found_again') GROUP BY about"
+)
 _LAST_LINES = (
     "SELECT found.id, bill.receipt_id FROM anomalies AS found JOIN documents AS bill ON bill.id = found.last_document_id"
     " WHERE found.id = ANY($1::uuid[])"
@@ -58,6 +62,11 @@ async def anomalies_after(tx: Tx, after: str, rows: int) -> tuple[list[Anomaly],
 async def last_deeds(tx: Tx, ids: Collection[UUID]) -> dict[UUID, datetime]:
     """When something was last done about each of these receipts or anomalies."""
     return {row["about"]: row["at"] for row in await tx.sql(_LAST_DEEDS, sorted(ids))}
+
+
+async def last_finds(tx: Tx, ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """When each of these anomalies was found last."""
+    return {row["about"]: row["at"] for row in await tx.sql(_LAST_FINDS, sorted(ids))}
 
 
 async def last_lines(tx: Tx, ids: Collection[UUID]) -> dict[UUID, UUID | None]:

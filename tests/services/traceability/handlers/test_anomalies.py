@@ -107,6 +107,23 @@ async def test_what_is_said_again_of_a_code_names_the_bill_it_was_found_by_last_
     assert [one.fact for one in page.facts] == [last]
 
 
+async def test_a_code_found_again_is_said_again_at_the_time_of_its_last_find(
+    desk: Desk, worker: WorkerInHand, driven_clock: Callable[[datetime], None]
+) -> None:
+    (code,), day = boxes(1), datetime(2026, 3, 2, 4, tzinfo=UTC)
+    for hour, number in enumerate(("S1", "S2")):
+        driven_clock(day + timedelta(hours=hour))
+        await desk.capture(bill([code], number))
+    (anomaly,) = await found(desk)
+    driven_clock(day + timedelta(hours=2))
+    path = f"/anomalies/{anomaly['id']}/explanation"
+    explained = await desk.post(HOSPITAL, path, {"explanation": "swapped"}, if_match='"2"')
+    assert explained.status_code == 200, explained.text
+    async with worker.database.transaction() as tx:
+        page = await anomalies_again(tx, "", 10)
+    assert [(one.sequence, one.happened_at) for one in page.facts] == [(2, day + timedelta(hours=1))]
+
+
 async def test_bills_of_one_call_find_the_same_code_once_each(desk: Desk, worker: WorkerInHand) -> None:
     codes = boxes(2)
     await desk.capture(bill(codes, "S1"), bill(codes[:1], "S2"), bill(codes[:1], "S3"))
