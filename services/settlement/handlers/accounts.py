@@ -6,7 +6,6 @@ paid to until the agency has confirmed another.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import date
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from uuid_utils.compat import uuid7
 
 from services.settlement.errors import AccountChanged, AccountNotFound
 from services.settlement.queries import accounts as queries
+from services.settlement.queries.organisations import names_of_enterprise
 from services.settlement.rules import accounts as rules
 from services.settlement.rules.accounts import CONFIRMED, DETAILS, NAMED, Account
 from services.settlement.schemas.accounts import ConfirmAccount, NameAccount
@@ -51,6 +51,7 @@ async def name_account(tx: Tx, caller: Caller, command: NameAccount) -> Account:
         reason=None,
         version=1,
         decide_by=_decide_by(tx, command.region),
+        supplier_names=await names_of_enterprise(tx, caller.organisation),
     )
     waiting, confirmed = known.get(NAMED), known.get(CONFIRMED)
     if waiting is not None and waiting.details == account.details:
@@ -59,7 +60,7 @@ async def name_account(tx: Tx, caller: Caller, command: NameAccount) -> Account:
         await _replace(tx, caller, [waiting])
     if confirmed is not None and confirmed.details == account.details:
         return confirmed
-    tx.add(accounts, asdict(account))
+    tx.add(accounts, {name: getattr(account, name) for name in queries.COLUMNS})
     kept = await asyncio.to_thread(rules.digest, account.id, *account.details)
     detail = {"changes": rules.changes(confirmed, account), "digest": kept}
     history.note(tx, caller, account.id, "named", _parties(account), detail)

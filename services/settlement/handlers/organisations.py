@@ -1,15 +1,16 @@
-"""Learns which enterprises trade under another code than their USCC. Natural key: the code; a USCC, once confirmed, stays."""
+"""Learns the names of enterprises, and which trade under another code than their USCC. Natural key: the code."""
 
 from collections.abc import Sequence
 
-from services.settlement.tables import organisations
+from services.settlement.queries.organisations import keep_enterprises
 from shared.db import Tx
 from shared.events.listing import EnterpriseRegistered
 from shared.inbox import Received
 
 
 async def on_enterprises_registered(tx: Tx, events: Sequence[Received[EnterpriseRegistered]]) -> None:
-    """Most trade under their USCC, and nothing is kept of them."""
-    others = {one.data.enterprise_code: one.data.uscc for one in events if one.data.uscc != one.data.enterprise_code}
-    rows = [{"code": code, "uscc": uscc} for code, uscc in others.items() if uscc is not None]
-    tx.add(organisations, *rows, skip_repeated=True)
+    """The newest version of an enterprise holds."""
+    told = [
+        (one.data.enterprise_code, one.data.uscc, [one.data.name, *one.data.aliases], one.sequence) for one in events
+    ]
+    await keep_enterprises(tx, told)

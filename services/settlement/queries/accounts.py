@@ -10,12 +10,18 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from services.settlement.errors import AccountNotFound
 from services.settlement.queries.scope import seen_by
 from services.settlement.rules.accounts import CONFIRMED, NAMED, Account
-from services.settlement.tables import accounts, sheets
+from services.settlement.tables import accounts, organisations, sheets
 from shared.db import Tx
 from shared.values import names_of
 
-COLUMNS = names_of(Account)
-_ALL = sa.select(*(accounts.c[name] for name in COLUMNS))
+COLUMNS = tuple(name for name in names_of(Account) if name in accounts.c)
+_NAMES = (
+    sa.select(organisations.c.names)
+    .where(organisations.c.code == accounts.c.supplier_code)
+    .scalar_subquery()
+    .label("supplier_names")
+)
+_ALL = sa.select(*(accounts.c[name] for name in COLUMNS), _NAMES)
 
 _IS_OPEN = sa.or_(accounts.c.state == NAMED, accounts.c.state == CONFIRMED)
 OF_SHEET = sa.and_(

@@ -5,12 +5,14 @@ until the agency has confirmed that one.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from services.settlement.errors import AccountNotOpen, OwnAccount
+from shared.codes import normal_name
 from shared.errors import Said
 from shared.next_steps import NextStep, agency, day_over, distributor
 from shared.values import frozen
@@ -48,6 +50,15 @@ class Account:
     version: int
     decide_by: date | None = None
     """the last day for the agency's word; None of what earlier versions took"""
+    supplier_names: Sequence[str] | None = None
+    """what its supplier is registered under; None where that is not known; not kept in the account's own row"""
+
+    @property
+    def holder_known(self) -> bool | None:
+        """Whether its holder is its supplier, by any of the names of it; None where none is known."""
+        if self.supplier_names is None:
+            return None
+        return normal_name(self.holder_name) in map(normal_name, self.supplier_names)
 
     @property
     def details(self) -> tuple[str, ...]:
@@ -118,6 +129,12 @@ def next_step(account: Account) -> NextStep | None:
     match account.state:
         case "named":
             what = Said("confirm or refuse the account of {supplier}", supplier=account.supplier_code)
+            if account.holder_known is False:
+                names = ", ".join(account.supplier_names or ())
+                sentence = (
+                    "{what}; its holder {holder} is none of the names that the supplier is registered under: {names}"
+                )
+                what = Said(sentence, what=what, holder=account.holder_name, names=names)
             return NextStep(who=agency(account.region), what=what, by=day_over(account.decide_by))
         case "refused":
             who = distributor(account.supplier_code)

@@ -87,6 +87,12 @@ class AccountView(View):
     decided_by: str | None
     decided_at: datetime | None
     reason: str | None
+    supplier_names: tuple[str, ...] | None = Field(
+        description="every name that the supplier is registered under; null: none has been told here"
+    )
+    holder_known: bool | None = Field(
+        description="whether `holder_name` is one of them; of false the agency finds out before it confirms"
+    )
     waits_for: NextStep | None
     version: int
 

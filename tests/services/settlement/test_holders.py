@@ -1,0 +1,65 @@
+"""The holder of a receiving account is held against every name of its supplier: another one is told, and refuses nothing."""
+
+from typing import Any
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from shared.events.listing import EnterpriseRegistered
+
+from .conftest import ACCOUNT, OTHER_SUPPLIER_CODE, PROVINCE, SUPPLIER, SUPPLIER_CODE, Stage
+
+HOLDER = ACCOUNT["holder_name"]
+
+
+def registered(*names: str, code: str = SUPPLIER_CODE) -> EnterpriseRegistered:
+    return EnterpriseRegistered(
+        enterprise_id=uuid7(),
+        enterprise_code=code,
+        name=names[0],
+        aliases=names[1:],
+        kinds=("distributor",),
+        provisional=False,
+        active=True,
+        region="310100",
+        uscc=code,
+    )
+
+
+async def read(stage: Stage, account: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = await stage.get(f"/accounts/{account['id']}", PROVINCE)
+    return found
+
+
+@pytest.mark.parametrize("names", [(HOLDER,), ("旧名有限公司", HOLDER), (f"{HOLDER} ",)])
+async def test_a_holder_of_any_name_of_the_supplier_is_known(stage: Stage, names: tuple[str, ...]) -> None:
+    await stage.worker.deliver(registered(*names))
+    named = await stage.named()
+    assert (named["holder_known"], named["supplier_names"]) == (True, list(names))
+    assert named["waits_for"]["what"] == f"confirm or refuse the account of {SUPPLIER_CODE}"
+
+
+async def test_another_holder_is_told_to_who_names_and_who_confirms_and_may_be_confirmed(stage: Stage) -> None:
+    await stage.worker.deliver(registered("远山医药有限公司", "远山医药"))
+    named = await stage.named()
+    words = (
+        f"confirm or refuse the account of {SUPPLIER_CODE}; its holder {HOLDER} is none of the names that the supplier is"
+        " registered under: 远山医药有限公司, 远山医药"
+    )
+    assert (named["holder_known"], named["waits_for"]["what"]) == (False, words)
+    timeline = await stage.get(f"/accounts/{named['id']}/timeline", SUPPLIER)
+    assert timeline["next"] == [(await read(stage, named))["waits_for"]] == [named["waits_for"]]
+    path = f"/accounts/{named['id']}/confirmation"
+    confirmed = await stage.post(path, PROVINCE, **{"if-match": '"1"'})
+    assert (confirmed["state"], confirmed["holder_known"]) == ("confirmed", False)
+
+
+async def test_names_that_come_later_count_and_older_ones_do_not(stage: Stage) -> None:
+    named = await stage.named()
+    await stage.worker.deliver(registered("他人有限公司", code=OTHER_SUPPLIER_CODE))
+    assert (named["holder_known"], (await read(stage, named))["supplier_names"]) == (None, None)
+    await stage.worker.deliver(registered("远山医药有限公司", HOLDER), sequence=2)
+    await stage.worker.deliver(registered("远山医药有限公司"), sequence=1)
+    assert (await read(stage, named))["holder_known"] is True
+    await stage.worker.deliver(registered("远山医药有限公司"), sequence=3)
+    assert (await read(stage, named))["holder_known"] is False
