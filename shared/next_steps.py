@@ -67,6 +67,7 @@ class NextStep(BaseModel):
 
 PLATFORM = Actor(role=Role.PLATFORM)
 BANK = Actor(role=Role.BANK)
+OPERATOR = Actor(role=Role.OPERATOR)
 
 
 def hospital(code: str | None, name: str | None = None) -> Actor:

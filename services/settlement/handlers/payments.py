@@ -15,13 +15,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
-from services.settlement.errors import AnswerRefused, BankAway, PaymentNotFound, PaymentNotOpen
+from services.settlement.errors import AnswerRefused, BankAway, PaymentNotFound, PaymentNotOpen, RunChanged
 from services.settlement.gateways import Bank, ResultRow, read_results
 from services.settlement.handlers.runs import (
     ASK_BANK,
     LONGEST,
     SEND_RUN,
     check_content,
+    hold_back,
     parties_of_payment,
     promise_asking,
 )
@@ -67,8 +68,13 @@ async def send_run(bank_of: Callable[[], Bank], job: Job) -> dict[str, Any]:
     run_id, bank = UUID(job.params["run_id"]), bank_of()
     after = UUID(job.cursor.get("after", str(queries.FIRST)))
     while True:
-        async with job.step() as tx:
-            orders = await reserve(tx, run_id, after)
+        try:
+            async with job.step() as tx:
+                orders = await reserve(tx, run_id, after)
+        except RunChanged as refusal:
+            async with job.step() as tx:
+                await hold_back(tx, run_id, refusal.detail)
+            raise
         if not orders:
             break
         try:
@@ -95,6 +101,7 @@ async def reserve(tx: Tx, run_id: UUID, after: UUID) -> list[Payment]:
     waiting = await queries.payments_to_send(tx, run_id, after, ORDERS_A_CALL)
     if waiting:
         await check_content(tx, run_id)
+        await hold_back(tx, run_id, None)
     now = clock.now()
     fresh = [
         replace(payment, state=rules.SENDING, sent_at=now, version=1)

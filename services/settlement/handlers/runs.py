@@ -30,7 +30,7 @@ from shared import clock, deadlines, history, jobs
 from shared.db import Tx
 from shared.deadlines import Deadline
 from shared.errors import Fault, Said
-from shared.history import Parties
+from shared.history import BY_ITSELF, Parties
 from shared.identity import Caller
 
 SEND_RUN = "send_run"
@@ -229,6 +229,14 @@ async def check_content(tx: Tx, run_id: UUID) -> None:
             " database, so the bank is told nothing of them; `jicai audit` names them.",
             run_id=run_id,
         )
+
+
+async def hold_back(tx: Tx, run_id: UUID, why: str | None) -> None:
+    """Keeps why the bank is told nothing of an approved run, or with None that it is told again; each told once."""
+    region = await queries.hold_back(tx, run_id, clock.now() if why else None)
+    if region is not None:
+        action, detail = ("held_back", {"reason": why}) if why else ("let_go", {})
+        history.note(tx, BY_ITSELF, run_id, action, Parties(region=region), detail)
 
 
 async def _payments(tx: Tx, run_id: UUID, *, lock: bool = False) -> list[Payment]:

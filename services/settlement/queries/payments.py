@@ -12,10 +12,14 @@ from services.settlement.queries.scope import parties
 from services.settlement.rules.accounts import CONFIRMED, DETAILS
 from services.settlement.rules.payments import FAILED, PAID, PLANNED, SENDING, Payment
 from services.settlement.rules.sheets import REVIEWED, Paying
-from services.settlement.tables import accounts, payables, payments, recalled_lots, sheet_lines, sheets
+from services.settlement.tables import accounts, payables, payment_runs, payments, recalled_lots, sheet_lines, sheets
 from shared.db import Tx
 
 _APPROVED = sa.and_(payments.c.state == PLANNED, payments.c.approved_at.is_not(None))
+_IS_HELD_BACK = sa.and_(
+    _APPROVED, sa.exists().where(payment_runs.c.id == payments.c.run_id, payment_runs.c.held_back_at.is_not(None))
+)
+"""Whether its run is held back, within what the caller sees."""
 _PLANNED, _FAILED = payments.alias("planned"), payments.alias("failed")
 _DOUBTED = sa.and_(
     sa.exists().where(
@@ -53,6 +57,7 @@ _IS_BARRED = sa.and_(payments.c.state == PLANNED, payments.c.approved_at.is_(Non
 PAYING = (
     sa.select(
         sa.case(
+            (_IS_HELD_BACK, sa.literal(Paying.HELD_BACK.value)),
             (_APPROVED, sa.literal(Paying.APPROVED.value)),
             (_IS_BARRED, sa.literal(Paying.BARRED.value)),
             else_=payments.c.state,
@@ -91,6 +96,7 @@ _DUE_ON = sa.select(sheets.c.due_on).where(sheets.c.id == payments.c.sheet_id).s
 _ALL = sa.select(
     *(payments.c[field.name] for field in fields(Payment) if field.name in payments.c),
     _IS_BARRED.label("barred"),
+    _IS_HELD_BACK.label("held_back"),
     _SHEET_STATE,
     _DUE_ON,
 )

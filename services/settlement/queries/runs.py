@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -50,6 +51,10 @@ _ASK_AGAIN = (
     "UPDATE payment_runs SET asked_times = asked_times + 1 WHERE id = ANY($1::uuid[]) AND state = 'approved'"
     " RETURNING id, asked_times"
 )
+_HOLD_BACK = (
+    "UPDATE payment_runs SET held_back_at = $2 WHERE id = $1 AND (held_back_at IS NULL) = ($2::timestamptz IS NOT NULL)"
+    " RETURNING region"
+)
 _APPROVED = "SELECT detail ->> 'digest' FROM history WHERE about = $1 AND action = 'approved'"
 _LOCK = "SELECT id FROM payment_runs WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
 
@@ -90,6 +95,12 @@ async def finish_runs(tx: Tx, ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
     """
     await tx.sql(_LOCK, sorted(set(ids)))
     return [tuple(row) for row in await tx.sql(_FINISH, sorted(set(ids)))]
+
+
+async def hold_back(tx: Tx, run_id: UUID, since: datetime | None) -> str | None:
+    """Holds a run back, or with None lets it go; returns its region where that is new."""
+    found = await tx.sql(_HOLD_BACK, run_id, since)
+    return found[0]["region"] if found else None
 
 
 async def count_asking(tx: Tx, ids: Sequence[UUID]) -> list[tuple[UUID, int]]:

@@ -94,6 +94,8 @@ class Payment:
     """what the bank knows it by, from a result file or from the agency that booked it as made after all"""
     barred: bool = False
     """whether its run is open and cannot be approved; not kept in the payment's own row"""
+    held_back: bool = False
+    """whether its run is held back, for its payments are not those that were approved; not kept in the payment's own row"""
     sheet_state: str | None = None
     due_on: date | None = None
     """of the sheet; not kept in the payment's own row"""
@@ -250,5 +252,5 @@ def next_step(payment: Payment) -> NextStep | None:
 
 def _how_far(payment: Payment) -> Paying:
     if payment.state == PLANNED and payment.approved_at is not None:
-        return Paying.APPROVED
+        return Paying.HELD_BACK if payment.held_back else Paying.APPROVED
     return Paying.BARRED if payment.barred else Paying(payment.state)

@@ -48,6 +48,8 @@ class Run:
     """its payments that the bank has called paid after they had failed; not kept in the run's own row"""
     barred: bool = False
     """whether it is open and cannot be approved; not kept in the run's own row"""
+    held_back_at: datetime | None = None
+    """since when the bank is told nothing of it, for its payments are not those that were approved"""
 
 
 def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, reason: str | None = None) -> Run:
@@ -83,28 +85,27 @@ def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, r
 
 def next_step(run: Run) -> NextStep | None:
     """Whom a run waits for."""
-    by = day_over(run.due_on)
-    office = agency(run.region, run.agency_code)
+    who = agency(run.region, run.agency_code)
     match run.state:
         case "made" if run.barred:
-            return NextStep(who=office, what=PAYING[Paying.BARRED](run.region)[1], by=by)
+            what = PAYING[Paying.BARRED](run.region)[1]
         case "made":
             what = Said(
                 "another person than {made_by} approves or rejects the run of {count:#payment}",
                 made_by=run.made_by,
                 count=run.payment_count,
             )
-            return NextStep(who=office, what=what, by=by)
+        case "approved" if run.held_back_at is not None:
+            who, what = PAYING[Paying.HELD_BACK](run.region)
         case "approved":
-            what = Said("pay, and answer for each of {count:#payment}", count=run.payment_count)
-            return NextStep(who=BANK, what=what, by=by)
+            who, what = BANK, Said("pay, and answer for each of {count:#payment}", count=run.payment_count)
         case "done" if run.in_doubt:
             what = Said(
                 "find out with the bank whether {count:#payment} of the run were made, of which it has said both",
                 count=run.in_doubt,
             )
-            return NextStep(who=office, what=what, by=by)
         case "done" if run.failed:
             what = Said("see why {count:#payment} failed, and take the sheets into another run", count=run.failed)
-            return NextStep(who=office, what=what, by=by)
-    return None
+        case _:
+            return None
+    return NextStep(who=who, what=what, by=day_over(run.due_on))

@@ -15,6 +15,7 @@ from services.settlement.rules import accounts
 from shared.errors import Said
 from shared.next_steps import (
     BANK,
+    OPERATOR,
     PLATFORM,
     Actor,
     NextStep,
@@ -74,6 +75,8 @@ class Paying(StrEnum):
     """nobody can approve the run"""
     APPROVED = "approved"
     """it will be sent"""
+    HELD_BACK = "held_back"
+    """it was approved, and the payments of its run are not those that were"""
     SENDING = "sending"
     """the bank was asked"""
 
@@ -244,6 +247,13 @@ PAYING: Mapping[Paying, Callable[[str], tuple[Actor, Said]]] = {
         ),
     ),
     Paying.APPROVED: lambda _: (PLATFORM, Said("send the payment to the bank")),
+    Paying.HELD_BACK: lambda _: (
+        OPERATOR,
+        Said(
+            "put the payments of the run back as they were approved, which were changed in the database since, and find out how;"
+            " `jicai audit` names them, and the bank is told nothing of the run before"
+        ),
+    ),
     Paying.SENDING: lambda _: (BANK, bank_step(None).what),
 }
 """Whom a sheet or a payment in a run waits for."""

@@ -25,6 +25,7 @@ payment_runs = sa.Table(
     sa.Column("asked_times", sa.Integer, nullable=False, server_default="0"),
     sa.Column("job_id", sa.Uuid),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("held_back_at", sa.DateTime(timezone=True)),
     sa.CheckConstraint(one_of("state", STATES), name="state"),
     sa.CheckConstraint("(state = 'made') = (decided_by IS NULL)", name="decided"),
     sa.CheckConstraint(

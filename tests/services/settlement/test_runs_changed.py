@@ -1,6 +1,7 @@
 """Payment runs that somebody changes in the database: not approved, not sent, no file."""
 
 from collections.abc import Callable, Sequence
+from datetime import date, datetime
 
 import pytest
 
@@ -9,11 +10,27 @@ from services.settlement.handlers import payments as payment_handlers
 from services.settlement.handlers.runs import LONGEST
 from services.settlement.rules.payments import BankAnswer, Payment
 from shared import clock
+from shared.next_steps import day_over
 from tests.house import WorkerInHand
 
 from .conftest import AGENCY_A, AGENCY_B, OTHER_SUPPLIER_CODE, Stage, delivery, line, with_bank
 
 TAMPERED = ("account_number = '6222000000000000000'", "amount_yuan = amount_yuan + 1000")
+
+
+async def waits_for_who_puts_it_back(stage: Stage, run_id: str) -> None:
+    """The run, its sheets and its payments name who must act and by when, in lists too, and the run tells why and since when."""
+    run = await stage.get(f"/payment-runs/{run_id}")
+    step = run["waits_for"]
+    assert step["who"]["role"] == "operator"
+    assert step["what"].startswith("put the payments of the run back as they were approved")
+    (sheet,), (payment,) = [(await stage.get(path))["items"] for path in ("/sheets", "/payments")]
+    assert datetime.fromisoformat(step["by"]) == day_over(date.fromisoformat(sheet["due_on"]))
+    (listed,) = (await stage.get("/payment-runs"))["items"]
+    assert [one["waits_for"] for one in (listed, sheet, payment)] == [step] * 3
+    timeline = await stage.get(f"/payment-runs/{run_id}/timeline")
+    assert timeline["next"] == [step]
+    assert [deed["action"] for deed in timeline["deeds"]] == ["made", "approved", "held_back"]
 
 
 @pytest.mark.parametrize("change", [*TAMPERED, "institution_code = 'H33010299999'"])
@@ -28,11 +45,15 @@ async def test_a_run_that_is_not_what_was_approved_is_not_sent_and_has_no_file(
         await stage.worker.do_jobs()
         assert not stage.bank.calls
         assert await owner.fetchval("SELECT state FROM payments") == "planned"
+        await waits_for_who_puts_it_back(stage, run["id"])
         await owner.execute(back, *was)
         stage.drive(clock.now() + LONGEST)
         await stage.worker.meet_deadlines()
         await stage.worker.do_jobs()
         assert await owner.fetchval("SELECT state FROM payments") == "paid"
+        timeline = await stage.get(f"/payment-runs/{run['id']}/timeline")
+        assert [deed["action"] for deed in timeline["deeds"][2:]] == ["held_back", "let_go", "done"]
+        assert timeline["next"] == []
         await owner.execute(f"UPDATE payments SET {change}")
         path = f"/payment-runs/{run['id']}/payment-file"
         answer = await stage.client.get(path, headers=stage.caller(*AGENCY_A))
