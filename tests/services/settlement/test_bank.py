@@ -170,7 +170,7 @@ async def test_reserving_and_recording_cost_the_same_statements_for_any_number(s
         orders = await reserve(tx, UUID(run["id"]), queries.FIRST)
         await tx.flush()
         assert len(orders) == count
-        assert tx.statements == 6
+        assert tx.statements == 7
     async with stage.worker.database.transaction() as tx:
         answers = [BankAnswer(order.id, Verdict.PAID) for order in orders]
         await handlers.record_answers(tx, jobs.Caller("a", frozenset(), "000000", "b"), answers)
