@@ -33,7 +33,7 @@ async def register_enterprises(
         except ServiceError as refusal:
             codes.append(refusal)
     present = await enterprises_by_code(tx, [code for code in codes if isinstance(code, str)])
-    owners = await owners_of(tx, [command.name for command in commands])
+    owners, unknown = await owners_of(tx, [command.name for command in commands])
     made: dict[UUID, Enterprise] = {}
     changed: dict[UUID, Enterprise] = {}
     outcomes: list[Enterprise | ServiceError] = []
@@ -43,7 +43,7 @@ async def register_enterprises(
             continue
         before = present.get(code)
         try:
-            _check_name(tx, owners, before, command, code)
+            _check_name(tx, owners, unknown, before, command, code)
         except NameTaken as refusal:
             outcomes.append(refusal)
             continue
@@ -52,10 +52,10 @@ async def register_enterprises(
         if after is before:
             continue
         present[code] = present[after.code] = after
-        if not after.provisional:
-            owners.setdefault(normal_name(after.name), after.code)
+        (unknown if after.provisional else owners).setdefault(normal_name(after.name), after.code)
         (made if before is None or after.id in made else changed)[after.id] = after
-        _say(tx, caller, before, after, "registered" if before is None else "changed", command.region)
+        action, reason = ("registered", None) if before is None else ("changed", command.override_reason)
+        _say(tx, caller, before, after, action, command.region, reason)
     tx.add(enterprises, *(_row(enterprise) for enterprise in made.values()))
     await tx.change(enterprises, [_row(enterprise) for enterprise in changed.values()])
     return outcomes
@@ -111,19 +111,28 @@ def _foreign(tx: Tx, command: RegisterEnterprise) -> Fault:
 
 
 def _check_name(
-    tx: Tx, owners: Mapping[str, str], before: Enterprise | None, command: RegisterEnterprise, code: str
+    tx: Tx,
+    owners: Mapping[str, str],
+    unknown: Mapping[str, str],
+    before: Enterprise | None,
+    command: RegisterEnterprise,
+    code: str,
 ) -> None:
     """Nobody calls itself as another is called, and who is known by its name alone is not who has that name already. That
-    two enterprises of one name have a USCC each, the authority knows; in whatever is taken over, the operator."""
+    two enterprises of one name have a USCC each, the authority says with a reason, also of one whose USCC is not known yet: it
+    may be the same, and two are never made one again. In whatever is taken over, the operator knows."""
     key = normal_name(command.name)
-    owner = owners.get(key)
-    knows = tx.scope.reach == "all" or (tx.scope.reach == "region" and command.uscc is not None)
-    if owner in {None, code} or knows or (before is not None and key in name_keys(before)):
+    second = tx.scope.reach == "region" and command.uscc is not None
+    owner = owners.get(key) or (unknown.get(key) if second else None)
+    if owner in {None, code} or tx.scope.reach == "all" or (before is not None and key in name_keys(before)):
         return
-    rule = Said("it is the name of {owner}", owner=owner)
-    fault = Fault(
-        "/name", command.name, rule, Said("a name of its own; for that enterprise, its code {owner}", owner=owner)
-    )
+    if second and command.override_reason:
+        return
+    allowed = Said("a name of its own; for that enterprise, its code {owner}", owner=owner)
+    if second:
+        sentence = "{allowed}, with its USCC confirmed if that is it; or, in {reason_field}, why another enterprise has this name"
+        allowed = Said(sentence, allowed=allowed, reason_field="override_reason")
+    fault = Fault("/name", command.name, Said("it is the name of {owner}", owner=owner), allowed)
     raise NameTaken("{name!j} is the name of {owner}.", faults=[fault], name=command.name, owner=owner)
 
 
@@ -147,10 +156,20 @@ def _row(enterprise: Enterprise) -> dict[str, object]:
     return {**as_row(enterprise), "name_keys": name_keys(enterprise)}
 
 
-def _say(tx: Tx, caller: Caller, before: Enterprise | None, after: Enterprise, action: str, region: str) -> None:
+def _say(
+    tx: Tx,
+    caller: Caller,
+    before: Enterprise | None,
+    after: Enterprise,
+    action: str,
+    region: str,
+    reason: str | None = None,
+) -> None:
+    """`reason`: what was said of a name that another has, where the enterprise does not keep it."""
     moved = history.changes(before, after, "code", "uscc", "name", "aliases", "kinds", "provisional", "override_reason")
     parties = Parties(supplier_code=after.code, third_code=after.uscc, region=region)
-    history.note(tx, caller, after.id, action, parties, {"changes": moved})
+    detail: dict[str, object] = {"changes": moved, **({"reason": reason} if reason else {})}
+    history.note(tx, caller, after.id, action, parties, detail)
     outbox.record(tx, fact_of(after), after.version)
 
 

@@ -79,11 +79,13 @@ async def directory(tx: Tx, codes: Collection[str | None], names: Collection[str
     return Directory(await tx.all(Party, _PARTIES, codes=wanted, names=keys))
 
 
-async def owners_of(tx: Tx, names: Collection[str]) -> dict[str, str]:
-    """By the normal form of a name: the code of the enterprise of this official name whose USCC is known."""
+async def owners_of(tx: Tx, names: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """By the normal form of a name: the code of the enterprise of this official name whose USCC is known, and that of the
+    one whose USCC is not."""
     keys = sorted({normal_name(name) for name in names})
     found = await tx.all(Party, _PARTIES, codes=[], names=keys)
-    return {normal_name(one.name): one.code for one in found if not one.provisional}
+    known, unknown = ([one for one in found if one.provisional is provisional] for provisional in (False, True))
+    return {normal_name(one.name): one.code for one in known}, {normal_name(one.name): one.code for one in unknown}
 
 
 async def enterprises_by_code(tx: Tx, codes: Collection[str]) -> dict[str, Enterprise]:

@@ -86,7 +86,9 @@ async def test_nobody_calls_itself_as_another_enterprise_is_called(desk: Desk) -
         assert (fault["pointer"], fault["rule"]) == ("/name", f"it is the name of {MAKER_CODE}")
         assert (await desk.post(DISTRIBUTOR, "/enterprises", {**own, "name": "远山医药有限公司"})).status_code == 201
     assert (await desk.post(MAKER, "/enterprises", {**makes, "kinds": ["agent"]})).status_code == 201
-    by_authority = await desk.post(AUTHORITY, "/enterprises", {**own, "region": "330000"})
+    by_authority = await desk.post(
+        AUTHORITY, "/enterprises", {**own, "region": "330000", "override_reason": "同名两家"}
+    )
     assert (by_authority.status_code, by_authority.json()["aliases"]) == (201, [own["name"]])
     assert (await desk.post(DISTRIBUTOR, "/enterprises", own)).json() == by_authority.json()
 
@@ -95,7 +97,8 @@ async def test_no_provisional_enterprise_is_registered_under_the_name_of_a_known
     namesake = {"name": MAKES["name"], "kinds": ["manufacturer"], "region": "330000"}
     early = await desk.post(AUTHORITY, "/enterprises", namesake)
     assert early.status_code == 201
-    items = [{**MAKES, "region": "330000"}, {**namesake, "kinds": ["agent"]}]
+    reason = {"override_reason": "同名两家"}
+    items = [{**MAKES, "region": "330000", **reason}, {**namesake, "kinds": ["agent"]}]
     answer = (await desk.post(AUTHORITY, "/enterprises/bulk", items)).json()
     assert [item["status"] for item in answer["items"]] == [201, 201], "what is known from before stays what it is"
     items = [
@@ -106,6 +109,40 @@ async def test_no_provisional_enterprise_is_registered_under_the_name_of_a_known
     answer = (await desk.post(AUTHORITY, "/enterprises/bulk", items)).json()
     assert [item["status"] for item in answer["items"]] == [201, 409, 201]
     assert answer["items"][1]["problem"]["errors"][0]["rule"] == f"it is the name of {DISTRIBUTOR_CODE}"
+
+
+async def test_the_authority_registers_a_second_enterprise_of_one_name_only_with_a_reason(desk: Desk) -> None:
+    await desk.post(MAKER, "/enterprises", MAKES)
+    second = {**MAKES, "uscc": DISTRIBUTOR_CODE, "region": "330000"}
+    refused = await desk.post(AUTHORITY, "/enterprises", second)
+    assert (refused.status_code, refused.json()["code"]) == (409, "name_taken")
+    (fault,) = refused.json()["errors"]
+    assert (fault["pointer"], fault["rule"]) == ("/name", f"it is the name of {MAKER_CODE}")
+    assert fault["allowed"].endswith("or, in override_reason, why another enterprise has this name")
+    made = await desk.post(AUTHORITY, "/enterprises", {**second, "override_reason": "同名两家"})
+    assert (made.status_code, made.json()["override_reason"]) == (201, "同名两家")
+    again = await desk.post(AUTHORITY, "/enterprises", second)
+    assert (again.status_code, again.json()) == (201, made.json()), "what is known needs no reason again"
+
+
+async def test_the_authority_is_told_of_one_whose_uscc_is_not_known_before_it_registers_another(desk: Desk) -> None:
+    waiting = (await desk.post(AUTHORITY, "/enterprises", {**MAKES, "uscc": None, "region": "330000"})).json()
+    second = {**MAKES, "region": "330000"}
+    refused = await desk.post(AUTHORITY, "/enterprises", second)
+    assert refused.json()["errors"][0]["rule"] == f"it is the name of {waiting['code']}"
+    assert (await desk.post(AUTHORITY, f"/enterprises/{waiting['id']}/uscc", {"uscc": MAKER_CODE})).status_code == 200
+    assert (await desk.post(AUTHORITY, "/enterprises", second)).json()["id"] == waiting["id"]
+
+
+async def test_why_a_known_enterprise_takes_the_name_of_another_stands_in_its_timeline(desk: Desk) -> None:
+    await desk.post(MAKER, "/enterprises", MAKES)
+    other = {"uscc": DISTRIBUTOR_CODE, "name": "远山医药有限公司", "kinds": ["distributor"], "region": "330000"}
+    made = (await desk.post(AUTHORITY, "/enterprises", other)).json()
+    renamed = {**other, "name": MAKES["name"]}
+    assert (await desk.post(AUTHORITY, "/enterprises", renamed)).status_code == 409
+    assert (await desk.post(AUTHORITY, "/enterprises", {**renamed, "override_reason": "更名"})).status_code == 201
+    deeds = (await desk.get(AUTHORITY, f"/enterprises/{made['id']}/timeline")).json()["deeds"]
+    assert (deeds[-1]["action"], deeds[-1]["detail"]["reason"]) == ("changed", "更名")
 
 
 async def test_a_sheet_of_enterprises_names_the_row_that_takes_the_name_of_another(
