@@ -102,7 +102,13 @@ async def test_a_maker_is_named_by_code_or_by_a_name_that_exactly_one_enterprise
     assert refused["errors"][0]["pointer"] == "/manufacturer_name"
     made = await desk.post(AUTHORITY, "/products", {**by_name, "manufacturer_name": "青禾制药有限公司"})
     assert made.json()["manufacturer_code"] == MAKER_CODE
-    twin = {"uscc": TWIN_CODE, "name": "青禾制药有限公司", "kinds": ["manufacturer"], "region": "330000"}
+    twin = {
+        "uscc": TWIN_CODE,
+        "name": "青禾制药有限公司",
+        "kinds": ["manufacturer"],
+        "region": "330000",
+        "override_reason": "同名两家",
+    }
     assert (await desk.post(AUTHORITY, "/enterprises", twin)).status_code == 201
     again = (await desk.post(AUTHORITY, "/products", {**by_name, "manufacturer_name": "青禾制药有限公司"})).json()
     assert again["errors"][0]["rule"] == "2 enterprises have this name"
