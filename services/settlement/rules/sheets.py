@@ -186,10 +186,10 @@ def next_step(sheet: Sheet) -> NextStep | None:
         case "issued" | "disputed":
             who = hospital(sheet.institution_code, sheet.institution_name)
             what = Said("confirm the sheet of {count:#line}, or dispute lines of it", count=sheet.line_count)
-            if sheet.return_reason:
-                what = Said("{what}; the agency sent it back: {reason}", what=what, reason=sheet.return_reason)
             if sheet.confirm_by > sheet.due_on:
                 what = Said("{what}; money of it is due on {due_on} all the same", what=what, due_on=sheet.due_on)
+            if sheet.return_reason:
+                what = Said("{what}; the agency sent it back: {reason}", what=what, reason=sheet.return_reason)
             return NextStep(who=who, what=what, by=day_over(sheet.confirm_by))
         case "confirmed":
             what = Said("review the sheet, or send it back")
