@@ -15,7 +15,7 @@ from shared.errors import number_of
 async def settle(cast: Cast, teller: Teller) -> str:
     """Pays the month; returns the code of the refusal of the person who would approve her own run."""
     teller.heading("3 · The month is paid")
-    await _accounts(cast, teller)
+    await name_accounts(cast, teller)
     await teller.on(clock.start_of_day(clock.next_month(clock.local_date(teller.now))) + timedelta(hours=9))
     await cast.visitor.until_quiet()
     sheets = (await cast.hospital.get("settlement/sheets", state="issued"))["items"]
@@ -46,7 +46,7 @@ async def settle(cast: Cast, teller: Teller) -> str:
     return refusal
 
 
-async def _accounts(cast: Cast, teller: Teller) -> None:
+async def name_accounts(cast: Cast, teller: Teller) -> None:
     """Each distributor says where it is paid, and the agency looks at it."""
     region = cast.sample.parties["agency"].region
     for dealer, key in ((cast.dealer_a, "dealer_a"), (cast.dealer_b, "dealer_b")):

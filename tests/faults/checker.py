@@ -3,21 +3,24 @@
 Invariant: every count is of rows that contradict each other, so zero is the only right answer, whatever was played.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
 
 from deploy import chain
 from deploy.chain import SERVICES, Chain
+from deploy.differences import differences
+from deploy.money import disagreements
 from deploy.services import load
 from shared import audit
 from shared.db import Database
 from shared.events import topic_of
 from shared.policy import Policy
 from tests.faults.books import Books
-from tests.faults.load import Answered
+from tests.faults.client import Answered
 
 OUTBOX = "said"
 TOPICS = "(SELECT DISTINCT ON (event_id) * FROM stood ORDER BY event_id, place) AS first"
@@ -82,6 +85,8 @@ THERE = {
     "shipments": ("orders", "SELECT id FROM shipments"),
     "accepted": ("orders", "SELECT id FROM shipment_lines WHERE quantity_accepted > 0"),
     "captured": ("traceability", "SELECT id FROM documents"),
+    "sheets": ("settlement", "SELECT id FROM sheets WHERE state IN ('confirmed', 'reviewed', 'in_run', 'paid')"),
+    "runs": ("settlement", "SELECT id FROM payment_runs WHERE state IN ('approved', 'done')"),
 }
 GONE = "SELECT count(*) FROM (SELECT unnest($1::uuid[]) EXCEPT {there}) AS gone"
 # The things whose version counts their events.
@@ -97,11 +102,21 @@ SELECT count(*) FROM {table}
 LEFT JOIN (SELECT subject, max(sequence) AS newest FROM outbox GROUP BY subject) AS said ON subject = id::text
 WHERE version <> coalesce(newest, 0)
 """
+# What settlement has paid, and how often each payable was for one sheet, what came back taken off.
+BOOKED = "SELECT id::text AS payment, amount_yuan AS yuan FROM payments WHERE state = 'paid'"
+PAID_SUM = "SELECT coalesce(sum(paid_yuan), 0) FROM payables"
+PAID_AGAIN = """
+SELECT count(*) FROM (
+  SELECT FROM transfers WHERE kind IN ('paid', 'bounced') GROUP BY payable_id, sheet_id
+  HAVING sum(CASE kind WHEN 'paid' THEN 1 ELSE -1 END) > 1
+) AS again
+"""
 DEADLINES = "SELECT kind, about FROM deadlines"
 ALERTS = "SELECT kind, about_id FROM alerts WHERE state = 'open'"
 # What somebody must be told of in time: lines without an answer, without all their goods, their codes, their money.
 PENDING = "SELECT DISTINCT order_id::text, distributor_code AS dealer FROM order_lines WHERE state = 'pending'"
 UNDELIVERED = "SELECT id::text FROM order_lines WHERE state = 'confirmed'"
+UNCONFIRMED = "SELECT id::text FROM sheets WHERE state = 'issued'"
 SHORT = "SELECT id::text, shipment_line_id::text AS line FROM payables WHERE codes_required AND quantity_released < quantity"
 OWED = "SELECT id::text, shipment_line_id::text AS line FROM payables WHERE paid_yuan < amount_yuan"
 
@@ -125,10 +140,14 @@ class Findings:
     done_again: int = 0
     done_and_not_marked: int = 0
     effects_doubled: int = 0
+    paid_again: int = 0
     gaps_in_outbox: int = 0
     steps_back_on_topic: int = 0
     applied_out_of_order: int = 0
     amounts_that_differ: int = 0
+    paid_otherwise: int = 0
+    paid_sum: str = "0"
+    told_otherwise: int = 0
     ledger_unbalanced: int = 0
     history_broken: int = 0
     ledger_sum: str = "0"
@@ -137,7 +156,7 @@ class Findings:
         *("unsent", "not_on_topic", "not_applied", "marked_and_not_done", "dead_letters", "lines_without_payable"),
         *("lines_without_receipt", "answered_and_gone", "never_taken", "last_not_recorded", "deadlines_lost"),
     )
-    DOUBLED = ("applied_from_nowhere", "done_again", "done_and_not_marked", "effects_doubled")
+    DOUBLED = ("applied_from_nowhere", "done_again", "done_and_not_marked", "effects_doubled", "paid_again")
     DISORDER = ("gaps_in_outbox", "steps_back_on_topic", "applied_out_of_order")
 
     def sum(self, names: Iterable[str]) -> int:
@@ -196,7 +215,22 @@ async def check(url_of: Callable[[str], str], books: Books, answered: Answered) 
     found.last_not_recorded = await untold(url_of)
     found.deadlines_lost = await _deadlines_lost(url_of)
     found.history_broken = await _history_broken(url_of)
+    await check_money(found, url_of, answered.bank)
+    found.told_otherwise = len(await differences(url_of))
     return found
+
+
+async def check_money(found: Findings, url_of: Callable[[str], str], bank: Mapping[str, Decimal]) -> None:
+    """Adds what the bank's book (yuan of each payment), settlement's payments, payables and ledger do not agree on."""
+    settlement = await asyncpg.connect(url_of("settlement"))
+    try:
+        booked = {row["payment"]: row["yuan"] for row in await settlement.fetch(BOOKED)}
+        made = {payment: yuan for payment, yuan in bank.items() if yuan}
+        found.paid_otherwise = len(dict(booked.items() ^ made.items())) + len(await disagreements(settlement))
+        found.paid_sum = str(await settlement.fetchval(PAID_SUM) - sum(made.values()))
+        found.paid_again = await settlement.fetchval(PAID_AGAIN)
+    finally:
+        await settlement.close()
 
 
 async def gone(url_of: Callable[[str], str], answered: Answered) -> int:
@@ -240,6 +274,7 @@ async def _deadlines_lost(url_of: Callable[[str], str]) -> int:
         raised = {(row["kind"], row["about_id"]) for row in await alerts.fetch(ALERTS)}
         pending = await orders.fetch(PENDING)
         undelivered = await orders.fetch(UNDELIVERED)
+        unconfirmed = await settlement.fetch(UNCONFIRMED)
         short = await settlement.fetch(SHORT)
         owed = await settlement.fetch(OWED)
     finally:
@@ -248,6 +283,7 @@ async def _deadlines_lost(url_of: Callable[[str], str]) -> int:
     promised = [
         *(("order_unconfirmed", row["order_id"], f"{row['order_id']}:{row['dealer']}") for row in pending),
         *(("delivery_overdue", row["id"], row["id"]) for row in undelivered),
+        *(("sheet_unconfirmed", row["id"], row["id"]) for row in unconfirmed),
         *(("coverage_short", row["line"], row["id"]) for row in short),
         *(("payment_overdue", row["line"], row["id"]) for row in owed),
     ]

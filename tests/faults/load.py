@@ -1,31 +1,24 @@
 """The load: orders placed, confirmed, shipped, accepted and captured over HTTP, by hospitals that do not give up.
 
-Invariant: whatever a client does not know the end of, it sends again under the same key and the same numbers, as a
-hospital's system would; what it was answered is written down, so that a lost answer can be told from a lost order.
+Invariant: every batch that was begun is played to its end.
 """
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 from typing import Any, Protocol
 
-import httpx
-
 from deploy.story.cast import Cast, assemble, load
 from deploy.story.market import open_market
+from deploy.story.money import name_accounts
 from deploy.story.teller import Teller
-from deploy.visitor import Person, Refused, Visitor
+from deploy.visitor import Person, Visitor
 from shared import clock
+from tests.faults.client import Answered, Client, NeverTaken
 
 MARKET_OPENED_DAYS_AGO = 60
-GIVES_UP_SECONDS = 600
-"""What is not taken for so long never will be."""
-LONGEST_PAUSE_SECONDS = 1.0
-PASSING_STATUS = {429, 500, 502, 503, 504}
-PASSING_CODES = {"busy", "still_running", "receipt_not_known_yet", "receipt_not_found"}
 UNANSWERED_EVERY = 20
 """Of so many orders one is never confirmed, so that there is a deadline to keep."""
 UNCAPTURED_EVERY = 10
@@ -35,24 +28,6 @@ SLOWLY_ORDERS = 5
 WAITS_SECONDS = 0.2
 HOSPITALS = 4
 HOSPITAL_CODE = "H33010290{:03d}"
-
-
-class NeverTaken(AssertionError):
-    """The platform refused what it may not refuse, or never answered."""
-
-
-@dataclass(slots=True)
-class Answered:
-    """What the platform has said yes to, and how long each call waited: from its first try to its answer."""
-
-    orders: set[str] = field(default_factory=set)
-    confirmed: set[str] = field(default_factory=set)
-    shipments: set[str] = field(default_factory=set)
-    accepted: set[str] = field(default_factory=set)
-    captured: set[str] = field(default_factory=set)
-    never_taken: list[str] = field(default_factory=list)
-    calls: list[tuple[float, float]] = field(default_factory=list)
-    retries: int = 0
 
 
 class Pace(Protocol):
@@ -75,9 +50,14 @@ class Load:
     cast: Cast
     orders_per_call: int
     pace: Pace
-    answered: Answered = field(default_factory=Answered)
+    client: Client = field(default_factory=Client)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _serials: "count[int]" = field(default_factory=lambda: count(1))
+
+    @property
+    def answered(self) -> Answered:
+        """What was said yes to."""
+        return self.client.answered
 
     @property
     def operator(self) -> Person:
@@ -149,54 +129,15 @@ class Load:
         }
 
     async def _bulk(self, path: str, commands: list[Any]) -> list[Any]:
-        return [one["item"] for one in await self._items(path, commands, lambda left: left)]
+        return await self.client.items(self.operator, path, commands)
 
     async def _capture(self, bills: list[Any]) -> list[Any]:
-        taken = await self._items("traceability/documents", bills, lambda left: {"documents": left})
-        return [one["item"] for one in taken]
-
-    async def _items(self, path: str, commands: list[Any], body: Callable[[list[Any]], Any]) -> list[Any]:
-        """One answer for each; items that are refused for a passing reason are sent again, in a call of their own."""
-        done: dict[int, Any] = {}
-        until = clock.elapsed() + GIVES_UP_SECONDS
-        while clock.elapsed() < until:
-            left = [place for place in range(len(commands)) if place not in done]
-            if not left:
-                return [done[place] for place in range(len(commands))]
-            answer = await self._call(path, body([commands[place] for place in left]))
-            for place, item in zip(left, answer["items"], strict=True):
-                problem = item.get("problem")
-                if problem is None:
-                    done[place] = item
-                elif problem["code"] not in PASSING_CODES:
-                    raise NeverTaken(f"{path}: {problem}")
-            await asyncio.sleep(0.2 if len(done) < len(commands) else 0)
-        raise NeverTaken(f"{path}: {len(commands) - len(done)} items were never taken")
-
-    async def _call(self, path: str, body: Any) -> Any:
-        """One call under one key, until it is answered."""
-        key = f"{random.getrandbits(64):016x}"
-        began = clock.wall_seconds()
-        for attempt in count():
-            if clock.wall_seconds() > began + GIVES_UP_SECONDS:
-                break
-            try:
-                answer = await self.operator.post(path, body, key=key)
-            except Refused as refusal:
-                if refusal.status not in PASSING_STATUS and refusal.code not in PASSING_CODES:
-                    raise NeverTaken(str(refusal)) from refusal
-            except httpx.TransportError:
-                pass
-            else:
-                self.answered.calls.append((began, clock.wall_seconds()))
-                return answer
-            self.answered.retries += 1
-            await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1))
-        raise NeverTaken(f"{path} was never answered")
+        return await self.client.items(self.operator, "traceability/documents", bills, lambda left: {"documents": left})
 
 
 async def market(visitor: Visitor) -> Cast:
-    """Opens the market of the story some weeks ago, with more hospitals, then gives the platform the real time."""
+    """Opens the market of the story some weeks ago, with more hospitals and with accounts to pay to, then gives the platform
+    the real time."""
     cast = assemble(load(), visitor)
     began = clock.start_of_day(clock.today() - timedelta(days=MARKET_OPENED_DAYS_AGO)) + timedelta(hours=9)
     teller = Teller(visitor, began)
@@ -205,6 +146,7 @@ async def market(visitor: Visitor) -> Cast:
     codes = [HOSPITAL_CODE.format(place) for place in range(HOSPITALS)]
     hospitals = [{"code": code, "name": f"青禾市第{place}院区"} for place, code in enumerate(codes, 2)]
     await cast.authority.post("listing/institutions/bulk", hospitals)
+    await name_accounts(cast, teller)
     await visitor.release_clock()
     await visitor.until_quiet()
     return cast

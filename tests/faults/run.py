@@ -29,8 +29,10 @@ from shared.migrations import ROOT
 from tests.faults import checker
 from tests.faults.books import Books, opened
 from tests.faults.checker import Findings
+from tests.faults.client import Answered
 from tests.faults.faults import Trouble, kinds
-from tests.faults.load import Answered, Load, market
+from tests.faults.load import Load, market
+from tests.faults.office import Office
 from tests.faults.progress import Progress
 from tests.faults.stand import ASKED, Happened, Points, Stand, standing
 
@@ -75,6 +77,7 @@ async def play(stand: Stand, wanted: int, seed: int) -> tuple[Findings, dict[str
             stop = asyncio.Event()
             async with asyncio.TaskGroup() as together:
                 together.create_task(load.play(stop))
+                together.create_task(Office(stand, cast, load.client, progress).play(stop))
                 trouble = Trouble(stand, BROKER_STOPPED_SECONDS[small], wanted <= TINY)
                 for _ in range(rounds):
                     await _make_trouble(trouble, progress, stop)
@@ -205,6 +208,10 @@ async def _figures(stand: Stand, books: Books, found: Findings, answered: Answer
         "events": await books.events(),
         "orders": len(answered.orders),
         "accepted_lines": len(answered.accepted),
+        "sheets": len(answered.sheets),
+        "payments": len(answered.bank),
+        "payments_made": sum(map(bool, answered.bank.values())),
+        "paid_yuan": str(sum(answered.bank.values())),
         "load_average": [round(one, 1) for one in os.getloadavg()],
         "faults": dict(sorted(Counter(one.kind for one in stand.happened).items())),
         "never_came": never_came(stand),

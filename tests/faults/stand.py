@@ -37,7 +37,7 @@ SESSION_SECONDS = 6
 PATIENCE_SECONDS = 120
 CRASHED = (crash.STATUS, -signal.SIGKILL)
 TODAY = "tests.faults.witness"
-ASKED = ("orders-api", "traceability-api")
+ASKED = ("orders-api", "settlement-api", "traceability-api")
 """The APIs that the load calls."""
 TRADING = ("orders", "settlement", "traceability", "alerts")
 """The services whose workers have something to relay or to consume while trade goes on."""
@@ -94,7 +94,12 @@ class Quick(Embedded):
         """As they are told, without the file of the clock."""
         told = super().variables(service)
         kept = {name: value for name, value in told.items() if not name.endswith("_CLOCK_FILE")}
-        return {**kept, f"{service.upper()}_KAFKA_SESSION_SECONDS": str(SESSION_SECONDS)}
+        bank = {"SETTLEMENT_BANK_FOLDER": str(_bank_folder(self.data_dir))}
+        return {**kept, **bank, f"{service.upper()}_KAFKA_SESSION_SECONDS": str(SESSION_SECONDS)}
+
+
+def _bank_folder(data_dir: Path) -> Path:
+    return data_dir / "bank"
 
 
 @dataclass(slots=True)
@@ -120,6 +125,11 @@ class Stand:
     def url_of(self, service: str) -> str:
         """The owner's URL of a service's database."""
         return self.postgres.url(database_name(service))
+
+    @property
+    def bank_folder(self) -> Path:
+        """Where settlement's worker writes its payment files."""
+        return _bank_folder(self.data_dir)
 
     @asynccontextmanager
     async def connected(self, service: str) -> AsyncIterator[asyncpg.Connection]:

@@ -25,7 +25,7 @@ from tests.deploy.test_chain import PAYABLE, put
 from tests.echo import echo, faults, source
 from tests.faults.books import Books, opened
 from tests.faults.checker import SERVICES, THERE, Findings, check, check_chain, check_path, gone, unkept, untold
-from tests.faults.load import Answered
+from tests.faults.client import Answered
 from tests.faults.witness import make_table, witnessed
 from tests.house import House, WorkerInHand
 from tests.path import said
