@@ -3,7 +3,7 @@
 What two of them say of the same things is read side by side in the order of its keys, so that no sum of rows is too many.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,7 @@ from shared.values import frozen
 class Chain:
     """What does not agree, in both directions; all empty or zero: the platform lost and doubled nothing.
 
+    `gaps`, `unsent`, `dead`: how many each service has by itself, those that have any.
     `paid_untold`: payables of which orders does not know what settlement paid; `told_unpaid`: paid in orders alone.
     `ledger_sum`: yuan that stand on the accounts of the ledger otherwise than payables say.
     """
@@ -32,9 +33,9 @@ class Chain:
     told_unpaid: int
     ledger_sum: Decimal
     unbalanced: int
-    gaps: int
-    unsent: int
-    dead: int
+    gaps: Mapping[str, int]
+    unsent: Mapping[str, int]
+    dead: Mapping[str, int]
 
     @property
     def whole(self) -> bool:
@@ -43,9 +44,13 @@ class Chain:
 
     @property
     def faults(self) -> list[str]:
-        """In sentences: what two services do not say the same of, and what the ledger does not."""
+        """In sentences: what each service has by itself, what two do not say the same of, and what the ledger does not."""
+        own = {said: getattr(self, name) for name, (_, said) in OF_EACH.items()}
         counts = {name: getattr(self, name) for name in FAULTS}
-        return [f"{FAULTS[name]}: {count}" for name, count in counts.items() if count]
+        return [
+            *(f"{service}: {said}: {count}" for said, each in own.items() for service, count in each.items()),
+            *(f"{FAULTS[name]}: {count}" for name, count in counts.items() if count),
+        ]
 
 
 FAULTS = {
@@ -143,9 +148,8 @@ async def inspect(url_of: Callable[[str], str]) -> Chain:
         async for paid, told in side_by_side(settlement, PAID, orders, TOLD):
             found["paid_untold"] += bool(paid) and paid != told
             found["told_unpaid"] += not paid
-        for each in databases.values():
-            for name, (asked, _) in OF_EACH.items():
-                found[name] += await each.fetchval(asked)
+        for name, (asked, _) in OF_EACH.items():
+            found[name] = {service: n for service, each in databases.items() if (n := await each.fetchval(asked))}
         found["unbalanced"] = await settlement.fetchval(UNBALANCED)
         found["ledger_sum"] = await settlement.fetchval(LEDGER_SUM)
         return Chain(**found)

@@ -81,11 +81,9 @@ async def _audit(urls: Mapping[str, str], outside: Mapping[str, Sequence[Head]])
             try:
                 finding = await history_audit.check(database)
                 other = await differs(database, outside.get(service, ()))
-                counts = {said: await database.pool.fetchval(asked) for asked, said in chain.OF_EACH.values()}
             finally:
                 await database.close()
         faults += [f"{service}: {fault}" for fault in (finding.broken, finding.cut, other) if fault]
-        faults += [f"{service}: {said}: {count}" for said, count in counts.items() if count]
         table.add_row(service, str(finding.rows), str(finding.heads), "whole" if finding.whole else "not whole")
     faults += await without_deeds(urls.__getitem__)
     links = await chain.inspect(urls.__getitem__)

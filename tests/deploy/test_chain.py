@@ -33,6 +33,9 @@ INSERT INTO transfers (payable_id, step, kind, debit_account, credit_account, am
   distributor_code, region)
 VALUES ($1, 1, 'opened_released', 'goods_accepted', 'claim_released', $2, now(), 'H', 'D', '330100')
 """
+RECORDED = """
+INSERT INTO outbox (event_id, type, subject, sequence, payload) VALUES ($1, 'x.done.v1', 'a', $2, '')
+"""
 UNBOUND = "SET session_replication_role = replica"
 """So that a row may stand without the rows it is of."""
 
@@ -91,6 +94,26 @@ async def test_the_ledger_is_laid_beside_what_payables_say_account_by_account(
             await put(url, POSTED, key, Decimal(posted))
         chain = await inspect(lambda name: house.url(services[name]))
         assert chain.ledger_sum == Decimal(differs)
+    finally:
+        for service in services.values():
+            await house.empty(service)
+
+
+async def test_what_a_service_has_by_itself_is_named_with_it(house: House) -> None:
+    services = {name: load(name) for name in SERVICES}
+    for service in services.values():
+        await house.database(service)
+    try:
+        for sequence in (1, 3):
+            await put(house.url(services["settlement"]), RECORDED, uuid4(), sequence)
+        await put(house.url(services["alerts"]), RECORDED, uuid4(), 1)
+        chain = await inspect(lambda name: house.url(services[name]))
+        assert chain.faults == [
+            "settlement: events that do not follow the one before of their subject: 1",
+            "settlement: events that are not sent: 2",
+            "alerts: events that are not sent: 1",
+        ]
+        assert not chain.whole
     finally:
         for service in services.values():
             await house.empty(service)

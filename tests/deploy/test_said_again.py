@@ -24,7 +24,7 @@ async def test_all_said_twice_to_who_has_it_changes_no_row_no_ledger_and_no_aler
     for name in SERVICES:
         for table, rows in after[name].items():
             assert rows == before[name][table], f"{name}.{table}"
-    assert (await inspect(five.urls.__getitem__)).gaps == 0
+    assert (await inspect(five.urls.__getitem__)).gaps == {}
 
 
 async def test_alerts_that_has_lost_its_watches_watches_the_same_again(five: Five) -> None:

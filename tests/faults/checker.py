@@ -203,7 +203,7 @@ def check_chain(found: Findings, links: Chain) -> None:
     found.amounts_that_differ = links.other_amounts + links.paid_untold + links.told_unpaid
     found.ledger_unbalanced = links.unbalanced
     found.ledger_sum = str(links.ledger_sum.normalize())
-    found.dead_letters = links.dead
+    found.dead_letters = sum(links.dead.values())
 
 
 async def check(url_of: Callable[[str], str], books: Books, answered: Answered) -> Findings:
@@ -215,20 +215,30 @@ async def check(url_of: Callable[[str], str], books: Books, answered: Answered) 
     found.last_not_recorded = await untold(url_of)
     found.deadlines_lost = await _deadlines_lost(url_of)
     found.history_broken = await _history_broken(url_of)
-    await check_money(found, url_of, answered.bank)
-    found.told_otherwise = len(await differences(url_of))
+    await check_paid(found, url_of("settlement"), answered.bank)
+    found.told_otherwise = await _told_otherwise(url_of)
     return found
 
 
-async def check_money(found: Findings, url_of: Callable[[str], str], bank: Mapping[str, Decimal]) -> None:
-    """Adds what the bank's book (yuan of each payment), settlement's payments, payables and ledger do not agree on."""
+async def check_paid(found: Findings, settlement: str, bank: Mapping[str, Decimal]) -> None:
+    """Adds what settlement has paid otherwise than the bank, by whose book `bank` is what was paid of each payment, in yuan."""
+    database = await asyncpg.connect(settlement)
+    try:
+        booked = {row["payment"]: row["yuan"] for row in await database.fetch(BOOKED)}
+        paid = await database.fetchval(PAID_SUM)
+        found.paid_again = await database.fetchval(PAID_AGAIN)
+    finally:
+        await database.close()
+    made = {payment: yuan for payment, yuan in bank.items() if yuan}
+    found.paid_otherwise = len(dict(booked.items() ^ made.items()))
+    found.paid_sum = str(paid - sum(made.values()))
+
+
+async def _told_otherwise(url_of: Callable[[str], str]) -> int:
+    """What `jicai audit` would name: of money, and where two services do not say the same."""
     settlement = await asyncpg.connect(url_of("settlement"))
     try:
-        booked = {row["payment"]: row["yuan"] for row in await settlement.fetch(BOOKED)}
-        made = {payment: yuan for payment, yuan in bank.items() if yuan}
-        found.paid_otherwise = len(dict(booked.items() ^ made.items())) + len(await disagreements(settlement))
-        found.paid_sum = str(await settlement.fetchval(PAID_SUM) - sum(made.values()))
-        found.paid_again = await settlement.fetchval(PAID_AGAIN)
+        return len([*await disagreements(settlement), *await differences(url_of)])
     finally:
         await settlement.close()
 

@@ -1,14 +1,14 @@
 """The further road beside the load: months end, hospitals confirm, the fund's office runs and approves, and a bank pays.
 
-Invariant: the bank pays each row of each file that it is given, as often as it stands there, and keeps a book of its own; so a
-payment that it was told twice is paid twice in its book, and once in settlement's.
+Invariant: the bank keeps a book of its own, and pays a row as often as it stands in its files: what it was told twice is there
+twice, whatever settlement says.
 """
 
 import asyncio
 import csv
 import io
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -35,6 +35,45 @@ AND about = (SELECT max(about) FROM deadlines WHERE kind = 'close_month')
 """
 
 
+Row = dict[str, str]
+"""A payment as its file tells it."""
+
+
+@dataclass(slots=True)
+class Bank:
+    """Reads payment files from its folder, each once; `book`: what it has paid of each payment, in yuan."""
+
+    folder: Path
+    book: dict[str, Decimal]
+    _read: set[Path] = field(default_factory=set)
+    _paid: list[Row] = field(default_factory=list)
+
+    def answers(self) -> Iterator[tuple[list[Row], str]]:
+        """Refuses some of what is new and pays the rest, and sometimes a payment of before comes back: rows of one run, and
+        the word for each of them, as they stand in its book now."""
+        earlier = list(self._paid)
+        for file in sorted(set(self.folder.glob("payments/*.csv")) - self._read):
+            self._read.add(file)
+            with file.open(encoding="utf-8-sig", newline="") as lines:
+                rows = list(csv.DictReader(lines))
+            refused = [row for row in rows if random.random() < REFUSED]
+            paid = [row for row in rows if row not in refused]
+            self._paid += paid
+            yield from self._booked(refused, "refused", 0)
+            yield from self._booked(paid, "paid", 1)
+        if earlier and random.random() < BOUNCED:
+            back = random.choice(earlier)
+            self._paid.remove(back)
+            yield from self._booked([back], "bounced", -1)
+
+    def _booked(self, rows: list[Row], verdict: str, times: int) -> Iterator[tuple[list[Row], str]]:
+        for row in rows:
+            before = self.book.get(row["payment_id"], Decimal(0))
+            self.book[row["payment_id"]] = before + times * Decimal(row["amount_yuan"])
+        if rows:
+            yield rows, verdict
+
+
 @dataclass(slots=True)
 class Office:
     """Asks at each turn what still waits, so that what one could not do is done by the next."""
@@ -43,8 +82,7 @@ class Office:
     cast: Cast
     client: Client
     pace: Pace
-    _read: set[Path] = field(default_factory=set)
-    _paid: list[dict[str, str]] = field(default_factory=list)
+    bank: Bank
 
     async def play(self, stop: asyncio.Event) -> None:
         """Until told to stop; what is never taken stops the whole load."""
@@ -66,9 +104,8 @@ class Office:
         await self._confirm()
         await self._review()
         await self._run()
-        await self._pay()
-        if self._paid and random.random() < BOUNCED:
-            await self._answer([self._paid.pop(random.randrange(len(self._paid)))], "bounced")
+        for rows, verdict in self.bank.answers():
+            await self._answer(rows, verdict)
 
     async def _sheets(self, state: str) -> list[Any]:
         path = "settlement/sheets"
@@ -97,40 +134,20 @@ class Office:
             await self.client.write(self.cast.second_clerk, path)
             self.client.answered.runs.add(run["id"])
 
-    async def _pay(self) -> None:
-        """The bank pays what its new files say, but for some."""
-        for file in sorted(set((self.stand.bank_folder / "payments").glob("*.csv")) - self._read):
-            self._read.add(file)
-            with file.open(encoding="utf-8-sig", newline="") as lines:
-                rows = list(csv.DictReader(lines))
-            refused = [row for row in rows if random.random() < REFUSED]
-            paid = [row for row in rows if row not in refused]
-            await self._answer(refused, "refused")
-            await self._answer(paid, "paid")
-            self._paid += paid
-
-    async def _answer(self, rows: list[dict[str, str]], verdict: str) -> None:
-        """Writes it into the bank's book, and tells the office in a result file."""
-        if not rows:
-            return
-        self._book(rows, {"paid": 1, "bounced": -1}.get(verdict, 0))
+    async def _answer(self, rows: list[Row], verdict: str) -> None:
+        """What the bank says comes in a result file."""
         path = f"settlement/payment-runs/{rows[0]['run_id']}/result-file"
         content = _result_file(rows, verdict)
         taken = await self.client.ask(path, lambda: self.cast.clerk.send(path, content, "text/csv"))
         if taken["refused"]:
             raise NeverTaken(f"{path}: {taken['refused']}")
 
-    def _book(self, rows: Iterable[dict[str, str]], times: int) -> None:
-        book = self.client.answered.bank
-        for row in rows:
-            book[row["payment_id"]] = book.get(row["payment_id"], Decimal(0)) + times * Decimal(row["amount_yuan"])
-
 
 def _hospital(sheet: Any) -> str:
     return str(sheet["institution_code"])
 
 
-def _result_file(rows: Iterable[dict[str, str]], verdict: str) -> bytes:
+def _result_file(rows: Iterable[Row], verdict: str) -> bytes:
     text = io.StringIO(newline="")
     answers = csv.writer(text)
     answers.writerow(["payment_id", "result", "amount_yuan", "reason"])

@@ -32,7 +32,7 @@ from tests.faults.checker import Findings
 from tests.faults.client import Answered
 from tests.faults.faults import Trouble, kinds
 from tests.faults.load import Load, market
-from tests.faults.office import Office
+from tests.faults.office import Bank, Office
 from tests.faults.progress import Progress
 from tests.faults.stand import ASKED, Happened, Points, Stand, standing
 
@@ -77,7 +77,8 @@ async def play(stand: Stand, wanted: int, seed: int) -> tuple[Findings, dict[str
             stop = asyncio.Event()
             async with asyncio.TaskGroup() as together:
                 together.create_task(load.play(stop))
-                together.create_task(Office(stand, cast, load.client, progress).play(stop))
+                bank = Bank(stand.bank_folder, load.answered.bank)
+                together.create_task(Office(stand, cast, load.client, progress, bank).play(stop))
                 trouble = Trouble(stand, BROKER_STOPPED_SECONDS[small], wanted <= TINY)
                 for _ in range(rounds):
                     await _make_trouble(trouble, progress, stop)

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from deploy.chain import Chain, inspect
 from deploy.services import load
 from services.settlement.queries import payables as queries
+from services.settlement.rules.ledger import SIDES, Posting
 from shared import clock, inbox, outbox
 from shared.bus import LocalBus, Message
 from shared.db import Tx
@@ -24,7 +25,18 @@ from shared.outbox import Relay
 from tests.deploy.test_chain import PAYABLE, put
 from tests.echo import echo, faults, source
 from tests.faults.books import Books, opened
-from tests.faults.checker import SERVICES, THERE, Findings, check, check_chain, check_path, gone, unkept, untold
+from tests.faults.checker import (
+    SERVICES,
+    THERE,
+    Findings,
+    check,
+    check_chain,
+    check_paid,
+    check_path,
+    gone,
+    unkept,
+    untold,
+)
 from tests.faults.client import Answered
 from tests.faults.witness import make_table, witnessed
 from tests.house import House, WorkerInHand
@@ -224,7 +236,7 @@ async def test_without_inbox_and_natural_key_it_shouts_that_payables_are_doubled
 
 def of(**wrong: Any) -> Chain:
     """A chain in which all agrees but for what is given."""
-    whole: dict[str, Any] = dict.fromkeys(Chain.__annotations__, 0) | {"ledger_sum": Decimal("0.00")}
+    whole: dict[str, Any] = dict.fromkeys(Chain.__annotations__, 0) | {"ledger_sum": Decimal("0.00"), "dead": {}}
     return Chain(**{**whole, **wrong})
 
 
@@ -242,7 +254,7 @@ def of(**wrong: Any) -> Chain:
         ({"told_unpaid": 1}, ["amounts_that_differ"]),
         ({"ledger_sum": Decimal("0.01")}, ["ledger_sum"]),
         ({"unbalanced": 1}, ["ledger_unbalanced"]),
-        ({"dead": 1}, ["dead_letters"]),
+        ({"dead": {"orders": 1, "alerts": 1}}, ["dead_letters"]),
     ],
 )
 def test_whatever_does_not_agree_in_the_chain_is_shouted(wrong: dict[str, Any], shouted: list[str]) -> None:
@@ -338,7 +350,7 @@ async def test_whatever_a_client_was_told_and_is_not_there_is_missed(houses: Cal
 
 
 def test_every_kind_of_answer_is_looked_for() -> None:
-    told = {one.name for one in fields(Answered)} - {"calls", "retries", "never_taken"}
+    told = {one.name for one in fields(Answered)} - {"bank", "calls", "retries", "never_taken"}
     assert told == set(THERE)
 
 
@@ -367,6 +379,65 @@ async def test_each_row_of_a_history_that_is_not_as_it_was_written_is_wrong(
     finally:
         await owner.close()
     assert (await check(houses, books, Answered())).wrong == wrong
+
+
+PAID = """
+INSERT INTO payments (id, run_id, sheet_id, institution_code, institution_name, distributor_code, distributor_name, region,
+  month, amount_yuan, state, sent_at, paid_at, version)
+VALUES ($1, $1, $1, 'H', 'H', 'D', 'D', '330100', '2026-03-01', $2, 'paid', now(), now(), 2)
+"""
+ISSUED = """
+INSERT INTO sheets (id, institution_code, institution_name, distributor_code, distributor_name, region, month, amount_yuan,
+  line_count, state, confirm_by, due_on, issued_at, version)
+VALUES ($1, 'H', 'H', 'D', 'D', '330100', '2026-03-01', 10, $2, 'issued', '2026-04-04', '2026-04-30', now(), 1)
+"""
+POSTED = """
+INSERT INTO transfers (payable_id, step, kind, debit_account, credit_account, amount_yuan, booked_at, sheet_id,
+  institution_code, distributor_code, region)
+VALUES ($1, $2, '{kind}', '{debit}', '{credit}', 10, now(), $1, 'H', 'D', '330100')
+"""
+ONE, OTHER = UUID(int=1), UUID(int=2)
+
+
+@pytest.mark.parametrize(
+    ("bank", "wrong"),
+    [
+        ({ONE: "10.00"}, {}),
+        ({ONE: "10.00", OTHER: "0.00"}, {}),
+        ({}, {"paid_otherwise": 1, "paid_sum": "10.00"}),
+        ({ONE: "20.00"}, {"paid_otherwise": 1, "paid_sum": "-10.00"}),
+        ({OTHER: "10.00"}, {"paid_otherwise": 2}),
+    ],
+)
+async def test_what_settlement_has_paid_is_held_against_the_bank_s_own_book(
+    houses: Callable[[str], str], bank: dict[UUID, str], wrong: dict[str, Any]
+) -> None:
+    settlement, found = houses("settlement"), Findings()
+    await put(settlement, PAID, ONE, Decimal(10))
+    await put(settlement, PAYABLE, ONE, Decimal(10))
+    await check_paid(found, settlement, {str(payment): Decimal(yuan) for payment, yuan in bank.items()})
+    assert found.wrong == wrong
+
+
+@pytest.mark.parametrize(("kinds", "again"), [(["paid"], 0), (["paid", "bounced", "paid"], 0), (["paid", "paid"], 1)])
+async def test_a_payable_that_was_paid_again_for_one_sheet_is_seen(
+    houses: Callable[[str], str], kinds: list[str], again: int
+) -> None:
+    settlement, found = houses("settlement"), Findings()
+    for step, kind in enumerate(kinds, 1):
+        debit, credit = SIDES[Posting(kind)]
+        await put(settlement, POSTED.format(kind=kind, debit=debit, credit=credit), ONE, step)
+    await check_paid(found, settlement, {})
+    assert found.wrong == ({"paid_again": again} if again else {})
+
+
+async def test_a_sheet_that_nobody_is_reminded_of_and_nobody_else_knows_is_seen(
+    houses: Callable[[str], str], books: Books
+) -> None:
+    await put(houses("settlement"), ISSUED, ONE, 1)
+    found = await check(houses, books, Answered())
+    assert found.deadlines_lost == 1
+    assert found.told_otherwise > 0
 
 
 @pytest.mark.parametrize(("newest", "missed"), [(None, 1), (1, 0), (2, 1)])
