@@ -100,8 +100,10 @@ COUNTED = {
 UNTOLD = """
 SELECT count(*) FROM {table}
 LEFT JOIN (SELECT subject, max(sequence) AS newest FROM outbox GROUP BY subject) AS said ON subject = id::text
-WHERE version <> coalesce(newest, 0)
+WHERE {last} <> coalesce(newest, 0)
 """
+LAST = {"sheets": "least(version, 2)"}
+"""Where not its version: of a sheet it is told that it was issued and confirmed; what follows is told of its payments."""
 # What settlement has paid, and how often each payable was for one sheet, what came back taken off.
 BOOKED = "SELECT id::text AS payment, amount_yuan AS yuan FROM payments WHERE state = 'paid'"
 PAID_SUM = "SELECT coalesce(sum(paid_yuan), 0) FROM payables"
@@ -251,7 +253,11 @@ async def gone(url_of: Callable[[str], str], answered: Answered) -> int:
 
 async def untold(url_of: Callable[[str], str]) -> int:
     """Things of which the outbox does not hold the newest version: the last that happened to them was never recorded."""
-    asked = [(name, UNTOLD.format(table=table)) for name, tables in COUNTED.items() for table in tables]
+    asked = [
+        (name, UNTOLD.format(table=table, last=LAST.get(table, "version")))
+        for name, tables in COUNTED.items()
+        for table in tables
+    ]
     return sum([await _count(url_of(name), query) for name, query in asked])
 
 

@@ -24,7 +24,7 @@ from tests.faults.client import Client, NeverTaken
 from tests.faults.load import WAITS_SECONDS, Pace
 from tests.faults.stand import Stand
 
-TURN_SECONDS = 8.0
+TURN_SECONDS = 15.0
 """The office waits up to so long between two turns."""
 REFUSED, BOUNCED = 0.2, 0.5
 """How likely it is that the bank refuses a payment, and that in a turn one that it has paid comes back."""

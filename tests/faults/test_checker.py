@@ -389,7 +389,7 @@ VALUES ($1, $1, $1, 'H', 'H', 'D', 'D', '330100', '2026-03-01', $2, 'paid', now(
 ISSUED = """
 INSERT INTO sheets (id, institution_code, institution_name, distributor_code, distributor_name, region, month, amount_yuan,
   line_count, state, confirm_by, due_on, issued_at, version)
-VALUES ($1, 'H', 'H', 'D', 'D', '330100', '2026-03-01', 10, $2, 'issued', '2026-04-04', '2026-04-30', now(), 1)
+VALUES ($1, 'H', 'H', 'D', 'D', '330100', '2026-03-01', 10, 1, 'issued', '2026-04-04', '2026-04-30', now(), $2)
 """
 POSTED = """
 INSERT INTO transfers (payable_id, step, kind, debit_account, credit_account, amount_yuan, booked_at, sheet_id,
@@ -449,4 +449,14 @@ async def test_a_thing_whose_newest_event_was_never_recorded_is_seen(
     await put(settlement, PAYABLE, key := uuid7(), Decimal(0))
     if newest:
         await put(settlement, RECORDED, key, newest)
+    assert await untold(houses) == missed
+
+
+@pytest.mark.parametrize(("version", "newest", "missed"), [(1, 1, 0), (2, 1, 1), (2, 2, 0), (5, 2, 0)])
+async def test_of_a_sheet_it_is_told_that_it_was_issued_and_confirmed(
+    houses: Callable[[str], str], version: int, newest: int, missed: int
+) -> None:
+    settlement = houses("settlement")
+    await put(settlement, ISSUED, ONE, version)
+    await put(settlement, RECORDED, ONE, newest)
     assert await untold(houses) == missed
