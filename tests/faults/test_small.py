@@ -58,6 +58,7 @@ def test_whatever_is_killed_stopped_or_confused_nothing_is_lost_doubled_or_out_o
     assert figures["wrong"] == {}
     assert (figures["lost"], figures["doubled"], figures["out_of_order"]) == (0, 0, 0)
     assert float(figures["ledger_sum"]) == 0
+    assert figures["payments_made"] > 0
     assert figures["events"] >= figures["wanted"]
     assert figures["status"] == 0
 
