@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from functools import cache
 
 import httpx
 import pytest
@@ -120,8 +121,9 @@ async def client(
 
 @pytest.fixture(scope="session")
 def token(house: House) -> Callable[..., str]:
-    """`token("hospital", "H33010200059", "330100")`: a bearer token of that organisation."""
+    """`token("hospital", "H33010200059", "330100")`: a bearer token of that organisation, signed once and good for a day."""
 
+    @cache
     def made(role: str, organisation: str, region: str = "330100", person: str = "tester") -> str:
         return make_token(house.data_dir, organisation=organisation, roles=[role], region=region, person=person)
 
