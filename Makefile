@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 PORT ?= 8000
 N ?= 20000
+WORKERS ?= 2
 DATA ?= data
 FOLDER ?= .data
 BIN := .venv/bin
@@ -36,8 +37,8 @@ run: setup ## the whole platform in one process, on PORT=8000, with its own Post
 up: setup ## the five services as ten processes, APIs on the five ports after PORT=8000, with their own PostgreSQL and Kafka in FOLDER=.data
 	$(BIN)/jicai up --port $(PORT) --data "$(FOLDER)"
 
-test: setup ## every test, on real servers
-	$(BIN)/python -m pytest
+test: setup ## every test, on real servers, by WORKERS=2 processes side by side
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-long: setup ## the tests that take minutes: real faults under load, one by one
 	$(BIN)/python -m pytest -m long

@@ -8,6 +8,7 @@ from functools import cache
 import httpx
 import pytest
 from fastapi import FastAPI
+from xdist.scheduler import LoadFileScheduling
 
 from deploy.issuer import make_token
 from deploy.postgres import EmbeddedPostgres
@@ -18,6 +19,20 @@ from shared.http import create_app
 from shared.service import Service
 from tests.contract import Contract
 from tests.house import House, WorkerInHand
+
+MANY_PROCESSES = ("tests/deploy/", "tests/faults/", "tests/journeys/")
+
+
+class Shared(LoadFileScheduling):
+    """Of several test processes each has servers of its own and does whole files; one alone does what starts many processes."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "many processes" if nodeid.startswith(MANY_PROCESSES) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Shared:
+    """Asked for with `-n 2`."""
+    return Shared(config, log)
 
 
 @pytest.fixture(scope="session")
