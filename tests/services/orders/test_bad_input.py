@@ -37,6 +37,8 @@ def of_problem(answer: Any) -> Any:
 
 
 TEXTS = [None, "", 7, True, [], {}, "x" * 65, "a\0b", "\ud800", "\u202etxt", "a\nb", "x" * 1_000_000]
+NOBODYS = "9b0f4c5e-6a4d-4a0e-9d0c-3f1d5a2b7c11"
+"""The id of nothing, in the names of tests."""
 NUMBERS = ["5", None, True, -1, 0, 1.5, 10**9, 10**30, 1e300, [], {}]
 
 
@@ -140,10 +142,10 @@ async def test_an_order_number_that_cannot_be_one_is_not_looked_for(hand: Hand, 
         ("/shipments", {"state": ""}),
         ("/orders/1", {}),
         ("/orders/1/timeline", {}),
-        (f"/orders/{uuid4()}", {}),
-        (f"/orders/{uuid4()}/timeline", {}),
-        (f"/shipments/{uuid4()}", {}),
-        (f"/shipments/{uuid4()}/timeline", {}),
+        (f"/orders/{NOBODYS}", {}),
+        (f"/orders/{NOBODYS}/timeline", {}),
+        (f"/shipments/{NOBODYS}", {}),
+        (f"/shipments/{NOBODYS}/timeline", {}),
     ],
 )
 async def test_a_question_that_cannot_be_answered_is_refused(hand: Hand, path: str, params: Any) -> None:
@@ -222,17 +224,17 @@ async def test_an_order_is_named_in_one_way(hand: Hand, named: Any) -> None:
     [
         ("distributor", "/orders", order()),
         ("distributor", "/orders/bulk", [order()]),
-        ("distributor", f"/orders/{uuid4()}/cancellation", {"reason": "x"}),
-        ("distributor", f"/orders/{uuid4()}/lines/1/closure", {"reason": "x"}),
-        ("distributor", f"/shipments/{uuid4()}/acceptance", {"lines": []}),
+        ("distributor", f"/orders/{NOBODYS}/cancellation", {"reason": "x"}),
+        ("distributor", f"/orders/{NOBODYS}/lines/1/closure", {"reason": "x"}),
+        ("distributor", f"/shipments/{NOBODYS}/acceptance", {"lines": []}),
         ("distributor", "/acceptances/bulk", []),
-        ("hospital", f"/orders/{uuid4()}/confirmation", {"lines": []}),
+        ("hospital", f"/orders/{NOBODYS}/confirmation", {"lines": []}),
         ("hospital", "/confirmations/bulk", []),
         ("hospital", "/shipments", {}),
         ("hospital", "/shipments/bulk", []),
-        ("hospital", f"/shipments/{uuid4()}/cancellation", {"reason": "x"}),
+        ("hospital", f"/shipments/{NOBODYS}/cancellation", {"reason": "x"}),
         ("manufacturer", "/shipments", {}),
-        ("authority", f"/orders/{uuid4()}/cancellation", {"reason": "x"}),
+        ("authority", f"/orders/{NOBODYS}/cancellation", {"reason": "x"}),
         ("agency", "/acceptances/bulk", []),
     ],
 )
