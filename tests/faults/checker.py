@@ -4,7 +4,7 @@ Invariant: every count is of rows that contradict each other, so zero is the onl
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any
 
@@ -153,6 +153,8 @@ class Findings:
     ledger_unbalanced: int = 0
     history_broken: int = 0
     ledger_sum: str = "0"
+    told: list[str] = field(default_factory=list)
+    """What `told_otherwise` counts, in the words of the audit."""
 
     LOST = (
         *("unsent", "not_on_topic", "not_applied", "marked_and_not_done", "dead_letters", "lines_without_payable"),
@@ -168,7 +170,7 @@ class Findings:
     @property
     def wrong(self) -> dict[str, Any]:
         """What is not zero."""
-        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "told"}
         return {name: count for name, count in found.items() if float(count) != 0}
 
 
@@ -218,7 +220,8 @@ async def check(url_of: Callable[[str], str], books: Books, answered: Answered) 
     found.deadlines_lost = await _deadlines_lost(url_of)
     found.history_broken = await _history_broken(url_of)
     await check_paid(found, url_of("settlement"), answered.bank)
-    found.told_otherwise = await _told_otherwise(url_of)
+    found.told = await _told(url_of)
+    found.told_otherwise = len(found.told)
     return found
 
 
@@ -236,11 +239,11 @@ async def check_paid(found: Findings, settlement: str, bank: Mapping[str, Decima
     found.paid_sum = str(paid - sum(made.values()))
 
 
-async def _told_otherwise(url_of: Callable[[str], str]) -> int:
+async def _told(url_of: Callable[[str], str]) -> list[str]:
     """What `jicai audit` would name: of money, and where two services do not say the same."""
     settlement = await asyncpg.connect(url_of("settlement"))
     try:
-        return len([*await disagreements(settlement), *await differences(url_of)])
+        return [*await disagreements(settlement), *await differences(url_of)]
     finally:
         await settlement.close()
 

@@ -222,6 +222,7 @@ async def _figures(stand: Stand, books: Books, found: Findings, answered: Answer
         "out_of_order": found.sum(Findings.DISORDER),
         "ledger_sum": found.ledger_sum,
         "wrong": found.wrong,
+        "told_otherwise": found.told,
         "longest_stall_s": {kind: round(seconds, 2) for kind, seconds in sorted(stalls.longest.items())},
         "repeated_on_topics": await books.count(checker.REPEATED),
         "requests_repeated": answered.retries,
