@@ -101,6 +101,7 @@ SELECT code COLLATE "C" AS key, 'USCC ' || uscc AS value, name FROM enterprises 
 """
 TOLD_RENAMED = """
 SELECT code COLLATE "C" AS key, 'USCC ' || uscc AS value, 'as settlement pays it' AS name FROM organisations
+WHERE uscc <> code
 """
 ACCOUNTS = """
 SELECT {id} AS key, 'it as ' || state AS value, 'of ' || supplier_code || ' for ' || region_prefix AS name FROM accounts
