@@ -8,7 +8,7 @@ the COMMIT, so that a thousand rows cost as many statements as one and the order
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from shared.sessions import WallBypassed
 from shared.settings import Limits
 from shared.silence import Silence, away, end
 from shared.statements import WALL_SETTINGS, compiled, insert, update, walled
-from shared.values import frozen, names_of
+from shared.values import frozen, values_of
 
 Record = asyncpg.Record
 T = TypeVar("T")
@@ -98,19 +98,6 @@ EVERYTHING = Scope(reach="all")
 """What a worker sees: it acts for the platform, not for a caller."""
 
 
-def _values(into: type[T], records: Sequence[Record]) -> list[T]:
-    """Records as frozen values; what the database calls an array is a tuple, so that values stay frozen all through."""
-    if not records:
-        return []
-    names = tuple(records[0].keys())
-    rows: Iterable[Iterable[Any]] = records
-    if lists := {place for place, value in enumerate(records[0]) if isinstance(value, list)}:
-        rows = ([tuple(value) if place in lists else value for place, value in enumerate(row)] for row in records)
-    if names == names_of(into)[: len(names)]:
-        return [into(*row) for row in rows]
-    return [into(**dict(zip(names, row, strict=True))) for row in rows]
-
-
 class Tx:
     """One transaction in hand: reads now, collects what it adds, and never commits by itself.
 
@@ -162,11 +149,11 @@ class Tx:
 
     async def all(self, into: type[T], statement: sa.Executable, /, **given: Any) -> list[T]:
         """Every row as a frozen value whose fields are the statement's columns."""
-        return _values(into, await self.rows(statement, **given))
+        return values_of(into, await self.rows(statement, **given))
 
     async def one(self, into: type[T], statement: sa.Executable, /, **given: Any) -> T | None:
         """The first row as a frozen value, or None."""
-        found = _values(into, (await self.rows(statement, **given))[:1])
+        found = values_of(into, (await self.rows(statement, **given))[:1])
         return found[0] if found else None
 
     async def sql(self, text: str, *values: Any) -> list[Record]:

@@ -96,7 +96,7 @@ def _worded(one: str) -> str:
 
 def retold(text: str) -> str:
     """What was kept in English, told in the language of this request: where it is one of our sentences, with its values as they
-    stand in it. A text of a person's own stays as it is."""
+    stand in it. A text of a person's own stays as it is, unless it is word for word one of ours."""
     return _retold(text) if language.get() == CHINESE else text
 
 
@@ -132,7 +132,8 @@ def _retold_value(name: str, value: str) -> str:
 
 @cache
 def _forms() -> Sequence[tuple[re.Pattern[str], str]]:
-    """The sentences with values as patterns of what they look like, the fullest first, and their Chinese for plain values."""
+    """The sentences with values as patterns of what they look like, and their Chinese for plain values; the fullest first: of
+    most letters, then of most values."""
     found: list[tuple[int, re.Pattern[str], str]] = []
     for english, said in chinese()["sentences"].items():
         parts = [(text, name, spec) for text, name, spec, _ in Formatter().parse(english)]
@@ -142,7 +143,11 @@ def _forms() -> Sequence[tuple[re.Pattern[str], str]]:
                 _escaped(text) + (f"{{{name}}}" if name else "") for text, name, _, _ in Formatter().parse(said)
             )
             found.append((letters, re.compile("".join(_form(parts)), re.DOTALL), plain))
-    return [(form, said) for _, form, said in sorted(found, key=lambda one: -one[0])]
+    return [(form, said) for _, form, said in sorted(found, key=lambda one: (-one[0], -one[1].groups))]
+
+
+_PLAIN = r"(?:\d{4}-\d\d-\d\d \d\d:\d\d \(Shanghai\)|.+?)"
+"""What stands for a value in a kept sentence: an instant whole, whose spaces may be those of the sentence, or anything."""
 
 
 def _form(parts: Sequence[tuple[str, str | None, str | None]]) -> Iterator[str]:
@@ -150,7 +155,7 @@ def _form(parts: Sequence[tuple[str, str | None, str | None]]) -> Iterator[str]:
     for text, name, spec in parts:
         yield re.escape(text)
         if name:
-            value = "[0-9,]+" if spec and spec.startswith("#") else ".+?"
+            value = "[0-9,]+" if spec and spec.startswith("#") else _PLAIN
             yield f"(?P={name})" if name in known else f"(?P<{name}>{value})"
             yield " [a-z ]+?" if spec and spec.startswith("#") else ""
             known.add(name)

@@ -6,6 +6,7 @@ import unicodedata
 # NUL and other control characters, lone surrogates, and the overrides of writing direction.
 _UNCLEAN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 _EMOJI = re.compile("[\U0001f000-\U0001faff\ufe0f]")
+_IGNORED = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
 _SPACES = re.compile(r"\s+")
 _SPACE_AT_BRACKET = re.compile(r" ?([()]) ?")
 _BRACKETS = str.maketrans("〔〕【】[]", "()()()")
@@ -30,11 +31,18 @@ def is_clean_text(text: str, max_length: int) -> bool:
 
 
 def unseen_in(text: str) -> str | None:
-    """The first character of a code that no reader sees, by its number, such as U+200B: a format character (Unicode Cf), or
-    one that is no character at all; None: there is none."""
+    """The first character of a code or a name that no reader sees, by its number, such as U+200B; None: there is none.
+
+    A format character or a separator of lines (Unicode Cf, Zl, Zp), one that shows nothing although it counts as a letter or
+    mark (of Default_Ignorable_Code_Point, UCD), or one that is no character at all.
+    """
     if text.isascii():
         return None
-    return next((f"U+{ord(one):04X}" for one in text if unicodedata.category(one) == "Cf" or _is_none(ord(one))), None)
+    return next((f"U+{ord(one):04X}" for one in text if _is_unseen(one)), None)
+
+
+def _is_unseen(one: str) -> bool:
+    return unicodedata.category(one) in ("Cf", "Zl", "Zp") or _IGNORED.match(one) is not None or _is_none(ord(one))
 
 
 def _is_none(number: int) -> bool:

@@ -33,18 +33,17 @@ def _clean(text: str) -> str:
     return text
 
 
-def _code(text: str) -> str:
+def _seen(text: str) -> str:
     if unseen := unseen_in(_clean(text)):
-        raise RuleBroken(
-            "unseen", Said("a code holds nothing unseen; here is {unseen}", unseen=unseen), "letters, digits, marks"
-        )
+        rule = Said("a code or a name holds nothing unseen; here is {unseen}", unseen=unseen)
+        raise RuleBroken("unseen", rule, "letters, digits, marks")
     return text
 
 
 def _name(text: str) -> str:
     if emoji := emoji_in(_clean(text)):
         raise RuleBroken("emoji", Said("a name holds no emoji; here is {emoji}", emoji=emoji), "letters, digits, marks")
-    return text
+    return _seen(text)
 
 
 def _price(given: Any) -> Decimal:
@@ -72,7 +71,7 @@ def text(longest: int = 200, shortest: int = 1) -> Any:
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 Reason = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(_clean)]
 Note = Annotated[str, Field(max_length=4_000), AfterValidator(_clean)]
-Code = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_code)]
+Code = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_seen)]
 Region = Annotated[str, Field(pattern=r"^[0-9]{6}$"), AfterValidator(_region)]
 Quantity = Annotated[int, Field(strict=True, gt=0, le=LARGEST_QUANTITY)]
 Price = Annotated[

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib import import_module
 from pathlib import Path
 from string import Formatter
@@ -246,6 +246,16 @@ def test_what_was_kept_in_english_is_known_again_and_told_in_chinese(sentence: s
     with tongue.speaking(tongue.CHINESE):
         assert tongue.retold(str(said)) == tongue.spoken(said) != str(said)
     assert tongue.retold(str(said)) == str(said)
+
+
+@pytest.mark.parametrize("sentence", sorted(set(kept())))
+def test_an_instant_in_what_was_kept_is_taken_whole_wherever_it_stands(sentence: str) -> None:
+    names = dict.fromkeys(name for _, name, spec, how in Formatter().parse(sentence) if name and not spec and not how)
+    for instant in names:
+        values = {name: _sample(sentence, name, 2) for _, name, _, _ in Formatter().parse(sentence) if name}
+        said = Said(sentence, **{**values, instant: datetime(2026, 3, 1, 16, 3, tzinfo=UTC)})
+        with tongue.speaking(tongue.CHINESE):
+            assert tongue.retold(str(said)) == tongue.spoken(said)
 
 
 def _sample(sentence: str, name: str, place: int) -> Any:

@@ -292,7 +292,10 @@ def _why_not_delivered(covering: Sequence[Distribution], product: str, region: s
     if later := [one.valid_from for one in covering if one.ended_on is None and one.valid_from > on]:
         return Said("the distribution relation begins on {begins}, the order is of {on}", begins=min(later), on=on)
     if ends := [min(filter(None, (one.ended_on, one.valid_to))) for one in covering if one.ended_on or one.valid_to]:
-        rule = "the distribution relation ended on {ended}; the maker proposes another, which the distributor accepts"
+        rule = (
+            "the distribution relation ended on {ended}: if another is proposed, it waits for the distributor to accept it; if"
+            " not, the maker proposes one"
+        )
         return Said(rule, ended=max(ends))
     rule = (
         "the distributor has no distribution relation in force for {product_code} in {region}: if one is proposed, it waits for"

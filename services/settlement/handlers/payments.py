@@ -224,9 +224,7 @@ async def end_doubts(tx: Tx, ended: Sequence[Payment]) -> list[Payment]:
 
 
 def _two_at_once(payment: Payment) -> PaymentNotOpen:
-    return PaymentNotOpen(
-        "Payment {payment_id} has two new answers at once; send the later one by itself.", payment_id=payment.id
-    )
+    return PaymentNotOpen("Payment {id} has two new answers at once; send the later one by itself.", id=payment.id)
 
 
 async def settle(

@@ -156,6 +156,7 @@ SOLD = Listing(
     TODAY,
     "listed",
 )
+WAITS = ": if another is proposed, it waits for the distributor to accept it; if not, the maker proposes one"
 CARRIED = Distribution("330000", ASPIRIN, DISTRIBUTOR, TODAY, TODAY, None)
 CARRIER = Distributor(DISTRIBUTOR, "医药公司", False, True)
 LINE = PlaceOrderLine(product_code=ASPIRIN, quantity=3, distributor_code=DISTRIBUTOR)
@@ -305,11 +306,11 @@ def test_a_relation_must_be_in_force(distributions: Any, fine: bool) -> None:
         ),
         (
             [replace(CARRIED, ended_on=TODAY - DAY), replace(CARRIED, region="330100", ended_on=TODAY)],
-            f"the distribution relation ended on {TODAY}; the maker proposes another, which the distributor accepts",
+            f"the distribution relation ended on {TODAY}{WAITS}",
         ),
         (
             [replace(CARRIED, valid_to=TODAY - DAY), replace(CARRIED, region="320000", valid_from=TODAY + DAY)],
-            f"the distribution relation ended on {TODAY - DAY}; the maker proposes another, which the distributor accepts",
+            f"the distribution relation ended on {TODAY - DAY}{WAITS}",
         ),
         (
             [replace(CARRIED, ended_on=TODAY), replace(CARRIED, valid_from=TODAY + DAY, valid_to=None)],

@@ -127,7 +127,7 @@ async def test_the_same_number_with_the_same_content_is_one_order(hand: Hand, wo
     assert fewer["errors"][0]["allowed"] == "2 lines"
 
 
-@pytest.mark.parametrize("unseen", ["\u200b", "\ufdd0", "\ufeff", "\U0001ffff"])
+@pytest.mark.parametrize("unseen", ["\u200b", "\u034f", "\u3164", "\ufdd0", "\ufeff", "\U0001ffff"])
 async def test_two_numbers_that_look_alike_are_not_two_numbers(hand: Hand, unseen: str) -> None:
     refused = await hand.place(order(f"CG-1{unseen}"), 422)
     assert (refused["errors"][0]["pointer"], refused["errors"][0]["code"]) == ("/order_number", "unseen")

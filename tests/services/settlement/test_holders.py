@@ -54,6 +54,19 @@ async def test_another_holder_is_told_to_who_names_and_who_confirms_and_may_be_c
     assert (confirmed["state"], confirmed["holder_known"]) == ("confirmed", False)
 
 
+async def test_an_account_of_a_supplier_whose_names_are_not_known_stands_in_the_list_beside_others(
+    stage: Stage,
+) -> None:
+    await stage.worker.deliver(registered("远山医药有限公司"))
+    await stage.named()
+    await stage.named(OTHER_SUPPLIER_CODE)
+    listed = (await stage.get("/accounts", PROVINCE))["items"]
+    assert {one["supplier_code"]: one["supplier_names"] for one in listed} == {
+        SUPPLIER_CODE: ["远山医药有限公司"],
+        OTHER_SUPPLIER_CODE: None,
+    }
+
+
 async def test_names_that_come_later_count_and_older_ones_do_not(stage: Stage) -> None:
     named = await stage.named()
     await stage.worker.deliver(registered("他人有限公司", code=OTHER_SUPPLIER_CODE))
