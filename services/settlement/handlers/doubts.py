@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.settlement.errors import PaymentNotFound, PaymentNotOpen
 from services.settlement.handlers.payments import end_doubts, settle, store_payments
-from services.settlement.handlers.runs import parties_of_payment
+from services.settlement.handlers.runs import check_content, parties_of_payment
 from services.settlement.queries import payments as queries
 from services.settlement.queries import sheets as sheet_queries
 from services.settlement.queries.ledger import book_sheets
@@ -23,11 +23,15 @@ from shared.identity import Caller
 
 
 async def confirm_payment(tx: Tx, caller: Caller, payment_id: UUID, command: ConfirmPayment) -> Payment:
-    """The bank made the payment after all: what stands on its sheet is paid. Raises PaymentNotFound, PaymentNotOpen."""
+    """The bank made the payment after all: what stands on its sheet is paid.
+
+    Raises PaymentNotFound, PaymentNotOpen, RunChanged.
+    """
     before = await _payment(tx, payment_id)
     after = rules.confirmed(before, command.bank_reference, command.reason, clock.now())
     sheet = (await sheet_queries.sheets_to_change(tx, [before.sheet_id]))[before.sheet_id]
     await _check_sheet(tx, before, sheet)
+    await check_content(tx, before.run_id)
     await book_sheets(tx, caller, Posting.SENT, [(sheet.id, before.id)])
     await settle(tx, caller, {before.id: before}, {Posting.PAID: {after.id: after}})
     return await queries.get_payment(tx, payment_id)

@@ -7,7 +7,7 @@ said paid or failed; a crash between two steps is healed by asking again.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from services.settlement.handlers.runs import (
     ASK_BANK,
     LONGEST,
     SEND_RUN,
+    changed_runs,
     check_content,
     hold_back,
     parties_of_payment,
@@ -73,7 +74,7 @@ async def send_run(bank_of: Callable[[], Bank], job: Job) -> dict[str, Any]:
                 orders = await reserve(tx, run_id, after)
         except RunChanged as refusal:
             async with job.step() as tx:
-                await hold_back(tx, run_id, refusal.detail)
+                await hold_back(tx, {run_id: refusal.detail})
             raise
         if not orders:
             break
@@ -101,7 +102,7 @@ async def reserve(tx: Tx, run_id: UUID, after: UUID) -> list[Payment]:
     waiting = await queries.payments_to_send(tx, run_id, after, ORDERS_A_CALL)
     if waiting:
         await check_content(tx, run_id)
-        await hold_back(tx, run_id, None)
+        await hold_back(tx, {run_id: None})
     now = clock.now()
     fresh = [
         replace(payment, state=rules.SENDING, sent_at=now, version=1)
@@ -140,22 +141,22 @@ async def when_ask_bank(tx: Tx, due: Sequence[Deadline]) -> None:
 async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> list[Payment | ServiceError | None]:
     """Books what the bank said: the payment where that was new, None where it was known, or why it does not fit.
 
-    An answer that contradicts an earlier one changes nothing and stays in the payment's history for a person. Of two new answers
-    for one payment in one call only the first is taken.
+    An answer that contradicts an earlier one changes nothing and stays in the payment's history for a person; so does every
+    answer while the payments of the run are not those that were approved. Of two new answers for one payment in one call only the
+    first is taken.
     """
     if not answers:
         return []
     known = await queries.payments_to_answer(tx, [answer.payment_id for answer in answers])
+    changed = await _changed(tx, known.values())
     before = dict(known)
     now = clock.now()
     outcomes: list[Payment | ServiceError | None] = []
     booking: dict[Posting, dict[UUID, Payment]] = defaultdict(dict)
     for answer in answers:
         payment = known.get(answer.payment_id)
-        if payment is None:
-            outcomes.append(
-                PaymentNotFound("There is no payment {payment_id} that you may see.", payment_id=answer.payment_id)
-            )
+        if payment is None or payment.run_id in changed:
+            outcomes.append(_unheard(tx, who, payment, answer, changed))
             continue
         answered_now = any(payment.id in by_id for by_id in booking.values())
         try:
@@ -181,7 +182,26 @@ async def record_answers(tx: Tx, who: Caller, answers: Sequence[BankAnswer]) -> 
     return outcomes
 
 
-def _note_refused(tx: Tx, who: Caller, payment: Payment, answer: BankAnswer, refusal: AnswerRefused) -> None:
+def _unheard(
+    tx: Tx, who: Caller, payment: Payment | None, answer: BankAnswer, changed: Mapping[UUID, RunChanged]
+) -> ServiceError:
+    """Why an answer is not held against its payment: there is none, or its run is not what was approved."""
+    if payment is None:
+        return PaymentNotFound("There is no payment {payment_id} that you may see.", payment_id=answer.payment_id)
+    refusal = changed[payment.run_id]
+    _note_refused(tx, who, payment, answer, refusal)
+    return refusal
+
+
+async def _changed(tx: Tx, locked: Iterable[Payment]) -> dict[UUID, RunChanged]:
+    """The runs of these payments, as far as they were sent, that are not what was approved: held back, as others are let go."""
+    run_ids = sorted({payment.run_id for payment in locked if payment.state in rules.SENT})
+    changed = await changed_runs(tx, run_ids)
+    await hold_back(tx, {run_id: changed[run_id].detail if run_id in changed else None for run_id in run_ids})
+    return changed
+
+
+def _note_refused(tx: Tx, who: Caller, payment: Payment, answer: BankAnswer, refusal: ServiceError) -> None:
     """Tells a person of an answer that was not booked, whoever brought it: behind it money may have moved."""
     faults = [
         {"field": one.pointer, "given": one.given, "rule": one.rule, "allowed": one.allowed} for one in refusal.faults

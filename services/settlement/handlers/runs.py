@@ -1,7 +1,7 @@
 """Payment runs: one person takes reviewed sheets into a run, another approves it, and only then is a bank asked."""
 
 from asyncio import to_thread
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import timedelta
 from decimal import Decimal
@@ -216,31 +216,38 @@ async def _check_doubts(tx: Tx, run: Run) -> None:
 
 async def check_content(tx: Tx, run_id: UUID) -> None:
     """Raises RunChanged where the payments of the run, before the bank hears of them, are not those that were approved."""
-    kept = await queries.digests_approved(tx, run_id)
-    if len(kept) != 1:
-        raise RunChanged(
-            "History tells {count} times and not once that run {run_id} was approved, so the bank is told nothing of it.",
-            count=len(kept),
-            run_id=run_id,
-        )
-    if kept[0] is not None and kept[0] != await _digest(run_id, await _payments(tx, run_id)):
-        raise RunChanged(
-            "The payments of run {run_id} are not those that were approved: an amount or an account was changed in the"
-            " database, so the bank is told nothing of them; `jicai audit` names them.",
-            run_id=run_id,
-        )
+    for refusal in (await changed_runs(tx, [run_id])).values():
+        raise refusal
 
 
-async def hold_back(tx: Tx, run_id: UUID, why: str | None) -> None:
-    """Keeps why the bank is told nothing of an approved run, or with None that it is told again; each told once."""
-    region = await queries.hold_back(tx, run_id, clock.now() if why else None)
-    if region is not None:
-        action, detail = ("held_back", {"reason": why}) if why else ("let_go", {})
+async def changed_runs(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, RunChanged]:
+    """Those of the runs whose payments are not those that were approved, and why; lock payments that must stay as they are."""
+    kept = await queries.digests_approved(tx, run_ids)
+    found = await payment_queries.payments_of_runs(tx, run_ids)
+    changed: dict[UUID, RunChanged] = {}
+    for run_id, digests in kept.items():
+        if len(digests) != 1:
+            changed[run_id] = RunChanged(
+                "History tells {count} times and not once that run {run_id} was approved, so the bank is told nothing of it"
+                " and no answer of it is booked.",
+                count=len(digests),
+                run_id=run_id,
+            )
+        elif digests[0] is not None and digests[0] != await _digest(run_id, found[run_id]):
+            changed[run_id] = RunChanged(
+                "The payments of run {run_id} are not those that were approved: an amount or an account was changed in the"
+                " database, so the bank is told nothing of them and no answer of it is booked; `jicai audit` names them.",
+                run_id=run_id,
+            )
+    return changed
+
+
+async def hold_back(tx: Tx, why: Mapping[UUID, Said | None]) -> None:
+    """Keeps why approved runs are held back, or with None that they are let go; each told once."""
+    held = {run_id: reason is not None for run_id, reason in why.items()}
+    for run_id, region in await queries.hold_back(tx, held, clock.now()):
+        action, detail = ("held_back", {"reason": why[run_id]}) if held[run_id] else ("let_go", {})
         history.note(tx, BY_ITSELF, run_id, action, Parties(region=region), detail)
-
-
-async def _payments(tx: Tx, run_id: UUID, *, lock: bool = False) -> list[Payment]:
-    return await payment_queries.payments_of_run(tx, run_id, STATES, lock=lock)
 
 
 async def _digest(run_id: UUID, approved: Sequence[Payment]) -> str:
@@ -249,7 +256,7 @@ async def _digest(run_id: UUID, approved: Sequence[Payment]) -> str:
 
 async def _as_made(tx: Tx, run: Run) -> list[Payment]:
     """The payments of a run to be approved, locked; raises RunChanged where they are not those that the approver is shown."""
-    found = await _payments(tx, run.id, lock=True)
+    found = await payment_queries.payments_of_run(tx, run.id, STATES, lock=True)
     shown = run.payment_count, run.amount_yuan
     summed = len(found), sum(payment.amount_yuan for payment in found)
     if summed != shown or await payment_queries.count_otherwise(tx, run.id):

@@ -17,9 +17,10 @@ from shared.db import Tx
 
 _APPROVED = sa.and_(payments.c.state == PLANNED, payments.c.approved_at.is_not(None))
 _IS_HELD_BACK = sa.and_(
-    _APPROVED, sa.exists().where(payment_runs.c.id == payments.c.run_id, payment_runs.c.held_back_at.is_not(None))
+    sa.or_(payments.c.state == PLANNED, payments.c.state == SENDING),
+    sa.exists().where(payment_runs.c.id == payments.c.run_id, payment_runs.c.held_back_at.is_not(None)),
 )
-"""Whether its run is held back, within what the caller sees."""
+"""Whether it waits in a run that is held back, within what the caller sees."""
 _PLANNED, _FAILED = payments.alias("planned"), payments.alias("failed")
 _DOUBTED = sa.and_(
     sa.exists().where(
@@ -169,6 +170,16 @@ async def payments_of_run(tx: Tx, run_id: UUID, states: Sequence[str], *, lock: 
     within = payments.c.state == sa.any_(sa.bindparam("states", type_=sa.ARRAY(sa.Text)))
     wanted = _ALL.where(payments.c.run_id == run_id, within, parties(tx.scope, payments)).order_by(payments.c.id)
     return await tx.all(Payment, wanted.with_for_update() if lock else wanted, states=list(states))
+
+
+async def payments_of_runs(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, list[Payment]]:
+    """All payments of each of the runs that the caller may see, in the order of planning."""
+    of_runs = payments.c.run_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid)))
+    found: dict[UUID, list[Payment]] = {run_id: [] for run_id in ids}
+    wanted = _ALL.where(of_runs, parties(tx.scope, payments)).order_by(payments.c.id)
+    for payment in await tx.all(Payment, wanted, ids=list(ids)):
+        found[payment.run_id].append(payment)
+    return found
 
 
 async def paid_elsewhere(tx: Tx, run_id: UUID) -> list[str]:

@@ -1,6 +1,6 @@
 """Reads payment runs, and closes those whose payments have all been answered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from uuid import UUID
@@ -52,10 +52,11 @@ _ASK_AGAIN = (
     " RETURNING id, asked_times"
 )
 _HOLD_BACK = (
-    "UPDATE payment_runs SET held_back_at = $2 WHERE id = $1 AND (held_back_at IS NULL) = ($2::timestamptz IS NOT NULL)"
-    " RETURNING region"
+    "UPDATE payment_runs AS r SET held_back_at = CASE WHEN u.held THEN $3::timestamptz END"
+    " FROM unnest($1::uuid[], $2::boolean[]) AS u(id, held)"
+    " WHERE r.id = u.id AND r.state = 'approved' AND (r.held_back_at IS NULL) = u.held RETURNING r.id, r.region"
 )
-_APPROVED = "SELECT detail ->> 'digest' FROM history WHERE about = $1 AND action = 'approved'"
+_APPROVED = "SELECT about, detail ->> 'digest' FROM history WHERE about = ANY($1::text[]) AND action = 'approved'"
 _LOCK = "SELECT id FROM payment_runs WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
 
 
@@ -73,9 +74,12 @@ async def get_run(tx: Tx, run_id: UUID, *, lock: bool = False) -> Run:
     return found
 
 
-async def digests_approved(tx: Tx, run_id: UUID) -> list[str | None]:
-    """What each deed of approval, of which one must be, keeps of the run's payments; None of what was approved before it did."""
-    return [row[0] for row in await tx.sql(_APPROVED, str(run_id))]
+async def digests_approved(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, list[str | None]]:
+    """What each deed of approval, of which a run must have one, keeps of it; None of what was approved before any did."""
+    kept: dict[UUID, list[str | None]] = {run_id: [] for run_id in ids}
+    for about, digest in await tx.sql(_APPROVED, [str(run_id) for run_id in ids]):
+        kept[UUID(about)].append(digest)
+    return kept
 
 
 async def runs_page(tx: Tx, *, state: str | None, after: UUID | None, rows: int) -> list[Run]:
@@ -97,10 +101,9 @@ async def finish_runs(tx: Tx, ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
     return [tuple(row) for row in await tx.sql(_FINISH, sorted(set(ids)))]
 
 
-async def hold_back(tx: Tx, run_id: UUID, since: datetime | None) -> str | None:
-    """Holds a run back, or with None lets it go; returns its region where that is new."""
-    found = await tx.sql(_HOLD_BACK, run_id, since)
-    return found[0]["region"] if found else None
+async def hold_back(tx: Tx, held: Mapping[UUID, bool], since: datetime) -> list[tuple[UUID, str]]:
+    """Holds approved runs back, or lets them go; returns id and region of each of which that is new."""
+    return [tuple(row) for row in await tx.sql(_HOLD_BACK, list(held), list(held.values()), since)]
 
 
 async def count_asking(tx: Tx, ids: Sequence[UUID]) -> list[tuple[UUID, int]]:

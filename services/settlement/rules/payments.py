@@ -95,7 +95,7 @@ class Payment:
     barred: bool = False
     """whether its run is open and cannot be approved; not kept in the payment's own row"""
     held_back: bool = False
-    """whether its run is held back, for its payments are not those that were approved; not kept in the payment's own row"""
+    """whether it waits in a run held back, whose payments are not those that were approved; not kept in the payment's own row"""
     sheet_state: str | None = None
     due_on: date | None = None
     """of the sheet; not kept in the payment's own row"""
@@ -251,6 +251,8 @@ def next_step(payment: Payment) -> NextStep | None:
 
 
 def _how_far(payment: Payment) -> Paying:
+    if payment.held_back:
+        return Paying.HELD_BACK
     if payment.state == PLANNED and payment.approved_at is not None:
-        return Paying.HELD_BACK if payment.held_back else Paying.APPROVED
+        return Paying.APPROVED
     return Paying.BARRED if payment.barred else Paying(payment.state)

@@ -49,7 +49,7 @@ class Run:
     barred: bool = False
     """whether it is open and cannot be approved; not kept in the run's own row"""
     held_back_at: datetime | None = None
-    """since when the bank is told nothing of it, for its payments are not those that were approved"""
+    """since when the bank is told nothing of it and no answer is booked, for its payments are not those that were approved"""
 
 
 def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, reason: str | None = None) -> Run:

@@ -251,7 +251,7 @@ PAYING: Mapping[Paying, Callable[[str], tuple[Actor, Said]]] = {
         OPERATOR,
         Said(
             "put the payments of the run back as they were approved, which were changed in the database since, and find out how;"
-            " `jicai audit` names them, and the bank is told nothing of the run before"
+            " `jicai audit` names them, and before that the bank is told nothing of the run and no answer of it is booked"
         ),
     ),
     Paying.SENDING: lambda _: (BANK, bank_step(None).what),

@@ -1,4 +1,4 @@
-"""Payment runs that somebody changes in the database: not approved, not sent, no file."""
+"""Payment runs that somebody changes in the database: not approved, not sent, no file, no answer booked."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -8,12 +8,13 @@ import pytest
 from deploy.deeds import connected
 from services.settlement.handlers import payments as payment_handlers
 from services.settlement.handlers.runs import LONGEST
-from services.settlement.rules.payments import BankAnswer, Payment
+from services.settlement.rules.payments import BankAnswer, Payment, Verdict
 from shared import clock
 from shared.next_steps import day_over
 from tests.house import WorkerInHand
 
 from .conftest import AGENCY_A, AGENCY_B, OTHER_SUPPLIER_CODE, Stage, delivery, line, with_bank
+from .test_failed_payments import answer, refused
 
 TAMPERED = ("account_number = '6222000000000000000'", "amount_yuan = amount_yuan + 1000")
 
@@ -28,6 +29,8 @@ async def waits_for_who_puts_it_back(stage: Stage, run_id: str) -> None:
     assert datetime.fromisoformat(step["by"]) == day_over(date.fromisoformat(sheet["due_on"]))
     (listed,) = (await stage.get("/payment-runs"))["items"]
     assert [one["waits_for"] for one in (listed, sheet, payment)] == [step] * 3
+    (payable,) = (await stage.get("/payables"))["items"]
+    assert (await stage.get(f"/payables/{payable['id']}/timeline"))["next"] == [step]
     timeline = await stage.get(f"/payment-runs/{run_id}/timeline")
     assert timeline["next"] == [step]
     assert [deed["action"] for deed in timeline["deeds"]] == ["made", "approved", "held_back"]
@@ -62,6 +65,67 @@ async def test_a_run_that_is_not_what_was_approved_is_not_sent_and_has_no_file(
     assert f"The payments of run {run['id']} are not those that were approved" in answer.json()["detail"]
 
 
+async def test_no_answer_is_booked_of_a_run_that_is_not_what_was_approved_until_it_is_again(
+    stage: Stage, database_url: Callable[[str], str]
+) -> None:
+    _, payment = await refused(stage, Verdict.PENDING, "sending")
+    row = f"{payment['id']},paid"
+    async with connected(database_url("settlement")) as owner:
+        (was,) = await owner.fetchrow("SELECT amount_yuan FROM payments")
+        await owner.execute("UPDATE payments SET amount_yuan = amount_yuan + 1000")
+        for rows, header in ((row, "payment_id,result"), (f"{row},{was}", "payment_id,result,amount_yuan")):
+            taken = await answer(stage, payment, rows, header)
+            assert (taken["paid"], [one["code"] for one in taken["refused"]]) == (0, ["run_changed"])
+        deeds = (await stage.get(f"/payments/{payment['id']}/timeline"))["deeds"]
+        assert [deed["action"] for deed in deeds[-3:]] == ["sent", "answer_refused", "answer_refused"]
+        await waits_for_who_puts_it_back(stage, payment["run_id"])
+        await owner.execute("UPDATE payments SET amount_yuan = $1", was)
+    assert (await answer(stage, payment, row, "payment_id,result"))["paid"] == 1
+    assert (await stage.get(f"/payments/{payment['id']}"))["amount_yuan"] == str(was)
+    deeds = (await stage.get(f"/payment-runs/{payment['run_id']}/timeline"))["deeds"]
+    assert [deed["action"] for deed in deeds[2:]] == ["held_back", "let_go", "done"]
+    await stage.ledger_agrees()
+
+
+async def test_no_answer_is_booked_of_a_run_that_is_changed_while_the_bank_is_asked(
+    stage: Stage, database_url: Callable[[str], str]
+) -> None:
+    await stage.run(delivery())
+    async with connected(database_url("settlement")) as owner:
+        (was,) = await owner.fetchrow("SELECT amount_yuan FROM payments")
+
+        class Changing:
+            async def pay(self, orders: Sequence[Payment]) -> list[BankAnswer]:
+                await owner.execute("UPDATE payments SET amount_yuan = amount_yuan + 1000")
+                return await stage.bank.pay(orders)
+
+        await WorkerInHand(with_bank(stage.worker.service, Changing()), stage.worker.database).do_jobs()
+        assert await owner.fetchval("SELECT state FROM payments") == "sending"
+        await owner.execute("UPDATE payments SET amount_yuan = $1", was)
+    stage.drive(clock.now() + LONGEST)
+    await stage.worker.meet_deadlines()
+    await stage.worker.do_jobs()
+    (payment,) = (await stage.get("/payments"))["items"]
+    assert (payment["state"], payment["amount_yuan"]) == ("paid", str(was))
+    assert list(stage.bank.moved.values()) == [1]
+    await stage.ledger_agrees()
+
+
+async def test_a_payment_of_a_run_that_is_not_what_was_approved_is_not_confirmed(
+    stage: Stage, database_url: Callable[[str], str]
+) -> None:
+    _, payment = await refused(stage)
+    await answer(stage, payment, f"{payment['id']},paid", "payment_id,result")
+    path, made = f"/payments/{payment['id']}/confirmation", {"bank_reference": "2025040100012345", "reason": "已入账"}
+    async with connected(database_url("settlement")) as owner:
+        (was,) = await owner.fetchrow("SELECT account_number FROM payments")
+        await owner.execute(f"UPDATE payments SET {TAMPERED[0]}")
+        taken = await stage.post(path, AGENCY_A, made, status=409)
+        await owner.execute("UPDATE payments SET account_number = $1", was)
+    assert taken["code"] == "run_changed"
+    assert (await stage.post(path, AGENCY_A, made))["state"] == "paid"
+
+
 @pytest.mark.parametrize("change", TAMPERED)
 async def test_a_run_that_is_not_what_it_was_made_of_is_not_approved(
     stage: Stage, database_url: Callable[[str], str], change: str
@@ -71,9 +135,9 @@ async def test_a_run_that_is_not_what_it_was_made_of_is_not_approved(
     async with connected(database_url("settlement")) as owner:
         (was,) = await owner.fetch("SELECT account_number, amount_yuan FROM payments")
         await owner.execute(f"UPDATE payments SET {change}")
-        refused = await stage.post(path, AGENCY_B, status=409)
+        problem = await stage.post(path, AGENCY_B, status=409)
         await owner.execute("UPDATE payments SET account_number = $1, amount_yuan = $2", *was)
-    assert refused["code"] == "run_changed"
+    assert problem["code"] == "run_changed"
     await stage.post(path, AGENCY_B, status=202)
 
 
@@ -93,7 +157,7 @@ async def test_a_run_changed_between_two_calls_of_the_bank_is_not_sent_further(
         await WorkerInHand(with_bank(stage.worker.service, Changing()), stage.worker.database).do_jobs()
         states = await owner.fetch("SELECT state FROM payments ORDER BY id")
         await owner.execute("UPDATE payments SET account_number = $2 WHERE id = $1", *was)
-    assert [row["state"] for row in states] == ["paid", "planned"]
+    assert [row["state"] for row in states] == ["sending", "planned"]
     assert sum(stage.bank.calls.values()) == 1
 
 
