@@ -42,8 +42,8 @@ class EnterpriseKnown(Conflict):
 
 
 class NameTaken(Conflict):
-    """Call the enterprise by its code; where another one has the same name all the same, its authority registers it under
-    its USCC."""
+    """Call the enterprise by its code. Where it is yours, or another one has the same name all the same, ask the authority:
+    it confirms the USCC of the one, or registers the other under its USCC, with a `name_reason`."""
 
     title = "The name is that of another enterprise"
 

@@ -80,6 +80,11 @@ class RowReader:
                 Refusal(row.number, "", shortened(surplus), "more cells than columns", "one cell for each column")
             )
 
+    @property
+    def faulty(self) -> bool:
+        """Whether a fault was found so far."""
+        return bool(self._refusals)
+
     def need(self, field: str, parser: Parser[T]) -> T:
         """The field's value; a missing one is a fault."""
         text = self._values.get(field)

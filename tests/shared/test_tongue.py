@@ -108,7 +108,10 @@ def is_said(name: str, text: str) -> bool:
     return not any(one.isalpha() for one in text) or (name in tongue.WORDS and text in named)
 
 
-FIELDS = {("services/listing/rules/faults.py", "override_reason")}
+FIELDS = {
+    ("services/listing/rules/faults.py", "override_reason"),
+    ("services/listing/handlers/enterprises.py", "name_reason"),
+}
 """Names of fields, which are the same in either language."""
 EXACT = {("shared/http/operations.py", "isoformat")}
 """The clock is driven to the microsecond, and says so as it is told."""

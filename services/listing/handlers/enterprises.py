@@ -1,15 +1,15 @@
 """Registers enterprises; a known one gains names and kinds, and the same registration twice changes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from services.listing.errors import EnterpriseKnown, NameTaken, NotYourEnterprise
+from services.listing.errors import EnterpriseKnown, EnterpriseRefused, NameTaken, NotYourEnterprise
 from services.listing.queries.enterprises import enterprises_by_code, get_enterprise, owners_of
 from services.listing.queries.visible import as_row
 from services.listing.rules.enterprises import Enterprise, also_known_as, checked_code, identified, name_keys
-from services.listing.rules.faults import foreign_region
+from services.listing.rules.faults import Faults, foreign_region
 from services.listing.schemas.enterprises import ConfirmUscc, RegisterEnterprise
 from services.listing.tables import enterprises
 from shared import history, outbox
@@ -26,25 +26,22 @@ async def register_enterprises(
 ) -> list[Enterprise | ServiceError]:
     """Registers many at once; the answer to each stands at its place. An enterprise takes part in every region, so any
     authority may name it for its own; its region stays the one it was first registered for."""
-    codes: list[str | ServiceError] = []
-    for command in commands:
-        try:
-            codes.append(_permitted(tx, command))
-        except ServiceError as refusal:
-            codes.append(refusal)
-    present = await enterprises_by_code(tx, [code for code in codes if isinstance(code, str)])
-    owners, unknown = await owners_of(tx, [command.name for command in commands])
+    every_faults = [Faults() for _ in commands]
+    codes = [
+        checked_code(faults, command.uscc, command.name, command.override_reason, command.region)
+        for faults, command in zip(every_faults, commands, strict=True)
+    ]
+    present = await enterprises_by_code(tx, codes)
+    owners = await owners_of(tx, [command.name for command in commands])
     made: dict[UUID, Enterprise] = {}
     changed: dict[UUID, Enterprise] = {}
     outcomes: list[Enterprise | ServiceError] = []
-    for command, code in zip(commands, codes, strict=True):
-        if isinstance(code, ServiceError):
-            outcomes.append(code)
-            continue
+    for command, code, faults in zip(commands, codes, every_faults, strict=True):
         before = present.get(code)
+        owner = owners.get(normal_name(command.name))
         try:
-            _check_name(tx, owners, unknown, before, command, code)
-        except NameTaken as refusal:
+            _check(tx, command, code, faults, _taken(tx, command, code, before, owner))
+        except ServiceError as refusal:
             outcomes.append(refusal)
             continue
         after = _new(command, code) if before is None else also_known_as(before, command.name, tuple(command.kinds))
@@ -52,10 +49,10 @@ async def register_enterprises(
         if after is before:
             continue
         present[code] = present[after.code] = after
-        (unknown if after.provisional else owners).setdefault(normal_name(after.name), after.code)
+        owners.setdefault(normal_name(after.name), after)
         (made if before is None or after.id in made else changed)[after.id] = after
-        action, reason = ("registered", None) if before is None else ("changed", command.override_reason)
-        _say(tx, caller, before, after, action, command.region, reason)
+        action = "registered" if before is None else "changed"
+        _say(tx, caller, before, after, action, command.region, command.name_reason)
     tx.add(enterprises, *(_row(enterprise) for enterprise in made.values()))
     await tx.change(enterprises, [_row(enterprise) for enterprise in changed.values()])
     return outcomes
@@ -88,9 +85,11 @@ async def confirm_uscc(tx: Tx, caller: Caller, enterprise_id: UUID, command: Con
     return after
 
 
-def _permitted(tx: Tx, command: RegisterEnterprise) -> str:
-    """The code it will go by; raises EnterpriseRefused, NotYourEnterprise."""
-    code = checked_code(command.uscc, command.name, command.override_reason, command.region)
+def _check(tx: Tx, command: RegisterEnterprise, code: str, faults: Faults, taken: Fault | None) -> None:
+    """Raises EnterpriseRefused with every fault, NotYourEnterprise, NameTaken."""
+    if faults.found and taken:
+        faults.found.append(taken)
+    faults.refuse(EnterpriseRefused)
     if not tx.scope.covers(code, region=command.region):
         raise NotYourEnterprise(
             "{code} in region {region} is neither yours nor under your region.",
@@ -98,7 +97,8 @@ def _permitted(tx: Tx, command: RegisterEnterprise) -> str:
             code=code,
             region=command.region,
         )
-    return code
+    if taken:
+        raise NameTaken("{name!j}: {rule}.", faults=[taken], name=command.name, rule=taken.rule)
 
 
 def _foreign(tx: Tx, command: RegisterEnterprise) -> Fault:
@@ -110,30 +110,42 @@ def _foreign(tx: Tx, command: RegisterEnterprise) -> Fault:
     return Fault(f"/{field}", getattr(command, field), "another organisation than yours", allowed)
 
 
-def _check_name(
-    tx: Tx,
-    owners: Mapping[str, str],
-    unknown: Mapping[str, str],
-    before: Enterprise | None,
-    command: RegisterEnterprise,
-    code: str,
-) -> None:
-    """Nobody calls itself as another is called, and who is known by its name alone is not who has that name already. That
-    two enterprises of one name have a USCC each, the authority says with a reason, also of one whose USCC is not known yet: it
-    may be the same, and two are never made one again. In whatever is taken over, the operator knows."""
-    key = normal_name(command.name)
-    second = tx.scope.reach == "region" and command.uscc is not None
-    owner = owners.get(key) or (unknown.get(key) if second else None)
-    if owner in {None, code} or tx.scope.reach == "all" or (before is not None and key in name_keys(before)):
-        return
-    if second and command.override_reason:
-        return
-    allowed = Said("a name of its own; for that enterprise, its code {owner}", owner=owner)
-    if second:
+def _taken(
+    tx: Tx, command: RegisterEnterprise, code: str, before: Enterprise | None, owner: Enterprise | None
+) -> Fault | None:
+    """Nobody calls itself as another is called, its USCC known or not, and who is known by its name alone is not who has that
+    name already. That two enterprises of one name have a USCC each, the authority says with a reason, for they may be the
+    same, and two are never made one again. In whatever is taken over, the operator knows."""
+    if not code or owner is None or owner.code == code or tx.scope.reach == "all":
+        return None
+    if before is not None and normal_name(command.name) in name_keys(before):
+        return None
+    if command.name_reason and _reason_will_do(tx, command):
+        return None
+    rule = Said("it is the name of {owner}", owner=owner.code)
+    return Fault("/name", command.name, rule, _instead_of(tx, command, owner))
+
+
+def _reason_will_do(tx: Tx, command: RegisterEnterprise) -> bool:
+    return tx.scope.reach == "region" and command.uscc is not None
+
+
+def _instead_of(tx: Tx, command: RegisterEnterprise, owner: Enterprise) -> Said:
+    """What is allowed instead of a name that `owner` has; a supplier is told whom to ask."""
+    allowed = Said("a name of its own; for that enterprise, its code {owner}", owner=owner.code)
+    if _reason_will_do(tx, command):
         sentence = "{allowed}, with its USCC confirmed if that is it; or, in {reason_field}, why another enterprise has this name"
-        allowed = Said(sentence, allowed=allowed, reason_field="override_reason")
-    fault = Fault("/name", command.name, Said("it is the name of {owner}", owner=owner), allowed)
-    raise NameTaken("{name!j} is the name of {owner}.", faults=[fault], name=command.name, owner=owner)
+        return Said(sentence, allowed=allowed, reason_field="name_reason")
+    if tx.scope.reach == "region":
+        return allowed
+    ask = Said("to register you under it too, with a reason")
+    if owner.provisional:
+        sentence = (
+            "a name of your own; or ask the authority of region {region} to confirm your USCC for {owner} if that is you,"
+            " or else {ask}"
+        )
+        return Said(sentence, region=owner.region, owner=owner.code, ask=ask)
+    return Said("a name of your own; or ask the authority of region {region} {ask}", region=command.region, ask=ask)
 
 
 def _new(command: RegisterEnterprise, code: str) -> Enterprise:
@@ -163,12 +175,12 @@ def _say(
     after: Enterprise,
     action: str,
     region: str,
-    reason: str | None = None,
+    name_reason: str | None = None,
 ) -> None:
-    """`reason`: what was said of a name that another has, where the enterprise does not keep it."""
+    """`name_reason`: why it has a name that another has, which the timeline alone keeps."""
     moved = history.changes(before, after, "code", "uscc", "name", "aliases", "kinds", "provisional", "override_reason")
     parties = Parties(supplier_code=after.code, third_code=after.uscc, region=region)
-    detail: dict[str, object] = {"changes": moved, **({"reason": reason} if reason else {})}
+    detail: dict[str, object] = {"changes": moved, **({"name_reason": name_reason} if name_reason else {})}
     history.note(tx, caller, after.id, action, parties, detail)
     outbox.record(tx, fact_of(after), after.version)
 

@@ -70,6 +70,7 @@ MAPPINGS = Path(shared.imports.__file__).parent / "mappings"
 STANDARD = "standard"
 
 _SPLIT = re.compile(r"[、,，;；|/\s]+")
+_REASON = text(max_characters=1_000)
 _KIND = choice(
     {"生产企业": "manufacturer", "配送企业": "distributor", "代理企业": "agent"}
     | {"manufacturer": "manufacturer", "distributor": "distributor", "agent": "agent"}
@@ -112,11 +113,14 @@ def _price(given: str) -> Decimal:
     return price
 
 
-def _checked(fields: RowReader, field: str, parse: Callable[[str], Uscc | StandardCode]) -> dict[str, str | None]:
-    """A code with a check digit that a reason may override, which is told with the other faults of the row."""
+def _checked(
+    fields: RowReader, field: str, parse: Callable[[str], Uscc | StandardCode], *, alone: bool = True
+) -> dict[str, str | None]:
+    """A code with a check digit that a reason may override, which is told with the other faults of the row. `alone`: also
+    where there is none so far; else the handler tells it, with what else it finds."""
     code = fields.take(field, parse)
-    reason = fields.take("override_reason", text(max_characters=1_000))
-    if code is not None and not code.check_ok and not reason:
+    reason = fields.take("override_reason", _REASON)
+    if code is not None and not code.check_ok and not reason and (alone or fields.faulty):
         fields.refuse(field, code.code, *check_digit_words(code.code, code.expected_digit))
     return {field: None if code is None else code.code, "override_reason": reason}
 
@@ -126,7 +130,8 @@ def _enterprise(fields: RowReader) -> dict[str, Any]:
         "name": fields.need("name", text()),
         "kinds": fields.need("kinds", _kinds),
         "region": fields.need("region", parse_region),
-        **_checked(fields, "uscc", parse_uscc),
+        "name_reason": fields.take("name_reason", _REASON),
+        **_checked(fields, "uscc", parse_uscc, alone=False),
     }
 
 

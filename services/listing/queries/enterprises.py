@@ -24,6 +24,9 @@ _BY_CODES = (
     .order_by(enterprises.c.id)
     .with_for_update()
 )
+_BY_NAMES = _ALL.where(enterprises.c.name_keys.bool_op("&&")(sa.bindparam("names", type_=_TEXTS))).order_by(
+    enterprises.c.provisional.desc(), enterprises.c.id.desc()
+)
 _BY_ID = _ALL.where(enterprises.c.id == sa.bindparam("id"))
 _BY_ID_LOCKED = _BY_ID.with_for_update()
 _PARTIES = sa.select(
@@ -79,13 +82,10 @@ async def directory(tx: Tx, codes: Collection[str | None], names: Collection[str
     return Directory(await tx.all(Party, _PARTIES, codes=wanted, names=keys))
 
 
-async def owners_of(tx: Tx, names: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """By the normal form of a name: the code of the enterprise of this official name whose USCC is known, and that of the
-    one whose USCC is not."""
-    keys = sorted({normal_name(name) for name in names})
-    found = await tx.all(Party, _PARTIES, codes=[], names=keys)
-    known, unknown = ([one for one in found if one.provisional is provisional] for provisional in (False, True))
-    return {normal_name(one.name): one.code for one in known}, {normal_name(one.name): one.code for one in unknown}
+async def owners_of(tx: Tx, names: Collection[str]) -> dict[str, Enterprise]:
+    """By the normal form of a name: the enterprise of this official name; of several the first whose USCC is known."""
+    found = await tx.all(Enterprise, _BY_NAMES, names=sorted({normal_name(name) for name in names}))
+    return {normal_name(one.name): one for one in found}
 
 
 async def enterprises_by_code(tx: Tx, codes: Collection[str]) -> dict[str, Enterprise]:

@@ -34,13 +34,11 @@ class Enterprise:
     version: int
 
 
-def checked_code(uscc: str | None, name: str, override_reason: str | None, region: str) -> str:
-    """The code an enterprise would be registered under; raises EnterpriseRefused with every fault."""
-    faults = Faults()
+def checked_code(faults: Faults, uscc: str | None, name: str, override_reason: str | None, region: str) -> str:
+    """The code an enterprise would be registered under; empty where its USCC is none, which is a fault as is a region
+    that does not exist."""
     faults.region(region)
-    code = provisional_code(name) if uscc is None else checked_uscc(faults, uscc, override_reason)
-    faults.refuse(EnterpriseRefused)
-    return code
+    return provisional_code(name) if uscc is None else checked_uscc(faults, uscc, override_reason)
 
 
 def checked_uscc(faults: Faults, uscc: str, override_reason: str | None) -> str:

@@ -34,9 +34,9 @@ class RegisterEnterprise(Coded):
     kinds: Annotated[list[EnterpriseKind], Field(min_length=1, max_length=3)]
     region: Region
     uscc: Code | None = Field(None, description="unified social credit code, 18 characters; leave out when not known")
-    override_reason: Reason | None = Field(
-        None,
-        description="why a USCC with a failing check digit is right, or, from the authority, a name that another enterprise has",
+    override_reason: Reason | None = Field(None, description="why a USCC with a failing check digit is right")
+    name_reason: Reason | None = Field(
+        None, description="from the authority: why the enterprise has a name that another one has; kept in its timeline"
     )
 
 

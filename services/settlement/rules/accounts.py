@@ -129,7 +129,10 @@ def next_step(account: Account) -> NextStep | None:
     match account.state:
         case "named":
             what = Said("confirm or refuse the account of {supplier}", supplier=account.supplier_code)
-            if account.holder_known is False:
+            if account.holder_known is None:
+                sentence = "{what}; no name of the supplier is known here to compare its holder {holder} with"
+                what = Said(sentence, what=what, holder=account.holder_name)
+            elif not account.holder_known:
                 names = ", ".join(account.supplier_names or ())
                 sentence = (
                     "{what}; its holder {holder} is none of the names that the supplier is registered under: {names}"

@@ -23,6 +23,8 @@ from tests.services.listing.people import (
 from tests.services.listing.test_imports import ENTERPRISES, imported, returned
 
 MAKES = {"uscc": MAKER_CODE, "name": "青禾制药有限公司", "kinds": ["manufacturer"], "region": "350200"}
+ODD_CODE = "91350211M00013FA1N"
+"""Its check digit fails."""
 UNKNOWN = {"name": "云岭 医药（集团）", "kinds": ["distributor"], "region": "330000"}
 
 
@@ -84,11 +86,10 @@ async def test_nobody_calls_itself_as_another_enterprise_is_called(desk: Desk) -
         assert (taken.status_code, taken.json()["code"]) == (409, "name_taken"), known
         (fault,) = taken.json()["errors"]
         assert (fault["pointer"], fault["rule"]) == ("/name", f"it is the name of {MAKER_CODE}")
+        assert "ask the authority of region 310100 to register you under it too, with a reason" in fault["allowed"]
         assert (await desk.post(DISTRIBUTOR, "/enterprises", {**own, "name": "远山医药有限公司"})).status_code == 201
     assert (await desk.post(MAKER, "/enterprises", {**makes, "kinds": ["agent"]})).status_code == 201
-    by_authority = await desk.post(
-        AUTHORITY, "/enterprises", {**own, "region": "330000", "override_reason": "同名两家"}
-    )
+    by_authority = await desk.post(AUTHORITY, "/enterprises", {**own, "region": "330000", "name_reason": "同名两家"})
     assert (by_authority.status_code, by_authority.json()["aliases"]) == (201, [own["name"]])
     assert (await desk.post(DISTRIBUTOR, "/enterprises", own)).json() == by_authority.json()
 
@@ -97,7 +98,7 @@ async def test_no_provisional_enterprise_is_registered_under_the_name_of_a_known
     namesake = {"name": MAKES["name"], "kinds": ["manufacturer"], "region": "330000"}
     early = await desk.post(AUTHORITY, "/enterprises", namesake)
     assert early.status_code == 201
-    reason = {"override_reason": "同名两家"}
+    reason = {"name_reason": "同名两家"}
     items = [{**MAKES, "region": "330000", **reason}, {**namesake, "kinds": ["agent"]}]
     answer = (await desk.post(AUTHORITY, "/enterprises/bulk", items)).json()
     assert [item["status"] for item in answer["items"]] == [201, 201], "what is known from before stays what it is"
@@ -118,9 +119,11 @@ async def test_the_authority_registers_a_second_enterprise_of_one_name_only_with
     assert (refused.status_code, refused.json()["code"]) == (409, "name_taken")
     (fault,) = refused.json()["errors"]
     assert (fault["pointer"], fault["rule"]) == ("/name", f"it is the name of {MAKER_CODE}")
-    assert fault["allowed"].endswith("or, in override_reason, why another enterprise has this name")
-    made = await desk.post(AUTHORITY, "/enterprises", {**second, "override_reason": "同名两家"})
-    assert (made.status_code, made.json()["override_reason"]) == (201, "同名两家")
+    assert fault["allowed"].endswith("or, in name_reason, why another enterprise has this name")
+    made = await desk.post(AUTHORITY, "/enterprises", {**second, "name_reason": "同名两家"})
+    assert (made.status_code, made.json()["override_reason"]) == (201, None)
+    (deed,) = (await desk.get(AUTHORITY, f"/enterprises/{made.json()['id']}/timeline")).json()["deeds"]
+    assert deed["detail"]["name_reason"] == "同名两家"
     again = await desk.post(AUTHORITY, "/enterprises", second)
     assert (again.status_code, again.json()) == (201, made.json()), "what is known needs no reason again"
 
@@ -140,9 +143,51 @@ async def test_why_a_known_enterprise_takes_the_name_of_another_stands_in_its_ti
     made = (await desk.post(AUTHORITY, "/enterprises", other)).json()
     renamed = {**other, "name": MAKES["name"]}
     assert (await desk.post(AUTHORITY, "/enterprises", renamed)).status_code == 409
-    assert (await desk.post(AUTHORITY, "/enterprises", {**renamed, "override_reason": "更名"})).status_code == 201
+    assert (await desk.post(AUTHORITY, "/enterprises", {**renamed, "name_reason": "更名"})).status_code == 201
     deeds = (await desk.get(AUTHORITY, f"/enterprises/{made['id']}/timeline")).json()["deeds"]
-    assert (deeds[-1]["action"], deeds[-1]["detail"]["reason"]) == ("changed", "更名")
+    assert (deeds[-1]["action"], deeds[-1]["detail"]["name_reason"]) == ("changed", "更名")
+
+
+async def test_neither_reason_answers_the_other_question_and_both_are_asked_at_once(desk: Desk) -> None:
+    await desk.post(MAKER, "/enterprises", MAKES)
+    second = {**MAKES, "uscc": ODD_CODE, "region": "330000"}
+    digit, name = {"override_reason": "早期试点发码"}, {"name_reason": "同名两家"}
+    for reasons, status, asked in (
+        ({}, 422, ["/uscc", "/name"]),
+        (digit, 409, ["/name"]),
+        (name, 422, ["/uscc"]),
+    ):
+        refused = await desk.post(AUTHORITY, "/enterprises", {**second, **reasons})
+        assert refused.status_code == status
+        assert [fault["pointer"] for fault in refused.json()["errors"]] == asked, reasons
+    made = await desk.post(AUTHORITY, "/enterprises", {**second, **digit, **name})
+    assert (made.status_code, made.json()["override_reason"]) == (201, "早期试点发码")
+
+
+async def test_a_supplier_takes_no_name_of_a_provisional_enterprise_and_is_told_whom_to_ask(desk: Desk) -> None:
+    waiting = (await desk.post(AUTHORITY, "/enterprises", UNKNOWN)).json()
+    own = {"uscc": DISTRIBUTOR_CODE, "name": UNKNOWN["name"], "kinds": ["distributor"], "region": "310100"}
+    for known in (False, True):
+        taken = await desk.post(DISTRIBUTOR, "/enterprises", {**own, "name_reason": "同名两家"})
+        assert (taken.status_code, taken.json()["code"]) == (409, "name_taken"), known
+        (fault,) = taken.json()["errors"]
+        assert (fault["pointer"], fault["rule"]) == ("/name", f"it is the name of {waiting['code']}")
+        assert "ask the authority of region 330000 to confirm your USCC" in fault["allowed"]
+        assert (await desk.post(DISTRIBUTOR, "/enterprises", {**own, "name": "远山医药有限公司"})).status_code == 201
+    by_authority = {**own, "region": "330000", "name_reason": "同名两家"}
+    assert (await desk.post(AUTHORITY, "/enterprises", by_authority)).json()["aliases"] == [own["name"]]
+
+
+async def test_a_sheet_asks_for_both_reasons_at_once_in_columns_of_their_own(desk: Desk, worker: WorkerInHand) -> None:
+    await desk.post(MAKER, "/enterprises", MAKES)
+    row = f"{MAKES['name']},生产企业,330000,{ODD_CODE}"
+    job = await imported(desk, worker, "enterprises", f"{ENTERPRISES}{row},\n".encode())
+    _, (_, refused) = await returned(desk, job)
+    assert refused[-4].split("\n") == ["统一社会信用代码", "企业名称"]
+    assert "in a new column 同名说明 (name_reason)" in refused[-1]
+    header = ENTERPRISES.replace("校验位说明", "校验位说明,同名说明")
+    job = await imported(desk, worker, "enterprises", f"{header}{row},早期试点发码,同名两家\n".encode())
+    assert (job["result"]["landed"], job["refused"]) == (1, 0)
 
 
 async def test_a_sheet_of_enterprises_names_the_row_that_takes_the_name_of_another(
@@ -165,7 +210,7 @@ async def test_the_same_enterprise_registered_at_once_by_several_is_one(desk: De
 
 
 async def test_a_failing_check_digit_needs_a_reason_and_all_faults_come_together(desk: Desk) -> None:
-    odd = {**UNKNOWN, "uscc": "91350211M00013FA1N"}
+    odd = {**UNKNOWN, "uscc": ODD_CODE}
     refused = await desk.post(AUTHORITY, "/enterprises", {**odd, "region": "330000"})
     assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/uscc"]
     assert (await desk.post(AUTHORITY, "/enterprises", {**odd, "override_reason": "早期试点发码"})).status_code == 201

@@ -107,7 +107,7 @@ async def test_a_maker_is_named_by_code_or_by_a_name_that_exactly_one_enterprise
         "name": "青禾制药有限公司",
         "kinds": ["manufacturer"],
         "region": "330000",
-        "override_reason": "同名两家",
+        "name_reason": "同名两家",
     }
     assert (await desk.post(AUTHORITY, "/enterprises", twin)).status_code == 201
     again = (await desk.post(AUTHORITY, "/products", {**by_name, "manufacturer_name": "青禾制药有限公司"})).json()

@@ -1,4 +1,6 @@
-"""What was done to public things is not public: a timeline is for the parties, the region's authority and the operator."""
+"""What was done to public things is not public: a timeline is for the parties, the region's authority and the operator.
+
+The agency reads that of an enterprise, for it holds the names of receiving accounts against it."""
 
 from typing import Any
 
@@ -14,6 +16,7 @@ from tests.services.listing.people import (
     Desk,
 )
 
+AGENCY = ("agency", "11510000MB0002", "510000")
 FAR_AUTHORITY = ("authority", "11510000MB0001", "510000")
 RELATION = {"product_code": PRODUCT["code"], "region": "330000", "distributor_code": DISTRIBUTOR_CODE}
 
@@ -54,3 +57,9 @@ async def test_a_stranger_reads_what_is_public_and_finds_no_timeline_of_it(desk:
             assert await asked(desk, stranger, path) == (404, "timeline_not_found"), (kind, stranger)
             missing = path[:-12] + "000000000000"
             assert (await asked(desk, stranger, missing))[0] == 404
+
+
+async def test_any_agency_reads_since_when_an_enterprise_has_its_names_and_no_other_timeline(desk: Desk) -> None:
+    for kind, path in (await public_things(desk)).items():
+        told = (200, "registered") if kind == "enterprises" else (403, "role_may_not")
+        assert await asked(desk, AGENCY, path) == told, kind

@@ -89,8 +89,15 @@ async def test_every_change_of_an_account_is_told_without_its_number(stage: Stag
 @pytest.mark.parametrize(
     ("language", "what"),
     [
-        ("zh-CN", f"确认或拒绝 {SUPPLIER_CODE} 的收款账户"),
-        ("en", f"confirm or refuse the account of {SUPPLIER_CODE}"),
+        (
+            "zh-CN",
+            f"确认或拒绝 {SUPPLIER_CODE} 的收款账户;此处尚不知该企业登记的任何名称,无法核对户名 {ACCOUNT['holder_name']}",
+        ),
+        (
+            "en",
+            f"confirm or refuse the account of {SUPPLIER_CODE}; no name of the supplier is known here to compare its holder"
+            f" {ACCOUNT['holder_name']} with",
+        ),
     ],
 )
 async def test_who_acts_next_is_told_in_the_language_of_who_asks(stage: Stage, language: str, what: str) -> None:

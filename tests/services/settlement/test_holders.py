@@ -70,6 +70,10 @@ async def test_an_account_of_a_supplier_whose_names_are_not_known_stands_in_the_
 async def test_names_that_come_later_count_and_older_ones_do_not(stage: Stage) -> None:
     named = await stage.named()
     await stage.worker.deliver(registered("他人有限公司", code=OTHER_SUPPLIER_CODE))
+    told = (
+        f"confirm or refuse the account of {SUPPLIER_CODE}; no name of the supplier is known here to compare its holder"
+    )
+    assert (await read(stage, named))["waits_for"]["what"] == f"{told} {HOLDER} with"
     assert (named["holder_known"], (await read(stage, named))["supplier_names"]) == (None, None)
     await stage.worker.deliver(registered("远山医药有限公司", HOLDER), sequence=2)
     await stage.worker.deliver(registered("远山医药有限公司"), sequence=1)
