@@ -1,8 +1,8 @@
 """State sent again as ordinary events, for a consumer that is new, was rebuilt, or was restored to an earlier hour.
 
-Each thing is said as it stands, under its present version, its own time and a new event id: inboxes take it, version guards
-and natural keys see that nothing happens twice. It is read under its lock, so that it never overtakes a change of the same
-thing.
+Each thing is said as it stands, under the sequence that was told last of it, its own time and a new event id: inboxes take it,
+version guards and natural keys see that nothing happens twice. It is read under its lock, so that it never overtakes a change
+of the same thing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

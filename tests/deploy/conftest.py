@@ -71,9 +71,7 @@ async def _keep(folder: Path, mark: str) -> None:
 
 @pytest.fixture
 async def five(played: EmbeddedPostgres) -> AsyncIterator[Five]:
-    """The five as they were told; their outboxes have long forgotten what was sent."""
+    """The five as they were told."""
     await bring_back(played, "told")
     async with opened(played) as databases:
-        for database in databases.databases.values():
-            await database.pool.execute("DELETE FROM outbox")
         yield databases

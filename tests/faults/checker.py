@@ -15,6 +15,7 @@ from deploy.chain import SERVICES, Chain
 from deploy.differences import differences
 from deploy.money import disagreements
 from deploy.services import load
+from services.settlement.handlers.again import SAID_OF_SHEETS
 from shared import audit
 from shared.db import Database
 from shared.events import topic_of
@@ -102,8 +103,8 @@ SELECT count(*) FROM {table}
 LEFT JOIN (SELECT subject, max(sequence) AS newest FROM outbox GROUP BY subject) AS said ON subject = id::text
 WHERE {last} <> coalesce(newest, 0)
 """
-LAST = {"sheets": "least(version, 2)"}
-"""Where not its version: of a sheet it is told that it was issued and confirmed; what follows is told of its payments."""
+LAST = {"sheets": f"(SELECT count(*) FROM history WHERE about = sheets.id::text AND action IN {SAID_OF_SHEETS})"}
+"""Where not its version: of a sheet it is told what comes before its review; what follows is told of its payments."""
 # What settlement has paid, and how often each payable was for one sheet, what came back taken off.
 BOOKED = "SELECT id::text AS payment, amount_yuan AS yuan FROM payments WHERE state = 'paid'"
 PAID_SUM = "SELECT coalesce(sum(paid_yuan), 0) FROM payables"

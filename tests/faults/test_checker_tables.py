@@ -130,11 +130,20 @@ async def test_a_thing_whose_newest_event_was_never_recorded_is_seen(
     assert await untold(houses) == missed
 
 
-@pytest.mark.parametrize(("version", "newest", "missed"), [(1, 1, 0), (2, 1, 1), (2, 2, 0), (5, 2, 0)])
-async def test_of_a_sheet_it_is_told_that_it_was_issued_and_confirmed(
-    houses: Callable[[str], str], version: int, newest: int, missed: int
+OF_SHEET = """
+INSERT INTO history (about, action, detail, at, organisation, person, request_id, operation, region)
+SELECT $1::uuid::text, action, '{}', now(), 'platform', 'platform', '', '', ''
+FROM unnest($2::text[]) WITH ORDINALITY AS deeds (action, place) ORDER BY place
+"""
+WAY = ("issued", "confirmed", "returned", "confirmed", "reviewed", "entered_run")
+
+
+@pytest.mark.parametrize(("deeds", "newest", "missed"), [(1, 1, 0), (2, 1, 1), (2, 2, 0), (3, 2, 1), (6, 4, 0)])
+async def test_of_a_sheet_it_is_told_what_comes_before_its_review(
+    houses: Callable[[str], str], deeds: int, newest: int, missed: int
 ) -> None:
     settlement = houses("settlement")
-    await put(settlement, ISSUED, ONE, version)
+    await put(settlement, ISSUED, ONE, deeds)
+    await put(settlement, OF_SHEET, ONE, WAY[:deeds])
     await put(settlement, RECORDED, ONE, newest)
     assert await untold(houses) == missed

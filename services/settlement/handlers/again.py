@@ -1,10 +1,12 @@
 """Says again what settlement has said of accounts, payables, sheets and payments, as they stand now.
 
 A payment tells what was paid of each payable when the bank answered, with the step of the ledger: an older total that comes
-late is known for one. A sheet tells what history has of it, for its figures change with every dispute. What became of a payable
-is said at the time of its last deed, so that whoever asks which sheets came later is told the same as at first.
+late is known for one. A sheet tells what history has of it, for its figures change with every dispute, under the sequence that
+was told last: what raises its version from its review on is told of its payments. What became of a payable is said at the time
+of its last deed, so that whoever asks which sheets came later is told the same as at first.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -61,7 +63,8 @@ async def sheets_again(tx: Tx, after: str, rows: int) -> Page:
     found, last = await sheets_after(tx, after, rows)
     sheets = {sheet.id: sheet for sheet in found}
     deeds = await deeds_of(tx, list(sheets), SAID_OF_SHEETS)
-    return Page([_of_sheet(sheets[deed["about"]], deed) for deed in deeds], last)
+    told = Counter(deed["about"] for deed in deeds)
+    return Page([_of_sheet(sheets[deed["about"]], deed, told[deed["about"]]) for deed in deeds], last)
 
 
 async def payments_again(tx: Tx, after: str, rows: int) -> Page:
@@ -83,7 +86,8 @@ def _of_payable(payable: Payable, moved_at: datetime | None, on_sheets: Sequence
     return said
 
 
-def _of_sheet(sheet: Sheet, deed: Record) -> Again:
+def _of_sheet(sheet: Sheet, deed: Record, told: int) -> Again:
+    """`told`: how many of its deeds have an event."""
     detail = deed["detail"]
     same: dict[str, Any] = {
         "sheet_id": sheet.id,
@@ -109,7 +113,7 @@ def _of_sheet(sheet: Sheet, deed: Record) -> Again:
             fact = returned_fact(sheet, yuan, detail["reason"], date.fromisoformat(confirm_by))
         case _:
             fact = SheetConfirmed(**same, amount_yuan=Decimal(detail["amount_yuan"]))
-    return Again(fact, sheet.version, deed["at"])
+    return Again(fact, told, deed["at"])
 
 
 def _of_payment(payment: Payment, booked: dict[tuple[UUID, str], list[Booked]]) -> list[Again]:

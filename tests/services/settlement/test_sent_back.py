@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.settlement.handlers.again import sheets_again
+from services.settlement.rules.sheets import NEXT
 from shared.events.settlement import SheetConfirmed, SheetIssued, SheetReturned
 from shared.policy import Policy
 
@@ -82,14 +83,28 @@ async def test_silence_does_not_confirm_what_was_sent_back(stage: Stage, monkeyp
 
 
 async def test_a_sheet_that_was_sent_back_is_said_again_as_it_was(stage: Stage) -> None:
+    await stage.confirmed()
     back = await sent_back(stage, delivery())
     await stage.post(f"/sheets/{back['id']}/confirmation", HOSPITAL, **{"if-match": '"3"'})
+    await stage.post(f"/sheets/{back['id']}/review", AGENCY_A, **{"if-match": '"4"'})
+    assert (await stage.post("/payment-runs", AGENCY_A, {}, 201))["payment_count"] == 1
     async with stage.worker.database.transaction() as tx:
         page = await sheets_again(tx, "", 10)
     facts = [each.fact for each in page.facts]
     assert [type(fact) for fact in facts] == [SheetIssued, SheetConfirmed, SheetReturned, SheetConfirmed]
     said = [fact for fact in await stage.worker.said() if isinstance(fact, SheetReturned)]
     assert [fact for fact in facts if isinstance(fact, SheetReturned)] == said
+    told = "SELECT sequence FROM outbox WHERE subject = $1 ORDER BY id"
+    sequences = [row["sequence"] for row in await stage.worker.database.pool.fetch(told, back["id"])]
+    assert (sequences, [each.sequence for each in page.facts]) == ([1, 2, 3, 4], [4, 4, 4, 4])
+
+
+def test_what_is_told_of_a_sheet_ends_with_its_review_so_that_no_sequence_is_left_out() -> None:
+    told = {"confirm", "dispute", "return"}
+    untold_to = {state for (_, verb), state in NEXT.items() if verb not in told}
+    told_from = {state for state, verb in NEXT if verb in told}
+    assert told < {verb for _, verb in NEXT}
+    assert untold_to.isdisjoint(told_from)
 
 
 @pytest.mark.parametrize(
