@@ -131,8 +131,8 @@ async def test_a_thing_whose_newest_event_was_never_recorded_is_seen(
 
 
 OF_SHEET = """
-INSERT INTO history (about, action, detail, at, organisation, person, request_id, operation, region)
-SELECT $1::uuid::text, action, '{}', now(), 'platform', 'platform', '', '', ''
+INSERT INTO history (about, action, detail, at, organisation, person, request_id, operation, region, hash)
+SELECT $1::uuid::text, action, '{}', now(), 'platform', 'platform', '', '', '', ''
 FROM unnest($2::text[]) WITH ORDINALITY AS deeds (action, place) ORDER BY place
 """
 WAY = ("issued", "confirmed", "returned", "confirmed", "reviewed", "entered_run")
