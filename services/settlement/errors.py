@@ -37,7 +37,7 @@ class NotTheInstitution(Forbidden):
 
 
 class SamePerson(Forbidden):
-    title = "A payment run is approved by another person than the one who made it"
+    title = "A payment run is approved, or booked as paid, by another person than the one who made it"
 
 
 class OwnAccount(Forbidden):

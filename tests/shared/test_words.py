@@ -205,6 +205,7 @@ SAID_AT_ONCE = frozenset(
         "at most {left}",
         "at most {longest_shelf_life_days:#day}",
         "from {day} on",
+        "from {first} to {today}",
         "from {sent_at} on",
         " since {at}",
         "lines {numbers}",

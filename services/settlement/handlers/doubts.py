@@ -1,7 +1,9 @@
-"""Ends doubts about payments of which the bank has said both: the agency finds out, and books or dismisses.
+"""Books what the agency has found out with the bank: of a payment of which it has said both, or of one that it made before it was
+sent, as after a restore.
 
 A payment is booked as made after all only while its sheet is as it was when the bank was asked, and no other payment of it is
-made or on its way: the sheet is locked, and of one sheet the database lets no two be.
+made or on its way: the sheet is locked, and of one sheet the database lets no two be. One that was not sent is locked as by who
+sends it: one of the two comes first, and the other finds it done.
 """
 
 from uuid import UUID
@@ -10,9 +12,11 @@ from services.settlement.errors import PaymentNotFound, PaymentNotOpen
 from services.settlement.handlers.payments import end_doubts, settle, store_payments
 from services.settlement.handlers.runs import check_content, parties_of_payment
 from services.settlement.queries import payments as queries
+from services.settlement.queries import runs as run_queries
 from services.settlement.queries import sheets as sheet_queries
 from services.settlement.queries.ledger import book_sheets
 from services.settlement.rules import payments as rules
+from services.settlement.rules import runs as run_rules
 from services.settlement.rules.ledger import Posting
 from services.settlement.rules.payments import Payment
 from services.settlement.rules.sheets import REVIEWED, Sheet
@@ -23,14 +27,17 @@ from shared.identity import Caller
 
 
 async def confirm_payment(tx: Tx, caller: Caller, payment_id: UUID, command: ConfirmPayment) -> Payment:
-    """The bank made the payment after all: what stands on its sheet is paid.
+    """The bank made the payment after all, or before it was sent: what stands on its sheet is paid.
 
-    Raises PaymentNotFound, PaymentNotOpen, RunChanged.
+    Raises PaymentNotFound, PaymentNotOpen, AnswerRefused, RunChanged; of one that was not sent RunNotFound, SamePerson, too.
     """
     before = await _payment(tx, payment_id)
-    after = rules.confirmed(before, command.bank_reference, command.reason, clock.now())
+    after = rules.confirmed(before, command.bank_reference, command.reason, command.paid_on, clock.now())
     sheet = (await sheet_queries.sheets_to_change(tx, [before.sheet_id]))[before.sheet_id]
-    await _check_sheet(tx, before, sheet)
+    if before.state == rules.PLANNED:
+        run_rules.check_books_another(await run_queries.get_run(tx, before.run_id), caller.organisation, caller.person)
+    else:
+        await _check_sheet(tx, before, sheet)
     await check_content(tx, before.run_id)
     await book_sheets(tx, caller, Posting.SENT, [(sheet.id, before.id)])
     await settle(tx, caller, {before.id: before}, {Posting.PAID: {after.id: after}})

@@ -48,7 +48,8 @@ async def get_payment_timeline(payment_id: UUID, tx: TxHere) -> TimelineView:
 @router.post("/{payment_id}/confirmation")
 async def confirm_payment(payment_id: UUID, command: ConfirmPayment, caller: CallerHere, tx: TxHere) -> PaymentView:
     """The agency found out that the bank made a payment that it had called failed, and later paid: it is booked as paid. 409
-    while its sheet stands in a run, or when it was paid otherwise."""
+    while its sheet stands in a run, or when it was paid otherwise. So is one of an approved run that the bank made before it was
+    sent, as after a restore, with `paid_on` and by another person than the maker of the run: it is never sent then."""
     return PaymentView.of(await doubts.confirm_payment(tx, caller, payment_id, command))
 
 

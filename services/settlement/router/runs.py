@@ -121,7 +121,8 @@ async def get_payment_file(
         )
     await check_content(tx, run_id)
     states = [payment_rules.SENDING] if only else payment_rules.SENT
-    orders = await payment_queries.payments_of_run(tx, run_id, states)
+    known = await payment_queries.payments_of_run(tx, run_id, states)
+    orders = [payment for payment in known if payment.sent_at]  # the others were made before, and are not asked for
     headers = {"content-disposition": f'attachment; filename="payments-{run_id}.csv"'}
     return Csv(payment_file(orders), headers=headers)
 

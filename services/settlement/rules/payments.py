@@ -22,7 +22,7 @@ from shared.values import frozen
 PLANNED, SENDING, PAID, FAILED, WITHDRAWN = STATES = ("planned", "sending", "paid", "failed", "withdrawn")
 
 SENT = (SENDING, PAID, FAILED)
-"""Of which the bank has been told."""
+"""Which the bank knows: it was told of them, or has made them before they were sent."""
 
 ASK_AGAIN_FIRST_SECONDS = 60
 ASK_AGAIN_LONGEST_SECONDS = 6 * 3_600
@@ -91,7 +91,7 @@ class Payment:
     answers: Sequence[Words] = ()
     """what the bank has answered, the oldest first"""
     bank_reference: str | None = None
-    """what the bank knows it by, from a result file or from the agency that booked it as made after all"""
+    """what the bank knows it by, from a result file or from the agency that booked it as made"""
     barred: bool = False
     """whether its run is open and cannot be approved; not kept in the payment's own row"""
     held_back: bool = False
@@ -196,28 +196,72 @@ def heard(payment: Payment, answer: BankAnswer) -> Payment:
     return replace(payment, answers=[*payment.answers, answer.words])
 
 
-def confirmed(payment: Payment, bank_reference: str, reason: str, at: datetime) -> Payment:
-    """The payment made after all, when the bank said that it was; raises PaymentNotOpen."""
+def confirmed(payment: Payment, bank_reference: str, reason: str, paid_on: date | None, at: datetime) -> Payment:
+    """The payment made: after all, when the bank said that it was, or on a day before it was sent.
+
+    Raises PaymentNotOpen, and AnswerRefused for a day that cannot be, or that is told of a payment in doubt.
+    """
+    paid_at = _unsent_paid_at(payment, paid_on, at) if payment.state == PLANNED else _doubted_paid_at(payment, paid_on)
+    return replace(
+        payment,
+        state=PAID,
+        reason=reason,
+        answered_at=at,
+        paid_at=paid_at,
+        contradicted_at=None,
+        bank_reference=bank_reference,
+    )
+
+
+def _unsent_paid_at(payment: Payment, paid_on: date | None, at: datetime) -> datetime:
+    """When a payment was made that stands in an approved run and was not sent: on a day after the month of its sheet."""
+    if payment.approved_at is None:
+        raise PaymentNotOpen(
+            "Payment {id} is planned in run {run_id}, which nobody has approved; when the bank has made it already, it is"
+            " booked as paid after the approval and before it is sent.",
+            id=payment.id,
+            run_id=payment.run_id,
+        )
+    first, today = clock.next_month(payment.month), clock.local_date(at)
+    if paid_on is None:
+        rule, code = "needed of a payment that was not sent: the day on which the bank made it", "missing"
+    elif paid_on < first:
+        rule, code = "lies before the month of the sheet was over", "early"
+    elif paid_on > today:
+        rule, code = "lies in the future", "late"
+    else:
+        return clock.start_of_day(paid_on)
+    raise _day_refused(payment, paid_on, rule, Said("from {first} to {today}", first=first, today=today), code)
+
+
+def _doubted_paid_at(payment: Payment, paid_on: date | None) -> datetime | None:
+    """When a payment was made that the bank first refused and then called paid: when it said so."""
     _check_in_doubt(payment, "confirmed")
     if payment.state == PAID:
         raise PaymentNotOpen(
             "Payment {id} is booked as paid; dismiss the doubt if it was made, and load a `bounced` row if its money came back.",
             id=payment.id,
         )
+    if paid_on is not None:
+        rule = "told of a payment that was not sent alone; when one in doubt was made, the bank has said"
+        raise _day_refused(payment, paid_on, rule, "no day", "not_expected")
     said = [answer["paid_at"] for answer in payment.answers if answer["verdict"] == Verdict.PAID]
-    return replace(
-        payment,
-        state=PAID,
-        reason=reason,
-        answered_at=at,
-        paid_at=datetime.fromisoformat(said[-1]) if said and said[-1] else payment.contradicted_at,
-        contradicted_at=None,
-        bank_reference=bank_reference,
-    )
+    return datetime.fromisoformat(said[-1]) if said and said[-1] else payment.contradicted_at
+
+
+def _day_refused(payment: Payment, paid_on: date | None, rule: str, allowed: str, code: str) -> AnswerRefused:
+    faults = [Fault("/paid_on", paid_on and paid_on.isoformat(), rule, allowed, code)]
+    return AnswerRefused("The bank's answer does not fit payment {id}.", faults=faults, id=payment.id)
 
 
 def dismissed(payment: Payment) -> Payment:
     """The payment as it is booked: the agency found that this is true; raises PaymentNotOpen."""
+    if payment.state == PLANNED:
+        raise PaymentNotOpen(
+            "Payment {id} is planned and was not sent, so it counts as not paid as it is; confirm it if the bank has made it"
+            " already, and else let it be sent.",
+            id=payment.id,
+        )
     _check_in_doubt(payment, "dismissed")
     return replace(payment, contradicted_at=None)
 

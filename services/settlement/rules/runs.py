@@ -1,4 +1,5 @@
-"""A payment run: one person makes it over reviewed sheets, another approves it; nobody does both."""
+"""A payment run: one person makes it over reviewed sheets, another approves it, and books what the bank has paid of it
+already; nobody does both."""
 
 from dataclasses import replace
 from datetime import date, datetime
@@ -63,7 +64,7 @@ def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, r
             verb=verb,
             made=MADE,
         )
-    if verb == "approve" and (organisation, person) == (run.made_by_organisation, run.made_by):
+    if verb == "approve" and _made(run, organisation, person):
         raise SamePerson(
             "{person} of {organisation} made this run of {payment_count:#payment} over {amount_yuan} "
             "yuan; another person must approve it.",
@@ -81,6 +82,23 @@ def decided(run: Run, verb: str, organisation: str, person: str, at: datetime, r
         reason=reason,
         version=run.version + 1,
     )
+
+
+def check_books_another(run: Run, organisation: str, person: str) -> None:
+    """Raises SamePerson when the maker of a run would book a payment of it that was not sent as paid."""
+    if _made(run, organisation, person):
+        raise SamePerson(
+            "{person} of {organisation} made this run of {payment_count:#payment} over {amount_yuan} yuan; another person"
+            " must book what the bank has paid of it already.",
+            person=person,
+            organisation=organisation,
+            payment_count=run.payment_count,
+            amount_yuan=run.amount_yuan,
+        )
+
+
+def _made(run: Run, organisation: str, person: str) -> bool:
+    return (organisation, person) == (run.made_by_organisation, run.made_by)
 
 
 def next_step(run: Run) -> NextStep | None:

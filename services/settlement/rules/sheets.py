@@ -58,6 +58,7 @@ NEXT = {
 """A sheet that loses its last line to a dispute is `empty`, which is an end."""
 
 AFTER = {
+    ("planned", "paid"): "pay",
     ("sending", "paid"): "pay",
     ("sending", "failed"): "fail",
     ("paid", "failed"): "fail",

@@ -1,6 +1,6 @@
 """What is said about payments over HTTP."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Self
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from shared.next_steps import NextStep
 
 
 class ConfirmPayment(Command):
-    """The agency has found out with the bank that a payment in doubt was made."""
+    """The agency has found out with the bank that a payment was made: one in doubt, or one that was not sent yet."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"bank_reference": "2026040800012345", "reason": "银行回单证实已于4月8日入账"}]}
@@ -23,6 +23,10 @@ class ConfirmPayment(Command):
 
     bank_reference: Name = Field(description="what the bank knows the payment by (银行流水号), from its receipt")
     reason: Reason
+    paid_on: date | None = Field(
+        default=None,
+        description="the day in Shanghai on which the bank made it; needed of a payment that was not sent, and of no other",
+    )
 
 
 class DismissDoubt(Command):
@@ -48,7 +52,9 @@ class PaymentView(View):
     amount_yuan: Amount
     state: str
     reason: str | None
-    sent_at: datetime | None
+    sent_at: datetime | None = Field(
+        description="when the bank was asked; null of one that was booked as paid without being sent, as after a restore"
+    )
     answered_at: datetime | None
     paid_at: datetime | None = Field(
         description="when the bank paid it; null of one whose money came back, of which the timeline says when it was paid"

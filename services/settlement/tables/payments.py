@@ -40,7 +40,12 @@ payments = sa.Table(
     sa.Column("doubt_known", sa.Boolean),
     sa.CheckConstraint(one_of("state", STATES), name="state"),
     sa.CheckConstraint("amount_yuan > 0", name="positive"),
-    sa.CheckConstraint("state NOT IN ('sending', 'paid', 'failed') OR sent_at IS NOT NULL", name="sent"),
+    # One that was not sent is the bank's own, under its reference: it was made before, and came back perhaps.
+    sa.CheckConstraint(
+        "state NOT IN ('sending', 'paid', 'failed') OR sent_at IS NOT NULL"
+        " OR (state <> 'sending' AND bank_reference IS NOT NULL)",
+        name="sent",
+    ),
     sa.CheckConstraint("state <> 'paid' OR paid_at IS NOT NULL", name="paid"),
     sa.CheckConstraint("state <> 'failed' OR reason IS NOT NULL", name="failed"),
     sa.CheckConstraint(

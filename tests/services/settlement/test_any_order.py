@@ -214,6 +214,18 @@ class Sheets(RuleBasedStateMachine):
         else:
             assert (who, status) == (AGENCY_A, 403)
 
+    @precondition(lambda self: any(sheet.payment in {"planned", "approved", "sending"} for sheet in self.sheets))
+    @rule(data=st.data(), who=st.sampled_from([AGENCY_A, AGENCY_B]))
+    def the_bank_paid_it_before(self, data: st.DataObject, who: Any) -> None:
+        open_ones = [sheet for sheet in self.sheets if sheet.payment in {"planned", "approved", "sending"}]
+        sheet = data.draw(st.sampled_from(open_ones))
+        (payment,) = self.world.now(self.world.stage.get(f"/payments?run_id={sheet.run}"))["items"]
+        body = {"bank_reference": "2025040100012345", "reason": "恢复前已付", "paid_on": f"{clock.today()}"}
+        status, _ = self._ask(f"/payments/{payment['id']}/confirmation", who, body)
+        assert status == (409 if sheet.payment != "approved" else 403 if who is AGENCY_A else 200)
+        if status == 200:
+            sheet.state = sheet.payment = "paid"
+
     @rule()
     def send(self) -> None:
         self.world.now(self.world.stage.worker.do_jobs())
