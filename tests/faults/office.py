@@ -41,10 +41,12 @@ Row = dict[str, str]
 
 @dataclass(slots=True)
 class Bank:
-    """Reads payment files from its folder, each once; `book`: what it has paid of each payment, in yuan."""
+    """Reads payment files from its folder, each once; `book`: what it has paid of each payment, in yuan; `willing`: it pays
+    whatever is new, and nothing comes back."""
 
     folder: Path
     book: dict[str, Decimal]
+    willing: bool = False
     _read: set[Path] = field(default_factory=set)
     _paid: list[Row] = field(default_factory=list)
 
@@ -56,12 +58,12 @@ class Bank:
             self._read.add(file)
             with file.open(encoding="utf-8-sig", newline="") as lines:
                 rows = list(csv.DictReader(lines))
-            refused = [row for row in rows if random.random() < REFUSED]
+            refused = [row for row in rows if not self.willing and random.random() < REFUSED]
             paid = [row for row in rows if row not in refused]
             self._paid += paid
             yield from self._booked(refused, "refused", 0)
             yield from self._booked(paid, "paid", 1)
-        if earlier and random.random() < BOUNCED:
+        if earlier and not self.willing and random.random() < BOUNCED:
             back = random.choice(earlier)
             self._paid.remove(back)
             yield from self._booked([back], "bounced", -1)
@@ -91,11 +93,17 @@ class Office:
                 await asyncio.wait_for(stop.wait(), random.uniform(0, TURN_SECONDS))
             while self.pace.crowded and not stop.is_set():  # noqa: ASYNC110
                 await asyncio.sleep(WAITS_SECONDS)
-            try:
-                await self._turn()
-            except NeverTaken as never:
-                self.client.answered.never_taken.append(str(never))
+            if not await self.turn():
                 stop.set()
+
+    async def turn(self) -> bool:
+        """Everything that can be done now, once; False when something was never taken, which is written down."""
+        try:
+            await self._turn()
+        except NeverTaken as never:
+            self.client.answered.never_taken.append(str(never))
+            return False
+        return True
 
     async def _turn(self) -> None:
         with suppress(*TRANSIENT, asyncpg.PostgresError):

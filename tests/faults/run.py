@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import msgspec
 from rich.console import Console
@@ -25,6 +26,7 @@ from deploy.server import SIGNALS
 from deploy.visitor import Refused, Visitor
 from shared import clock, crash
 from shared.bus import BusAway, KafkaBus
+from shared.faults import TRANSIENT
 from shared.migrations import ROOT
 from tests.faults import checker
 from tests.faults.books import Books, opened
@@ -52,6 +54,7 @@ EVENTS_A_CALL, MOST_ORDERS_A_CALL = 500, 200
 """Of so many wanted events, one more order is placed by a call; each has two shipments and three lines."""
 QUIET_SECONDS = 600
 QUIET_LOOKS = 3
+PAID_SECONDS = 600
 LONGEST_SECONDS = 12 * 60 * 60
 DEADLINES_AHEAD = timedelta(days=10)
 """At the end alerts' worker is driven so far ahead: every order that nobody answered must be seen."""
@@ -78,7 +81,8 @@ async def play(stand: Stand, wanted: int, seed: int) -> tuple[Findings, dict[str
             async with asyncio.TaskGroup() as together:
                 together.create_task(load.play(stop))
                 bank = Bank(stand.bank_folder, load.answered.bank)
-                together.create_task(Office(stand, cast, load.client, progress, bank).play(stop))
+                office = Office(stand, cast, load.client, progress, bank)
+                together.create_task(office.play(stop))
                 trouble = Trouble(stand, BROKER_STOPPED_SECONDS[small], wanted <= TINY)
                 for _ in range(rounds):
                     await _make_trouble(trouble, progress, stop)
@@ -86,6 +90,7 @@ async def play(stand: Stand, wanted: int, seed: int) -> tuple[Findings, dict[str
                 stop.set()
             watching.cancel()
             await _until_quiet(visitor)
+            await _until_paid(office, visitor)
             await _drive_alerts(stand)
             await _until_quiet(visitor)
             stand.keeping = False
@@ -156,6 +161,19 @@ async def _until_quiet(visitor: Visitor) -> None:
             return
         await asyncio.sleep(0.5)
     say(f"  not quiet after {QUIET_SECONDS} s: {last}")
+
+
+async def _until_paid(office: Office, visitor: Visitor) -> None:
+    """The office goes on, with a bank that pays whatever it is asked, until nothing waits to be paid that could be."""
+    office.bank.willing = True
+    until, left = clock.elapsed() + PAID_SECONDS, (0, 0, 0)
+    while clock.elapsed() < until and await office.turn():
+        await _until_quiet(visitor)
+        with suppress(*TRANSIENT, asyncpg.PostgresError):
+            left = await checker.left(office.stand.url_of("settlement"))
+            if not any(left):
+                return
+    say(f"  not paid after {PAID_SECONDS} s: payments, sheets, payables {left}")
 
 
 async def _drive_alerts(stand: Stand) -> None:

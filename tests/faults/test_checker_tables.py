@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from services.settlement.rules.ledger import SIDES, Posting
 from tests.deploy.test_chain import PAYABLE, put
 from tests.faults.books import Books
-from tests.faults.checker import THERE, Findings, check, check_paid, gone, untold
+from tests.faults.checker import THERE, Findings, check, check_paid, gone, left, untold
 from tests.faults.client import Answered
 
 
@@ -26,6 +26,15 @@ async def test_whatever_a_client_was_told_and_is_not_there_is_missed(houses: Cal
 def test_every_kind_of_answer_is_looked_for() -> None:
     told = {one.name for one in fields(Answered)} - {"bank", "calls", "retries", "never_taken"}
     assert told == set(THERE)
+
+
+async def spoil(url: str, statement: str) -> None:
+    """Does to the tables of a service what nobody may."""
+    owner = await asyncpg.connect(url)
+    try:
+        await owner.execute(statement)
+    finally:
+        await owner.close()
 
 
 DEEDS = """
@@ -46,12 +55,8 @@ SELECT 'a', action, '{}', now(), 'platform', 'platform', '', '', '' FROM unnest(
 async def test_each_row_of_a_history_that_is_not_as_it_was_written_is_wrong(
     houses: Callable[[str], str], books: Books, spoiled: str, wrong: dict[str, int]
 ) -> None:
-    owner = await asyncpg.connect(houses("traceability"))
-    try:
-        await owner.execute(DEEDS)
-        await owner.execute(spoiled)
-    finally:
-        await owner.close()
+    await spoil(houses("traceability"), DEEDS)
+    await spoil(houses("traceability"), spoiled)
     assert (await check(houses, books, Answered())).wrong == wrong
 
 
@@ -94,6 +99,38 @@ async def test_what_settlement_has_paid_is_held_against_the_bank_s_own_book(
     await put(settlement, PAYABLE, ONE, Decimal(10))
     await check_paid(found, settlement, {str(payment): Decimal(yuan) for payment, yuan in bank.items()})
     assert found.wrong == wrong
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "waiting"),
+    [
+        ("SELECT", (0, 0, 0)),
+        ("UPDATE payments SET state = 'planned', paid_at = NULL, sent_at = NULL", (1, 0, 0)),
+        ("UPDATE payments SET state = 'sending', paid_at = NULL", (1, 0, 0)),
+        ("UPDATE payments SET state = 'failed', paid_at = NULL, reason = 'closed'", (0, 0, 0)),
+        *((f"UPDATE sheets SET state = '{state}'", (0, 1, 0)) for state in ("issued", "disputed", "confirmed")),
+        *((f"UPDATE sheets SET state = '{state}'", (0, 1, 0)) for state in ("reviewed", "in_run")),
+        ("UPDATE sheets SET state = 'empty', line_count = 0", (0, 0, 0)),
+        ("UPDATE payables SET sheeted_yuan = 0, paid_yuan = 0", (0, 0, 1)),
+        ("UPDATE payables SET sheeted_yuan = 9, paid_yuan = 9", (0, 0, 1)),
+        ("UPDATE payables SET sheeted_yuan = 0, paid_yuan = 0, held_yuan = 10, held_reason = 'short'", (0, 0, 0)),
+        ("UPDATE payables SET sheeted_yuan = 0, paid_yuan = 0, quantity_released = 0, released_yuan = 0", (0, 0, 0)),
+    ],
+)
+async def test_whatever_could_be_paid_and_still_waits_is_lost(
+    houses: Callable[[str], str], books: Books, spoiled: str, waiting: tuple[int, int, int]
+) -> None:
+    settlement = houses("settlement")
+    await put(settlement, PAID, ONE, Decimal(10))
+    await put(settlement, ISSUED, ONE, 2)
+    await put(settlement, PAYABLE, ONE, Decimal(10))
+    await spoil(settlement, "UPDATE sheets SET state = 'paid'")
+    assert await left(settlement) == (0, 0, 0)
+    await spoil(settlement, spoiled)
+    assert await left(settlement) == waiting
+    found = await check(houses, books, Answered())
+    assert (found.payments_left, found.sheets_left, found.payables_left) == waiting
+    assert {"payments_left", "sheets_left", "payables_left"} <= set(Findings.LOST)
 
 
 @pytest.mark.parametrize(("kinds", "again"), [(["paid"], 0), (["paid", "bounced", "paid"], 0), (["paid", "paid"], 1)])

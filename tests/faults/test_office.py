@@ -47,3 +47,13 @@ def test_what_is_refused_or_comes_back_is_not_paid(tmp_path: Path, monkeypatch: 
     assert words(bank) == [(["b"], "bounced")]
     assert words(bank) == []
     assert bank.book == {"a": Decimal(0), "b": Decimal(0)}
+
+
+def test_a_willing_bank_pays_whatever_is_new_and_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(office, "REFUSED", 1)
+    monkeypatch.setattr(office, "BOUNCED", 1)
+    bank = Bank(tmp_path, {}, willing=True)
+    tell(tmp_path, "1.csv", "a")
+    assert words(bank) == [(["a"], "paid")]
+    assert words(bank) == []
+    assert bank.book == {"a": Decimal(10)}
