@@ -21,8 +21,8 @@ from shared.policy import Policy
 from shared.sessions import WallBypassed
 from shared.settings import Limits
 from shared.silence import Silence, away, end
-from shared.statements import WALL_SETTINGS, compiled, insert, update, walled
-from shared.values import frozen, values_of
+from shared.statements import WALL_SETTINGS, compiled, insert, update, values_of, walled
+from shared.values import frozen
 
 Record = asyncpg.Record
 T = TypeVar("T")

@@ -1,16 +1,20 @@
-"""Statements as the text and the arguments that asyncpg takes; no text holds a value, so that each is prepared once."""
+"""Statements as the text and the arguments that asyncpg takes, and what it answers as frozen values; no text holds a value, so
+that each is prepared once."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+import asyncpg
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 
-from shared.values import frozen
+from shared.values import frozen, names_of
+
+T = TypeVar("T")
 
 WALL_SETTINGS = ("app.reach", "app.org", "app.region")
 """What the policies of row-level security read (`shared/migrations/walls.py`); they last as long as a transaction."""
@@ -166,3 +170,24 @@ def _type(table: sa.Table, name: str) -> str:
 def _binary(table: sa.Table) -> frozenset[str]:
     """The names of its columns of bytes."""
     return frozenset(column.name for column in table.c if isinstance(column.type, sa.LargeBinary))
+
+
+def values_of(into: type[T], records: Sequence[asyncpg.Record]) -> list[T]:
+    """Records as frozen values; what the database calls an array is a tuple, so that values stay frozen all through."""
+    if not records:
+        return []
+    names = tuple(records[0].keys())
+    rows: Iterable[Iterable[Any]] = records
+    if arrays := {place for place, first in enumerate(records[0]) if _is_array(first, place, records)}:
+        rows = (
+            [tuple(value) if place in arrays and value is not None else value for place, value in enumerate(row)]
+            for row in records
+        )
+    if names == names_of(into)[: len(names)]:
+        return [into(*row) for row in rows]
+    return [into(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+def _is_array(first: Any, place: int, records: Sequence[asyncpg.Record]) -> bool:
+    """Whether a column holds arrays: by its first value, and where that is NULL by the others."""
+    return isinstance(first, list) or (first is None and any(isinstance(record[place], list) for record in records))
