@@ -81,7 +81,7 @@ async def test_good_rows_land_and_bad_ones_come_back_with_column_given_rule_and_
     )
     job = await imported(desk, worker, "enterprises", sheet.encode("gb18030"))
     assert (job["state"], job["done"], job["total"], job["refused"]) == ("done", 5, 5, 3)
-    assert job["result"] == {"rows": 5, "landed": 2, "refused": 3, "columns_absent": [], "columns_unread": []}
+    assert job["result"] == {"rows": 5, "landed": 2, "refused": 3, "columns_absent": ["同名说明"], "columns_unread": []}
     _, rows = await returned(desk, job)
     assert rows[0][-5:] == list(REFUSAL_COLUMNS)
     where = {row[0]: row[-5:] for row in rows[1:]}
@@ -294,7 +294,7 @@ async def test_optional_columns_may_be_absent_and_the_job_says_which_were(desk: 
     sheet = "企业名称,企业类型,所属区划代码,联系人\n青禾制药有限公司,生产企业,330000,某\n".encode()
     job = await imported(desk, worker, "enterprises", sheet)
     assert (job["state"], job["result"]["landed"]) == ("done", 1), job
-    assert job["result"]["columns_absent"] == ["统一社会信用代码", "校验位说明"]
+    assert job["result"]["columns_absent"] == ["统一社会信用代码", "校验位说明", "同名说明"]
     assert job["result"]["columns_unread"] == ["联系人"]
 
 
