@@ -134,7 +134,10 @@ class Connection(HttpToolsProtocol):
             self._waiting = None
 
     def _refuse(self, error: ServiceError) -> None:
-        """Answers, unless another answer is on its way; what still comes is thrown away for a while, so that it is heard."""
+        """Answers, unless another answer is on its way, and has no more to say; what still comes is thrown away for a while.
+
+        Closed at once, with bytes on their way that nobody reads, the connection would be reset and the answer lost with it.
+        """
         if self._refused:  # while the same bytes were read: one answer is enough
             return
         self._come()
@@ -148,6 +151,8 @@ class Connection(HttpToolsProtocol):
             answer = problems.answer(problems.problem_of(error), {**error.headers, "X-Request-Id": request_id})
         telemetry.request_id.reset(known)
         self.transport.write(_written(answer))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         self._wait(LET_PASS_SECONDS, self.transport.close)
 
 
