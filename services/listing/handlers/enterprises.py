@@ -6,7 +6,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from services.listing.errors import EnterpriseKnown, EnterpriseRefused, NameTaken, NotYourEnterprise
-from services.listing.queries.enterprises import enterprises_by_code, get_enterprise, owners_of
+from services.listing.queries.enterprises import enterprises_by_code, get_enterprise, names_lock, owners_of
 from services.listing.queries.visible import as_row
 from services.listing.rules.enterprises import Enterprise, also_known_as, checked_code, identified, name_keys
 from services.listing.rules.faults import Faults, foreign_region
@@ -31,6 +31,7 @@ async def register_enterprises(
         checked_code(faults, command.uscc, command.name, command.override_reason, command.region)
         for faults, command in zip(every_faults, commands, strict=True)
     ]
+    await names_lock(tx)
     present = await enterprises_by_code(tx, codes)
     owners = await owners_of(tx, [command.name for command in commands])
     made: dict[UUID, Enterprise] = {}
@@ -49,7 +50,8 @@ async def register_enterprises(
         if after is before:
             continue
         present[code] = present[after.code] = after
-        owners.setdefault(normal_name(after.name), after)
+        for key in name_keys(after):
+            owners.setdefault(key, after)
         (made if before is None or after.id in made else changed)[after.id] = after
         action = "registered" if before is None else "changed"
         _say(tx, caller, before, after, action, command.region, command.name_reason)
@@ -113,16 +115,19 @@ def _foreign(tx: Tx, command: RegisterEnterprise) -> Fault:
 def _taken(
     tx: Tx, command: RegisterEnterprise, code: str, before: Enterprise | None, owner: Enterprise | None
 ) -> Fault | None:
-    """Nobody calls itself as another is called, its USCC known or not, and who is known by its name alone is not who has that
-    name already. That two enterprises of one name have a USCC each, the authority says with a reason, for they may be the
-    same, and two are never made one again. In whatever is taken over, the operator knows."""
+    """Nobody calls itself as another is called, be it by one of its further names, its USCC known or not, and who is known by
+    its name alone is not who has that name already. That two enterprises of one name have a USCC each, the authority says with
+    a reason, for they may be the same, and two are never made one again. In whatever is taken over, the operator knows."""
     if not code or owner is None or owner.code == code or tx.scope.reach == "all":
         return None
     if before is not None and normal_name(command.name) in name_keys(before):
         return None
     if command.name_reason and _reason_will_do(tx, command):
         return None
-    rule = Said("it is the name of {owner}", owner=owner.code)
+    if normal_name(command.name) == normal_name(owner.name):
+        rule = Said("it is the name of {owner}", owner=owner.code)
+    else:
+        rule = Said("it is a further name of {name} ({owner})", name=owner.name, owner=owner.code)
     return Fault("/name", command.name, rule, _instead_of(tx, command, owner))
 
 

@@ -6,10 +6,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.listing.errors import EnterpriseNotFound
-from services.listing.rules.enterprises import Enterprise
+from services.listing.rules.enterprises import Enterprise, name_keys
 from services.listing.tables import enterprises
 from shared.codes import normal_name
-from shared.db import Tx
+from shared.db import Tx, lock_number
 from shared.values import frozen, names_of
 
 _TEXTS = sa.ARRAY(sa.Text)
@@ -29,6 +29,7 @@ _BY_NAMES = _ALL.where(enterprises.c.name_keys.bool_op("&&")(sa.bindparam("names
 )
 _BY_ID = _ALL.where(enterprises.c.id == sa.bindparam("id"))
 _BY_ID_LOCKED = _BY_ID.with_for_update()
+_NAMES = lock_number("listing:enterprise names")
 _PARTIES = sa.select(
     enterprises.c.code, enterprises.c.name, enterprises.c.kinds, enterprises.c.provisional, enterprises.c.active,
     enterprises.c.uscc, enterprises.c.name_keys,
@@ -82,10 +83,17 @@ async def directory(tx: Tx, codes: Collection[str | None], names: Collection[str
     return Directory(await tx.all(Party, _PARTIES, codes=wanted, names=keys))
 
 
+async def names_lock(tx: Tx) -> None:
+    """Lets one transaction at a time give enterprises names: who comes second sees the names that the first one gave."""
+    await tx.sql("SELECT pg_advisory_xact_lock($1)", _NAMES)
+
+
 async def owners_of(tx: Tx, names: Collection[str]) -> dict[str, Enterprise]:
-    """By the normal form of a name: the enterprise of this official name; of several the first whose USCC is known."""
+    """By the normal form of a name: the enterprise of this official name, else one that it is a further name of; of several
+    the first whose USCC is known."""
     found = await tx.all(Enterprise, _BY_NAMES, names=sorted({normal_name(name) for name in names}))
-    return {normal_name(one.name): one for one in found}
+    further = {key: one for one in found for key in name_keys(one)}
+    return further | {normal_name(one.name): one for one in found}
 
 
 async def enterprises_by_code(tx: Tx, codes: Collection[str]) -> dict[str, Enterprise]:

@@ -18,6 +18,7 @@ from tests.services.listing.people import (
     MAKER_CODE,
     OPERATOR,
     OTHER_AUTHORITY,
+    OTHER_MAKER_CODE,
     Desk,
 )
 from tests.services.listing.test_imports import ENTERPRISES, imported, returned
@@ -92,6 +93,41 @@ async def test_nobody_calls_itself_as_another_enterprise_is_called(desk: Desk) -
     by_authority = await desk.post(AUTHORITY, "/enterprises", {**own, "region": "330000", "name_reason": "同名两家"})
     assert (by_authority.status_code, by_authority.json()["aliases"]) == (201, [own["name"]])
     assert (await desk.post(DISTRIBUTOR, "/enterprises", own)).json() == by_authority.json()
+
+
+async def test_a_further_name_of_an_enterprise_is_its_own_too(desk: Desk) -> None:
+    await desk.post(MAKER, "/enterprises", MAKES)
+    own = {"uscc": DISTRIBUTOR_CODE, "name": "青禾药厂（老厂）", "kinds": ["distributor"], "region": "330000"}
+    unnamed = {key: value for key, value in own.items() if key != "uscc"}
+    in_one_call = [{**MAKES, "region": "330000", "name": "青禾药厂(老厂)"}, own, unnamed]
+    answers = (await desk.post(AUTHORITY, "/enterprises/bulk", in_one_call)).json()["items"]
+    assert [item["status"] for item in answers] == [201, 409, 409]
+    for who in (AUTHORITY, DISTRIBUTOR):
+        taken = await desk.post(who, "/enterprises", own)
+        assert (taken.status_code, taken.json()["code"]) == (409, "name_taken")
+        (fault,) = taken.json()["errors"]
+        assert fault["rule"] == f"it is a further name of {MAKES['name']} ({MAKER_CODE})"
+    made = await desk.post(AUTHORITY, "/enterprises", {**own, "name_reason": "同名两家"})
+    assert made.status_code == 201
+    third = await desk.post(AUTHORITY, "/enterprises", {**own, "uscc": OTHER_MAKER_CODE})
+    assert third.json()["errors"][0]["rule"] == f"it is the name of {DISTRIBUTOR_CODE}", (
+        "who has it officially comes first"
+    )
+
+
+async def test_of_several_who_take_one_name_at_once_one_gets_it(desk: Desk) -> None:
+    usccs = (MAKER_CODE, DISTRIBUTOR_CODE, OTHER_MAKER_CODE)
+    for number, code in enumerate(usccs):
+        await desk.post(AUTHORITY, "/enterprises", {**MAKES, "uscc": code, "name": f"云岭{number}", "region": "330000"})
+    for name in ("云岭", "云岭药厂", "云岭医药"):
+        answers = await asyncio.gather(
+            *(
+                desk.post(AUTHORITY, "/enterprises", {**MAKES, "uscc": code, "name": name, "region": "330000"})
+                for code in usccs
+            ),
+            desk.post(AUTHORITY, "/enterprises", {**UNKNOWN, "name": name}),
+        )
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409], name
 
 
 async def test_no_provisional_enterprise_is_registered_under_the_name_of_a_known_one(desk: Desk) -> None:
