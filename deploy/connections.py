@@ -147,9 +147,10 @@ class Connection(HttpToolsProtocol):
             return
         heard = dict(self.headers or ())  # of the head as far as it came
         known = telemetry.request_id.set(request_id := id_of(heard))
-        with tongue.speaking(language_of(heard)):
+        with tongue.speaking(language_of(heard)) as choice:
             answer = problems.answer(problems.problem_of(error), {**error.headers, "X-Request-Id": request_id})
         telemetry.request_id.reset(known)
+        answer.raw_headers.extend(choice.headers())
         self.transport.write(_written(answer))
         if self.transport.can_write_eof():
             self.transport.write_eof()

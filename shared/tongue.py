@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
@@ -24,8 +25,24 @@ WORDS = frozenset(
 ENOUGH_LETTERS = 8
 """A sentence of fewer letters between its values says too little to be known again in a text."""
 
-language: ContextVar[str] = ContextVar("language", default=ENGLISH)
-"""What the present request is answered in; set at the door."""
+
+@dataclass(slots=True)
+class Choice:
+    """The language of one answer, and whether something in it was said by that choice."""
+
+    language: str = ENGLISH
+    counts: bool = False
+
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """What the answer says of itself (RFC 9110 §8.5, §12.5.5): nothing, where it is the same in either language."""
+        if not self.counts:
+            return ()
+        return ((b"content-language", self.language.encode()), (b"vary", b"Accept-Language"))
+
+
+OF_NOBODY = Choice()
+choice: ContextVar[Choice] = ContextVar("choice", default=OF_NOBODY)
+"""That of the present request; set at the door."""
 
 
 @cache
@@ -52,19 +69,27 @@ def _quality(text: str) -> float:
         return 0.0
 
 
+def language() -> str:
+    """What is to be said now, is said in this language; the answer depends on it from here on."""
+    chosen = choice.get()
+    chosen.counts = True
+    return chosen.language
+
+
 @contextmanager
-def speaking(tongue: str) -> Iterator[None]:
-    """What is said in the block is said in this language: for work that goes on after its request."""
-    before = language.set(tongue)
+def speaking(tongue: str) -> Iterator[Choice]:
+    """What is said in the block is said in this language: for what has no request, or goes on after it."""
+    chosen = Choice(tongue)
+    before = choice.set(chosen)
     try:
-        yield
+        yield chosen
     finally:
-        language.reset(before)
+        choice.reset(before)
 
 
 def spoken(text: str) -> str:
     """A sentence in the language of this request, where zh.toml has it; its values stay as they are."""
-    if language.get() != CHINESE or not isinstance(text, Said):
+    if not isinstance(text, Said) or language() != CHINESE:
         return str(text)
     found = chinese()["sentences"].get(text.sentence)
     if found is None:
@@ -97,7 +122,7 @@ def _worded(one: str) -> str:
 def retold(text: str) -> str:
     """What was kept in English, told in the language of this request: where it is one of our sentences, with its values as they
     stand in it. A text of a person's own stays as it is, unless it is word for word one of ours."""
-    return _retold(text) if language.get() == CHINESE else text
+    return _retold(text) if language() == CHINESE else text
 
 
 def retold_within(value: Any) -> Any:

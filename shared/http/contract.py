@@ -46,8 +46,11 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
     "ETag": {"description": "the version of what is shown, for If-Match", "schema": TEXT},
     "Location": {"description": "where what was made or asked for is found", "schema": {"format": "uri-reference", **TEXT}},
     "Content-Disposition": {"description": "the name of the file", "schema": TEXT},
+    "Content-Language": {"description": "what the sentences are in, where any is said by Accept-Language", "schema": TEXT},
+    "Vary": {"description": "names Accept-Language where a sentence is said by it", "schema": TEXT},
 }  # fmt: skip
-SET_BY_ROUTES = ("ETag", "Location", "Content-Disposition")
+SET_BY_ROUTES = ("ETag", "Location", "Content-Disposition", "Content-Language")
+IN_LANGUAGE = ("Content-Language", "Vary")
 WITH_REFUSAL = {
     "401": {"WWW-Authenticate": True},
     "403": {"WWW-Authenticate": False},
@@ -183,7 +186,7 @@ def _with_answer(status: str, route: APIRoute, found: Found) -> dict[str, bool]:
     if status in WITH_REFUSAL:  # health: not ready
         return names | WITH_REFUSAL[status]
     if isinstance(route, Edge):
-        names |= {"RateLimit": True, "RateLimit-Policy": True}
+        names |= {"RateLimit": True, "RateLimit-Policy": True} | dict.fromkeys(IN_LANGUAGE, False)
     if _writes(route):
         names |= {"Idempotency-Replayed": False}
     return names | {name: True for name in SET_BY_ROUTES if name.lower() in found.headers}
@@ -199,7 +202,7 @@ def _shown(names: Mapping[str, bool]) -> Document:
 def _refusal(status: str, codes: Mapping[str, str]) -> Document:
     told = [f"* `{code}`: {title}" for code, title in codes.items()]
     schema = {"allOf": [PROBLEM, {"properties": {"code": {"enum": list(codes)}}}]}
-    names = {"X-Request-Id": True} | WITH_REFUSAL.get(status, {})
+    names = {"X-Request-Id": True} | dict.fromkeys(IN_LANGUAGE, True) | WITH_REFUSAL.get(status, {})
     return {"description": "\n".join(told), "headers": _shown(names), "content": {KIND: {"schema": schema}}}
 
 

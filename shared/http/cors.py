@@ -12,7 +12,8 @@ from starlette.types import ASGIApp
 
 from shared.errors import Forbidden
 from shared.http import problems
-from shared.http.door import SAFETY
+from shared.http.door import SAFETY, language_of
+from shared.tongue import speaking
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 ASKED = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Request-Id", "traceparent")
@@ -52,6 +53,8 @@ class Origins(CORSMiddleware):
         if response.status_code != 200:  # noqa: PLR2004
             what = bytes(response.body).decode().removeprefix("Disallowed CORS ")
             refusal = OriginRefused("Not allowed by the settings of this service: {what}.", what=what)
-            response = problems.answer(problems.problem_of(refusal))
+            with speaking(language_of(dict(request_headers.raw))) as choice:
+                response = problems.answer(problems.problem_of(refusal), {"Vary": response.headers["vary"]})
+            response.raw_headers.extend(choice.headers())
         response.raw_headers.extend(SAFETY)
         return response

@@ -110,7 +110,8 @@ class Door:
         request_id = id_of(given)
         known = telemetry.request_id.set(request_id)
         trace = telemetry.traceparent.set(_trace(given.get(b"traceparent")))
-        spoken = tongue.language.set(language_of(given))
+        choice = tongue.Choice(language_of(given))
+        spoken = tongue.choice.set(choice)
         started = clock.elapsed()
         status = 0
 
@@ -119,7 +120,7 @@ class Door:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 safety = SAFETY_OF_PAGES if HTML in message["headers"] else SAFETY
-                headers = [*message["headers"], (b"x-request-id", request_id.encode()), *safety]
+                headers = [*message["headers"], (b"x-request-id", request_id.encode()), *safety, *choice.headers()]
                 message = {**message, "headers": headers}
             await send(message)
 
@@ -141,7 +142,7 @@ class Door:
             telemetry.REQUESTS.labels(self._service, operation, status).observe(clock.elapsed() - started)
             telemetry.request_id.reset(known)
             telemetry.traceparent.reset(trace)
-            tongue.language.reset(spoken)
+            tongue.choice.reset(spoken)
 
     async def _enter(self, scope: Scope, given: dict[bytes, bytes], receive: Receive, send: Send) -> None:
         path = scope["path"].removeprefix(scope.get("root_path", ""))

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from shared.errors import NotFound
 from shared.http import words
+from shared.tongue import CHINESE, ENGLISH
 
 router = APIRouter(tags=["operations"])
 
@@ -23,4 +24,6 @@ async def get_error_page(code: str) -> Response:
     page = words.page(code)
     if page is None:
         raise NoSuchPage("No answer here carries the code {code!j}.", code=code[:100])
-    return Markdown(page)
+    answer = Markdown(page)
+    answer.headers["content-language"] = f"{ENGLISH}, {CHINESE}"
+    return answer

@@ -26,7 +26,7 @@ PLACES = (
 
 def title(code: str, english: str) -> str:
     """The title of a code in the language of this request."""
-    return chinese()["titles"].get(code, english) if language.get() == CHINESE else english
+    return chinese()["titles"].get(code, english) if language() == CHINESE else english
 
 
 def error_classes() -> dict[str, list[type[ServiceError]]]:

@@ -135,6 +135,7 @@ async def test_a_refused_head_is_answered_in_its_language_and_under_its_id_as_fa
         )
         told, _, body = (await reader.read()).partition(b"\r\n\r\n")
         assert b"x-request-id: mine-1" in told
+        assert b"\r\ncontent-language: zh\r\nvary: Accept-Language\r\n" in told
         problem = orjson.loads(body)
         assert (problem["title"], problem["request_id"]) == ("请求头过大", "mine-1")
         assert problem["detail"] == "请求地址与请求头合计超过 1000 字节。"

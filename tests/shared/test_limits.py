@@ -248,6 +248,20 @@ async def test_pages_of_a_named_origin_may_ask_and_read_refusals_too(behind: Beh
             assert code(await client.options("/things", headers={**asks, **refused})) == (403, "origin_refused")
 
 
+async def test_to_pages_an_answer_names_both_the_origin_and_the_language_it_was_made_for(behind: Behind) -> None:
+    reader = {"accept-language": "zh", "access-control-request-method": "PATCH"}
+    async with behind(origins=("https://portal.example",)) as client:
+        for origin in ({"origin": "https://portal.example"}, {"origin": "https://elsewhere.example"}, {}):
+            refusal = await client.get("/things", headers={**reader, **origin})
+            assert (refusal.headers["content-language"], refusal.headers["vary"]) == ("zh", "Accept-Language, Origin")
+        preflight = await client.options("/things", headers={**reader, "origin": "https://portal.example"})
+        assert (preflight.json()["detail"], preflight.headers["content-language"]) == (
+            "本服务的设置不允许:方法(method)。",
+            "zh",
+        )
+        assert {"Origin", "Accept-Language"} < set(preflight.headers["vary"].split(", "))
+
+
 async def test_every_answer_carries_the_headers_of_safety(behind: Behind, caller: Caller, database: Database) -> None:
     expected = {
         "x-content-type-options": "nosniff",

@@ -17,6 +17,17 @@ AT = datetime(2026, 11, 28, 16, 3, 27, tzinfo=UTC)
 REFUSALS = {one.__name__ for classes in error_classes().values() for one in classes}
 
 
+@pytest.mark.parametrize("language", [tongue.ENGLISH, tongue.CHINESE])
+def test_an_answer_names_its_language_once_a_sentence_of_ours_is_said_in_it(language: str) -> None:
+    with tongue.speaking(language) as choice:
+        tongue.spoken("CG-1")
+        with tongue.speaking(tongue.ENGLISH):  # kept in English, whoever asks
+            tongue.spoken(Said("The thing is gone."))
+        assert not choice.headers()
+        tongue.spoken(Said("The thing is gone."))
+        assert choice.headers() == ((b"content-language", language.encode()), (b"vary", b"Accept-Language"))
+
+
 def test_an_instant_is_told_by_the_minute_in_shanghai_in_either_language_and_known_again() -> None:
     said = Said("It was resolved at {at}: {resolution}", at=AT, resolution="paid")
     assert str(said) == "It was resolved at 2026-11-29 00:03 (Shanghai): paid"

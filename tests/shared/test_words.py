@@ -76,6 +76,20 @@ async def test_a_refusal_in_chinese_keeps_ids_and_amounts(
     assert (await client.get("/things", headers=CHINESE)).json()["title"] == "需要令牌"
 
 
+async def test_an_answer_says_what_it_is_in_and_that_the_reader_chose_it(
+    client: httpx.AsyncClient, caller: Callable[..., dict[str, str]]
+) -> None:
+    who = caller("hospital", "H33010200059")
+    for asked, language in (({}, "en"), (CHINESE, "zh")):
+        refused = await client.get("/nowhere", headers=who | asked)
+        assert (refused.headers["content-language"], refused.headers["vary"]) == (language, "Accept-Language")
+        plain = await client.get("/things", headers=who | asked)
+        assert plain.status_code == 200
+        assert not {"content-language", "vary"} & set(plain.headers)
+        page = await client.get("/errors/no_token", headers=asked)
+        assert (page.headers["content-language"], "vary" in page.headers) == ("en, zh", False)
+
+
 async def test_the_type_of_a_problem_leads_to_its_page(client: httpx.AsyncClient) -> None:
     problem = (await client.get("/things")).json()
     page = await client.get(problem["type"])

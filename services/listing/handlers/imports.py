@@ -64,7 +64,7 @@ async def take_sheet(
         "scope": asdict(scope),
         "suffix": path.suffix,
     }
-    params["language"] = tongue.language.get()
+    params["language"] = tongue.choice.get().language
     job_id = jobs.queue(tx, JOB, params, caller, natural_key)
     await _store(tx, job_id, SHEET_FILE, path)
     return job_id, False
