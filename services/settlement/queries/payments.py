@@ -20,7 +20,7 @@ _IS_HELD_BACK = sa.and_(
     sa.or_(payments.c.state == PLANNED, payments.c.state == SENDING),
     sa.exists().where(payment_runs.c.id == payments.c.run_id, payment_runs.c.held_back_at.is_not(None)),
 )
-"""Whether it waits in a run that is held back, within what the caller sees."""
+"""Whether it waits in a run that is held back; whose payment it is may read so much of the run, and no more."""
 _PLANNED, _FAILED = payments.alias("planned"), payments.alias("failed")
 _DOUBTED = sa.and_(
     sa.exists().where(

@@ -1,10 +1,16 @@
-"""Payment runs of an agency; the one who made a run cannot be the one who approved it."""
+"""Payment runs of an agency; the one who made a run cannot be the one who approved it. Whose payment stands in one that is
+held back may know that it is."""
 
 import sqlalchemy as sa
 
 from services.settlement.rules.runs import STATES
 from services.settlement.tables.base import YUAN, metadata, one_of
 from shared.db import private
+
+_PARTY_OF_A_PAYMENT = (
+    "payment_runs.held_back_at IS NOT NULL AND EXISTS (SELECT FROM payments AS p WHERE p.run_id = payment_runs.id)"
+)
+"""Read under the policy of payments: of those that the caller may see."""
 
 payment_runs = sa.Table(
     "payment_runs",
@@ -33,6 +39,6 @@ payment_runs = sa.Table(
         name="two_persons",
     ),
     sa.CheckConstraint("payment_count > 0 AND amount_yuan > 0", name="positive"),
-    info=private((), "region"),
+    info=private((), "region", readers=(_PARTY_OF_A_PAYMENT,)),
 )
 sa.Index("ix_payment_runs_region", payment_runs.c.region, payment_runs.c.id)

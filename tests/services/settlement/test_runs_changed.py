@@ -13,7 +13,7 @@ from shared import clock
 from shared.next_steps import day_over
 from tests.house import WorkerInHand
 
-from .conftest import AGENCY_A, AGENCY_B, OTHER_SUPPLIER_CODE, Stage, delivery, line, with_bank
+from .conftest import AGENCY_A, AGENCY_B, HOSPITAL, OTHER_SUPPLIER_CODE, SUPPLIER, Stage, delivery, line, with_bank
 from .test_failed_payments import answer, refused
 
 TAMPERED = ("account_number = '6222000000000000000'", "amount_yuan = amount_yuan + 1000")
@@ -36,6 +36,23 @@ async def waits_for_who_puts_it_back(stage: Stage, run_id: str) -> None:
     assert [deed["action"] for deed in timeline["deeds"]] == ["made", "approved", "held_back"]
 
 
+async def parties_read_so_too(stage: Stage, run_id: str, *parties: Sequence[str]) -> None:
+    """Who sees the money and no runs reads the same of its sheet and its payment, in both languages."""
+    step = (await stage.get(f"/payment-runs/{run_id}"))["waits_for"]
+    (payable,) = (await stage.get("/payables"))["items"]
+    for party in parties:
+        assert (await stage.client.get(f"/payment-runs/{run_id}", headers=stage.caller(*party))).status_code in (
+            403,
+            404,
+        )
+        theirs = [(await stage.get(path, party))["items"] for path in ("/sheets", "/payments")]
+        assert [one["waits_for"] for (one,) in theirs] == [step] * 2, party
+        assert (await stage.get(f"/payables/{payable['id']}/timeline", party))["next"] == [step]
+        chinese = {**stage.caller(*party), "accept-language": "zh"}
+        (told,) = (await stage.client.get("/sheets", headers=chinese)).json()["items"]
+        assert told["waits_for"]["what"].startswith("该批次的付款在审批后于数据库中被更改")
+
+
 @pytest.mark.parametrize("change", [*TAMPERED, "institution_code = 'H33010299999'"])
 async def test_a_run_that_is_not_what_was_approved_is_not_sent_and_has_no_file(
     stage: Stage, database_url: Callable[[str], str], change: str
@@ -49,6 +66,7 @@ async def test_a_run_that_is_not_what_was_approved_is_not_sent_and_has_no_file(
         assert not stage.bank.calls
         assert await owner.fetchval("SELECT state FROM payments") == "planned"
         await waits_for_who_puts_it_back(stage, run["id"])
+        await parties_read_so_too(stage, run["id"], SUPPLIER, *([HOSPITAL] if change in TAMPERED else []))
         await owner.execute(back, *was)
         stage.drive(clock.now() + LONGEST)
         await stage.worker.meet_deadlines()
@@ -79,6 +97,7 @@ async def test_no_answer_is_booked_of_a_run_that_is_not_what_was_approved_until_
         deeds = (await stage.get(f"/payments/{payment['id']}/timeline"))["deeds"]
         assert [deed["action"] for deed in deeds[-3:]] == ["sent", "answer_refused", "answer_refused"]
         await waits_for_who_puts_it_back(stage, payment["run_id"])
+        await parties_read_so_too(stage, payment["run_id"], SUPPLIER, HOSPITAL)
         await owner.execute("UPDATE payments SET amount_yuan = $1", was)
     assert (await answer(stage, payment, row, "payment_id,result"))["paid"] == 1
     assert (await stage.get(f"/payments/{payment['id']}"))["amount_yuan"] == str(was)
