@@ -1,4 +1,4 @@
-"""The titles of refusals in the reader's language, and for every code a page that says what to do."""
+"""The titles of refusals in the reader's language, and for every code a page that says what to do, in both."""
 
 import inspect
 
@@ -19,8 +19,9 @@ WHAT_TO_DO = {
 """Of these; the classes of the error tree say it in their docstrings."""
 
 PLACES = (
-    "`errors`, where it is not empty, names each place, with what was given and what is allowed: in the body by a JSON Pointer"
-    " (`/lines/0/quantity`), else by `query/limit`, `path/order_id`, `header/if-match`, or the row of a sheet (`row 2`)."
+    "`detail` says more of the case at hand; `errors`, where it is not empty, names each place, with what was given and what is"
+    " allowed: in the body by a JSON Pointer (`/lines/0/quantity`), else by `query/limit`, `path/order_id`, `header/if-match`, or"
+    " the row of a sheet (`row 2`)."
 )
 
 
@@ -54,11 +55,16 @@ def page(code: str) -> str | None:
     status, heading = (classes[0].status, classes[0].title) if classes else BY_THE_EDGE[code]
     lines = [f"# {code}", "", f"HTTP {status}", "", f"* {heading}", f"* {chinese()['titles'].get(code, heading)}", ""]
     for one in classes:
-        lines += [f"{_who(one)}: {one.title}.", "", f"What to do: {_remedy(one)}", ""]
+        lines += [f"{_who(one)}: {one.title}.", "", *_in_both("What to do: ", "处理办法:", _remedy(one))]
     if not classes:
-        return "\n".join([*lines, f"Every service: {heading}.", "", f"What to do: {WHAT_TO_DO[code]}", ""])
-    lines += [f"`detail` says more of the case at hand; {PLACES}", ""]
-    return "\n".join(lines)
+        lines += [f"Every service: {heading}.", "", *_in_both("What to do: ", "处理办法:", WHAT_TO_DO[code])]
+        return "\n".join(lines)
+    return "\n".join([*lines, *_in_both("", "", PLACES)])
+
+
+def _in_both(before: str, before_chinese: str, english: str) -> list[str]:
+    """What the page says, in English and in Chinese."""
+    return [before + english, "", before_chinese + chinese()["pages"][english], ""]
 
 
 def _remedy(one: type[ServiceError]) -> str:

@@ -1,6 +1,7 @@
 """Refusals speak the reader's language, every code has a title in both and a page, and nothing else is ever translated."""
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from importlib import import_module
@@ -100,10 +101,21 @@ async def test_the_type_of_a_problem_leads_to_its_page(client: httpx.AsyncClient
 
 
 @pytest.mark.parametrize("code", words.codes())
-def test_every_page_of_an_error_says_what_to_do(code: str) -> None:
-    said = [line for line in (words.page(code) or "").splitlines() if line.startswith("What to do: ")]
+def test_every_page_of_an_error_says_what_to_do_in_english_and_in_chinese(code: str) -> None:
+    lines = (words.page(code) or "").splitlines()
+    said = [place for place, line in enumerate(lines) if line.startswith("What to do: ")]
     assert said
-    assert all(len(line.split()) > 6 for line in said)
+    for place in said:
+        assert len(lines[place].split()) > 6
+        assert lines[place + 2].startswith("处理办法:")
+        assert len(lines[place + 2]) > 15
+
+
+def test_what_the_pages_say_in_chinese_is_said_and_keeps_the_names_of_the_contract() -> None:
+    pages = "".join(words.page(code) or "" for code in words.codes())
+    for english, chinese in tongue.chinese()["pages"].items():
+        assert f"{english}\n\n" in pages
+        assert sorted(re.findall(r"`[^`]+`", chinese)) == sorted(re.findall(r"`[^`]+`", english)), english
 
 
 @pytest.mark.parametrize("code", ["still_running", "busy", "run_not_sent", "product_not_known_yet"])
