@@ -30,6 +30,24 @@ _DOUBTED = sa.and_(
 )
 """Whether the bank has said paid of a sheet that stands in a run, and who made the run did not know it."""
 _OPEN = sa.select(_PLANNED.c.run_id).where(_PLANNED.c.state == PLANNED, _PLANNED.c.approved_at.is_(None))
+
+
+def _otherwise(payment: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether a payment tells other parties, another amount, or other details than its sheet and its account, beside it."""
+    return sa.or_(
+        payment.c.amount_yuan != sheets.c.amount_yuan,
+        payment.c.institution_code != sheets.c.institution_code,
+        payment.c.distributor_code != accounts.c.supplier_code,
+        *(payment.c[name].is_distinct_from(accounts.c[name]) for name in DETAILS),
+    )
+
+
+CHANGED = (
+    _OPEN.join(accounts, accounts.c.id == _PLANNED.c.account_id)
+    .join(sheets, sheets.c.id == _PLANNED.c.sheet_id)
+    .where(_otherwise(_PLANNED))
+)
+"""The open runs with a payment that is not what it was made of, within what the caller sees."""
 _RECALLED = (
     _OPEN.join(sheet_lines, sheet_lines.c.sheet_id == _PLANNED.c.sheet_id)
     .join(payables, payables.c.id == sheet_lines.c.payable_id)
@@ -54,12 +72,15 @@ BARRED = sa.union_all(
     _RECALLED,
 )
 """The open runs that cannot be approved, within what the caller sees: an account, a doubt, or a recall is in the way."""
-_IS_BARRED = sa.and_(payments.c.state == PLANNED, payments.c.approved_at.is_(None), payments.c.run_id.in_(BARRED))
+_IS_OPEN = sa.and_(payments.c.state == PLANNED, payments.c.approved_at.is_(None))
+_IS_CHANGED = sa.and_(_IS_OPEN, payments.c.run_id.in_(CHANGED))
+_IS_BARRED = sa.and_(_IS_OPEN, payments.c.run_id.in_(BARRED))
 PAYING = (
     sa.select(
         sa.case(
             (_IS_HELD_BACK, sa.literal(Paying.HELD_BACK.value)),
             (_APPROVED, sa.literal(Paying.APPROVED.value)),
+            (_IS_CHANGED, sa.literal(Paying.CHANGED.value)),
             (_IS_BARRED, sa.literal(Paying.BARRED.value)),
             else_=payments.c.state,
         )
@@ -97,6 +118,7 @@ _DUE_ON = sa.select(sheets.c.due_on).where(sheets.c.id == payments.c.sheet_id).s
 _ALL = sa.select(
     *(payments.c[field.name] for field in fields(Payment) if field.name in payments.c),
     _IS_BARRED.label("barred"),
+    _IS_CHANGED.label("changed"),
     _IS_HELD_BACK.label("held_back"),
     _SHEET_STATE,
     _DUE_ON,
@@ -133,14 +155,10 @@ _ELSEWHERE = (
 )
 _COUNT_OTHERWISE = (
     sa.select(sa.func.count())
-    .select_from(payments.join(accounts, accounts.c.id == payments.c.account_id))
-    .where(
-        payments.c.run_id == sa.bindparam("run_id"),
-        sa.or_(
-            payments.c.distributor_code != accounts.c.supplier_code,
-            *(payments.c[name].is_distinct_from(accounts.c[name]) for name in DETAILS),
-        ),
+    .select_from(
+        payments.join(accounts, accounts.c.id == payments.c.account_id).join(sheets, sheets.c.id == payments.c.sheet_id)
     )
+    .where(payments.c.run_id == sa.bindparam("run_id"), _otherwise(payments))
 )
 _COUNT_DOUBTED = (
     sa.select(sa.func.count())
@@ -188,7 +206,7 @@ async def paid_elsewhere(tx: Tx, run_id: UUID) -> list[str]:
 
 
 async def count_otherwise(tx: Tx, run_id: UUID) -> int:
-    """How many payments of a run name another supplier, or tell the bank other details, than the account that they go to."""
+    """How many payments of a run tell other parties, another amount or other details than their sheets and accounts."""
     count: int = await tx.value(_COUNT_OTHERWISE, run_id=run_id)
     return count
 

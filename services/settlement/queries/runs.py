@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from services.settlement.errors import RunNotFound
-from services.settlement.queries.payments import BARRED
+from services.settlement.queries.payments import BARRED, CHANGED
 from services.settlement.queries.scope import seen_by
 from services.settlement.rules.payments import FAILED, PLANNED, SENDING
 from services.settlement.rules.runs import MADE, Run
@@ -34,12 +34,24 @@ _IN_DOUBT = (
     .where(payments.c.run_id == payment_runs.c.id, payments.c.contradicted_at.is_not(None))
     .scalar_subquery()
 )
+_AS_SHOWN = (
+    sa.select(
+        sa.and_(
+            sa.func.count() == payment_runs.c.payment_count,
+            sa.func.coalesce(sa.func.sum(payments.c.amount_yuan), 0) == payment_runs.c.amount_yuan,
+        )
+    )
+    .where(payments.c.run_id == payment_runs.c.id)
+    .scalar_subquery()
+)
+"""Whether its payments are as many, and as much together, as it says."""
 _ALL = sa.select(
     *(payment_runs.c[field.name] for field in fields(Run) if field.name in payment_runs.c),
     _DUE_ON.label("due_on"),
     _FAILED.label("failed"),
     _IN_DOUBT.label("in_doubt"),
     sa.and_(payment_runs.c.state == MADE, payment_runs.c.id.in_(BARRED)).label("barred"),
+    sa.and_(payment_runs.c.state == MADE, sa.or_(payment_runs.c.id.in_(CHANGED), sa.not_(_AS_SHOWN))).label("changed"),
 )
 _FINISH = (
     "UPDATE payment_runs AS r SET state = 'done', version = r.version + 1"

@@ -94,6 +94,8 @@ class Payment:
     """what the bank knows it by, from a result file or from the agency that booked it as made"""
     barred: bool = False
     """whether its run is open and cannot be approved; not kept in the payment's own row"""
+    changed: bool = False
+    """whether its run is open, and its payments are not those that it was made of; not kept in the payment's own row"""
     held_back: bool = False
     """whether it waits in a run held back, whose payments are not those that were approved; not kept in the payment's own row"""
     sheet_state: str | None = None
@@ -299,4 +301,6 @@ def _how_far(payment: Payment) -> Paying:
         return Paying.HELD_BACK
     if payment.state == PLANNED and payment.approved_at is not None:
         return Paying.APPROVED
+    if payment.changed:
+        return Paying.CHANGED
     return Paying.BARRED if payment.barred else Paying(payment.state)

@@ -49,6 +49,8 @@ class Run:
     """its payments that the bank has called paid after they had failed; not kept in the run's own row"""
     barred: bool = False
     """whether it is open and cannot be approved; not kept in the run's own row"""
+    changed: bool = False
+    """whether it is open, and its payments are not those that it was made of; not kept in the run's own row"""
     held_back_at: datetime | None = None
     """since when the bank is told nothing of it and no answer is booked, for its payments are not those that were approved"""
 
@@ -105,6 +107,8 @@ def next_step(run: Run) -> NextStep | None:
     """Whom a run waits for."""
     who = agency(run.region, run.agency_code)
     match run.state:
+        case "made" if run.changed:
+            who, what = PAYING[Paying.CHANGED](run.region)
         case "made" if run.barred:
             what = PAYING[Paying.BARRED](run.region)[1]
         case "made":

@@ -72,6 +72,8 @@ class Paying(StrEnum):
 
     PLANNED = "planned"
     """another person has not approved the run"""
+    CHANGED = "changed"
+    """the payments of the run are not those that it was made of, and nobody has approved it"""
     BARRED = "barred"
     """nobody can approve the run"""
     APPROVED = "approved"
@@ -245,6 +247,13 @@ PAYING: Mapping[Paying, Callable[[str], tuple[Actor, Said]]] = {
         Said(
             "reject the payment run, which cannot be approved: the bank has said paid of a sheet in it, a lot in it is"
             " recalled, or an account in it is not the confirmed one any more; then make another"
+        ),
+    ),
+    Paying.CHANGED: lambda _: (
+        OPERATOR,
+        Said(
+            "put the payments of the run back as they were made, which were changed in the database since, and find out how;"
+            " `jicai audit` names them, and before that the run cannot be approved"
         ),
     ),
     Paying.APPROVED: lambda _: (PLATFORM, Said("send the payment to the bank")),

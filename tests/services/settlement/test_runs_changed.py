@@ -17,6 +17,8 @@ from .conftest import AGENCY_A, AGENCY_B, HOSPITAL, OTHER_SUPPLIER_CODE, SUPPLIE
 from .test_failed_payments import answer, refused
 
 TAMPERED = ("account_number = '6222000000000000000'", "amount_yuan = amount_yuan + 1000")
+MOVED = "institution_code = 'H33010299999'"
+BACK = "UPDATE payments SET account_number = $1, amount_yuan = $2, institution_code = $3"
 
 
 async def waits_for_who_puts_it_back(stage: Stage, run_id: str) -> None:
@@ -50,15 +52,14 @@ async def parties_read_so_too(stage: Stage, run_id: str, *parties: Sequence[str]
         assert (await stage.get(f"/payables/{payable['id']}/timeline", party))["next"] == [step]
         chinese = {**stage.caller(*party), "accept-language": "zh"}
         (told,) = (await stage.client.get("/sheets", headers=chinese)).json()["items"]
-        assert told["waits_for"]["what"].startswith("该批次的付款在审批后于数据库中被更改")
+        assert told["waits_for"]["what"].startswith("该批次的付款在")
 
 
-@pytest.mark.parametrize("change", [*TAMPERED, "institution_code = 'H33010299999'"])
+@pytest.mark.parametrize("change", [*TAMPERED, MOVED])
 async def test_a_run_that_is_not_what_was_approved_is_not_sent_and_has_no_file(
     stage: Stage, database_url: Callable[[str], str], change: str
 ) -> None:
     run = await stage.run(delivery())
-    back = "UPDATE payments SET account_number = $1, amount_yuan = $2, institution_code = $3"
     async with connected(database_url("settlement")) as owner:
         (was,) = await owner.fetch("SELECT account_number, amount_yuan, institution_code FROM payments")
         await owner.execute(f"UPDATE payments SET {change}")
@@ -67,7 +68,7 @@ async def test_a_run_that_is_not_what_was_approved_is_not_sent_and_has_no_file(
         assert await owner.fetchval("SELECT state FROM payments") == "planned"
         await waits_for_who_puts_it_back(stage, run["id"])
         await parties_read_so_too(stage, run["id"], SUPPLIER, *([HOSPITAL] if change in TAMPERED else []))
-        await owner.execute(back, *was)
+        await owner.execute(BACK, *was)
         stage.drive(clock.now() + LONGEST)
         await stage.worker.meet_deadlines()
         await stage.worker.do_jobs()
@@ -78,7 +79,7 @@ async def test_a_run_that_is_not_what_was_approved_is_not_sent_and_has_no_file(
         await owner.execute(f"UPDATE payments SET {change}")
         path = f"/payment-runs/{run['id']}/payment-file"
         answer = await stage.client.get(path, headers=stage.caller(*AGENCY_A))
-        await owner.execute(back, *was)
+        await owner.execute(BACK, *was)
     assert (answer.status_code, answer.json()["code"]) == (409, "run_changed")
     assert f"The payments of run {run['id']} are not those that were approved" in answer.json()["detail"]
 
@@ -145,19 +146,38 @@ async def test_a_payment_of_a_run_that_is_not_what_was_approved_is_not_confirmed
     assert (await stage.post(path, AGENCY_A, made))["state"] == "paid"
 
 
-@pytest.mark.parametrize("change", TAMPERED)
-async def test_a_run_that_is_not_what_it_was_made_of_is_not_approved(
+@pytest.mark.parametrize("change", [*TAMPERED, MOVED])
+async def test_a_run_that_is_not_what_it_was_made_of_says_so_and_is_not_approved(
     stage: Stage, database_url: Callable[[str], str], change: str
 ) -> None:
     await stage.reviewed(delivery())
-    path = f"/payment-runs/{(await stage.post('/payment-runs', AGENCY_A, {}, 201))['id']}/approval"
+    run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
+    path = f"/payment-runs/{run['id']}/approval"
     async with connected(database_url("settlement")) as owner:
-        (was,) = await owner.fetch("SELECT account_number, amount_yuan FROM payments")
+        (was,) = await owner.fetch("SELECT account_number, amount_yuan, institution_code FROM payments")
         await owner.execute(f"UPDATE payments SET {change}")
+        step = (await stage.get(f"/payment-runs/{run['id']}"))["waits_for"]
+        assert step["who"]["role"] == "operator"
+        assert step["what"].startswith("put the payments of the run back as they were made")
+        waiting = [(await stage.get(of))["items"] for of in ("/payment-runs", "/sheets", "/payments")]
+        assert [one["waits_for"] for (one,) in waiting] == [step] * 3
+        await parties_read_so_too(stage, run["id"], SUPPLIER, *([HOSPITAL] if change in TAMPERED else []))
         problem = await stage.post(path, AGENCY_B, status=409)
-        await owner.execute("UPDATE payments SET account_number = $1, amount_yuan = $2", *was)
+        await owner.execute(BACK, *was)
     assert problem["code"] == "run_changed"
+    assert (await stage.get(f"/payment-runs/{run['id']}"))["waits_for"] == run["waits_for"]
     await stage.post(path, AGENCY_B, status=202)
+
+
+async def test_a_run_of_other_sums_than_its_payments_says_so(stage: Stage, database_url: Callable[[str], str]) -> None:
+    await stage.reviewed(delivery())
+    run = await stage.post("/payment-runs", AGENCY_A, {}, 201)
+    async with connected(database_url("settlement")) as owner:
+        for name, other in (("payment_count", "payment_count + 1"), ("amount_yuan", "amount_yuan + 1")):
+            await owner.execute(f"UPDATE payment_runs SET {name} = {other}")
+            assert (await stage.get(f"/payment-runs/{run['id']}"))["waits_for"]["who"]["role"] == "operator"
+            await owner.execute(f"UPDATE payment_runs SET {name} = $1::text::numeric", str(run[name]))
+    assert (await stage.get(f"/payment-runs/{run['id']}"))["waits_for"] == run["waits_for"]
 
 
 async def test_a_run_changed_between_two_calls_of_the_bank_is_not_sent_further(
