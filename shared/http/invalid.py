@@ -124,7 +124,8 @@ def fault_of(found: Mapping[str, Any]) -> Fault:
     """One error of pydantic, in our words."""
     kind, context, given = found["type"], found.get("ctx") or {}, found.get("input")
     if isinstance(error := context.get("error"), RuleBroken):
-        return Fault(pointer(found["loc"]), JsonText(as_json(given)), error.rule, error.allowed, error.code)
+        sent = None if error.code == "missing" else JsonText(as_json(given))
+        return Fault(pointer(found["loc"]), sent, error.rule, error.allowed, error.code)
     if kind in _LENGTHS and isinstance(given, str):
         kind = _LENGTHS[kind]
     rule, allowed = _words(kind, context) or (found["msg"], "what the OpenAPI of this service shows for this place")

@@ -1,14 +1,28 @@
 """What commands and views are made of: field types that refuse what a database or a reader could not bear."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar
+from functools import cache
+from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
 from shared import money
 from shared.codes import CodeRefused, emoji_in, is_clean_text, parse_region, unseen_in
-from shared.errors import RuleBroken, Said
+from shared.errors import Fault, RuleBroken, Said
 
 T = TypeVar("T")
 
@@ -87,6 +101,52 @@ class Command(BaseModel):
     """Something asked for; unknown fields are refused by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Judged(Command):
+    """A command of which some rules need nothing else: where its form is wrong, they are told together with that."""
+
+    @classmethod
+    def judged(cls, good: Mapping[str, Any], given: Mapping[str, Any]) -> Iterable[Fault]:
+        """What these rules find, at its fields or in the whole of it. `good`: the fields of the right form, read; `given`: all
+        that was sent, as it was."""
+        raise NotImplementedError
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_its_rules(cls, given: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return read(given)
+        except ValidationError as error:
+            if not isinstance(given, dict):
+                raise
+            found = error.errors()
+            wrong = {one["loc"][0] if one["loc"] else "" for one in found}
+            kinds = _kinds_of(cls).items()
+            good = {
+                name: kind.validate_python(given[name]) for name, kind in kinds if name in given and name not in wrong
+            }
+            faults = [
+                InitErrorDetails(type=one["type"], loc=one["loc"], input=one["input"], ctx=one.get("ctx", {}))
+                for one in found
+            ]
+            faults += [_detail(fault) for fault in cls.judged(good, given) if fault.pointer[1:] not in wrong]
+            raise ValidationError.from_exception_data(error.title, faults) from error
+
+
+@cache
+def _kinds_of(command: type[Command]) -> Mapping[str, TypeAdapter[Any]]:
+    """What reads each field of a command by itself."""
+    config = ConfigDict(str_strip_whitespace=True)
+    return {
+        name: TypeAdapter(field.rebuild_annotation(), config=config) for name, field in command.model_fields.items()
+    }
+
+
+def _detail(fault: Fault) -> InitErrorDetails:
+    """A fault at a field, or of the whole, as pydantic tells it."""
+    broken, place = RuleBroken(fault.code, fault.rule, fault.allowed), tuple(fault.pointer.split("/")[1:])
+    return InitErrorDetails(type="value_error", loc=place, input=fault.given, ctx={"error": broken})
 
 
 class View(BaseModel):

@@ -20,17 +20,15 @@ from services.listing.handlers.catalogue import list_products, propose_products
 from services.listing.handlers.distributions import propose_distributions, record_distributions
 from services.listing.handlers.enterprises import register_enterprises
 from services.listing.handlers.institutions import register_institutions
-from services.listing.rules.faults import check_digit_words
 from services.listing.rules.listings import Category
 from services.listing.schemas.distributions import ProposeDistribution
 from services.listing.schemas.enterprises import RegisterEnterprise
+from services.listing.schemas.fields import Coded
 from services.listing.schemas.institutions import RegisterInstitution
 from services.listing.schemas.listings import ListProduct
 from shared import money
 from shared.access import Access, RoleMayNot
 from shared.codes import (
-    StandardCode,
-    Uscc,
     parse_approval,
     parse_gtin,
     parse_institution,
@@ -113,25 +111,14 @@ def _price(given: str) -> Decimal:
     return price
 
 
-def _checked(
-    fields: RowReader, field: str, parse: Callable[[str], Uscc | StandardCode], *, alone: bool = True
-) -> dict[str, str | None]:
-    """A code with a check digit that a reason may override, which is told with the other faults of the row. `alone`: also
-    where there is none so far; else the handler tells it, with what else it finds."""
-    code = fields.take(field, parse)
-    reason = fields.take("override_reason", _REASON)
-    if code is not None and not code.check_ok and not reason and (alone or fields.faulty):
-        fields.refuse(field, code.code, *check_digit_words(code.code, code.expected_digit))
-    return {field: None if code is None else code.code, "override_reason": reason}
-
-
 def _enterprise(fields: RowReader) -> dict[str, Any]:
     return {
         "name": fields.need("name", text()),
         "kinds": fields.need("kinds", _kinds),
         "region": fields.need("region", parse_region),
         "name_reason": fields.take("name_reason", _REASON),
-        **_checked(fields, "uscc", parse_uscc, alone=False),
+        "uscc": fields.take("uscc", lambda given: parse_uscc(given).code),
+        "override_reason": fields.take("override_reason", _REASON),
     }
 
 
@@ -157,7 +144,8 @@ def _product(fields: RowReader) -> dict[str, Any]:
         "unit": fields.need("unit", text(max_characters=20)),
         "units_per_pack": fields.take("units_per_pack", whole),
         "approval_number": fields.take("approval_number", lambda given: parse_approval(given).number),
-        **_checked(fields, "standard_code", parse_standard),
+        "standard_code": fields.take("standard_code", lambda given: parse_standard(given).code),
+        "override_reason": fields.take("override_reason", _REASON),
         "gtin": fields.take("gtin", lambda given: parse_gtin(given).code),
         "manufacturer_code": fields.take("manufacturer_code", _organisation),
         "manufacturer_name": fields.take("manufacturer_name", text()),
@@ -196,7 +184,7 @@ class SheetKind:
     `one_row`: the fields that name the thing a row is about, where a sheet may say one thing of it.
     """
 
-    command: type[Command]
+    command: type[Coded]
     needed: tuple[str, ...]
     read: Callable[[RowReader], dict[str, Any]]
     ways: Mapping[str, Land]
@@ -291,10 +279,16 @@ def _mapping_path(kind: str, name: str) -> Path:
 
 
 def command_of(kind: SheetKind, row: Row, binder: Binder) -> Command:
-    """What a row asks for; raises RowRefused with every fault."""
+    """What a row asks for; raises RowRefused with every fault, where its cells are wrong also of the rules that need no more
+    than the row."""
     try:
-        with RowReader(row, binder(row), binder.columns) as fields:
+        cells = binder(row)
+        with RowReader(row, cells, binder.columns) as fields:
             given = {name: value for name, value in kind.read(fields).items() if value is not None}
+            for fault in kind.command.judged(given, cells) if fields.faulty else ():
+                name = fault.pointer[1:]
+                cell = _given(row, binder, name, fault.given) if name else ""
+                fields.refuse(_column_of(kind, binder, name), cell, fault.rule, fault.allowed)
         return kind.command(**given)
     except RowRefused as error:
         raise RowRefused(tuple(_of_sheet(binder, refusal) for refusal in error.refusals)) from error
@@ -329,12 +323,16 @@ class FirstRows:
 
 def _invalid(kind: SheetKind, row: Row, binder: Binder, fault: dict[str, Any]) -> Refusal:
     found = fault_of(fault)
-    if not fault["loc"]:
-        columns = ", ".join(binder.columns[name] for name in kind.either if name in binder.columns)
-        return _of_sheet(binder, Refusal(row.number, columns, "", found.rule, found.allowed))
-    name = str(fault["loc"][0])
-    given = "" if fault["type"] == "missing" else _given(row, binder, name, fault["input"])
-    return _of_sheet(binder, Refusal(row.number, binder.columns.get(name, name), given, found.rule, found.allowed))
+    name = str(fault["loc"][0]) if fault["loc"] else ""
+    given = _given(row, binder, name, fault["input"]) if name and fault["type"] != "missing" else ""
+    return _of_sheet(binder, Refusal(row.number, _column_of(kind, binder, name), given, found.rule, found.allowed))
+
+
+def _column_of(kind: SheetKind, binder: Binder, name: str) -> str:
+    """The column of a field; those of which a row has at least one, where a fault names none."""
+    if not name:
+        return ", ".join(binder.columns[one] for one in kind.either if one in binder.columns)
+    return binder.columns.get(name, name)
 
 
 def refusals_of(row: Row, binder: Binder, error: ServiceError) -> tuple[Refusal, ...]:

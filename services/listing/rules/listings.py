@@ -158,6 +158,11 @@ def _working_days_after(day: date, count: int) -> date:
 def check_terms(faults: Faults, region: str, valid_from: date | None, valid_to: date | None) -> None:
     """Faults of where and when a listing holds."""
     faults.region(region)
+    check_period(faults, valid_from, valid_to)
+
+
+def check_period(faults: Faults, valid_from: date | None, valid_to: date | None) -> None:
+    """A fault where it would end before it begins."""
     if valid_to is not None and valid_from is not None and valid_to < valid_from:
         faults.add(
             "/valid_to",

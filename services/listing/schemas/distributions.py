@@ -1,13 +1,15 @@
 """What is said about distribution relations over HTTP."""
 
 from datetime import date
+from typing import ClassVar
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from services.listing.schemas.fields import Day, Region, either_of
-from shared.errors import RuleBroken
+from services.listing.schemas.fields import Coded, Day, Forms, Region
+from shared.codes import parse_region
+from shared.errors import Said
 from shared.http import Code, Command, Name, Reason, View
 
 RELATION_EXAMPLE: JsonDict = {
@@ -22,10 +24,13 @@ RELATION_EXAMPLE: JsonDict = {
 NAMED = "instead of the code, where exactly one enterprise has this name; beside it, one of its names"
 
 
-class ProposeDistribution(Command):
+class ProposeDistribution(Coded):
     """Proposes that a distributor delivers a product in a region. Name the distributor by its code, or its exact name."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [RELATION_EXAMPLE]})
+
+    FORMS: ClassVar[Forms] = {"region": parse_region}
+    PARTY = "distributor", Said("the distributor is not named")
 
     product_code: Code
     region: Region
@@ -33,12 +38,6 @@ class ProposeDistribution(Command):
     distributor_name: Name | None = Field(None, description=NAMED)
     valid_from: Day | None = Field(None, description="leave out for today")
     valid_to: Day | None = Field(None, description="last day, inclusive")
-
-    @model_validator(mode="after")
-    def _one_distributor(self) -> "ProposeDistribution":
-        if self.distributor_code is None and self.distributor_name is None:
-            raise RuleBroken("not_named", "the distributor is not named", either_of("distributor"))
-        return self
 
 
 class EndDistribution(Command):

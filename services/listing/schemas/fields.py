@@ -1,15 +1,16 @@
 """Fields that several commands share; a region or a day is checked further by the rules."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
-from pydantic_core import InitErrorDetails
+from pydantic import Field, model_validator
 
-from shared.codes import CodeRefused
-from shared.errors import RuleBroken, Said
-from shared.http import Command, text
+from services.listing.rules.faults import Faults
+from services.listing.rules.listings import check_period
+from shared.codes import StandardCode, Uscc
+from shared.errors import Fault, RuleBroken, Said
+from shared.http import Judged, text
 
 Region = Annotated[str, Field(pattern=r"^[0-9]{6}$", description="GB/T 2260, six digits", examples=["330000"])]
 Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2199, 12, 31))]
@@ -28,38 +29,32 @@ def either_of(party: str) -> Said:
     return Said("{code_field}, or {name_field}", code_field=f"{party}_code", name_field=f"{party}_name")
 
 
-class Coded(Command):
-    """A command with codes, which the rules read; where the rest has another form they are looked at here, to tell all."""
+class Coded(Judged):
+    """A command with codes, days between which it holds, or a party named by its code or its name, which the rules read."""
 
-    FORMS: ClassVar[Forms]
+    FORMS: ClassVar[Forms] = {}
     """How each code is read, by field."""
+    PARTY: ClassVar[tuple[str, Said] | None] = None
+    """Who is named by a code or a name, and what is said where it is not."""
 
-    @model_validator(mode="wrap")
     @classmethod
-    def _with_its_codes(cls, given: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return read(given)
-        except ValidationError as error:
-            if not isinstance(given, dict):
-                raise
-            wrong = {found["loc"][0] for found in error.errors() if found["loc"]}
-            faults = [
-                InitErrorDetails(type=found["type"], loc=found["loc"], input=found["input"], ctx=found.get("ctx", {}))
-                for found in error.errors()
-            ]
-            faults += [
-                InitErrorDetails(type="value_error", loc=(name,), input=given[name], ctx={"error": refused})
-                for name, parse in cls.FORMS.items()
-                if name not in wrong and (refused := _refused(given.get(name), parse)) is not None
-            ]
-            raise ValidationError.from_exception_data(error.title, faults) from error
+    def judged(cls, good: Mapping[str, Any], given: Mapping[str, Any]) -> Iterable[Fault]:
+        faults = Faults()
+        for name, parse in cls.FORMS.items():
+            code = None if good.get(name) is None else faults.parsed(f"/{name}", good[name], parse)
+            if isinstance(code, Uscc | StandardCode) and not code.check_ok and not given.get("override_reason"):
+                faults.check_digit(f"/{name}", code.code, code.expected_digit)
+        check_period(faults, good.get("valid_from"), good.get("valid_to"))
+        return [*faults.found, *cls._unnamed(given)]
 
+    @classmethod
+    def _unnamed(cls, given: Mapping[str, Any]) -> Iterator[Fault]:
+        party, rule = cls.PARTY or ("", "")
+        if party and given.get(f"{party}_code") is None and given.get(f"{party}_name") is None:
+            yield Fault("", dict(given), rule, either_of(party), "not_named")
 
-def _refused(given: Any, parse: Callable[[str], object]) -> RuleBroken | None:
-    """What is wrong with the form of a code; None where none was given."""
-    try:
-        if given is not None:
-            parse(given)
-    except CodeRefused as error:
-        return RuleBroken("invalid", error.rule, error.allowed)
-    return None
+    @model_validator(mode="after")
+    def _party_named(self) -> Self:
+        for fault in self._unnamed(self.__dict__):
+            raise RuleBroken(fault.code, fault.rule, fault.allowed)
+        return self

@@ -1,7 +1,7 @@
 """What is said about listings and their prices over HTTP."""
 
 from datetime import date, datetime
-from typing import Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, computed_field
@@ -9,9 +9,10 @@ from pydantic.config import JsonDict
 
 from services.listing.rules.listings import Category, Listing, State, in_force
 from services.listing.rules.products import Product
-from services.listing.schemas.fields import Day, Region, ShortText
+from services.listing.schemas.fields import Coded, Day, Forms, Region, ShortText
 from services.listing.schemas.products import PRODUCT_EXAMPLE, RegisterProduct
 from shared import clock
+from shared.codes import parse_region
 from shared.http import Code, Command, Price, Reason, View
 from shared.values import names_of
 
@@ -36,6 +37,8 @@ class ListProduct(RegisterProduct):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{**PRODUCT_EXAMPLE, **TERMS_EXAMPLE}]})
 
+    FORMS: ClassVar[Forms] = {**RegisterProduct.FORMS, "region": parse_region}
+
     region: Region
     price_yuan: Price
     category: Category
@@ -45,12 +48,14 @@ class ListProduct(RegisterProduct):
     valid_to: Day | None = Field(None, description="last day, inclusive")
 
 
-class ProposeListing(Command):
+class ProposeListing(Coded):
     """Proposes to list a product in a region at a price; a draft until it is submitted."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"product_code": PRODUCT_EXAMPLE["code"], **TERMS_EXAMPLE}]}
     )
+
+    FORMS: ClassVar[Forms] = {"region": parse_region}
 
     product_code: Code
     region: Region
@@ -62,7 +67,7 @@ class ProposeListing(Command):
     valid_to: Day | None = Field(None, description="last day, inclusive")
 
 
-class ReviseListing(Command):
+class ReviseListing(Coded):
     """Changes a draft, or a listing that the authority returned; all terms are given anew."""
 
     model_config = ConfigDict(

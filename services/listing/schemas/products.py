@@ -4,12 +4,12 @@ from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from services.listing.schemas.fields import Coded, Day, Form, Forms, Number, ShortText, Unit, either_of
+from services.listing.schemas.fields import Coded, Day, Form, Forms, Number, ShortText, Unit
 from shared.codes import parse_approval, parse_gtin, parse_product, parse_standard
-from shared.errors import RuleBroken
+from shared.errors import Said
 from shared.http import Code, Command, Name, Quantity, Reason, View
 
 PRODUCT_EXAMPLE: JsonDict = {
@@ -36,6 +36,7 @@ class RegisterProduct(Coded):
         "standard_code": parse_standard,
         "gtin": parse_gtin,
     }
+    PARTY = "manufacturer", Said("the manufacturer is not named")
 
     code: Code = Field(description="NHSA drug code (X, Z, T) or consumable code (C)")
     generic_name: ShortText
@@ -54,12 +55,6 @@ class RegisterProduct(Coded):
     )
     holder_name: Name | None = None
     agent_code: Code | None = None
-
-    @model_validator(mode="after")
-    def _one_maker(self) -> "RegisterProduct":
-        if self.manufacturer_code is None and self.manufacturer_name is None:
-            raise RuleBroken("not_named", "the manufacturer is not named", either_of("manufacturer"))
-        return self
 
 
 class AddCertificate(Command):

@@ -1,16 +1,17 @@
 """What is said about captured bills over HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from services.traceability.rules.documents import Refused
+from services.traceability.rules.documents import BILL_TYPES, Refused, faults_of
 from services.traceability.settings import CODES_PER_DOCUMENT
-from shared.errors import Said
-from shared.http import Code, Command, Items, Name, Quantity, Reason, View
+from shared import clock
+from shared.errors import Fault, Said
+from shared.http import Code, Command, Items, Judged, Name, Quantity, Reason, View
 from shared.tongue import retold, spoken
 
 BillTypeCode = Literal["102", "103", "107", "116", "201", "202", "205", "206", "209", "321", "322"]
@@ -30,7 +31,7 @@ class Witness(Command):
     id_number: Code
 
 
-class CaptureDocument(Command):
+class CaptureDocument(Judged):
     """One bill with its codes. A bad code is refused by itself; the others land."""
 
     model_config = ConfigDict(
@@ -67,6 +68,31 @@ class CaptureDocument(Command):
     reason: Reason | None = None
     executor: Witness | None = None
     supervisor: Witness | None = None
+
+    @classmethod
+    def judged(cls, good: Mapping[str, Any], given: Mapping[str, Any]) -> Iterable[Fault]:
+        if "bill_type" not in good:
+            return []
+        now = clock.now()
+        return faults_of(
+            BILL_TYPES[good["bill_type"]],
+            line_id=good.get("shipment_line_id"),
+            has_reason=_has(given, "reason_code") and _has(given, "reason"),
+            witnesses=_has(given, "executor") + _has(given, "supervisor"),
+            codes=_length(given.get("codes")),
+            splits=_length(given.get("splits")),
+            captured_at=good.get("captured_at") or now,
+            now=now,
+        )
+
+
+def _has(given: Mapping[str, Any], name: str) -> bool:
+    return given.get(name) is not None
+
+
+def _length(given: Any) -> int:
+    """Of a list; what is none holds something all the same."""
+    return len(given) if isinstance(given, list) else int(given is not None)
 
 
 class CaptureDocuments(Command):

@@ -1,15 +1,19 @@
 """What is said about identification codes over HTTP."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from services.traceability.errors import IdentRefused
+from services.traceability.rules.identification_codes import check_level, ident_of
 from services.traceability.settings import PACKS_PER_UNIT
-from shared.http import Code, Command, View, text
+from shared.errors import Fault
+from shared.http import Code, Judged, View, text
 
 
-class UploadIdentificationCode(Command):
+class UploadIdentificationCode(Judged):
     """Says what an identification code means: which product, which package level, how many sale units inside."""
 
     model_config = ConfigDict(
@@ -29,6 +33,21 @@ class UploadIdentificationCode(Command):
     packs_per_unit: Annotated[
         int, Field(strict=True, ge=1, le=PACKS_PER_UNIT, description="sale units in one package of this level")
     ] = 1
+
+    @classmethod
+    def judged(cls, good: Mapping[str, Any], given: Mapping[str, Any]) -> Iterable[Fault]:
+        faults: list[Fault] = []
+        try:
+            if "ident" in good:
+                ident_of(good["ident"])
+        except IdentRefused as refusal:
+            faults += refusal.faults
+        try:
+            if {"level", "packs_per_unit"} <= good.keys():
+                check_level(good["level"], good["packs_per_unit"])
+        except IdentRefused as refusal:
+            faults += refusal.faults
+        return faults
 
 
 class IdentificationCodeView(View):

@@ -19,6 +19,15 @@ from tests.services.listing.people import (
 
 NOBODY = "01990000-0000-7000-8000-000000000001"
 ITEM = {**PRODUCT, **TERMS}
+WRONG_DIGIT = f"{MAKER_CODE[:-1]}A"
+ENDS_BEFORE = {
+    "product_code": PRODUCT["code"],
+    **TERMS,
+    "price_yuan": 1.5,
+    "region": "990000",
+    "valid_from": "2026-02-01",
+    "valid_to": "2026-01-31",
+}
 
 
 def but(item: dict[str, Any], **other: Any) -> dict[str, Any]:
@@ -206,7 +215,29 @@ async def test_a_distributor_may_not_list_and_a_maker_not_accept(desk: Desk) -> 
         (
             "/products",
             {"code": "Y", "standard_code": "1", "gtin": 7},
-            {"/code", "/generic_name", "/unit", "/standard_code", "/gtin"},
+            {"", "/code", "/generic_name", "/unit", "/standard_code", "/gtin"},
+        ),
+        (
+            "/enterprises",
+            {"name": "", "kinds": ["agent"], "uscc": WRONG_DIGIT, "region": "350200"},
+            {"/name", "/uscc"},
+        ),
+        (
+            "/enterprises",
+            {"name": "", "kinds": ["agent"], "uscc": WRONG_DIGIT, "region": "350200", "override_reason": 7},
+            {"/name", "/override_reason"},
+        ),
+        ("/listings", ENDS_BEFORE, {"/price_yuan", "/region", "/valid_to"}),
+        ("/listings", {**ENDS_BEFORE, "valid_from": "2026-02-30"}, {"/price_yuan", "/region", "/valid_from"}),
+        (
+            "/distributions",
+            {"product_code": "", "region": "990000", "valid_from": "2026-02-01", "valid_to": "2026-01-01"},
+            {"", "/product_code", "/region", "/valid_to"},
+        ),
+        (
+            "/distributions",
+            {"product_code": "", "region": "330000", "distributor_name": 7},
+            {"/product_code", "/distributor_name"},
         ),
         ("/institutions", {"code": "H1", "region": "990000"}, {"/code", "/name", "/region"}),
     ],
@@ -214,9 +245,10 @@ async def test_a_distributor_may_not_list_and_a_maker_not_accept(desk: Desk) -> 
 async def test_codes_of_a_wrong_form_are_told_with_whatever_else_is_wrong(
     desk: Desk, path: str, body: dict[str, Any], pointers: set[str]
 ) -> None:
+    who = OPERATOR if path == "/distributions" else AUTHORITY
     for refused in (
-        (await desk.post(AUTHORITY, path, body)).json(),
-        (await desk.post(AUTHORITY, f"{path}/bulk", [body])).json()["items"][0]["problem"],
+        (await desk.post(who, path, body)).json(),
+        (await desk.post(who, f"{path}/bulk", [body])).json()["items"][0]["problem"],
     ):
         assert refused["code"] == "invalid_request"
         assert {fault["pointer"] for fault in refused["errors"]} == pointers

@@ -40,9 +40,9 @@ async def test_a_failing_check_digit_is_told_with_the_other_faults_and_how_to_ov
     await desk.enterprises()
     job = await imported(desk, worker, "products", (PRODUCTS + with_code(1, price="1.50001")).encode())
     _, (_, refused) = await returned(desk, job)
-    assert refused[-4].split("\n") == ["本位码", "挂网价格"]
-    assert refused[-3].split("\n") == [FAILING, "1.50001"]
-    allowed = refused[-1].split("\n")[0]
+    assert refused[-4].split("\n") == ["挂网价格", "本位码"]
+    assert refused[-3].split("\n") == ["1.50001", FAILING]
+    allowed = refused[-1].split("\n")[1]
     assert allowed.endswith("or, in a new column 校验位说明 (override_reason), why the code is right all the same")
 
 
@@ -66,6 +66,14 @@ async def test_of_two_columns_of_which_one_would_do_both_are_named(desk: Desk, w
         "未写明配送企业",
         "“配送企业代码”列 或 “配送企业名称”列",
     ]
+
+
+async def test_what_the_rules_find_in_a_row_is_told_with_its_wrong_cells(desk: Desk, worker: WorkerInHand) -> None:
+    row = f"{product_code(1)},33000,,,2026-02-01,2026-01-31\n"
+    (refused,) = await in_chinese(desk, worker, "distributions", RELATIONS + row)
+    assert refused[-4].split("\n") == ["区划代码", "失效日期", "配送企业代码, 配送企业名称"]
+    assert refused[-3].split("\n") == ["33000", "2026-01-31", ""]
+    assert refused[-2].split("\n")[1:] == ["结束早于开始", "未写明配送企业"]
 
 
 async def test_one_product_at_two_prices_is_refused_by_the_number_of_the_first_row(
