@@ -166,38 +166,30 @@ def goods_faults(
 
 
 def _date_faults(one: Goods, today: date, longest_shelf_life_days: int, place: str) -> list[Fault]:
-    faults: list[Fault] = []
-    if one.produced_on > today:
-        rule = Said("goods are made before they leave; today is {today}", today=today)
-        faults.append(
-            Fault(
-                f"{place}/produced_on",
-                str(one.produced_on),
-                rule,
-                Said("up to {today}", today=today),
-                "not_produced_yet",
-            )
-        )
-    if one.expires_on <= today:
-        rule = Said("expired goods may not leave; today is {today}", today=today)
-        faults.append(
-            Fault(f"{place}/expires_on", str(one.expires_on), rule, Said("after {today}", today=today), "expired")
-        )
-    elif one.expires_on <= one.produced_on:
-        rule = Said("goods expire after they were made ({produced_on})", produced_on=one.produced_on)
-        faults.append(
-            Fault(
-                f"{place}/expires_on",
-                str(one.expires_on),
-                rule,
-                Said("after {produced_on}", produced_on=one.produced_on),
-                "dates",
-            )
-        )
-    elif (one.expires_on - one.produced_on).days > longest_shelf_life_days:
-        rule = Said("{days:#day} between production and expiry", days=(one.expires_on - one.produced_on).days)
+    faults = date_faults(one.produced_on, one.expires_on, today, place)
+    days = (one.expires_on - one.produced_on).days
+    if one.expires_on > today and days > longest_shelf_life_days:
+        rule = Said("{days:#day} between production and expiry", days=days)
         allowed = Said("at most {longest_shelf_life_days:#day}", longest_shelf_life_days=longest_shelf_life_days)
         faults.append(Fault(f"{place}/expires_on", str(one.expires_on), rule, allowed, "shelf_life"))
+    return faults
+
+
+def date_faults(produced_on: date, expires_on: date, today: date, place: str = "") -> list[Fault]:
+    """What speaks against goods of these days leaving today, wherever they go."""
+    faults: list[Fault] = []
+    if produced_on > today:
+        rule = Said("goods are made before they leave; today is {today}", today=today)
+        allowed = Said("up to {today}", today=today)
+        faults.append(Fault(f"{place}/produced_on", str(produced_on), rule, allowed, "not_produced_yet"))
+    if expires_on <= today:
+        rule = Said("expired goods may not leave; today is {today}", today=today)
+        allowed = Said("after {today}", today=today)
+        faults.append(Fault(f"{place}/expires_on", str(expires_on), rule, allowed, "expired"))
+    elif expires_on <= produced_on:
+        rule = Said("goods expire after they were made ({produced_on})", produced_on=produced_on)
+        allowed = Said("after {produced_on}", produced_on=produced_on)
+        faults.append(Fault(f"{place}/expires_on", str(expires_on), rule, allowed, "dates"))
     return faults
 
 

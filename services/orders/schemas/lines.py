@@ -1,31 +1,42 @@
 """What is said about lines of orders over HTTP."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from services.orders.rules.lines import LineState
 from services.orders.schemas.fields import MOST_LINES, LineNumber, PriceShown, Units
-from shared.errors import RuleBroken
-from shared.http import Amount, Code, Command, Reason, View
+from shared.errors import Fault, RuleBroken, Said
+from shared.http import Amount, Code, Command, Judged, Reason, View
+
+_ONCE = Said("the order is named once"), Said("order_id, or institution_code with order_number")
 
 
-class OrderNamed(Command):
+class OrderNamed(Judged):
     """Which order: by its id, or by the institution and its order number."""
 
     order_id: UUID | None = None
     institution_code: Code | None = None
     order_number: Code | None = None
 
+    @classmethod
+    def judged(cls, good: Mapping[str, Any], given: Mapping[str, Any]) -> Iterable[Fault]:
+        return [] if _named_once(given) else [Fault("", dict(given), *_ONCE, "named_once")]
+
     @model_validator(mode="after")
-    def _named_once(self) -> Self:
-        by_number = self.institution_code is not None and self.order_number is not None
-        by_part = self.institution_code is not None or self.order_number is not None
-        if (self.order_id is not None) == by_part or (by_part and not by_number):
-            raise RuleBroken("named_once", "the order is named once", "order_id, or institution_code with order_number")
+    def _is_named_once(self) -> Self:
+        if not _named_once(self.__dict__):
+            raise RuleBroken("named_once", *_ONCE)
         return self
+
+
+def _named_once(given: Mapping[str, Any]) -> bool:
+    by_id = given.get("order_id") is not None
+    by_parts = [given.get(name) is not None for name in ("institution_code", "order_number")]
+    return not any(by_parts) if by_id else all(by_parts)
 
 
 class LineConfirmation(Command):

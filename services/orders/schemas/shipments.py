@@ -1,18 +1,23 @@
 """What is said about shipments and their acceptance over HTTP."""
 
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime
-from typing import Self
+from itertools import chain
+from typing import Any, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, ValidationError
 
-from services.orders.rules.shipments import Load
+from services.orders.rules.shipments import Load, date_faults
 from services.orders.schemas.fields import MOST_LINES, Day, LineNumber, Units
 from services.orders.schemas.lines import OrderNamed
-from shared.http import Code, Command, Quantity, Reason, View
+from shared import clock
+from shared.errors import Fault
+from shared.http import Code, Command, Judged, Quantity, Reason, View
 
 
-class DispatchLine(Command):
+class DispatchLine(Judged):
     """Goods of one lot for one line."""
 
     line_number: LineNumber
@@ -20,6 +25,12 @@ class DispatchLine(Command):
     produced_on: Day
     expires_on: Day = Field(description="the first day on which the goods are expired")
     quantity: Quantity
+
+    @classmethod
+    def judged(cls, good: Mapping[str, Any], given: Mapping[str, Any]) -> Iterable[Fault]:
+        if not {"produced_on", "expires_on"} <= good.keys():
+            return []
+        return date_faults(good["produced_on"], good["expires_on"], clock.today())
 
 
 class DispatchShipment(OrderNamed):
@@ -49,6 +60,20 @@ class DispatchShipment(OrderNamed):
     shipment_number: Code
     lines: list[DispatchLine] = Field(min_length=1, max_length=MOST_LINES)
     distributor_code: Code | None = Field(None, description="for the operator, who acts for a distributor")
+
+    @classmethod
+    def judged(cls, good: Mapping[str, Any], given: Mapping[str, Any]) -> Iterable[Fault]:
+        today = clock.today()
+        dates = (date_faults(one.produced_on, one.expires_on, today, place) for place, one in _lines(given))
+        return [*super().judged(good, given), *chain.from_iterable(dates)]
+
+
+def _lines(given: Mapping[str, Any]) -> Iterator[tuple[str, DispatchLine]]:
+    """The lines of the right form, with their places; of the others pydantic told already."""
+    lines = given.get("lines")
+    for place, one in enumerate(lines[:MOST_LINES] if isinstance(lines, list) else ()):
+        with suppress(ValidationError):
+            yield f"/lines/{place}", DispatchLine.model_validate(one)
 
 
 class CancelShipment(Command):

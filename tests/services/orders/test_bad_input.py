@@ -305,6 +305,31 @@ async def test_an_unreadable_order_of_another_hospital_tells_its_form_alone(hand
     assert [error["pointer"] for error in problem["errors"]] == ["/foo"]
 
 
+async def test_what_days_say_of_goods_and_how_the_order_is_named_is_told_with_the_form_of_a_shipment(
+    hand: Hand,
+) -> None:
+    old = {"produced_on": "2020-01-01", "expires_on": "2021-01-01"}
+    lines = [
+        goods(),
+        goods(**old),
+        {**goods(**old), "quantity": "1"},
+        goods(lot="", produced_on="2199-01-01"),
+        goods(produced_on="2020-01-01", expires_on="2021"),
+    ]
+    body = {"shipment_number": "", "order_number": "CG-1", "lines": lines}
+    expected = [
+        *("", "/shipment_number", "/lines/1/expires_on", "/lines/2/quantity", "/lines/2/expires_on"),
+        *("/lines/3/lot_number", "/lines/3/produced_on", "/lines/3/expires_on", "/lines/4/expires_on"),
+    ]
+    problem = of_problem(await hand.ask("distributor", DISTRIBUTOR, "POST", "/shipments", body))
+    assert (problem["code"], sorted(error["pointer"] for error in problem["errors"])) == (
+        "invalid_request",
+        sorted(expected),
+    )
+    bulk = await hand.ask("distributor", DISTRIBUTOR, "POST", "/shipments/bulk", [body])
+    assert bulk.json()["items"][0]["problem"]["errors"] == problem["errors"]
+
+
 async def test_a_number_of_others_is_asked_for_with_whose_it_is(hand: Hand) -> None:
     placed = await hand.place()
     await hand.confirm(placed["id"], (1, 100))
