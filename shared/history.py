@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_serializer
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared import clock, telemetry
@@ -18,7 +18,7 @@ from shared.faults import FORKED
 from shared.identity import Caller
 from shared.next_steps import NextStep
 from shared.reach import scope_of, seen
-from shared.tongue import Told, ToldWithin
+from shared.tongue import Told, retold_within
 from shared.values import frozen
 
 history = sa.Table(
@@ -61,6 +61,8 @@ _OF = sa.select(
 
 BY_ITSELF = Caller(organisation="platform", roles=frozenset(), region="000000", person="by itself")
 """Who acts when nobody asked: an event arrived, a clock ran out."""
+OURS = frozenset({"detail", "rule", "allowed", "agreed"})
+"""Where a deed of a person holds sentences of ours; everything else in it are the person's own words, or no words."""
 
 
 @frozen
@@ -116,8 +118,15 @@ class Deed(BaseModel):
     action: str
     organisation: str
     person: Told
-    detail: ToldWithin
+    detail: dict[str, Any]
     request_id: str | None
+
+    @field_serializer("detail")
+    def _told(self, detail: dict[str, Any]) -> dict[str, Any]:
+        """In the reader's language: whatever was done by itself, and of what a person did, what the platform says of it."""
+        by_itself = (self.organisation, self.person) == (BY_ITSELF.organisation, BY_ITSELF.person)
+        told: dict[str, Any] = retold_within(detail, None if by_itself else OURS)
+        return told
 
 
 def heard(at: datetime, action: str, **detail: Any) -> Deed:

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -121,22 +121,25 @@ def _worded(one: str) -> str:
 
 def retold(text: str) -> str:
     """What was kept in English, told in the language of this request: where it is one of our sentences, with its values as they
-    stand in it. A text of a person's own stays as it is, unless it is word for word one of ours."""
+    stand in it. One that can be read in several ways stays as it is, and so does a text of a person's own, unless it is word
+    for word one of ours."""
     return _retold(text) if language() == CHINESE else text
 
 
-def retold_within(value: Any) -> Any:
-    """The same of every text in lists and objects."""
+def retold_within(value: Any, names: Collection[str] | None = None) -> Any:
+    """The same of every text in lists and objects, or with `names` of those that stand under one of them."""
     if isinstance(value, Mapping):
-        return {name: retold_within(inner) for name, inner in value.items()}
+        return {
+            name: retold_within(inner, None if names is None or name in names else names)
+            for name, inner in value.items()
+        }
     if isinstance(value, list):
-        return [retold_within(inner) for inner in value]
-    return retold(value) if isinstance(value, str) else value
+        return [retold_within(inner, names) for inner in value]
+    return retold(value) if isinstance(value, str) and names is None else value
 
 
 Told = Annotated[str, PlainSerializer(retold, return_type=str)]
 """A field of a view that was kept in English and may be a sentence of ours."""
-ToldWithin = Annotated[dict[str, Any], PlainSerializer(retold_within, return_type=dict[str, Any])]
 
 
 @lru_cache(maxsize=4_096)
@@ -144,22 +147,32 @@ def _retold(text: str) -> str:
     sentences = chinese()["sentences"]
     if text in sentences:
         return sentences[text]
-    for form, said in _forms():
-        if found := form.fullmatch(text):
-            return said.format_map({name: _retold_value(name, value) for name, value in found.groupdict().items()})
+    whole = text if _INSTANT.fullmatch(text) else _INSTANT.sub(lambda found: found[0].replace(" ", _TIE), text)
+    for least, most, said in _forms():
+        if found := least.fullmatch(whole):
+            values = found.groupdict()
+            if (other := most.fullmatch(whole)) is None or other.groupdict() != values:
+                return text
+            return said.format_map({name: _retold_value(name, value) for name, value in values.items()})
     return text
 
 
 def _retold_value(name: str, value: str) -> str:
-    told = _retold(value)
+    told = _retold(value.replace(_TIE, " "))
     return worded(told) if name in WORDS else told
 
 
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d \(Shanghai\)")
+_TIE = "\0"
+"""What stands for the spaces of an instant in a kept sentence, so that they are not taken for those of the sentence."""
+
+
 @cache
-def _forms() -> Sequence[tuple[re.Pattern[str], str]]:
+def _forms() -> Sequence[tuple[re.Pattern[str], re.Pattern[str], str]]:
     """The sentences with values as patterns of what they look like, and their Chinese for plain values; the fullest first: of
-    most letters, then of most values."""
-    found: list[tuple[int, re.Pattern[str], str]] = []
+    most letters, then of most values. Each twice, with the first values as short and as long as can be: where both find the
+    same, a text can be read in one way alone."""
+    found: list[tuple[int, re.Pattern[str], re.Pattern[str], str]] = []
     for english, said in chinese()["sentences"].items():
         parts = [(text, name, spec) for text, name, spec, _ in Formatter().parse(english)]
         letters = sum(one.isalpha() for text, _, _ in parts for one in text)
@@ -167,22 +180,22 @@ def _forms() -> Sequence[tuple[re.Pattern[str], str]]:
             plain = "".join(
                 _escaped(text) + (f"{{{name}}}" if name else "") for text, name, _, _ in Formatter().parse(said)
             )
-            found.append((letters, re.compile("".join(_form(parts)), re.DOTALL), plain))
-    return [(form, said) for _, form, said in sorted(found, key=lambda one: (-one[0], -one[1].groups))]
+            least, most = (re.compile("".join(_form(parts, lazy)), re.DOTALL) for lazy in ("?", ""))
+            found.append((letters, least, most, plain))
+    return [(least, most, said) for _, least, most, said in sorted(found, key=lambda one: (-one[0], -one[1].groups))]
 
 
-_PLAIN = r"(?:\d{4}-\d\d-\d\d \d\d:\d\d \(Shanghai\)|.+?)"
-"""What stands for a value in a kept sentence: an instant whole, whose spaces may be those of the sentence, or anything."""
-
-
-def _form(parts: Sequence[tuple[str, str | None, str | None]]) -> Iterator[str]:
+def _form(parts: Sequence[tuple[str, str | None, str | None]], lazy: str) -> Iterator[str]:
+    """What may stand for a value: anything, before a mere space one word (a quantity and its unit), for a count a number."""
     known: set[str] = set()
-    for text, name, spec in parts:
+    for place, (text, name, spec) in enumerate(parts):
         yield re.escape(text)
         if name:
-            value = "[0-9,]+" if spec and spec.startswith("#") else _PLAIN
+            before_a_space = parts[place + 1 : place + 2] and parts[place + 1][0] == " "
+            counted = spec and spec.startswith("#")
+            value = "[0-9,]+" if counted else rf"\S+{lazy}" if before_a_space else f".+{lazy}"
             yield f"(?P={name})" if name in known else f"(?P<{name}>{value})"
-            yield " [a-z ]+?" if spec and spec.startswith("#") else ""
+            yield f" [a-z ]+{lazy}" if counted else ""
             known.add(name)
 
 

@@ -4,14 +4,16 @@ import ast
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import pytest
 
 from shared import tongue
 from shared.errors import Said
-from shared.history import heard
+from shared.history import Deed, heard
 from shared.http.words import error_classes
+from tests.shared.test_words import kept
 
 AT = datetime(2026, 11, 28, 16, 3, 27, tzinfo=UTC)
 REFUSALS = {one.__name__ for classes in error_classes().values() for one in classes}
@@ -67,6 +69,52 @@ def test_what_nobody_asked_for_is_done_by_itself_in_the_reader_s_language() -> N
     assert heard(AT, "paid").model_dump(mode="json")["person"] == "by itself"
     with tongue.speaking(tongue.CHINESE):
         assert heard(AT, "paid").model_dump(mode="json")["person"] == "平台自动处理"
+
+
+def test_what_can_be_read_in_several_ways_stays_as_it_was_kept() -> None:
+    words = "{refused} of {ordered} {product} were refused, order {order_number}: {reason}"
+    values = {"refused": 2, "ordered": 3, "product": "头孢 (0.5 g)", "order_number": "CG-1", "reason": "无货"}
+    with tongue.speaking(tongue.CHINESE):
+        assert tongue.retold(str(Said(words, **values))) == "订单 CG-1:头孢 (0.5 g) 订购 3,其中 2 不予配送:无货"
+        for name, odd in (("order_number", "CG: 1"), ("reason", "无货: 停产"), ("product", "A were refused, order B")):
+            text = str(Said(words, **{**values, name: odd}))
+            assert tongue.retold(text) == text
+
+
+@pytest.mark.parametrize("odd", ["CG: 1", "甲 乙 (丙)", "a, b", "1 of 2", "甲; 乙 and 丙", "甲. 乙"])
+def test_no_value_garbles_a_kept_sentence(odd: str) -> None:
+    """Whatever it holds, wherever it stands; but before a mere space, where numbers, days and regions are."""
+    told = 0
+    for sentence in sorted(set(kept())):
+        parts = list(Formatter().parse(sentence))
+        of_ours = {name: 2_222 for _, name, spec, _ in parts if name and "%" not in (spec or "")}
+        days = {name: AT.date() for _, name, spec, _ in parts if name and "%" in (spec or "")}
+        after = [text for text, _, _, _ in parts[1:]] + [""]
+        for (_, name, spec, how), text in zip(parts, after, strict=True):
+            if name and not spec and not how and text != " ":
+                said = Said(sentence, **{**of_ours, **days, name: odd})
+                with tongue.speaking(tongue.CHINESE):
+                    assert tongue.retold(str(said)) in {tongue.spoken(said), str(said)}
+                    told += tongue.retold(str(said)) != str(said)
+    assert told > 200, "few stay as they were"
+
+
+def test_what_a_person_wrote_is_never_told_in_other_words() -> None:
+    ours, theirs = "The recall is closed.", "The line is closed: 停产"
+    written = {"reason": ours, "disputed": [{"reason": theirs}], "changes": {"explanation": [None, ours]}}
+    by_us = {"detail": ours, "faults": [{"rule": theirs, "given": ours}]}
+    deed = Deed(
+        at=AT,
+        action="disputed",
+        organisation="H33010200901",
+        person="张三",
+        detail={**written, **by_us},
+        request_id=None,
+    )
+    of_ours = {"detail": "召回已关闭。", "faults": [{"rule": "该行已关闭:停产", "given": ours}]}
+    with tongue.speaking(tongue.CHINESE):
+        assert deed.model_dump(mode="json")["detail"] == {**written, **of_ours}
+        assert heard(AT, "closed", reason=ours).model_dump(mode="json")["detail"] == {"reason": "召回已关闭。"}
 
 
 def values() -> Iterator[tuple[str, str, ast.expr]]:

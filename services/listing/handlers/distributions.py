@@ -85,7 +85,7 @@ async def _begin(
         if before is not None and after.id != before.id:
             follows = str(Said("relation {id} follows", id=after.id))
             now[before.id] = moved(before, "end", reason=follows, ended_on=before.valid_to)
-            _say(tx, caller, before, now[before.id], "ended")
+            _say(tx, caller, before, now[before.id], "ended", words="detail")
             before = None
         now[after.id] = after
         standing[place] = after.id
@@ -225,7 +225,10 @@ def _row(relation: Distribution) -> dict[str, object]:
     return {name: getattr(relation, name) for name in COLUMNS}
 
 
-def _say(tx: Tx, caller: Caller, before: Distribution | None, after: Distribution, action: str) -> None:
+def _say(
+    tx: Tx, caller: Caller, before: Distribution | None, after: Distribution, action: str, words: str = "reason"
+) -> None:
+    """`words`: where its reason stands, which is in a person's words or, under `detail`, in ours."""
     parties = Parties(
         institution_code=after.distributor_code,  # whom the goods go to first: all three companies see every deed
         supplier_code=after.manufacturer_code,
@@ -235,7 +238,7 @@ def _say(tx: Tx, caller: Caller, before: Distribution | None, after: Distributio
     detail: dict[str, object] = {"state": after.state, "valid_from": after.valid_from, "valid_to": after.valid_to}
     detail["changes"] = history.changes(before, after, "state", "valid_from", "valid_to")
     if after.reason:
-        detail["reason"] = after.reason
+        detail[words] = after.reason
     if action == "recorded":
         detail["agreed"] = "on both sides before, recorded by the authority"
     history.note(tx, caller, after.id, action, parties, detail)

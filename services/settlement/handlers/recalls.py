@@ -82,7 +82,7 @@ async def leave_recalled_out(tx: Tx, caller: Caller, chosen: Sequence[Sheet]) ->
 def _leave(tx: Tx, caller: Caller, payable: Payable, line: RecalledLine) -> Payable:
     after = payable_rules.off_sheet(payable, line.yuan)
     book(tx, after.id, after.entries, Posting.RECALLED, line.yuan, clock.now(), parties_of(after), line.sheet_id)
-    detail = {"reason": _reason(line), "sheet_id": line.sheet_id, "amount_yuan": line.yuan}
+    detail = {"detail": _reason(line), "sheet_id": line.sheet_id, "amount_yuan": line.yuan}
     history.note(tx, caller, after.id, "recalled", history_parties(after), detail)
     return after
 

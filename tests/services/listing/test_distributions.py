@@ -185,7 +185,7 @@ async def test_with_its_last_day_a_relation_has_ended_and_a_new_one_takes_its_pl
     assert (await desk.post(DISTRIBUTOR, f"/distributions/{new.json()['id']}/accept")).is_success
     told = (await desk.get(DISTRIBUTOR, f"{path}/timeline")).json()
     assert (told["state"], told["next"]) == ("ended", [])
-    assert told["deeds"][-1]["detail"]["reason"] == f"relation {new.json()['id']} follows"
+    assert told["deeds"][-1]["detail"]["detail"] == f"relation {new.json()['id']} follows"
     facts: list[Any] = [fact for fact in await worker.said() if hasattr(fact, "distribution_id")]
     assert [type(fact) for fact in facts] == [DistributionConfirmed, DistributionEnded, DistributionConfirmed]
     assert facts[1].ended_on.isoformat() == "2026-03-31"
