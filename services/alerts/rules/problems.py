@@ -309,22 +309,23 @@ def faults_of(
     if respondent is not None and (wrong := party_faults("/respondent_code", respondent, reporter_code, known)):
         faults += wrong
         respondent = None
-    if report.product_code is not None:
-        try:
-            parse_product(report.product_code)
-        except CodeRefused as error:
-            faults.append(Fault("/product_code", error.given, error.rule, error.allowed))
     if report.order_number is not None:
         faults += _order_faults(report.order_number, reporter_code, respondent, orders.get(report.order_number, ()))
-    if not EARLIEST <= report.occurred_at <= now:
-        faults.append(
-            Fault(
-                "/occurred_at",
-                report.occurred_at.isoformat(),
-                "it has happened already, and not before this century",
-                Said("{EARLIEST} to {now}", EARLIEST=EARLIEST, now=now),
-            )
-        )
+    return faults + own_faults(report.product_code, report.occurred_at, now)
+
+
+def own_faults(product_code: str | None, occurred_at: datetime, now: datetime) -> list[Fault]:
+    """What is wrong with a report whoever makes it, and of whom."""
+    faults: list[Fault] = []
+    try:
+        if product_code is not None:
+            parse_product(product_code)
+    except CodeRefused as error:
+        faults.append(Fault("/product_code", error.given, error.rule, error.allowed))
+    if not EARLIEST <= occurred_at <= now:
+        allowed = Said("{EARLIEST} to {now}", EARLIEST=EARLIEST, now=now)
+        rule = Said("it has happened already, and not before this century")
+        faults.append(Fault("/occurred_at", occurred_at.isoformat(), rule, allowed))
     return faults
 
 

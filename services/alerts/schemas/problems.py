@@ -1,14 +1,16 @@
 """What is said about direct reports (集采问题直报) over HTTP."""
 
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
-from services.alerts.rules.problems import Kind, State
-from shared.errors import RuleBroken
-from shared.http import Code, Command, Note, Reason, View
+from services.alerts.rules.problems import Kind, State, own_faults
+from shared import clock
+from shared.errors import Fault, RuleBroken
+from shared.http import Code, Command, Judged, Note, Reason, View
 from shared.next_steps import NextStep
 
 EVIDENCE_ITEMS = 20
@@ -34,7 +36,7 @@ class Evidence(Command):
         return self
 
 
-class ReportProblem(Command):
+class ReportProblem(Judged):
     """Reports a problem to the authority of the region."""
 
     model_config = ConfigDict(
@@ -62,6 +64,11 @@ class ReportProblem(Command):
     text: Text
     evidence: list[Evidence] = Field(default_factory=list, max_length=EVIDENCE_ITEMS)
     occurred_at: AwareDatetime
+
+    @classmethod
+    def judged(cls, good: Mapping[str, Any], given: Mapping[str, Any]) -> Iterable[Fault]:
+        now = clock.now()
+        return own_faults(good.get("product_code"), good.get("occurred_at", now), now)
 
 
 class AssignProblem(Command):

@@ -72,6 +72,11 @@ async def test_all_faults_of_a_report_are_told_together(desk: Desk) -> None:
     refused = await desk.report(region="440100", respondent_code="x", occurred_at="2030-01-01T00:00:00Z")
     told = [error["pointer"] for error in refused.json()["errors"]]
     assert told == ["/region", "/respondent_code", "/occurred_at"]
+    refused = await desk.report(text="", evidence=[{}], product_code="Y", occurred_at="2030-01-01T00:00:00Z")
+    told = [error["pointer"] for error in refused.json()["errors"]]
+    assert told == ["/text", "/evidence/0", "/product_code", "/occurred_at"]
+    refused = await desk.report(text="", occurred_at="2030")
+    assert [error["pointer"] for error in refused.json()["errors"]] == ["/text", "/occurred_at"]
 
 
 async def refused_for(desk: Desk, who: tuple[str, ...] = REPORTER, **fields: Any) -> list[tuple[str, str]]:
