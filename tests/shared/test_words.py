@@ -250,6 +250,7 @@ SAID_AT_ONCE = frozenset(
         "{quantity} {unit} of line {line}",
         "{valid_from} or later",
         "{what} ({reason})",
+        "{what}; {holder}",
         "{what}: {yuan}",
         "{yuan} yuan",
     }

@@ -7,6 +7,7 @@ paid to until the agency has confirmed another.
 import asyncio
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -130,7 +131,12 @@ async def _replace(tx: Tx, caller: Caller, gone: Sequence[Account]) -> None:
 
 
 def _note(tx: Tx, caller: Caller, action: str, before: Account, after: Account, reason: str | None = None) -> None:
-    detail = {"changes": history.changes(before, after, "state"), **({"reason": reason} if reason else {})}
+    """Of one that is confirmed, also what its holder is, where that is not the supplier by any name of it."""
+    detail: dict[str, Any] = {"changes": history.changes(before, after, "state")}
+    if reason:
+        detail["reason"] = reason
+    if action == CONFIRMED and (words := rules.holder_words(after)):
+        detail["detail"] = words
     history.note(tx, caller, after.id, action, _parties(after), detail)
 
 

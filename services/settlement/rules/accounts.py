@@ -124,20 +124,26 @@ def replaced(account: Account) -> Account:
     return replace(account, state=REPLACED, version=account.version + 1)
 
 
+def holder_words(account: Account) -> Said | None:
+    """What its holder is, where it is not the supplier by any name of it."""
+    if account.holder_known is None:
+        return Said(
+            "no name of the supplier is known here to compare its holder {holder} with", holder=account.holder_name
+        )
+    if account.holder_known:
+        return None
+    names = ", ".join(account.supplier_names or ())
+    sentence = "its holder {holder} is none of the names that the supplier is registered under: {names}"
+    return Said(sentence, holder=account.holder_name, names=names)
+
+
 def next_step(account: Account) -> NextStep | None:
     """Whom an account waits for."""
     match account.state:
         case "named":
             what = Said("confirm or refuse the account of {supplier}", supplier=account.supplier_code)
-            if account.holder_known is None:
-                sentence = "{what}; no name of the supplier is known here to compare its holder {holder} with"
-                what = Said(sentence, what=what, holder=account.holder_name)
-            elif not account.holder_known:
-                names = ", ".join(account.supplier_names or ())
-                sentence = (
-                    "{what}; its holder {holder} is none of the names that the supplier is registered under: {names}"
-                )
-                what = Said(sentence, what=what, holder=account.holder_name, names=names)
+            if holder := holder_words(account):
+                what = Said("{what}; {holder}", what=what, holder=holder)
             return NextStep(who=agency(account.region), what=what, by=day_over(account.decide_by))
         case "refused":
             who = distributor(account.supplier_code)

@@ -31,6 +31,14 @@ async def read(stage: Stage, account: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+async def confirming(stage: Stage, account: dict[str, Any], language: str = "en") -> dict[str, Any]:
+    """What the deed tells by which the account was confirmed."""
+    headers = {**stage.caller(*PROVINCE), "accept-language": language}
+    deeds = (await stage.client.get(f"/accounts/{account['id']}/timeline", headers=headers)).json()["deeds"]
+    (detail,) = [deed["detail"] for deed in deeds if deed["action"] == "confirmed"]
+    return dict(detail)
+
+
 @pytest.mark.parametrize("names", [(HOLDER,), ("旧名有限公司", HOLDER), (f"{HOLDER} ",)])
 async def test_a_holder_of_any_name_of_the_supplier_is_known(stage: Stage, names: tuple[str, ...]) -> None:
     await stage.worker.deliver(registered(*names))
@@ -52,6 +60,19 @@ async def test_another_holder_is_told_to_who_names_and_who_confirms_and_may_be_c
     path = f"/accounts/{named['id']}/confirmation"
     confirmed = await stage.post(path, PROVINCE, **{"if-match": '"1"'})
     assert (confirmed["state"], confirmed["holder_known"]) == ("confirmed", False)
+    await stage.worker.deliver(registered("远山医药有限公司", HOLDER), sequence=2)
+    assert (await confirming(stage, named))["detail"] == words.partition("; ")[2], "as it was known then"
+    chinese = f"户名 {HOLDER} 与该企业登记的名称均不一致:远山医药有限公司, 远山医药"
+    assert (await confirming(stage, named, "zh"))["detail"] == chinese
+
+
+async def test_a_known_holder_is_confirmed_without_a_word_and_one_that_nothing_is_known_of_with_one(
+    stage: Stage,
+) -> None:
+    await stage.worker.deliver(registered(HOLDER))
+    assert "detail" not in await confirming(stage, await stage.confirmed())
+    other = await confirming(stage, await stage.confirmed(OTHER_SUPPLIER_CODE))
+    assert other["detail"] == f"no name of the supplier is known here to compare its holder {HOLDER} with"
 
 
 async def test_an_account_of_a_supplier_whose_names_are_not_known_stands_in_the_list_beside_others(
