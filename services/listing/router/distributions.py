@@ -64,7 +64,7 @@ async def propose_distributions_in_bulk(
 
 @router.put("/agreed")
 async def record_distributions(commands: Commands, caller: CallerHere, tx: TxHere) -> BulkAnswer[DistributionView]:
-    """Up to 1,000 relations that both sides agreed on elsewhere, recorded by the authority; in force at once."""
+    """Up to 1,000 relations that both sides agreed on elsewhere, recorded by the authority; in force from their first day on."""
     outcomes = await commands.each(partial(handlers.record_distributions, tx, caller))
     return answers(outcomes, DistributionView.model_validate)
 

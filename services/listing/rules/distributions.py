@@ -68,6 +68,11 @@ class Distribution:
     version: int
 
 
+def in_force(state: str, valid_from: date, valid_to: date | None, on: date) -> bool:
+    """Whether a relation in this state lets its distributor take orders on a day: its term has begun and is not over."""
+    return state == State.ACTIVE and valid_from <= on and (valid_to is None or on <= valid_to)
+
+
 def is_over(relation: Distribution, on: date) -> bool:
     """Whether an open relation has its last day behind it."""
     return relation.state in OPEN and relation.valid_to is not None and relation.valid_to < on

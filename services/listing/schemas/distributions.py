@@ -4,10 +4,12 @@ from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, computed_field
 from pydantic.config import JsonDict
 
+from services.listing.rules.distributions import in_force
 from services.listing.schemas.fields import Coded, Day, Forms, Region
+from shared import clock
 from shared.codes import parse_region
 from shared.errors import Said
 from shared.http import Code, Command, Name, Reason, View
@@ -69,3 +71,9 @@ class DistributionView(View):
     proposed_by: str
     revision: int = Field(description="raised by every change; the ETag")
     version: int = Field(description="how many events have told of it: 0 before the distributor has accepted it")
+
+    @computed_field(description="whether it holds today: `active`, and its term has begun and is not over")  # type: ignore[prop-decorator]
+    @property
+    def in_force(self) -> bool:
+        """Whether it is accepted and holds today."""
+        return in_force(self.state, self.valid_from, self.valid_to, clock.today())

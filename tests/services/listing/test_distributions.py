@@ -156,6 +156,33 @@ async def test_every_party_of_a_relation_sees_all_that_was_done_with_it(desk: De
             assert deeds[1]["detail"]["reason"] == "无库存"
 
 
+async def test_an_accepted_relation_is_in_force_from_its_first_day_to_its_last(
+    desk: Desk, driven_clock: Callable[[datetime], None]
+) -> None:
+    driven_clock(datetime(2026, 2, 2, tzinfo=UTC))
+    await ready(desk)
+    term = {"valid_from": "2026-03-01", "valid_to": "2026-03-31"}
+    made = (await desk.post(MAKER, "/distributions", {**RELATION, **term})).json()
+    path = f"/distributions/{made['id']}"
+
+    async def shown() -> tuple[str, bool]:
+        one = (await desk.get(MAKER, path)).json()
+        assert (await desk.get(MAKER, "/distributions")).json()["items"] == [one]
+        return one["state"], one["in_force"]
+
+    assert await shown() == ("proposed", False)
+    accepted = (await desk.post(DISTRIBUTOR, f"{path}/accept")).json()
+    assert await shown() == (accepted["state"], accepted["in_force"]) == ("active", False)
+    for at, state in (
+        (datetime(2026, 2, 28, 15, 59, tzinfo=UTC), ("active", False)),
+        (datetime(2026, 2, 28, 16, tzinfo=UTC), ("active", True)),
+        (datetime(2026, 3, 31, 15, 59, tzinfo=UTC), ("active", True)),
+        (datetime(2026, 3, 31, 16, tzinfo=UTC), ("ended", False)),
+    ):
+        driven_clock(at)
+        assert await shown() == state, at
+
+
 async def test_with_its_last_day_a_relation_has_ended_and_a_new_one_takes_its_place(
     desk: Desk, worker: WorkerInHand, driven_clock: Callable[[datetime], None]
 ) -> None:
