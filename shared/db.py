@@ -8,7 +8,7 @@ the COMMIT, so that a thousand rows cost as many statements as one and the order
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -155,6 +155,11 @@ class Tx:
         """The first row as a frozen value, or None."""
         found = values_of(into, (await self.rows(statement, **given))[:1])
         return found[0] if found else None
+
+    async def merged(self, query: Callable[..., Awaitable[T]], *wanted: Collection[Any]) -> T:
+        """What `query(tx, *wanted)` finds. Requests that share a transaction ask once, each collection being that of all of them
+        (`shared/http/together.py`), so more may be found than was wanted."""
+        return await query(self, *wanted)
 
     async def sql(self, text: str, *values: Any) -> list[Record]:
         """Plain SQL, for what Core cannot say; only shared/ and queries may use it."""

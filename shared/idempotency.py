@@ -5,6 +5,7 @@ a refusal changed nothing and may be corrected under the same key. Source: IETF 
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -81,11 +82,6 @@ class Key:
         """The number of its advisory lock."""
         return lock_number(f"{self.organisation}\0{self.operation}\0{self.key}")
 
-    def question(self) -> str:
-        """Travels with the first words of a transaction: finds no row when the key is ours and was never used."""
-        named = ", ".join(map(quoted, (self.organisation, self.operation, self.key)))
-        return f"SELECT FROM jicai_claim({self.lock}, {named})"
-
 
 @frozen
 class Answer:
@@ -94,6 +90,15 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+def question_of(keys: Sequence[Key]) -> str:
+    """Travels with the first words of a transaction: finds no row when each key is ours and was never used."""
+    claims = (
+        f"SELECT FROM jicai_claim({key.lock}, {', '.join(map(quoted, (key.organisation, key.operation, key.key)))})"
+        for key in keys
+    )
+    return " UNION ALL ".join(claims)
 
 
 async def claim(tx: Tx, key: Key) -> Answer | None:

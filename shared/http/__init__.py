@@ -5,6 +5,7 @@ from shared.http.bulk import Items, answers, only
 from shared.http.edge import (
     CallerHere,
     Edge,
+    InCompany,
     KeyRequired,
     MatchNeeded,
     TxHere,
@@ -38,6 +39,7 @@ __all__ = [
     "Code",
     "Command",
     "Edge",
+    "InCompany",
     "Items",
     "Judged",
     "KeyRequired",

@@ -22,6 +22,7 @@ from shared.http.paths import routes_of
 from shared.http.rates import Rates
 from shared.http.standing import Standing
 from shared.http.straight import Straight
+from shared.http.together import Together
 from shared.http.turns import Turns
 from shared.identity import Verifier, trusted
 from shared.outbox import Bell
@@ -101,14 +102,16 @@ def _slowly(password: str, service: str) -> bytes:
 async def _runtime(service: Service, settings: ServiceSettings, access: Access) -> Runtime:
     """What the edge has in hand from the start to the end of the app."""
     policy = Policy.load(settings.policy_files)
+    database, turns = await _database(service, settings, policy), Turns(settings.limits)
     return Runtime(
         settings=settings,
         policy=policy,
         access=access,
         verifier=Verifier(trusted(settings), service.name, settings.limits),
-        database=await _database(service, settings, policy),
+        database=database,
         rates=Rates(settings.limits.requests_per_second, settings.limits.requests_burst),
-        turns=Turns(settings.limits),
+        turns=turns,
+        together=Together(database, turns),
         standing=Standing(service.organisations),
     )
 

@@ -16,8 +16,9 @@ from shared import idempotency
 from shared.access import Access, RoleMayNot, ScopeTooNarrow
 from shared.errors import Unavailable
 from shared.http import door, links, openapi, rates, standing, turns, uploads, words
+from shared.http.address import UnknownParameter, ValueNotStorable
 from shared.http.body import TooManyItems, UnreadableBody
-from shared.http.edge import READS, Busy, Edge, KeyEmpty, KeyRepeated, NotJson, UnknownParameter, ValueNotStorable
+from shared.http.edge import READS, Busy, Edge, KeyEmpty, KeyRepeated, NotJson
 from shared.http.invalid import InvalidRequest
 from shared.http.paths import routes_of
 from shared.http.refusals import Found, Refusal, found_in

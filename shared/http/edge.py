@@ -4,41 +4,37 @@ A response leaves after the COMMIT, so a failing commit is never answered with s
 name of its function and does nothing of this itself.
 """
 
-import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import asyncpg
 from fastapi import Depends, Header, Request
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from shared import crash, idempotency, telemetry
 from shared.access import Access
-from shared.codes import is_clean_text
 from shared.db import Database, Scope, Tx
 from shared.errors import (
     BadRequest,
     Conflict,
-    Fault,
     PreconditionFailed,
     PreconditionRequired,
-    Said,
-    Unprocessable,
     UnsupportedMedia,
     shown,
 )
 from shared.http import uploads
+from shared.http.address import ValueNotStorable, check_known, check_storable, parameters_of
 from shared.http.body import JsonRequest
 from shared.http.calls import Endpoint, call_of
 from shared.http.door import UPLOADS
 from shared.http.operations import authorization_of
 from shared.http.rates import Rates
-from shared.http.schemas import UNCLEAN
 from shared.http.standing import Standing
+from shared.http.together import Alike, Apart, Together
 from shared.http.turns import Turns
 from shared.identity import Caller, Verifier
 from shared.policy import Policy
@@ -62,16 +58,6 @@ KEY_SHOWN = {
     "schema": {"type": "string", "maxLength": idempotency.KEY_CHARACTERS, "title": "Idempotency-Key"},
 }
 """How a write that does not demand the header shows it."""
-
-
-class UnknownParameter(BadRequest):
-    title = "A query parameter is not read here"
-
-
-class ValueNotStorable(Unprocessable):
-    """Send a value of ordinary size without control characters; where the place is known, `errors` names it."""
-
-    title = "A value cannot be stored or compared here"
 
 
 class NotJson(UnsupportedMedia):
@@ -114,6 +100,7 @@ class Runtime:
     rates: Rates
     turns: Turns
     standing: Standing
+    together: Together
 
 
 class Edge(APIRoute):
@@ -126,10 +113,11 @@ class Edge(APIRoute):
 
     def get_route_handler(self) -> Endpoint:
         endpoint = call_of(self, IN_HAND)
-        parameters = sorted(_parameters(self.dependant))
+        parameters = sorted(parameters_of(self.dependant))
         operation = self.name
         takes_json = self.body_field is not None
         writes = not (self.methods or set()) <= READS
+        carry_out = _in_company if InCompany in self.dependencies else _carried_out
         uploads_a_file = self.path.startswith(UPLOADS)
 
         async def handle(request: Request) -> Response:
@@ -139,8 +127,8 @@ class Edge(APIRoute):
             scope = runtime.access.scope(operation, caller, writes=writes)
             request.state.caller = caller
             left = runtime.rates.take(caller.organisation, operation)
-            _known_parameters(request, parameters)
-            _storable(request)
+            check_known(request, parameters)
+            check_storable(request)
             with runtime.turns.under_way(caller.organisation):
                 await runtime.standing.check(caller, runtime.database, runtime.turns)
                 if takes_json:
@@ -153,7 +141,7 @@ class Edge(APIRoute):
                         answer = await _carried_out(runtime, scope, key, endpoint, again)
                 else:
                     key = _key(request, operation, await request.body())
-                    answer = await _carried_out(runtime, scope, key, endpoint, lambda: request)
+                    answer = await carry_out(runtime, scope, key, endpoint, lambda: request)
             answer.headers.update(left)
             if place := answer.headers.get(
                 "location"
@@ -172,8 +160,30 @@ async def _read_out(runtime: Runtime, scope: Scope, endpoint: Endpoint, request:
             with telemetry.doing(request.state.operation):
                 answer = await endpoint(request)
     except asyncpg.DataError as error:
-        raise _not_storable() from error
+        raise ValueNotStorable("A value is of a size or form that is not kept here.") from error
     crash.at("request: before answer")
+    return answer
+
+
+async def _in_company(
+    runtime: Runtime, scope: Scope, key: idempotency.Key | None, endpoint: Endpoint, again: Callable[[], Request]
+) -> Response:
+    """The answer of the endpoint after a COMMIT that others share; where that is not to be had, of a transaction of its own."""
+    request = again()
+    alike = Alike(request.state.caller.organisation, request.state.operation, scope)
+    with suppress(Apart):
+        async with runtime.together.transaction(alike, key) as tx:
+            answer = await _answer(tx, key, endpoint, request)
+        crash.at("request: before answer")
+        return answer
+    return await _carried_out(runtime, scope, key, endpoint, again)
+
+
+async def _answer(tx: Tx, key: idempotency.Key | None, endpoint: Endpoint, request: Request) -> Response:
+    request.state.tx = tx
+    with telemetry.doing(request.state.operation):
+        answer = await _once(tx, key, endpoint, request)
+    crash.at("request: before commit")
     return answer
 
 
@@ -181,7 +191,7 @@ async def _carried_out(
     runtime: Runtime, scope: Scope, key: idempotency.Key | None, endpoint: Endpoint, again: Callable[[], Request]
 ) -> Response:
     """The answer of the endpoint after its COMMIT; `again` gives the request anew to each try."""
-    question = key.question() if key else ""
+    question = idempotency.question_of([key]) if key else ""
     for attempt in range(1, TRIES + 1):
         request = again()
         caller: Caller = request.state.caller
@@ -190,12 +200,9 @@ async def _carried_out(
                 runtime.turns.connection(caller.organisation),
                 runtime.database.transaction(scope, question) as tx,
             ):
-                request.state.tx = tx
-                with telemetry.doing(request.state.operation):
-                    answer = await _once(tx, key, endpoint, request)
-                crash.at("request: before commit")
+                answer = await _answer(tx, key, endpoint, request)
         except asyncpg.DataError as error:
-            raise _not_storable() from error
+            raise ValueNotStorable("A value is of a size or form that is not kept here.") from error
         except MET as error:
             if attempt == TRIES:
                 raise Busy("Nothing was changed; send it again.", headers={"Retry-After": "1"}) from error
@@ -203,10 +210,6 @@ async def _carried_out(
             crash.at("request: before answer")
             return answer
     raise AssertionError("the loop returns or raises")
-
-
-def _not_storable() -> ValueNotStorable:
-    return ValueNotStorable("A value is of a size or form that is not kept here.")
 
 
 async def _read(request: Request) -> Request:
@@ -225,63 +228,6 @@ async def _read(request: Request) -> Request:
     if await strict.body():
         await strict.json()
     return strict
-
-
-def _parameters(dependant: Dependant) -> set[str]:
-    """The names of the query parameters that a route and what it depends on read."""
-    nested = (_parameters(inner) for inner in dependant.dependencies)
-    return {parameter.alias for parameter in dependant.query_params}.union(*nested)
-
-
-def _known_parameters(request: Request, parameters: Sequence[str]) -> None:
-    """Refuses a query parameter that nobody reads, by name: a filter that is misspelt must not widen the answer."""
-    if not request.scope["query_string"]:
-        return
-    given = request.query_params.multi_items()
-    faults = [
-        Fault(
-            pointer=f"query/{name}",
-            given=value,
-            rule=_unread(name, parameters),
-            allowed=", ".join(parameters) or "no parameters",
-            code="unknown_parameter",
-        )
-        for name, value in request.query_params.items()
-        if name not in parameters
-    ]
-    if len(request.query_params) < len(given):
-        faults += _repeated([name for name, _ in given if name in parameters])
-    if faults:
-        raise UnknownParameter("{pointer}: {rule}.", faults=faults, pointer=faults[0].pointer, rule=faults[0].rule)
-
-
-def _repeated(names: Sequence[str]) -> list[Fault]:
-    """No parameter here is a list: of two values one would be dropped in silence."""
-    return [
-        Fault(f"query/{name}", None, Said("the parameter stands more than once"), "once", "repeated_parameter")
-        for name in sorted({name for name in names if names.count(name) > 1})
-    ]
-
-
-def _unread(name: str, parameters: Sequence[str]) -> Said:
-    near = difflib.get_close_matches(name, parameters, 1)
-    if not near:
-        return Said("no parameter of this name is read here")
-    return Said("no parameter of this name is read here (did you mean {near}?)", near=near[0])
-
-
-def _storable(request: Request) -> None:
-    """Refuses text in the address that no column could hold: NUL, other control characters, lone surrogates."""
-    given = [("path", name, str(value)) for name, value in request.path_params.items()]
-    if request.scope["query_string"]:
-        given += [("query", name, value) for name, value in request.query_params.multi_items()]
-    faults = [
-        Fault(f"{where}/{name}", value, *UNCLEAN, "unclean")
-        for where, name, value in given
-        if not is_clean_text(value, len(value))
-    ]
-    if faults:
-        raise ValueNotStorable("{pointer}: {rule}.", faults=faults, pointer=faults[0].pointer, rule=faults[0].rule)
 
 
 def _key(request: Request, operation: str, body: bytes) -> idempotency.Key | None:
@@ -347,6 +293,14 @@ async def _key_required(idempotency_key: Annotated[str | None, Header(descriptio
 
 KeyRequired = Depends(_key_required)
 """`dependencies=[KeyRequired]` of a write without a natural key: sent twice without a key it would happen twice."""
+
+
+async def _shared() -> None:
+    """Declares only."""
+
+
+InCompany = Depends(_shared)
+"""`dependencies=[InCompany]` of a write that asks by `Tx.merged` and else only adds: who comes at once shares a transaction."""
 
 
 async def _match_needed(

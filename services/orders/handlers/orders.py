@@ -69,7 +69,7 @@ async def place_orders(
     ]
     lines = [line for command in commands for line in _lines(command)]
     products, distributors = {line.product_code for line in lines}, {line.distributor_code for line in lines}
-    market, known = await gather(tx, asked, products, distributors)
+    market, known = await tx.merged(gather, asked, products, distributors)
     found = await books(tx, set(known.values())) if known else {}
     standing = {pair: found[order_id] for pair, order_id in known.items() if order_id in found}
     outcomes: list[Book | ServiceError] = []

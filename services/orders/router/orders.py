@@ -19,14 +19,27 @@ from services.orders.schemas.lines import CloseLine
 from services.orders.schemas.orders import AnyOrder, CancelOrder, OrderHeadView, OrderView
 from shared import clock, history
 from shared.history import TimelineView
-from shared.http import BulkAnswer, CallerHere, Code, Edge, Items, Page, PagingHere, TxHere, answers, check_period, only
+from shared.http import (
+    BulkAnswer,
+    CallerHere,
+    Code,
+    Edge,
+    InCompany,
+    Items,
+    Page,
+    PagingHere,
+    TxHere,
+    answers,
+    check_period,
+    only,
+)
 
 router = APIRouter(route_class=Edge, prefix="/orders", tags=["orders"])
 
 LinePath = Annotated[int, Path(ge=1, le=MOST_LINES)]
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, dependencies=[InCompany])
 async def place_order(command: AnyOrder, caller: CallerHere, tx: TxHere) -> OrderView:
     """Orders at the listed prices; the same number with the same content answers the same order again."""
     return OrderView.of(only(await place_orders(tx, caller, [command])))
