@@ -1,4 +1,4 @@
-"""The only way to the database, and the only commit: one transaction per request or message.
+"""The only way to the database, and the only commit: one transaction per request or message, or for requests that come at once.
 
 Statements are built with SQLAlchemy Core, compiled once and run on asyncpg itself; rows come back as plain records or
 frozen values. What a transaction adds is collected and written by one statement (a CTE of inserts) right before
