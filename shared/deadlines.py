@@ -32,10 +32,6 @@ _TAKE = (
     "DELETE FROM deadlines WHERE (kind, about) IN (SELECT kind, about FROM deadlines WHERE kind = $1 AND due_at <= $2"
     " AND about <> ALL($4::text[]) ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING kind, about, due_at"
 )
-_FIRST = (
-    "SELECT about FROM deadlines WHERE kind = $1 AND due_at <= $2 AND about <> ALL($3::text[]) ORDER BY due_at LIMIT 1"
-)
-
 _KINDS = "SELECT DISTINCT kind FROM deadlines WHERE due_at <= $1"
 
 
@@ -69,13 +65,23 @@ async def cancel(tx: Tx, kind: str, about: Sequence[str]) -> None:
         await tx.sql(_CANCEL, kind, list(about))
 
 
-async def meet(database: Database, kind: str, due: Due, rows: int, passed_over: Collection[str] = ()) -> int:
+async def meet(
+    database: Database,
+    kind: str,
+    due: Due,
+    rows: int,
+    passed_over: Collection[str] = (),
+    tried: list[str] | None = None,
+) -> int:
     """Takes the due ones of a kind and lets `due` act, in one transaction; returns how many.
 
-    `passed_over`: what those that are left alone for now are about.
+    `passed_over`: what those that are left alone for now are about. `tried` gets what those are about that were taken, so that it
+    can be told which could not be met.
     """
     async with database.transaction() as tx:
         taken = [Deadline(**row) for row in await tx.sql(_TAKE, kind, clock.now(), rows, list(passed_over))]
+        if tried is not None:
+            tried += [one.about for one in taken]
         if taken:
             with telemetry.doing(kind):
                 await due(tx, taken)
@@ -85,12 +91,6 @@ async def meet(database: Database, kind: str, due: Due, rows: int, passed_over: 
 async def kinds_due(database: Database) -> frozenset[str]:
     """The kinds of which something is due now: one small look, so that nobody opens a transaction for nothing."""
     return frozenset(row["kind"] for row in await database.pool.fetch(_KINDS, clock.now()))
-
-
-async def first_due(database: Database, kind: str, passed_over: Collection[str]) -> str | None:
-    """What the first due one of a kind is about."""
-    found: str | None = await database.pool.fetchval(_FIRST, kind, clock.now(), list(passed_over))
-    return found
 
 
 async def count_due(database: Database) -> int:

@@ -211,19 +211,19 @@ class Worker:
             log.info("deadlines are met one by one", extra={"service": self.service.name, "kind": kind}, exc_info=True)
         met = 0
         for _ in range(rows):
-            about = await deadlines.first_due(database, kind, over)
-            if about is None:
-                break
+            tried: list[str] = []
             try:
-                met += await deadlines.meet(database, kind, due, 1, over)
+                met += await deadlines.meet(database, kind, due, 1, over, tried)
             except ROAD:
                 raise
             except Exception:  # the edge: said aloud, tried again, and never lost
                 log.exception(
-                    "a deadline cannot be met", extra={"service": self.service.name, "kind": kind, "about": about}
+                    "a deadline cannot be met", extra={"service": self.service.name, "kind": kind, "about": tried}
                 )
                 telemetry.DEADLINES_UNMET.labels(self.service.name, kind).inc()
-                over[about] = clock.elapsed() + PASSED_OVER_SECONDS
+                over.update(dict.fromkeys(tried, clock.elapsed() + PASSED_OVER_SECONDS))
+            if not tried:
+                break
         return met
 
     def _kinds(self, consumer: Consumer) -> jobs.Jobs:
