@@ -102,16 +102,16 @@ def _slowly(password: str, service: str) -> bytes:
 async def _runtime(service: Service, settings: ServiceSettings, access: Access) -> Runtime:
     """What the edge has in hand from the start to the end of the app."""
     policy = Policy.load(settings.policy_files)
-    database, turns = await _database(service, settings, policy), Turns(settings.limits)
+    turns = Turns(settings.limits)
     return Runtime(
         settings=settings,
         policy=policy,
         access=access,
         verifier=Verifier(trusted(settings), service.name, settings.limits),
-        database=database,
+        database=await _database(service, settings, policy),
         rates=Rates(settings.limits.requests_per_second, settings.limits.requests_burst),
         turns=turns,
-        together=Together(database, turns),
+        together=Together(turns),
         standing=Standing(service.organisations),
     )
 

@@ -172,7 +172,7 @@ async def _in_company(
     request = again()
     alike = Alike(request.state.caller.organisation, request.state.operation, scope)
     with suppress(Apart):
-        async with runtime.together.transaction(alike, key) as tx:
+        async with runtime.together.transaction(runtime.database, alike, key) as tx:
             answer = await _answer(tx, key, endpoint, request)
         crash.at("request: before answer")
         return answer

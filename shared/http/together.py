@@ -50,18 +50,17 @@ class _Asked:
 class Together:
     """The transactions of one process that are shared."""
 
-    def __init__(self, database: Database, turns: Turns) -> None:
-        self._database = database
+    def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self._next: dict[Alike, _Company] = {}
         """What has not begun."""
         self._driving: dict[Alike, asyncio.Task[None]] = {}
 
     @asynccontextmanager
-    async def transaction(self, alike: Alike, key: Key | None) -> AsyncIterator[Tx]:
+    async def transaction(self, database: Database, alike: Alike, key: Key | None) -> AsyncIterator[Tx]:
         """A share in a transaction, which is committed when the block ends; raises Apart, Unavailable."""
-        company = self._join(alike, key)
-        share = Share(company, self._database.policy, alike.scope)
+        company = self._join(database, alike, key)
+        share = Share(company, database.policy, alike.scope)
         try:
             await company.begun.wait()
             company.check()
@@ -71,31 +70,31 @@ class Together:
             company.leave(share)
             raise
 
-    def _join(self, alike: Alike, key: Key | None) -> "_Company":
+    def _join(self, database: Database, alike: Alike, key: Key | None) -> "_Company":
         if (company := self._next.get(alike)) is None:
             company = self._next[alike] = _Company()
             if alike not in self._driving:
-                self._driving[alike] = asyncio.create_task(self._drive(alike), context=Context())
+                self._driving[alike] = asyncio.create_task(self._drive(database, alike), context=Context())
         company.join(key)
         return company
 
-    async def _drive(self, alike: Alike) -> None:
+    async def _drive(self, database: Database, alike: Alike) -> None:
         """One transaction after the other, as long as somebody has come meanwhile."""
         while (company := self._next.get(alike)) and company.members:
             try:
                 async with self._turns.connection(alike.organisation):
                     del self._next[alike]
-                    await self._carry(company, alike.scope)
+                    await self._carry(database, company, alike.scope)
             except Unavailable as error:  # no connection came free
                 self._next.pop(alike).end(error)
         self._next.pop(alike, None)
         del self._driving[alike]
 
-    async def _carry(self, company: "_Company", scope: Scope) -> None:
+    async def _carry(self, database: Database, company: "_Company", scope: Scope) -> None:
         """Whatever it comes to is told to each of the company."""
         why: BaseException | None = None
         try:
-            async with self._database.transaction(scope, question_of(company.keys)) as tx:
+            async with database.transaction(scope, question_of(company.keys)) as tx:
                 await company.go(tx)
         except BaseException as error:
             why = error
