@@ -39,6 +39,7 @@ from shared.http.turns import Turns
 from shared.identity import Caller, Verifier
 from shared.policy import Policy
 from shared.settings import ServiceSettings
+from shared.tongue import choice
 
 TRIES = 3
 """Of a request that met another one in the database: deadlock, serialisation, the same natural key at once."""
@@ -259,11 +260,14 @@ async def _once(
 ) -> Response:
     if key is None:
         return await endpoint(request)
+    chosen = choice.get()
     if (first := await idempotency.claim(tx, key)) is not None:
+        chosen.counts = False  # it is in the language of the first
         return Response(first.body, first.status, {**first.headers, "idempotency-replayed": "true"})
     response = await endpoint(request)
     if response.status_code < 400:  # noqa: PLR2004  only successes are recorded
         headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+        headers |= {"content-language": chosen.language} if chosen.counts else {}
         idempotency.keep(tx, key, idempotency.Answer(response.status_code, headers, bytes(response.body)))
     return response
 
