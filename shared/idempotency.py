@@ -5,7 +5,7 @@ a refusal changed nothing and may be corrected under the same key. Source: IETF 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -92,7 +92,7 @@ class Answer:
     body: bytes
 
 
-def question_of(keys: Sequence[Key]) -> str:
+def question_of(keys: Iterable[Key]) -> str:
     """Travels with the first words of a transaction: finds no row when each key is ours and was never used."""
     claims = (
         f"SELECT FROM jicai_claim({key.lock}, {', '.join(map(quoted, (key.organisation, key.operation, key.key)))})"

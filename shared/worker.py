@@ -217,6 +217,8 @@ class Worker:
             except ROAD:
                 raise
             except Exception:  # the edge: said aloud, tried again, and never lost
+                if not tried:
+                    raise
                 log.exception(
                     "a deadline cannot be met", extra={"service": self.service.name, "kind": kind, "about": tried}
                 )

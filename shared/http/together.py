@@ -1,9 +1,10 @@
-"""Requests of one caller's operation that come while another is under way share a transaction: the next one, for all of them.
+"""Requests of one organisation for one operation that come while another is under way share a transaction: the next one.
 
 Each is still carried out by itself, with an answer, a key, deeds and events of its own; what they share is BEGIN, the question
 that `Tx.merged` asks, the one write and the COMMIT. Nobody waits for company: who comes alone goes at once. Whatever is out of
 the ordinary, a key that was used, a second look at the database, an error of a statement, is not settled in company: the
-transaction is undone for whom it concerns, and they are carried out alone, as if they had come so (`Apart`).
+transaction is undone for whom it concerns, and they are carried out alone, as if they had come so (`Apart`). So is what was
+under way when the database was lost: where its COMMIT had come through, its key or its number finds what was done.
 """
 
 import asyncio
@@ -66,8 +67,10 @@ class Together:
             company.check()
             yield share
             await company.stand(share)
-        except BaseException:
+        except BaseException as error:
             company.leave(share)
+            if key and isinstance(error, Exception):  # its key is locked until then, for the company has claimed it
+                await company.ended.wait()
             raise
 
     def _join(self, database: Database, alike: Alike, key: Key | None) -> "_Company":
@@ -80,21 +83,24 @@ class Together:
 
     async def _drive(self, database: Database, alike: Alike) -> None:
         """One transaction after the other, as long as somebody has come meanwhile."""
-        while (company := self._next.get(alike)) and company.members:
-            try:
-                async with self._turns.connection(alike.organisation):
-                    del self._next[alike]
-                    await self._carry(database, company, alike.scope)
-            except Unavailable as error:  # no connection came free
-                self._next.pop(alike).end(error)
-        self._next.pop(alike, None)
-        del self._driving[alike]
+        try:
+            while (company := self._next.get(alike)) and company.members:
+                try:
+                    async with self._turns.connection(alike.organisation):
+                        del self._next[alike]
+                        await self._carry(database, company, alike.scope)
+                except Unavailable as error:  # no connection came free
+                    self._next.pop(alike).end(error)
+        finally:  # whatever ends it, the next one to come starts it again
+            del self._driving[alike]
+            if left := self._next.pop(alike, None):
+                left.end(Apart())
 
     async def _carry(self, database: Database, company: "_Company", scope: Scope) -> None:
         """Whatever it comes to is told to each of the company."""
         why: BaseException | None = None
         try:
-            async with database.transaction(scope, question_of(company.keys)) as tx:
+            async with database.transaction(scope, question_of(company.keys.values())) as tx:
                 await company.go(tx)
         except BaseException as error:
             why = error
@@ -108,8 +114,8 @@ class _Company:
     """The requests in one transaction: each waits for an answer of the database, stands by for the COMMIT, or has left."""
 
     def __init__(self) -> None:
-        self.keys: list[Key] = []
-        self.begun, self._ended = asyncio.Event(), asyncio.Event()
+        self.keys: dict[str, Key] = {}
+        self.begun, self.ended = asyncio.Event(), asyncio.Event()
         self.members = 0
         self._settled = asyncio.Event()
         self._asking: list[_Asked] = []
@@ -119,11 +125,11 @@ class _Company:
 
     def join(self, key: Key | None) -> None:
         """Raises Apart when it is full, or the key is here already."""
-        if self.members == MOST or key in self.keys:
+        if self.members == MOST or (key and key.key in self.keys):
             raise Apart
         self.members += 1
         if key:
-            self.keys.append(key)
+            self.keys[key.key] = key
 
     def leave(self, share: "Share") -> None:
         """This one does not want it any more, refused or gone."""
@@ -147,7 +153,7 @@ class _Company:
         """Returns when what this one adds was committed with the rest; raises what `check` raises."""
         self._standing.append(share)
         self._settled.set()
-        await self._ended.wait()
+        await self.ended.wait()
         self.check()
 
     async def go(self, tx: Tx) -> None:
@@ -166,9 +172,10 @@ class _Company:
         """It was committed, or came to nothing."""
         self._why = why
         self.begun.set()
-        self._ended.set()
+        self.ended.set()
         for asked in self._asking:
-            asked.answer.set_exception(Apart())
+            if not asked.answer.done():  # cancelled in this turn of the loop
+                asked.answer.set_exception(Apart())
 
     def check(self) -> None:
         """Raises why it came to nothing: Unavailable, or Apart for what may concern one alone."""
@@ -190,7 +197,8 @@ class _Company:
         for asked in same:
             if asked in self._asking:  # it has not left meanwhile
                 self._asking.remove(asked)
-                asked.answer.set_result(found)
+                if not asked.answer.done():  # nor is about to
+                    asked.answer.set_result(found)
 
 
 class Share(Tx):

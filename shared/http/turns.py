@@ -25,6 +25,7 @@ class OrganisationBusy(TooMany):
 
 @dataclass(slots=True, eq=False)
 class _Organisation:
+    name: str
     under_way: int = 0
     connected: int = 0
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
@@ -42,7 +43,7 @@ class Turns:
     @contextmanager
     def under_way(self, organisation: str) -> Iterator[None]:
         """Counts a request until it is answered; raises OrganisationBusy."""
-        one = self._known.setdefault(organisation, _Organisation())
+        one = self._known.setdefault(organisation, _Organisation(organisation))
         if one.under_way >= self._limits.organisation_requests:
             raise OrganisationBusy(
                 "{organisation} has {under_way} requests under way here; send the next when one is answered.",
@@ -57,8 +58,7 @@ class Turns:
             yield
         finally:
             one.under_way -= 1
-            if not one.under_way:
-                del self._known[organisation]
+            self._forget(one)
 
     @asynccontextmanager
     async def connection(self, organisation: str) -> AsyncIterator[None]:
@@ -101,12 +101,14 @@ class Turns:
         """A turn that was given in the same moment goes to the next."""
         if turn in one.waiting:
             one.waiting.remove(turn)
+            self._forget(one)
         elif not turn.cancelled():
             self._give_back(one)
 
     def _give_back(self, one: _Organisation) -> None:
         self._free += 1
         one.connected -= 1
+        self._forget(one)
         most = self._most()
         while waiting := [other for other in self._known.values() if other.waiting and other.connected < most]:
             next_one = min(waiting, key=lambda other: other.connected)
@@ -116,3 +118,8 @@ class Turns:
                 next_one.connected += 1
                 turn.set_result(None)
                 return
+
+    def _forget(self, one: _Organisation) -> None:
+        """Once nothing of it is under way, or is done for several of its requests together."""
+        if not (one.under_way or one.connected or one.waiting):
+            self._known.pop(one.name, None)

@@ -127,9 +127,9 @@ def _place_once(
     )
     hours = tx.policy.integer("orders.confirm_hours", institution.region, day)
     book = _book(institution, command.order_number, delivery_point, offers, at, at + timedelta(hours=hours))
+    _tell_placed(tx, caller, book)
     tx.add(orders, {name: getattr(book.order, name) for name in _COLUMNS})
     tx.add(order_lines, *(row_of(line) for line in book.lines))
-    _tell_placed(tx, caller, book)
     standing[pair] = book
     return book
 
@@ -188,7 +188,9 @@ def _line(order: Order, number: int, offer: Offer) -> Line:
 
 
 def _tell_placed(tx: Tx, caller: Caller, book: Book) -> None:
+    """Raises EventTooLarge before anything is added."""
     order = book.order
+    outbox.record(tx, placed(book), order.version)
     for (distributor_code, manufacturer_code), lines in by_supply(book.lines).items():
         detail = {
             "order_number": order.order_number,
@@ -198,7 +200,6 @@ def _tell_placed(tx: Tx, caller: Caller, book: Book) -> None:
         }
         parties = Parties(order.institution_code, distributor_code, order.region, manufacturer_code)
         history.note(tx, caller, order.id, "placed", parties, detail)
-    outbox.record(tx, placed(book), order.version)
 
 
 def placed(book: Book) -> OrderPlaced:

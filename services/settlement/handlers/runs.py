@@ -235,8 +235,8 @@ async def changed_runs(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, RunChanged
             )
         elif digests[0] is not None and digests[0] != await _digest(run_id, found[run_id]):
             changed[run_id] = RunChanged(
-                "The payments of run {run_id} are not those that were approved: an amount or an account was changed in the"
-                " database, so the bank is told nothing of them and no answer of it is booked; `jicai audit` names them.",
+                "The payments of run {run_id} are not those that were approved: an amount, a party or an account was changed in"
+                " the database, so the bank is told nothing of them and no answer of it is booked; `jicai audit` names them.",
                 run_id=run_id,
             )
     return changed
@@ -261,7 +261,7 @@ async def _as_made(tx: Tx, run: Run) -> list[Payment]:
     summed = len(found), sum(payment.amount_yuan for payment in found)
     if summed != shown or await payment_queries.count_otherwise(tx, run.id):
         raise RunChanged(
-            "The payments of run {run_id} are not those that it was made of: an amount or an account was changed in the"
+            "The payments of run {run_id} are not those that it was made of: an amount, a party or an account was changed in the"
             " database, so it cannot be approved; `jicai audit` names them.",
             run_id=run.id,
         )

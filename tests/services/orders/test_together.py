@@ -94,6 +94,38 @@ async def test_one_number_at_once_is_one_order(hand: Hand, database: Database) -
     assert await count(database, "orders") == MANY + 1
 
 
+async def test_a_number_that_stands_is_answered_under_each_new_key(hand: Hand, database: Database) -> None:
+    """It is looked up alone, when the company that has claimed the key is over."""
+    first = await hand.place(order("CG-SAME"))
+    answers = [(await at_once(hand, order("CG-SAME"), keys=False))[0] for _ in range(5)]
+    answers += await at_once(hand, *([order("CG-SAME")] * MANY), *(order(f"CG-{number}") for number in range(MANY)))
+    assert [answer.status_code for answer in answers] == [201] * (5 + 2 * MANY)
+    assert {answer.json()["id"] for answer in answers[: 5 + MANY]} == {first["id"]}
+    assert await count(database, "orders") == 1 + MANY
+
+
+async def test_a_refused_one_may_be_corrected_under_its_key_at_once(hand: Hand) -> None:
+    async def corrected(number: int) -> httpx.Response:
+        asked = {**hand.caller("hospital", HOSPITAL), "idempotency-key": f"k-{number}"}
+        wrong = await hand.client.post("/orders", json=order(f"CG-{number}", wanted(quantity=0)), headers=asked)
+        assert wrong.status_code == 422
+        return await hand.client.post("/orders", json=order(f"CG-{number}"), headers=asked)
+
+    answers = await asyncio.gather(*(corrected(number) for number in range(MANY)))
+    assert [answer.status_code for answer in answers] == [201] * MANY
+
+
+async def test_one_key_with_two_bodies_is_of_the_first(hand: Hand, database: Database) -> None:
+    async def under_one_key(number: int) -> httpx.Response:
+        asked = {**hand.caller("hospital", HOSPITAL), "idempotency-key": "k"}
+        return await hand.client.post("/orders", json=order(f"CG-{number}"), headers=asked)
+
+    answers = await asyncio.gather(*(under_one_key(number) for number in range(MANY)))
+    told = sorted({answer.json().get("code", "placed") for answer in answers})
+    assert told in (["placed", "still_running"], ["key_reused", "placed"], ["key_reused", "placed", "still_running"])
+    assert [answer.status_code for answer in answers].count(201) == await count(database, "orders") == 1
+
+
 async def test_what_the_database_refuses_is_answered_to_the_one_it_concerns(
     hand: Hand, database: Database, house: House, service: Service
 ) -> None:
