@@ -26,6 +26,9 @@ TRANSIENT = (
 )
 """Faults of the road, not of the cargo: the same work may be tried again as it is."""
 
+MET = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+"""Two met: deadlock, serialisation, the same natural key at once. Nothing of the one was done, and it is tried again."""
+
 TOO_SLOW = asyncpg.QueryCanceledError
 """One of TRANSIENT: a statement took longer than `statement_seconds`; less at once may pass."""
 

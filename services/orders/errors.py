@@ -27,10 +27,14 @@ class ShipmentNotFound(NotFound):
 
 
 class OrderNumberUsed(Conflict):
+    """Give the new order a number of its own; GET /orders/by-number/{order_number} reads the one that stands."""
+
     title = "The order number was used for another order"
 
 
 class ShipmentNumberUsed(Conflict):
+    """Give the new shipment a number of its own; GET /shipments/{shipment_id} reads the one that `detail` names."""
+
     title = "The shipment number was used for another shipment"
 
 

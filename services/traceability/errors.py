@@ -50,6 +50,8 @@ class ReceiptClosed(Conflict):
 
 
 class BillNumberUsed(Conflict):
+    """Give the new document a bill number of its own; what stands under this one stays as it is."""
+
     title = "This bill number was used for another document"
 
 

@@ -26,6 +26,7 @@ from shared.errors import (
     UnsupportedMedia,
     shown,
 )
+from shared.faults import MET
 from shared.http import uploads
 from shared.http.address import ValueNotStorable, check_known, check_storable, parameters_of
 from shared.http.body import JsonRequest
@@ -42,9 +43,8 @@ from shared.settings import ServiceSettings
 from shared.tongue import choice
 
 TRIES = 3
-"""Of a request that met another one in the database: deadlock, serialisation, the same natural key at once."""
+"""Of a request that met another one in the database."""
 
-MET = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 ENTITY_TAGS = re.compile(r'\*|(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*')
 """What If-Match may hold (RFC 9110 §13.1.1)."""
 READS = {"GET", "HEAD"}

@@ -3,8 +3,8 @@
 Each is still carried out by itself, with an answer, a key, deeds and events of its own; what they share is BEGIN, the question
 that `Tx.merged` asks, the one write and the COMMIT. Nobody waits for company: who comes alone goes at once. Whatever is out of
 the ordinary, a key that was used, a second look at the database, an error of a statement, is not settled in company: the
-transaction is undone for whom it concerns, and they are carried out alone, as if they had come so (`Apart`). So is what was
-under way when the database was lost: where its COMMIT had come through, its key or its number finds what was done.
+transaction is undone for whom it concerns, and they are carried out alone, as if they had come so (`Apart`). Where the database
+was lost in the middle each is told so, as one alone would be.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from shared.db import Database, Record, Scope, Tx
 from shared.errors import Unavailable
+from shared.faults import MET, TOO_SLOW, TRANSIENT
 from shared.http.turns import Turns
 from shared.idempotency import Key, question_of
 from shared.policy import Policy
@@ -59,7 +60,8 @@ class Together:
 
     @asynccontextmanager
     async def transaction(self, database: Database, alike: Alike, key: Key | None) -> AsyncIterator[Tx]:
-        """A share in a transaction, which is committed when the block ends; raises Apart, Unavailable."""
+        """A share in a transaction, which is committed when the block ends; raises Apart, Unavailable, and what
+        PostgreSQL says when it is lost."""
         company = self._join(database, alike, key)
         share = Share(company, database.policy, alike.scope)
         try:
@@ -178,8 +180,8 @@ class _Company:
                 asked.answer.set_exception(Apart())
 
     def check(self) -> None:
-        """Raises why it came to nothing: Unavailable, or Apart for what may concern one alone."""
-        if isinstance(self._why, Unavailable):
+        """Raises why it came to nothing: as it is where nobody can know of the COMMIT or there is no database, else Apart."""
+        if isinstance(self._why, (Unavailable, *TRANSIENT)) and not isinstance(self._why, (*MET, TOO_SLOW)):
             raise self._why
         if self._why is not None:
             raise Apart from self._why

@@ -69,7 +69,8 @@ async def place_orders(
     ]
     lines = [line for command in commands for line in _lines(command)]
     products, distributors = {line.product_code for line in lines}, {line.distributor_code for line in lines}
-    market, known = await tx.merged(gather, asked, products, distributors)
+    market, stand = await tx.merged(gather, asked, products, distributors)
+    known = {pair: stand[pair] for pair in asked if pair in stand}  # and none of those that were asked for beside
     found = await books(tx, set(known.values())) if known else {}
     standing = {pair: found[order_id] for pair, order_id in known.items() if order_id in found}
     outcomes: list[Book | ServiceError] = []
