@@ -79,6 +79,21 @@ class House:
         return known
 
     @asynccontextmanager
+    async def refusing_commits(self, service: Service, table: str, when: str = "true") -> AsyncIterator[None]:
+        """In this block a COMMIT fails that has added a row of which `when` (SQL about NEW) is true."""
+        owner = await asyncpg.connect(self.url(service))
+        await owner.execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;"
+            f" CREATE CONSTRAINT TRIGGER late AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED"
+            f" FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION fail()"
+        )
+        try:
+            yield
+        finally:
+            await owner.execute(f"DROP TRIGGER late ON {table}; DROP FUNCTION fail()")
+            await owner.close()
+
+    @asynccontextmanager
     async def rolled_back(self, service: Service, scope: Scope | None) -> AsyncIterator[Tx]:
         """A transaction that never commits; what it added is written and deferred constraints are checked at its end."""
         database = await self.database(service, "worker" if scope is None else "api")

@@ -161,7 +161,7 @@ async def _read_out(runtime: Runtime, scope: Scope, endpoint: Endpoint, request:
             with telemetry.doing(request.state.operation):
                 answer = await endpoint(request)
     except asyncpg.DataError as error:
-        raise ValueNotStorable("A value is of a size or form that is not kept here.") from error
+        raise _not_storable() from error
     crash.at("request: before answer")
     return answer
 
@@ -203,7 +203,7 @@ async def _carried_out(
             ):
                 answer = await _answer(tx, key, endpoint, request)
         except asyncpg.DataError as error:
-            raise ValueNotStorable("A value is of a size or form that is not kept here.") from error
+            raise _not_storable() from error
         except MET as error:
             if attempt == TRIES:
                 raise Busy("Nothing was changed; send it again.", headers={"Retry-After": "1"}) from error
@@ -211,6 +211,10 @@ async def _carried_out(
             crash.at("request: before answer")
             return answer
     raise AssertionError("the loop returns or raises")
+
+
+def _not_storable() -> ValueNotStorable:
+    return ValueNotStorable("A value is of a size or form that is not kept here.")
 
 
 async def _read(request: Request) -> Request:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
-import asyncpg
 import httpx
 import pytest
 from fastapi.routing import APIRoute
@@ -55,17 +54,8 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
 async def test_a_commit_that_fails_is_not_answered_with_success(
     client: httpx.AsyncClient, caller: Caller, house: House, database: Database
 ) -> None:
-    owner = await asyncpg.connect(house.url(toy))
-    await owner.execute(
-        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;"
-        " CREATE CONSTRAINT TRIGGER late AFTER INSERT ON things DEFERRABLE INITIALLY DEFERRED"
-        " FOR EACH ROW EXECUTE FUNCTION fail()"
-    )
-    try:
+    async with house.refusing_commits(toy, "things"):
         refused = await client.post("/things", json=CHAIR, headers=caller("hospital", "H33010200059"))
-    finally:
-        await owner.execute("DROP TRIGGER late ON things; DROP FUNCTION fail()")
-        await owner.close()
     assert problem(refused) == (500, "internal")
     assert await database.pool.fetchval("SELECT count(*) FROM things") == 0
     assert await database.pool.fetchval("SELECT count(*) FROM outbox") == 0

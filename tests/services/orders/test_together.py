@@ -130,17 +130,8 @@ async def test_one_key_with_two_bodies_is_of_the_first(hand: Hand, database: Dat
 async def test_what_the_database_refuses_is_answered_to_the_one_it_concerns(
     hand: Hand, database: Database, house: House, service: Service
 ) -> None:
-    owner = await asyncpg.connect(house.url(service))
-    await owner.execute(
-        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;"
-        " CREATE CONSTRAINT TRIGGER late AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED"
-        " FOR EACH ROW WHEN (NEW.order_number = 'CG-3') EXECUTE FUNCTION fail()"
-    )
-    try:
+    async with house.refusing_commits(service, "orders", "NEW.order_number = 'CG-3'"):
         answers = await at_once(hand, *(order(f"CG-{number}") for number in range(MANY)))
-    finally:
-        await owner.execute("DROP TRIGGER late ON orders; DROP FUNCTION fail()")
-        await owner.close()
     assert [number for number, answer in enumerate(answers) if answer.status_code != 201] == [3]
     assert answers[3].status_code == 500
     assert await count(database, "orders") == await count(database, "outbox") == MANY - 1
